@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * dir.c - directories: a trie over the hash of the name.
+ *
+ * A node takes 9 bits of the hash, most significant first; 2^k neighbouring
+ * references of a node may name one leaf, which then stands for 9-k bits of it.
+ * A full leaf is split in two by one more bit, or gets a node of its own: a
+ * bounded change whatever the size of the directory. Walking the trie in order
+ * walks the hashes in order, so the hash of a name is its readdir position for
+ * as long as the name lives.
+ *
+ * I1  A leaf holds exactly the names whose hash leads to it.
+ * I2  Splitting and repacking build fresh leaves and switch references in a
+ *     transaction of their own: names neither appear nor vanish by it.
+ */
+#include "internal.h"
+
+#define HASH_BITS 63u
+
+/* Where in a node of that level (0: the top one) a hash goes. */
+static uint32_t node_index(uint64_t hash, uint32_t level)
+{
+	return (uint32_t)(hash >> (HASH_BITS - UMFS_DNODE_BITS * (level + 1))) &
+	       (UMFS_DNODE_REFS - 1);
+}
+
+static uint64_t leaf_ref(uint64_t page, uint32_t depth)
+{
+	return page << UMFS_PAGE_SHIFT | UMFS_DREF_P | UMFS_DREF_LEAF |
+	       (uint64_t)depth << UMFS_DREF_DEPTH_SHIFT;
+}
+
+static uint32_t ref_depth(uint64_t ref)
+{
+	return (uint32_t)((ref & UMFS_DREF_DEPTH_MASK) >> UMFS_DREF_DEPTH_SHIFT);
+}
+
+static uint64_t ref_page(uint64_t ref)
+{
+	return (ref & UMFS_DREF_ADDR) >> UMFS_PAGE_SHIFT;
+}
+
+/* The largest hash that shares the bits which `level` nodes and `depth` bits more consumed. */
+static uint64_t last_hash(uint64_t hash, uint32_t level, uint32_t depth)
+{
+	uint32_t bits = level ? (level - 1) * UMFS_DNODE_BITS + depth : 0;
+
+	return hash | ((1ull << (HASH_BITS - bits)) - 1);
+}
+
+int umfs_dir_descend(const struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     uint64_t hash, struct umfs_dpath *p)
+{
+	uint64_t ref = ld64(&dir->root);
+
+	p->ref = (le64 *)(uintptr_t)&dir->root;
+	p->leaf = NULL;
+	for (p->level = 0; p->level <= UMFS_DIR_LEVELS_MAX; p->level++) {
+		if (!(ref & UMFS_DREF_P))
+			return p->level ? -EUCLEAN : -ENOENT;
+		if (!umfs_page_valid(fs, ref_page(ref)))
+			return -EUCLEAN;
+		if (ref & UMFS_DREF_LEAF) {
+			p->leaf = umfs_page(fs, ref_page(ref));
+			p->last = last_hash(hash, p->level,
+					    UMFS_MIN(ref_depth(ref), UMFS_DNODE_BITS));
+			return umfs_dleaf_valid(p->leaf, dir_ino) ? 0 : -EUCLEAN;
+		}
+		if (p->level == UMFS_DIR_LEVELS_MAX)
+			break;
+		p->ref = (le64 *)umfs_page(fs, ref_page(ref)) + node_index(hash, p->level);
+		ref = ld64(p->ref);
+	}
+	return -EUCLEAN;
+}
+
+int umfs_dir_find(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		  const struct umfs_name *n, uint32_t *ino)
+{
+	struct umfs_dpath p;
+	uint32_t cell;
+	int err = umfs_dir_descend(fs, dir, dir_ino, n->hash, &p);
+
+	if (err)
+		return err;
+	cell = umfs_dleaf_find(p.leaf, n);
+	if (!cell)
+		return -ENOENT;
+	*ino = ld32(&umfs_dleaf_dentry(p.leaf, cell)->ino);
+	return *ino ? 0 : -EUCLEAN;
+}
+
+/* ---- making room ---- */
+
+static void add_pages(struct umfs_inode_pm *dir, uint32_t ino, int64_t pages)
+{
+	st64(&dir->pages, ld64(&dir->pages) + (uint64_t)pages);
+	umfs_inode_seal(dir, ino);
+}
+
+static int new_leaf(struct umfs_tx *tx, uint64_t goal, uint32_t dir_ino, uint64_t *page)
+{
+	uint32_t got;
+	int err = umfs_pages_alloc(tx, goal, 1, page, &got);
+
+	if (!err)
+		umfs_dleaf_init(tx->fs, umfs_page(tx->fs, *page), dir_ino);
+	return err;
+}
+
+/* Copy the dentries of `from` whose hash has `bit` as said (or all) to an empty leaf, densely. */
+static void copy_dentries(struct umfs *fs, const struct umfs_dleaf_pm *from,
+			  struct umfs_dleaf_pm *to, uint64_t bit, bool set)
+{
+	uint32_t cell, at = UMFS_DLEAF_HEAD_CELLS;
+
+	for (cell = umfs_dleaf_next(from, 0); cell < UMFS_DLEAF_CELLS;
+	     cell = umfs_dleaf_next(from, cell + 1)) {
+		const struct umfs_dentry_pm *d = umfs_dleaf_dentry(from, cell);
+		uint32_t cells = UMFS_DENTRY_CELLS(ld8(&d->len));
+
+		if (bit && !(ld64(&d->hash) & bit) == set)
+			continue;
+		if (at + cells > UMFS_DLEAF_CELLS)
+			break; /* overlapping dentries: a damaged leaf */
+		port_copy(umfs_dleaf_dentry(to, at), d, 16u + ld8(&d->len));
+		st8(&to->tag[at], (uint8_t)ld64(&d->hash));
+		st64(&to->start[at / 64u], ld64(&to->start[at / 64u]) | 1ull << at % 64u);
+		at += cells;
+	}
+	st16(&to->tail, (uint16_t)at);
+	umfs_flush(fs, to, at * 16u);
+}
+
+/* The first leaf of an empty directory. */
+static int first_leaf(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino)
+{
+	uint64_t page;
+	uint64_t goal =
+		umfs_group_page(tx->fs, dir_ino / tx->fs->geo.inodes_per_group);
+	int err = umfs_inode_save(tx, dir);
+
+	if (!err)
+		err = new_leaf(tx, goal, dir_ino, &page);
+	if (err)
+		return err;
+	umfs_tx_fence(tx);
+	st64(&dir->root, leaf_ref(page, 0));
+	add_pages(dir, dir_ino, 1);
+	return 0;
+}
+
+/* The references of a node that name the same leaf as *ref. */
+static le64 *ref_range(le64 *ref, uint32_t depth, uint32_t *count)
+{
+	uintptr_t node = (uintptr_t)ref & ~(uintptr_t)UMFS_PAGE_MASK;
+	uint32_t index = (uint32_t)(((uintptr_t)ref - node) / 8u);
+
+	*count = 1u << (UMFS_DNODE_BITS - depth);
+	return (le64 *)node + (index & ~(*count - 1));
+}
+
+/* Save a leaf's references; a root reference is saved with the inode. */
+static int save_refs(struct umfs_tx *tx, const struct umfs_dpath *p, le64 **refs,
+		     uint32_t *count)
+{
+	*refs = p->ref;
+	*count = 1;
+	if (!p->level)
+		return 0;
+	*refs = ref_range(p->ref, ref_depth(ld64(p->ref)), count);
+	return umfs_tx_save(tx, *refs, *count * 8);
+}
+
+static void store_refs(struct umfs *fs, le64 *refs, uint32_t count, uint64_t ref)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		st64(&refs[i], ref);
+	umfs_flush(fs, refs, count * 8);
+}
+
+/* The same dentries in a fresh leaf, without gaps. */
+static int repack(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		  const struct umfs_dpath *p)
+{
+	uint64_t old = ld64(p->ref), page;
+	uint32_t count;
+	le64 *refs;
+	int err = umfs_inode_save(tx, dir);
+
+	if (!err)
+		err = save_refs(tx, p, &refs, &count);
+	if (!err)
+		err = new_leaf(tx, ref_page(old), dir_ino, &page);
+	if (!err)
+		err = umfs_pages_free(tx, ref_page(old), 1);
+	if (err)
+		return err;
+	copy_dentries(tx->fs, p->leaf, umfs_page(tx->fs, page), 0, false);
+	umfs_tx_fence(tx);
+	store_refs(tx->fs, refs, count, leaf_ref(page, ref_depth(old)));
+	umfs_inode_seal(dir, dir_ino);
+	return 0;
+}
+
+/* Two leaves for one: by the next bit, in the same node or in a new one below *ref. */
+static int split(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		 const struct umfs_dpath *p)
+{
+	struct umfs *fs = tx->fs;
+	uint64_t old = ld64(p->ref), low, high, node = 0, bit;
+	uint32_t depth = p->level ? ref_depth(old) : UMFS_DNODE_BITS;
+	uint32_t level = p->level, count;
+	bool below = depth >= UMFS_DNODE_BITS;
+	le64 *refs, *into;
+	int err;
+
+	if (below && level == UMFS_DIR_LEVELS_MAX)
+		return -ENOSPC;
+	err = umfs_inode_save(tx, dir);
+	if (!err)
+		err = save_refs(tx, p, &refs, &count);
+	if (!err)
+		err = new_leaf(tx, ref_page(old), dir_ino, &low);
+	if (!err)
+		err = new_leaf(tx, ref_page(old), dir_ino, &high);
+	if (!err && below)
+		err = umfs_page_alloc_zeroed(tx, ref_page(old), &node);
+	if (!err)
+		err = umfs_pages_free(tx, ref_page(old), 1);
+	if (err)
+		return err;
+	if (below) {
+		into = umfs_page(fs, node);
+		count = UMFS_DNODE_REFS;
+		level++;
+		depth = 0;
+	} else {
+		into = refs;
+	}
+	depth++;
+	bit = 1ull << (HASH_BITS - ((level - 1) * UMFS_DNODE_BITS + depth));
+	copy_dentries(fs, p->leaf, umfs_page(fs, low), bit, false);
+	copy_dentries(fs, p->leaf, umfs_page(fs, high), bit, true);
+	umfs_tx_fence(tx);
+	store_refs(fs, into, count / 2, leaf_ref(low, depth));
+	store_refs(fs, into + count / 2, count / 2, leaf_ref(high, depth));
+	if (below) {
+		umfs_fence(fs);
+		store_refs(fs, refs, 1, node << UMFS_PAGE_SHIFT | UMFS_DREF_P);
+	}
+	add_pages(dir, dir_ino, below ? 2 : 1);
+	return 0;
+}
+
+/* One step towards room; -EAGAIN: look again. */
+static int make_room(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     const struct umfs_name *n)
+{
+	const uint32_t capacity = UMFS_DLEAF_CELLS - UMFS_DLEAF_HEAD_CELLS;
+	uint32_t cells = UMFS_DENTRY_CELLS(n->len), used = 0;
+	struct umfs_dpath p;
+	int err = umfs_dir_descend(tx->fs, dir, dir_ino, n->hash, &p);
+
+	if (err && err != -ENOENT)
+		return err;
+	if (!err && umfs_dleaf_room(p.leaf, cells, &used))
+		return 0;
+	umfs_tx_begin(tx);
+	if (err)
+		err = first_leaf(tx, dir, dir_ino);
+	else if (used + cells <= capacity * 3 / 4)
+		err = repack(tx, dir, dir_ino, &p);
+	else
+		err = split(tx, dir, dir_ino, &p);
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
+	umfs_tx_commit(tx);
+	return -EAGAIN;
+}
+
+int umfs_dir_reserve(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     const struct umfs_name *n)
+{
+	uint32_t steps;
+	int err = -EAGAIN;
+
+	/* Each step takes one more bit of the hash, of which there are 54. */
+	for (steps = 0; err == -EAGAIN && steps < 64; steps++)
+		err = make_room(tx, dir, dir_ino, n);
+	return err == -EAGAIN ? -ENOSPC : err;
+}
+
+/* ---- changing names ---- */
+
+static int flip_start(struct umfs_tx *tx, struct umfs_dleaf_pm *leaf, uint32_t cell, bool on)
+{
+	le64 *word = &leaf->start[cell / 64u];
+	uint64_t bit = 1ull << cell % 64u;
+	int err = umfs_tx_save(tx, word, sizeof(*word));
+
+	if (err)
+		return err;
+	umfs_tx_fence(tx);
+	st64(word, on ? ld64(word) | bit : ld64(word) & ~bit);
+	return 0;
+}
+
+int umfs_dir_insert(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		    const struct umfs_name *n, uint32_t ino, uint32_t type)
+{
+	struct umfs_dpath p;
+	uint32_t cell, used;
+	int err = umfs_dir_descend(tx->fs, dir, dir_ino, n->hash, &p);
+
+	if (err)
+		return err == -ENOENT ? -ENOSPC : err;
+	cell = umfs_dleaf_room(p.leaf, UMFS_DENTRY_CELLS(n->len), &used);
+	if (!cell)
+		return -ENOSPC;
+	umfs_dleaf_put(tx->fs, p.leaf, cell, n, ino, type);
+	err = flip_start(tx, p.leaf, cell, true);
+	if (!err)
+		st64(&dir->entries, ld64(&dir->entries) + 1);
+	return err;
+}
+
+int umfs_dir_remove(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		    const struct umfs_name *n)
+{
+	struct umfs_dpath p;
+	uint32_t cell;
+	int err = umfs_dir_descend(tx->fs, dir, dir_ino, n->hash, &p);
+
+	if (err)
+		return err;
+	cell = umfs_dleaf_find(p.leaf, n);
+	if (!cell)
+		return -ENOENT;
+	err = flip_start(tx, p.leaf, cell, false);
+	if (!err)
+		st64(&dir->entries, ld64(&dir->entries) - 1);
+	return err;
+}
+
+int umfs_dir_replace(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     const struct umfs_name *n, uint32_t ino, uint32_t type)
+{
+	struct umfs_dentry_pm *d;
+	struct umfs_dpath p;
+	uint32_t cell;
+	int err = umfs_dir_descend(tx->fs, dir, dir_ino, n->hash, &p);
+
+	if (err)
+		return err;
+	cell = umfs_dleaf_find(p.leaf, n);
+	if (!cell)
+		return -ENOENT;
+	d = umfs_dleaf_dentry(p.leaf, cell);
+	err = umfs_tx_save(tx, &d->ino, 8);
+	if (err)
+		return err;
+	umfs_tx_fence(tx);
+	st32(&d->ino, ino);
+	st8(&d->type, (uint8_t)type);
+	umfs_dentry_seal(d);
+	return 0;
+}
+
+/* ---- freeing the pages of a directory ---- */
+
+/*
+ * One transaction: the references [from, *to) of a node go, with the pages
+ * they name; as many as fit. A leaf named by several goes once.
+ */
+#define CLEAR_PAGES 48u
+static int clear_refs(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		      le64 *node, uint32_t from, uint32_t *to)
+{
+	uint64_t page, before = 0;
+	uint32_t i, pages = 0;
+	int err;
+
+	umfs_tx_begin(tx);
+	err = umfs_inode_save(tx, dir);
+	for (i = from; !err && i < UMFS_DNODE_REFS && pages < CLEAR_PAGES; i++) {
+		page = ref_page(ld64(&node[i]));
+		if (page && page != before) {
+			err = umfs_pages_free(tx, page, 1);
+			pages++;
+		}
+		before = page;
+	}
+	/* All references to the last leaf go in the same transaction. */
+	while (i < UMFS_DNODE_REFS && ref_page(ld64(&node[i])) == before)
+		i++;
+	if (!err)
+		err = umfs_tx_save(tx, &node[from], (i - from) * 8);
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
+	umfs_tx_fence(tx);
+	store_refs(tx->fs, &node[from], i - from, 0);
+	add_pages(dir, dir_ino, -(int64_t)pages);
+	umfs_tx_commit(tx);
+	*to = i;
+	return 0;
+}
+
+static bool is_node(const struct umfs *fs, uint64_t ref)
+{
+	return (ref & UMFS_DREF_P) && !(ref & UMFS_DREF_LEAF) && umfs_page_valid(fs, ref_page(ref));
+}
+
+static uint32_t first_node_ref(const struct umfs *fs, const le64 *node)
+{
+	uint32_t i = 0;
+
+	while (i < UMFS_DNODE_REFS && !is_node(fs, ld64(&node[i])))
+		i++;
+	return i;
+}
+
+/* A node at or below `node` that names leaves only; *named_by is what refers to it, or NULL. */
+static le64 *deepest_node(const struct umfs *fs, le64 *node, le64 **named_by)
+{
+	uint32_t level, i;
+
+	*named_by = NULL;
+	for (level = 0; level < UMFS_DIR_LEVELS_MAX; level++) {
+		i = first_node_ref(fs, node);
+		if (i == UMFS_DNODE_REFS)
+			break;
+		*named_by = &node[i];
+		node = umfs_page(fs, ref_page(ld64(&node[i])));
+	}
+	return node;
+}
+
+/* All that hangs below the top node; each node goes as a leaf does once it is empty. */
+static int clear_below(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino, le64 *top)
+{
+	le64 *named_by, *node;
+	int err = 0;
+
+	do {
+		uint32_t at = 0;
+
+		node = deepest_node(tx->fs, top, &named_by);
+		while (!err && at < UMFS_DNODE_REFS)
+			err = clear_refs(tx, dir, dir_ino, node, at, &at);
+		if (named_by)
+			st64(named_by, ld64(named_by) | UMFS_DREF_LEAF);
+	} while (!err && named_by);
+	return err;
+}
+
+int umfs_dir_clear(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino)
+{
+	struct umfs *fs = tx->fs;
+	uint64_t root = ld64(&dir->root);
+	int err = 0;
+
+	if (!(root & UMFS_DREF_P))
+		return 0;
+	if (!umfs_page_valid(fs, ref_page(root)))
+		return -EUCLEAN;
+	if (!(root & UMFS_DREF_LEAF))
+		err = clear_below(tx, dir, dir_ino, umfs_page(fs, ref_page(root)));
+	if (err)
+		return err;
+	umfs_tx_begin(tx);
+	err = umfs_inode_save(tx, dir);
+	if (!err)
+		err = umfs_pages_free(tx, ref_page(root), 1);
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
+	umfs_tx_fence(tx);
+	st64(&dir->root, 0);
+	add_pages(dir, dir_ino, -1);
+	umfs_tx_commit(tx);
+	return 0;
+}

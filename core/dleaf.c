@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * dleaf.c - one directory page: dentries in 16-byte cells.
+ *
+ * I1  A dentry exists if and only if its start bit is set: one 8-byte store
+ *     makes it appear or vanish. All other cells are free, whatever they hold.
+ * I2  tag[c] is the low byte of the hash of the dentry that starts at c; tags of
+ *     other cells mean nothing.
+ * I3  No dentry lies at or past `tail`; a crash may leave it higher than needed.
+ */
+#include "internal.h"
+
+#define FIRST UMFS_DLEAF_HEAD_CELLS
+#define CELLS UMFS_DLEAF_CELLS
+#define BYTES_01 0x0101010101010101ull
+#define BYTES_80 0x8080808080808080ull
+
+static uint32_t dentry_check(const struct umfs_dentry_pm *d, uint32_t len)
+{
+	uint32_t crc = port_crc32c(0, d, offsetof(struct umfs_dentry_pm, check));
+
+	return port_crc32c(crc, d + 1, len) & 0xffffu;
+}
+
+void umfs_dentry_seal(struct umfs_dentry_pm *d)
+{
+	st16(&d->check, (uint16_t)dentry_check(d, ld8(&d->len)));
+}
+
+void umfs_dleaf_init(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t dir_ino)
+{
+	port_zero(leaf, sizeof(*leaf));
+	st32(&leaf->ino, dir_ino);
+	st16(&leaf->tail, FIRST);
+	st32(&leaf->magic, UMFS_DLEAF_MAGIC);
+	umfs_flush(fs, leaf, sizeof(*leaf));
+}
+
+bool umfs_dleaf_valid(const struct umfs_dleaf_pm *leaf, uint32_t dir_ino)
+{
+	return ld32(&leaf->magic) == UMFS_DLEAF_MAGIC && ld32(&leaf->ino) == dir_ino;
+}
+
+/* Length of the dentry at `cell` if it lies inside the page, else 0. */
+static uint32_t dentry_len(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	uint32_t len = ld8(&umfs_dleaf_dentry(leaf, cell)->len);
+
+	return cell >= FIRST && cell + UMFS_DENTRY_CELLS(len) <= CELLS ? len : 0;
+}
+
+uint32_t umfs_dleaf_next(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	while (cell < CELLS) {
+		uint64_t word = ld64(&leaf->start[cell / 64u]) >> cell % 64u;
+
+		if (!word) {
+			cell = (cell / 64u + 1) * 64u;
+			continue;
+		}
+		cell += (uint32_t)__builtin_ctzll(word);
+		if (dentry_len(leaf, cell))
+			return cell;
+		cell++;
+	}
+	return CELLS;
+}
+
+static bool same_name(const struct umfs_dleaf_pm *leaf, uint32_t cell, const struct umfs_name *n)
+{
+	const struct umfs_dentry_pm *d = umfs_dleaf_dentry(leaf, cell);
+
+	return ld64(&d->hash) == n->hash && dentry_len(leaf, cell) == n->len &&
+	       memcmp(d + 1, n->name, n->len) == 0;
+}
+
+/*
+ * Eight tags at a time: bytes equal to the wanted tag become zero, and the
+ * usual trick finds zero bytes (false ones above a true one are sorted out by
+ * the name).
+ */
+uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n)
+{
+	uint64_t want = (n->hash & 0xff) * BYTES_01;
+	uint32_t i;
+
+	for (i = FIRST / 8u; i < CELLS / 8u; i++) {
+		uint64_t starts = ld64(&leaf->start[i / 8u]) >> (i % 8u * 8u) & 0xff;
+		uint64_t x;
+
+		if (!starts)
+			continue;
+		x = ld64((const le64 *)(const void *)&leaf->tag[i * 8u]) ^ want;
+		for (x = (x - BYTES_01) & ~x & BYTES_80; x; x &= x - 1) {
+			uint32_t bit = (uint32_t)__builtin_ctzll(x) / 8u;
+
+			if ((starts >> bit & 1) && same_name(leaf, i * 8u + bit, n))
+				return i * 8u + bit;
+		}
+	}
+	return 0;
+}
+
+static void mark(uint64_t *map, uint32_t from, uint32_t count)
+{
+	while (count--) {
+		map[from / 64u] |= 1ull << from % 64u;
+		from++;
+	}
+}
+
+uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t *used)
+{
+	uint64_t map[CELLS / 64u] = {0};
+	uint32_t tail = ld16(&leaf->tail), cell, run = 0;
+
+	*used = 0;
+	if (tail >= FIRST && tail + cells <= CELLS)
+		return tail;
+	for (cell = umfs_dleaf_next(leaf, 0); cell < CELLS; cell = umfs_dleaf_next(leaf, cell + 1)) {
+		uint32_t n = UMFS_DENTRY_CELLS(dentry_len(leaf, cell));
+
+		mark(map, cell, UMFS_MIN(n, CELLS - cell));
+		*used += n;
+	}
+	for (cell = FIRST; cell < CELLS; cell++) {
+		run = (map[cell / 64u] >> cell % 64u & 1) ? 0 : run + 1;
+		if (run == cells)
+			return cell + 1 - cells;
+	}
+	return 0;
+}
+
+void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
+		    const struct umfs_name *n, uint32_t ino, uint32_t type)
+{
+	struct umfs_dentry_pm *d = umfs_dleaf_dentry(leaf, cell);
+	uint32_t stop = cell + UMFS_DENTRY_CELLS(n->len);
+
+	st64(&d->hash, n->hash);
+	st32(&d->ino, ino);
+	st8(&d->type, (uint8_t)type);
+	st8(&d->len, (uint8_t)n->len);
+	port_copy(d + 1, n->name, n->len);
+	umfs_dentry_seal(d);
+	st8(&leaf->tag[cell], (uint8_t)n->hash);
+	umfs_flush(fs, d, sizeof(*d) + n->len);
+	umfs_flush(fs, &leaf->tag[cell], 1);
+	if (ld16(&leaf->tail) < stop)
+		st16(&leaf->tail, (uint16_t)stop);
+	umfs_fence(fs);
+}

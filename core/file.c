@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * file.c - read(), positions, fsync().
+ *
+ * A read takes no lock: it copies between two looks at the inode's sequence and
+ * starts over when that moved; after a few misses it takes the lock. Up to
+ * 2 MiB are seen whole or not at all. The copy may meet pages that a writer has
+ * just freed; what it got then is thrown away.
+ */
+#include "internal.h"
+
+#define TRIES 4
+
+int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(fs, ofd);
+
+	if (!o)
+		return -EBADF;
+	f->fs = fs;
+	f->ofd = ofd;
+	f->ino = ld32(&o->ino);
+	f->generation = ld32(&o->generation);
+	f->flags = ld32(&o->flags);
+	f->inode = umfs_inode(fs, f->ino);
+	return f->inode ? 0 : -EUCLEAN;
+}
+
+/* ---- reading ---- */
+
+/* Where the bytes go. */
+struct sink {
+	const struct umfs_iov *iov;
+	uint32_t at;
+	uint64_t off;
+};
+
+static const uint8_t zero_page[UMFS_PAGE_BYTES];
+
+static int put(struct sink *s, const void *from, uint64_t n)
+{
+	while (n) {
+		const struct umfs_iov *iov = &s->iov[s->at];
+		uint64_t part = UMFS_MIN(n, iov->len - s->off);
+		int err = part ? port_copy_out((uint8_t *)iov->base + s->off, from, part) : 0;
+
+		if (err)
+			return err;
+		from = (const uint8_t *)from + part;
+		n -= part;
+		s->off += part;
+		if (s->off == iov->len) {
+			s->at++;
+			s->off = 0;
+		}
+	}
+	return 0;
+}
+
+static int put_zeros(struct sink *s, uint64_t n)
+{
+	int err = 0;
+
+	while (!err && n) {
+		uint64_t part = UMFS_MIN(n, (uint64_t)UMFS_PAGE_BYTES);
+
+		err = put(s, zero_page, part);
+		n -= part;
+	}
+	return err;
+}
+
+static int copy_range(const struct umfs *fs, uint64_t root, struct sink *s, uint64_t off,
+		      uint64_t n)
+{
+	int err = 0;
+
+	while (!err && n) {
+		uint64_t in_page = off & UMFS_PAGE_MASK, entry, pages, part;
+
+		if (in_page + n <= UMFS_PAGE_BYTES) { /* the usual small read */
+			entry = umfs_fpt_get(fs, root, off >> UMFS_PAGE_SHIFT);
+			part = n;
+		} else {
+			pages = umfs_fpt_run(fs, root, off >> UMFS_PAGE_SHIFT,
+					     (in_page + n + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT,
+					     &entry);
+			part = UMFS_MIN((pages << UMFS_PAGE_SHIFT) - in_page, n);
+		}
+		if (umfs_pte_written(entry))
+			err = put(s, (uint8_t *)umfs_page(fs, umfs_pte_page(entry)) + in_page,
+				  part);
+		else
+			err = put_zeros(s, part);
+		off += part;
+		n -= part;
+	}
+	return err;
+}
+
+/* Bytes copied of what there is at `off`, without regard to writers. */
+static int64_t read_once(const struct umfs_file *f, struct sink *s, uint64_t n, uint64_t off)
+{
+	uint64_t size = umfs_inode_size(f->inode);
+	int err;
+
+	if (ld32(&f->inode->generation) != f->generation)
+		return -EBADF;
+	if (off >= size)
+		return 0;
+	n = UMFS_MIN(n, size - off);
+	err = copy_range(f->fs, ld64(&f->inode->root), s, off, n);
+	return err ? err : (int64_t)n;
+}
+
+static int64_t read_locked(const struct umfs_file *f, struct sink *s, uint64_t n, uint64_t off)
+{
+	int64_t ret = umfs_lock(f->fs, &f->inode->lock);
+
+	if (ret)
+		return ret;
+	ret = read_once(f, s, n, off);
+	umfs_unlock(f->fs, &f->inode->lock);
+	return ret;
+}
+
+static int64_t read_chunk(const struct umfs_file *f, struct sink *s, uint64_t n, uint64_t off)
+{
+	struct sink start = *s;
+	int tries;
+
+	for (tries = 0; tries < TRIES; tries++) {
+		uint64_t seq = ld64(&f->inode->seq);
+
+		if (!(seq & 1)) {
+			int64_t ret = read_once(f, s, n, off);
+
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (__builtin_expect(ld64(&f->inode->seq) == seq, 1))
+				return ret;
+			*s = start;
+		}
+		port_relax();
+	}
+	return f->fs->readonly ? read_once(f, s, n, off) : read_locked(f, s, n, off);
+}
+
+/* relatime: only when not newer than the last change, or a day old. */
+static void touch_atime(const struct umfs_file *f)
+{
+	int64_t atime = (int64_t)ld64(&f->inode->atime_ns);
+	int64_t now;
+
+	if (f->fs->readonly ||
+	    (atime > (int64_t)ld64(&f->inode->mtime_ns) &&
+	     atime > (int64_t)ld64(&f->inode->ctime_ns)))
+		return;
+	now = port_now_ns();
+	if (now > atime)
+		st64(&f->inode->atime_ns, (uint64_t)now);
+}
+
+static int check_kind(const struct umfs_file *f)
+{
+	uint32_t mode = ld32(&f->inode->mode);
+
+	if (f->fs->broken)
+		return -EIO;
+	if (__builtin_expect(umfs_is_reg(mode), 1))
+		return 0;
+	return umfs_is_dir(mode) ? -EISDIR : -EINVAL;
+}
+
+int64_t umfs_preadv(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
+		    uint64_t off)
+{
+	struct sink s = {iov, 0, 0};
+	uint64_t total = 0, done = 0;
+	int64_t ret = check_kind(f);
+	uint32_t i;
+
+	if (ret)
+		return ret;
+	for (i = 0; i < count; i++) {
+		if (iov[i].len > (uint64_t)INT64_MAX - total)
+			return -EINVAL;
+		total += iov[i].len;
+	}
+	if (off > (uint64_t)INT64_MAX)
+		return -EINVAL;
+	while (done < total) {
+		uint64_t part = UMFS_MIN(total - done, (uint64_t)UMFS_ATOMIC_BYTES);
+
+		ret = read_chunk(f, &s, part, off + done);
+		if (ret < 0)
+			return done ? (int64_t)done : ret;
+		done += (uint64_t)ret;
+		if ((uint64_t)ret < part)
+			break;
+	}
+	if (done)
+		touch_atime(f);
+	return (int64_t)done;
+}
+
+int64_t umfs_pread(const struct umfs_file *f, void *buf, uint64_t n, uint64_t off)
+{
+	struct umfs_iov iov = {buf, n};
+
+	return umfs_preadv(f, &iov, 1, off);
+}
+
+/* ---- positions ---- */
+
+int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+	int64_t ret;
+
+	if (!o)
+		return -EBADF;
+	ret = umfs_lock(f->fs, &o->lock);
+	if (ret)
+		return ret;
+	ret = umfs_preadv(f, iov, count, ld64(&o->pos));
+	if (ret > 0)
+		st64(&o->pos, ld64(&o->pos) + (uint64_t)ret);
+	umfs_unlock(f->fs, &o->lock);
+	return ret;
+}
+
+int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+	uint64_t off;
+	int64_t ret;
+
+	if (!o)
+		return -EBADF;
+	ret = umfs_lock(f->fs, &o->lock);
+	if (ret)
+		return ret;
+	off = ld64(&o->pos);
+	ret = umfs_pwritev(f, iov, count, &off, (ld32(&o->flags) & UMFS_O_APPEND) != 0);
+	if (ret > 0)
+		st64(&o->pos, off + (uint64_t)ret);
+	umfs_unlock(f->fs, &o->lock);
+	return ret;
+}
+
+/* SEEK_DATA and SEEK_HOLE, by the entries: an unwritten page is a hole. */
+static int64_t seek_data(const struct umfs_file *f, uint64_t off, bool hole)
+{
+	uint64_t size = umfs_inode_size(f->inode), root = ld64(&f->inode->root);
+	uint64_t index = off >> UMFS_PAGE_SHIFT;
+	uint64_t last = (size + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+
+	if (off >= size)
+		return -ENXIO;
+	while (index < last) {
+		uint64_t entry = umfs_fpt_get(f->fs, root, index);
+
+		if (umfs_pte_written(entry) != hole)
+			return (int64_t)UMFS_MAX(off, index << UMFS_PAGE_SHIFT);
+		index = entry ? index + 1 : umfs_fpt_next(f->fs, root, index + 1, last);
+	}
+	return hole ? (int64_t)size : -ENXIO;
+}
+
+int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+	bool dir = umfs_is_dir(ld32(&f->inode->mode));
+	int64_t base = 0, ret;
+
+	if (!o)
+		return -EBADF;
+	ret = umfs_lock(f->fs, &o->lock);
+	if (ret)
+		return ret;
+	if (whence == 1)
+		base = (int64_t)ld64(&o->pos);
+	else if (whence == 2)
+		base = dir ? 0 : (int64_t)umfs_inode_size(f->inode);
+	else if (whence == 3 || whence == 4)
+		off = off < 0 || dir ? -ENXIO : seek_data(f, (uint64_t)off, whence == 4);
+	if (whence < 0 || whence > 4)
+		ret = -EINVAL;
+	else if (whence >= 3 && off < 0)
+		ret = off;
+	else if (__builtin_add_overflow(base, off, &ret))
+		ret = -EOVERFLOW;
+	else if (ret < 0)
+		ret = -EINVAL;
+	if (ret >= 0)
+		st64(&o->pos, (uint64_t)ret);
+	umfs_unlock(f->fs, &o->lock);
+	return ret;
+}
+
+/* ---- fsync ---- */
+
+static void flush_range(struct umfs *fs, uint64_t root, uint64_t lo, uint64_t hi)
+{
+	uint64_t last = (hi + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+	uint64_t index = lo >> UMFS_PAGE_SHIFT;
+
+	for (; (index = umfs_fpt_next(fs, root, index, last)) < last; index++)
+		umfs_flush(fs, umfs_page(fs, umfs_pte_page(umfs_fpt_get(fs, root, index))),
+			   UMFS_PAGE_BYTES);
+}
+
+/* Only `posix` on a medium that needs write-back has anything left to do. */
+int umfs_fsync(const struct umfs_file *f)
+{
+	struct umfs *fs = f->fs;
+	struct umfs_irec_pm *rec;
+	int err;
+
+	if (fs->broken)
+		return -EIO;
+	if (fs->geo.durability != UMFS_DURABLE_FLUSH || umfs_mode(fs) != UMFS_MODE_POSIX)
+		return 0;
+	err = umfs_lock(fs, &f->inode->lock);
+	if (err)
+		return err;
+	rec = umfs_irec_find(fs, f->inode, f->ino);
+	if (rec && ld64(&rec->dirty_lo) < ld64(&rec->dirty_hi)) {
+		flush_range(fs, ld64(&f->inode->root), ld64(&rec->dirty_lo),
+			    UMFS_MIN(ld64(&rec->dirty_hi), umfs_inode_size(f->inode)));
+		umfs_fence(fs);
+		st64(&rec->dirty_lo, 0);
+		st64(&rec->dirty_hi, 0);
+	}
+	umfs_unlock(fs, &f->inode->lock);
+	return 0;
+}

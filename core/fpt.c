@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * fpt.c - file page tables: the one index of a file, in the x86-64 format.
+ *
+ * The root word in the inode names a page (height 0), a PTE page (1), a PMD
+ * page (2) or a PUD page (3). Walks take no lock and trust nothing: each entry
+ * is loaded once, masked, bounded and only then followed; what they find counts
+ * only after the caller rechecked the inode's sequence.
+ *
+ * A 2 MiB leaf that is cut in two by a truncation stays whole: it is never
+ * split, so that freeing never needs a page.
+ */
+#include "internal.h"
+
+#define FPT_PAGES_MAX (UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT)
+#define LEVEL_BITS 9u
+
+static uint32_t level_index(uint64_t index, uint32_t level)
+{
+	return (uint32_t)(index >> (LEVEL_BITS * (level - 1))) & (UMFS_PTE_PER_PAGE - 1);
+}
+
+static uint64_t table_entry(uint64_t page)
+{
+	return page << UMFS_PAGE_SHIFT | UMFS_PTE_TABLE;
+}
+
+/* Where the entry of a page lies: `ptes` and `at` in it, or a leaf, or nothing for `span` pages. */
+struct place {
+	le64 *ptes;	/* the PTE page, or NULL */
+	le64 *parent;	/* the entry that names the PTE page or is the 2 MiB leaf; NULL: the root */
+	uint64_t leaf;	/* 2 MiB leaf, or the root entry at height 0; else 0 */
+	uint64_t span;	/* pages from index to the end of what was found */
+};
+
+static bool is_leaf_2m(const struct umfs *fs, uint64_t entry)
+{
+	uint64_t page = umfs_pte_page(entry);
+
+	return (entry & UMFS_PTE_PSE) && (entry & UMFS_PTE_P) &&
+	       !(page & (UMFS_UNIT_PAGES - 1)) && umfs_page_valid(fs, page) &&
+	       umfs_page_valid(fs, page + UMFS_UNIT_PAGES - 1);
+}
+
+static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, struct place *p)
+{
+	uint32_t level = umfs_root_height(root);
+	uint64_t entry = root & ~(UMFS_ROOT_HEIGHT_MASK | UMFS_PTE_VOLATILE);
+
+	p->ptes = p->parent = NULL;
+	p->leaf = 0;
+	if (level == 0) {
+		p->leaf = index == 0 ? entry : 0;
+		p->span = index == 0 ? 1 : FPT_PAGES_MAX;
+		return;
+	}
+	p->span = FPT_PAGES_MAX;
+	if (index >> (LEVEL_BITS * level))
+		return;
+	for (;;) {
+		uint64_t cover = 1ull << (LEVEL_BITS * level);
+		le64 *table;
+
+		p->span = cover - (index & (cover - 1));
+		if (!(entry & UMFS_PTE_P) || !umfs_page_valid(fs, umfs_pte_page(entry)))
+			return;
+		table = umfs_page(fs, umfs_pte_page(entry));
+		if (level == 1) {
+			p->ptes = table;
+			return;
+		}
+		p->parent = &table[level_index(index, level)];
+		entry = ld64(p->parent) & ~UMFS_PTE_VOLATILE;
+		level--;
+		if (level == 1 && is_leaf_2m(fs, entry)) {
+			p->leaf = entry;
+			p->span = UMFS_PTE_PER_PAGE - (index & (UMFS_PTE_PER_PAGE - 1));
+			return;
+		}
+	}
+}
+
+/* An entry as it may be used, or 0. */
+static uint64_t sane(const struct umfs *fs, uint64_t entry)
+{
+	entry &= ~UMFS_PTE_VOLATILE;
+	if (!(entry & (UMFS_PTE_P | UMFS_PTE_UNWRITTEN)) ||
+	    !umfs_page_valid(fs, umfs_pte_page(entry)))
+		return 0;
+	return entry;
+}
+
+/* The entry of the 4 KiB page `index` inside a found leaf. */
+static uint64_t leaf_part(const struct umfs *fs, uint64_t leaf, uint64_t index)
+{
+	uint64_t part = (leaf & UMFS_PTE_PSE) ? index & (UMFS_PTE_PER_PAGE - 1) : 0;
+
+	return sane(fs, leaf + (part << UMFS_PAGE_SHIFT));
+}
+
+uint64_t umfs_fpt_get(const struct umfs *fs, uint64_t root, uint64_t index)
+{
+	struct place p;
+
+	find_place(fs, root, index, &p);
+	if (p.ptes)
+		return sane(fs, ld64(&p.ptes[index & (UMFS_PTE_PER_PAGE - 1)]));
+	return p.leaf ? leaf_part(fs, p.leaf, index) : 0;
+}
+
+/* Does `next`, `n` pages after `first`, continue it? Holes continue holes. */
+static bool alike(uint64_t first, uint64_t next, uint64_t n)
+{
+	const uint64_t state = UMFS_PTE_P | UMFS_PTE_UNWRITTEN;
+
+	if (!first || !next)
+		return first == next;
+	return (first & state) == (next & state) &&
+	       umfs_pte_page(next) == umfs_pte_page(first) + n;
+}
+
+uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t max,
+		      uint64_t *entry)
+{
+	uint64_t n = 0;
+
+	*entry = 0;
+	while (n < max) {
+		struct place p;
+		uint64_t i, span;
+
+		find_place(fs, root, index + n, &p);
+		span = UMFS_MIN(p.span, max - n);
+		for (i = 0; i < span; i++) {
+			uint64_t at = index + n + i, e = 0;
+
+			if (p.ptes)
+				e = sane(fs, ld64(&p.ptes[at & (UMFS_PTE_PER_PAGE - 1)]));
+			else if (p.leaf)
+				e = leaf_part(fs, p.leaf, at);
+			if (n + i == 0)
+				*entry = e;
+			else if (!alike(*entry, e, n + i))
+				return n + i;
+			if (!p.ptes && !p.leaf)
+				i = span - 1; /* all of it is a hole */
+		}
+		n += span;
+	}
+	return n;
+}
+
+uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end)
+{
+	while (index < end) {
+		struct place p;
+		uint64_t stop;
+
+		find_place(fs, root, index, &p);
+		stop = p.span < end - index ? index + p.span : end;
+		if (p.leaf)
+			return index;
+		for (; p.ptes && index < stop; index++)
+			if (sane(fs, ld64(&p.ptes[index & (UMFS_PTE_PER_PAGE - 1)])))
+				return index;
+		index = stop;
+	}
+	return end;
+}
+
+le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index)
+{
+	uint64_t root = ld64(&inode->root);
+	struct place p;
+
+	if (umfs_root_height(root) == 0)
+		return index == 0 ? &inode->root : NULL;
+	find_place(fs, root, index, &p);
+	return p.ptes ? &p.ptes[index & (UMFS_PTE_PER_PAGE - 1)] : NULL;
+}
+
+/* ---- growing ---- */
+
+static uint32_t height_for(uint64_t index)
+{
+	uint32_t height = 0;
+
+	while (index >> (LEVEL_BITS * height))
+		height++;
+	return height;
+}
+
+static void add_pages(struct umfs_inode_pm *inode, int64_t pages)
+{
+	st64(&inode->pages, ld64(&inode->pages) + (uint64_t)pages);
+}
+
+/* A new top: what was the file is its first part. */
+static int raise_root(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t height)
+{
+	uint64_t root = ld64(&inode->root), page;
+	uint32_t now = umfs_root_height(root);
+	int err;
+
+	if (!root)
+		now = height - 1; /* nothing to keep: straight to the height wanted */
+	while (now < height) {
+		err = umfs_page_alloc_zeroed(tx, umfs_pte_page(root), &page);
+		if (err)
+			return err;
+		if (root) {
+			st64(umfs_page(tx->fs, page), root & ~UMFS_ROOT_HEIGHT_MASK);
+			umfs_flush(tx->fs, umfs_page(tx->fs, page), 8);
+		}
+		now++;
+		root = table_entry(page) | (uint64_t)now << UMFS_ROOT_HEIGHT_SHIFT;
+		umfs_fence(tx->fs);
+		st64(&inode->root, root);
+		add_pages(inode, 1);
+	}
+	return 0;
+}
+
+int umfs_fpt_reserve(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
+		     uint64_t index)
+{
+	struct umfs *fs = tx->fs;
+	uint32_t height = height_for(index), level;
+	uint64_t page;
+	le64 *slot;
+	int err = 0;
+
+	(void)ino;
+	if (umfs_root_height(ld64(&inode->root)) < height)
+		err = raise_root(tx, inode, height);
+	slot = &inode->root;
+	for (level = umfs_root_height(ld64(slot)); !err && level > 0; level--) {
+		uint64_t entry = ld64(slot);
+
+		if (level == 1 && slot != &inode->root && is_leaf_2m(fs, entry))
+			return 0;
+		if (!(entry & UMFS_PTE_P)) {
+			err = umfs_page_alloc_zeroed(tx, 0, &page);
+			if (!err)
+				err = umfs_tx_save(tx, slot, sizeof(*slot));
+			if (err)
+				return err;
+			umfs_tx_fence(tx);
+			entry = table_entry(page);
+			st64(slot, entry);
+			add_pages(inode, 1);
+		}
+		if (!umfs_page_valid(fs, umfs_pte_page(entry)))
+			return -EUCLEAN;
+		slot = (le64 *)umfs_page(fs, umfs_pte_page(entry)) + level_index(index, level);
+	}
+	return err;
+}
+
+/* ---- trimming ---- */
+
+static uint32_t pages_in(const le64 *entries, uint32_t count)
+{
+	uint32_t i, pages = 0;
+
+	for (i = 0; i < count; i++)
+		if (ld64(&entries[i]) & UMFS_PTE_ADDR)
+			pages += (ld64(&entries[i]) & UMFS_PTE_PSE) ? UMFS_PTE_PER_PAGE : 1;
+	return pages;
+}
+
+static void clear_entries(struct umfs *fs, le64 *entries, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		if (ld64(&entries[i]))
+			st64(&entries[i], 0);
+	umfs_flush(fs, entries, count * 8);
+}
+
+/*
+ * One transaction: the entries [slot, slot+count), and the table page that
+ * `table` names when it goes with them.
+ */
+static int drop_entries(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
+			le64 *slot, uint32_t count, le64 *table)
+{
+	uint32_t pages = pages_in(slot, count) + (table ? 1 : 0);
+	int err;
+
+	umfs_tx_begin(tx);
+	err = umfs_inode_save(tx, inode);
+	if (!err)
+		err = umfs_tx_save_fpt(tx, slot, count);
+	if (!err && table)
+		err = umfs_tx_save_fpt(tx, table, 1);
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
+	umfs_tx_fence(tx);
+	if (table)
+		clear_entries(tx->fs, table, 1);
+	else
+		clear_entries(tx->fs, slot, count);
+	add_pages(inode, -(int64_t)pages);
+	umfs_inode_seal(inode, ino);
+	umfs_tx_commit(tx);
+	return 0;
+}
+
+/* The root and what it names directly: a page, or an empty top table. */
+static int drop_root(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
+{
+	uint64_t root = ld64(&inode->root);
+	int err;
+
+	umfs_tx_begin(tx);
+	err = umfs_inode_save(tx, inode);
+	if (!err)
+		err = umfs_pages_free(tx, umfs_pte_page(root), 1);
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
+	umfs_tx_fence(tx);
+	st64(&inode->root, 0);
+	add_pages(inode, -1);
+	umfs_inode_seal(inode, ino);
+	umfs_tx_commit(tx);
+	return 0;
+}
+
+/* Free what was found at `index`; *index moves to where to look next. */
+static int trim_step(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
+		     uint64_t *index, uint64_t keep)
+{
+	struct umfs *fs = tx->fs;
+	uint64_t start = *index & ~(uint64_t)(UMFS_PTE_PER_PAGE - 1);
+	uint32_t first = (uint32_t)(UMFS_MAX(start, keep) - start);
+	struct place p;
+
+	find_place(fs, ld64(&inode->root), *index, &p);
+	*index = start + UMFS_PTE_PER_PAGE;
+	if (p.leaf)
+		return start < keep ? 0 : drop_entries(tx, inode, ino, p.parent, 1, NULL);
+	return drop_entries(tx, inode, ino, p.ptes + first, UMFS_PTE_PER_PAGE - first,
+			    first ? NULL : p.parent);
+}
+
+/* PTE pages that lie wholly past `keep` and were empty to begin with, and PMD pages. */
+static int trim_tables(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
+		       le64 *table, uint32_t level, uint64_t keep)
+{
+	struct umfs *fs = tx->fs;
+	uint64_t cover = 1ull << (LEVEL_BITS * (level - 1));
+	uint32_t first = (uint32_t)((keep + cover - 1) / cover), i;
+	int err = 0;
+
+	for (i = first; !err && i < UMFS_PTE_PER_PAGE; i++) {
+		uint64_t entry = ld64(&table[i]);
+
+		if ((entry & UMFS_PTE_P) && !(entry & UMFS_PTE_PSE) &&
+		    umfs_page_valid(fs, umfs_pte_page(entry)))
+			err = drop_entries(tx, inode, ino, &table[i], 1, NULL);
+	}
+	return err;
+}
+
+int umfs_fpt_trim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino, uint64_t index)
+{
+	struct umfs *fs = tx->fs;
+	uint64_t root = ld64(&inode->root), at = index;
+	uint32_t height = umfs_root_height(root), i;
+	le64 *top;
+	int err = 0;
+
+	if (!root)
+		return 0;
+	if (!umfs_page_valid(fs, umfs_pte_page(root)))
+		return -EUCLEAN;
+	if (height == 0)
+		return index == 0 ? drop_root(tx, inode, ino) : 0;
+	while (!err && (at = umfs_fpt_next(fs, root, at, FPT_PAGES_MAX)) < FPT_PAGES_MAX)
+		err = trim_step(tx, inode, ino, &at, index);
+	top = umfs_page(fs, umfs_pte_page(root));
+	for (i = 0; !err && height == 3 && i < UMFS_PTE_PER_PAGE; i++) {
+		uint64_t base = (uint64_t)i << (2 * LEVEL_BITS), entry = ld64(&top[i]);
+
+		if (base + (1ull << (2 * LEVEL_BITS)) <= index || !(entry & UMFS_PTE_P) ||
+		    !umfs_page_valid(fs, umfs_pte_page(entry)))
+			continue;
+		err = trim_tables(tx, inode, ino, umfs_page(fs, umfs_pte_page(entry)), 2,
+				  index > base ? index - base : 0);
+	}
+	if (!err && height >= 2)
+		err = trim_tables(tx, inode, ino, top, height, index);
+	return !err && index == 0 ? drop_root(tx, inode, ino) : err;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * inode.c - inodes: checks, the hot size word, sequence and locks.
+ *
+ * I1  Lines 0 and 1 change only inside a transaction that saved them, and carry
+ *     a checksum when it commits.
+ * I2  A hot word is stored whole and needs no other word to be read: the size
+ *     carries its own check, any time is valid. So a write publishes its end
+ *     with one store.
+ * I3  The sequence is odd exactly while a writer is inside; a lock-free reader's
+ *     result counts if it was even and the same before and after.
+ */
+#include "internal.h"
+
+static uint32_t inode_crc(const struct umfs_inode_pm *inode, uint32_t ino)
+{
+	return port_crc32c(ino, &inode->mode, UMFS_INODE_CRC_BYTES - 4);
+}
+
+void umfs_inode_seal(struct umfs_inode_pm *inode, uint32_t ino)
+{
+	st32(&inode->crc, inode_crc(inode, ino));
+}
+
+int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode)
+{
+	return umfs_tx_save(tx, inode, UMFS_INODE_CRC_BYTES);
+}
+
+uint64_t umfs_size_word(uint64_t size, uint32_t ino, uint32_t generation)
+{
+	struct {
+		uint64_t size;
+		uint32_t ino, generation;
+	} image = {size, ino, generation};
+	uint64_t check = port_crc32c(0, &image, sizeof(image)) & 0xffffu;
+
+	return size | check << UMFS_SIZE_BITS;
+}
+
+void umfs_inode_set_size(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
+			 uint64_t size)
+{
+	st64(&inode->size, umfs_size_word(size, ino, ld32(&inode->generation)));
+	umfs_flush(fs, &inode->size, sizeof(inode->size));
+}
+
+/* A writer may be changing it: try again while the sequence moves. */
+static int check_once(const struct umfs_inode_pm *inode, uint32_t ino, uint64_t seq)
+{
+	uint64_t word = ld64(&inode->size);
+	bool used = ld32(&inode->mode) != 0;
+	bool good = ld32(&inode->crc) == inode_crc(inode, ino) &&
+		    word == umfs_size_word(umfs_inode_size(inode), ino, ld32(&inode->generation));
+
+	if ((seq & 1) || ld64(&inode->seq) != seq)
+		return -EAGAIN;
+	if (!used)
+		return -ENOENT;
+	return good ? 0 : -EUCLEAN;
+}
+
+int umfs_inode_check(struct umfs *fs, uint32_t ino, struct umfs_inode_pm **inode)
+{
+	struct umfs_inode_pm *in = umfs_inode(fs, ino);
+	int tries, err;
+
+	*inode = in;
+	if (fs->broken)
+		return -EIO;
+	if (!in)
+		return -EUCLEAN;
+	for (tries = 0; tries < 4; tries++) {
+		err = check_once(in, ino, ld64(&in->seq));
+		if (err != -EAGAIN)
+			return err;
+		port_relax();
+	}
+	if (fs->readonly)
+		return check_once(in, ino, ld64(&in->seq) & ~1ull) == -ENOENT ? -ENOENT : 0;
+	err = umfs_lock(fs, &in->lock);
+	if (err)
+		return err;
+	umfs_seq_begin(in);
+	umfs_seq_end(in);
+	err = check_once(in, ino, ld64(&in->seq));
+	umfs_unlock(fs, &in->lock);
+	return err;
+}
+
+/* A writer that died inside left it odd: go on from there. */
+void umfs_seq_begin(struct umfs_inode_pm *inode)
+{
+	uint64_t seq = ld64(&inode->seq);
+
+	st64(&inode->seq, (seq | 1) + ((seq & 1) ? 2 : 0));
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void umfs_seq_end(struct umfs_inode_pm *inode)
+{
+	st64(&inode->seq, ld64(&inode->seq) + 1);
+}
+
+void umfs_inode_touch_ctime(struct umfs *fs, struct umfs_inode_pm *inode)
+{
+	st64(&inode->ctime_ns, (uint64_t)port_now_ns());
+	umfs_flush(fs, &inode->size, UMFS_LINE_BYTES - 16);
+}
+
+void umfs_inode_touch(struct umfs *fs, struct umfs_inode_pm *inode)
+{
+	uint64_t now = (uint64_t)port_now_ns();
+
+	st64(&inode->mtime_ns, now);
+	st64(&inode->ctime_ns, now);
+	umfs_flush(fs, &inode->size, UMFS_LINE_BYTES - 16);
+}
+
+/* ---- several locks ---- */
+
+/* The smallest number above `above` among them, or 0. */
+static uint32_t next_above(const uint32_t *ino, uint32_t count, uint32_t above)
+{
+	uint32_t best = 0, i;
+
+	for (i = 0; i < count; i++)
+		if (ino[i] > above && (!best || ino[i] < best))
+			best = ino[i];
+	return best;
+}
+
+int umfs_inodes_lock(struct umfs *fs, const uint32_t *ino, uint32_t count)
+{
+	uint32_t at = 0, next, undo;
+	int err = 0;
+
+	while (!err && (next = next_above(ino, count, at))) {
+		struct umfs_inode_pm *inode = umfs_inode(fs, next);
+
+		err = inode ? umfs_lock(fs, &inode->lock) : -EUCLEAN;
+		if (!err)
+			at = next;
+	}
+	if (!err)
+		return 0;
+	for (undo = 0; (undo = next_above(ino, count, undo)) && undo <= at;)
+		umfs_unlock(fs, &umfs_inode(fs, undo)->lock);
+	return err;
+}
+
+void umfs_inodes_unlock(struct umfs *fs, const uint32_t *ino, uint32_t count)
+{
+	uint32_t next = 0;
+
+	while ((next = next_above(ino, count, next)))
+		umfs_unlock(fs, &umfs_inode(fs, next)->lock);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * internal.h - what the files of core share with one another.
+ *
+ * Lock order (checked in debug builds by lock.c):
+ *   lane -> rename lock -> inode locks by ascending number -> group lock.
+ * At most one group lock is held, and nothing is waited for under it. A lock on
+ * an open file description comes before the lane.
+ */
+#ifndef UMFS_CORE_INTERNAL_H
+#define UMFS_CORE_INTERNAL_H
+
+#include "umfs.h"
+
+#define umfs_assert(fs, cond)                                          \
+	do {                                                           \
+		if (__builtin_expect(!(cond), 0)) {                    \
+			(fs)->broken = 1;                              \
+			port_bug(#cond, __FILE__, __LINE__);           \
+		}                                                      \
+	} while (0)
+
+/* ---- addressing ---- */
+
+static inline void *umfs_at(const struct umfs *fs, uint64_t off)
+{
+	return fs->base + off;
+}
+static inline void *umfs_page(const struct umfs *fs, uint64_t page)
+{
+	return fs->base + (page << UMFS_PAGE_SHIFT);
+}
+static inline uint64_t umfs_off(const struct umfs *fs, const void *p)
+{
+	return (uint64_t)((const uint8_t *)p - fs->base);
+}
+static inline struct umfs_runtime_pm *umfs_runtime(const struct umfs *fs)
+{
+	return umfs_page(fs, UMFS_RUNTIME_PAGE);
+}
+static inline struct umfs_slot_pm *umfs_slot(const struct umfs *fs, uint32_t slot)
+{
+	return (struct umfs_slot_pm *)umfs_page(fs, UMFS_SLOTS_PAGE) + slot;
+}
+static inline struct umfs_group_pm *umfs_group(const struct umfs *fs, uint32_t group)
+{
+	return (struct umfs_group_pm *)umfs_page(fs, fs->geo.gtable_page) + group;
+}
+static inline struct umfs_irec_pm *umfs_irec(const struct umfs *fs, uint32_t irec)
+{
+	return (struct umfs_irec_pm *)umfs_page(fs, fs->geo.irecs_page) + irec;
+}
+static inline struct umfs_lane_pm *umfs_lane(const struct umfs *fs, uint32_t slot, uint32_t lane)
+{
+	uint64_t n = (uint64_t)slot * fs->geo.lanes_per_slot + lane;
+
+	return umfs_page(fs, fs->geo.lanes_page + n * UMFS_LANE_PAGES);
+}
+static inline struct umfs_ulog_pm *umfs_lane_ulog(struct umfs_lane_pm *lane)
+{
+	return (struct umfs_ulog_pm *)((uint8_t *)lane + 2 * UMFS_PAGE_BYTES);
+}
+static inline struct umfs_ulog_pm *umfs_reserve(const struct umfs *fs, uint32_t n)
+{
+	return umfs_page(fs, fs->geo.reserves_page + (uint64_t)n * UMFS_RESERVE_PAGES);
+}
+static inline uint64_t umfs_group_page(const struct umfs *fs, uint32_t group)
+{
+	return fs->geo.groups_page + ((uint64_t)group << UMFS_GROUP_SHIFT);
+}
+/* Pages in a group: all but the last have UMFS_GROUP_PAGES. */
+static inline uint32_t umfs_group_pages(const struct umfs *fs, uint32_t group)
+{
+	uint64_t left = fs->geo.pool_pages - umfs_group_page(fs, group);
+
+	return (uint32_t)UMFS_MIN(left, (uint64_t)UMFS_GROUP_PAGES);
+}
+/* May `page` hold data, a table or directory page? (In a group and not in its head.) */
+static inline bool umfs_page_valid(const struct umfs *fs, uint64_t page)
+{
+	uint64_t rel = page - fs->geo.groups_page;
+
+	return page >= fs->geo.groups_page && page < fs->geo.pool_pages &&
+	       (rel & (UMFS_GROUP_PAGES - 1)) >= UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages &&
+	       (rel >> UMFS_GROUP_SHIFT) < fs->geo.group_count;
+}
+
+/* ---- durability: flush and fence cost nothing where the medium needs neither ---- */
+
+static inline void umfs_flush(const struct umfs *fs, const void *p, uint64_t n)
+{
+	if (fs->geo.durability == UMFS_DURABLE_FLUSH)
+		port_flush_lines(p, n);
+}
+/* What was flushed before is durable before anything stored after. */
+static inline void umfs_fence(const struct umfs *fs)
+{
+	if (fs->geo.durability == UMFS_DURABLE_FLUSH)
+		port_fence();
+}
+/* After non-temporal stores, on every medium, before a store that publishes them. */
+static inline void umfs_drain(const struct umfs *fs)
+{
+	(void)fs;
+	port_fence();
+}
+static inline void umfs_persist64(const struct umfs *fs, le64 *p, uint64_t v)
+{
+	st64(p, v);
+	umfs_flush(fs, p, sizeof(*p));
+	umfs_fence(fs);
+}
+
+uint32_t umfs_super_crc(const struct umfs_super_pm *sb);
+
+/* ---- lock.c ---- */
+
+int umfs_lock(struct umfs *fs, le64 *word);
+void umfs_unlock(struct umfs *fs, le64 *word);
+/* Is the word held by this very slot incarnation? */
+bool umfs_lock_held_by(const struct umfs *fs, uint64_t word, uint32_t slot);
+bool umfs_lock_free(const struct umfs *fs, uint64_t word);
+uint64_t umfs_lock_value(const struct umfs *fs, uint32_t slot);
+
+/* ---- lane.c: transactions ---- */
+
+struct umfs_tx {
+	struct umfs *fs;
+	struct umfs_lane_pm *lane;
+	uint32_t lane_index;
+	uint32_t used;	 /* bytes of records */
+	uint64_t txid;
+	bool active;	 /* umfs_tx_begin was called and neither commit nor abort */
+	bool frees;	 /* something is freed after the commit */
+};
+#define UMFS_TX_BYTES (2u * UMFS_PAGE_BYTES - 128u)
+#define UMFS_SAVE_MAX 4096u
+
+/* A lane for this thread until lane_put; waits while all are busy. Before any lock. -EIO. */
+int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx);
+void umfs_lane_put(struct umfs_tx *tx);
+void umfs_tx_begin(struct umfs_tx *tx);
+/* Save n bytes (n <= 4096) at p so that an abort or a crash restores them. -ENOSPC: lane full. */
+int umfs_tx_save(struct umfs_tx *tx, const void *p, uint32_t n);
+/* Save `count` FPT entries at `slot`; their pages are freed when the transaction commits. */
+int umfs_tx_save_fpt(struct umfs_tx *tx, const le64 *slot, uint32_t count);
+int umfs_tx_note(struct umfs_tx *tx, uint32_t type, uint64_t where, uint64_t count);
+/* All that was saved is durable: in-place stores may follow. */
+static inline void umfs_tx_fence(struct umfs_tx *tx)
+{
+	umfs_fence(tx->fs);
+}
+void umfs_tx_commit(struct umfs_tx *tx);
+void umfs_tx_abort(struct umfs_tx *tx);
+/* Bring a lane of `slot` (own or a claimed dead one) to rest. */
+int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
+/* Leave no group lock of a dead, claimed slot behind; waits for nothing. */
+void umfs_lane_leave_group(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
+void umfs_slot_leave_groups(struct umfs *fs, uint32_t slot);
+
+/* ---- alloc.c ---- */
+
+/*
+ * Allocate 1..want pages in one run, near `goal` (a page; a group's first page:
+ * anywhere in that group; 0: anywhere), noted in
+ * the transaction first, so an abort or crash frees them. A run of at least
+ * 512 pages is aligned to 512 where that can be had.
+ */
+int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t *page,
+		     uint32_t *got);
+int umfs_page_alloc_zeroed(struct umfs_tx *tx, uint64_t goal, uint64_t *page);
+int umfs_pages_free(struct umfs_tx *tx, uint64_t page, uint64_t count);
+int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino);
+int umfs_inode_free(struct umfs_tx *tx, uint32_t ino);
+/*
+ * Clear bits in the name of `slot`, whose lane this is: its group lock is taken
+ * in that slot's name, the bits cleared, *progress stored, the lock released.
+ * A crash in between repeats the clearing under the lock, which nobody else
+ * can have had meanwhile; after *progress nobody repeats it.
+ */
+void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, bool inodes,
+		       uint64_t first, uint64_t count, le64 *progress, uint64_t value);
+/* The rest of that, or of an allocation, for a dead claimed slot's lane that still holds a group lock. */
+struct umfs_bits {
+	bool any, inodes;
+	uint64_t first, count;
+	le64 *progress;
+	uint64_t value;
+};
+void umfs_bits_leave(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane,
+		     const struct umfs_bits *next);
+/* The group of a run of pages or inodes, or -1 when the run is not within one. */
+int64_t umfs_bits_group(const struct umfs *fs, bool inodes, uint64_t first, uint64_t count);
+/* Counts of a group afresh from its bitmaps, where recovery asked for it. */
+void umfs_group_recount(struct umfs *fs, uint32_t group);
+int umfs_group_make_first(struct umfs *fs, uint32_t ino);
+bool umfs_inode_allocated(struct umfs *fs, uint32_t ino);
+#define UMFS_GROUP_RECOUNT 2u /* group flag: counts may be off after a recovery */
+
+/* ---- inode.c ---- */
+
+/* The inode's place, or NULL when the number is out of range or its place not backed. */
+struct umfs_inode_pm *umfs_inode(struct umfs *fs, uint32_t ino);
+/* In use and its checksums hold: 0, -ENOENT, -EUCLEAN. */
+int umfs_inode_check(struct umfs *fs, uint32_t ino, struct umfs_inode_pm **inode);
+void umfs_inode_seal(struct umfs_inode_pm *inode, uint32_t ino);
+/* Save lines 0 and 1 in the transaction before changing them. */
+int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode);
+uint64_t umfs_size_word(uint64_t size, uint32_t ino, uint32_t generation);
+static inline uint64_t umfs_inode_size(const struct umfs_inode_pm *inode)
+{
+	return ld64(&inode->size) & ((1ull << UMFS_SIZE_BITS) - 1);
+}
+void umfs_inode_set_size(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
+			 uint64_t size);
+/* Bracket every change that lock-free readers must see whole; inode lock held. */
+void umfs_seq_begin(struct umfs_inode_pm *inode);
+void umfs_seq_end(struct umfs_inode_pm *inode);
+/* mtime and ctime to now; inode lock held. */
+void umfs_inode_touch(struct umfs *fs, struct umfs_inode_pm *inode);
+void umfs_inode_touch_ctime(struct umfs *fs, struct umfs_inode_pm *inode);
+static inline bool umfs_is_dir(uint32_t mode)
+{
+	return (mode & 0170000u) == 0040000u;
+}
+static inline bool umfs_is_reg(uint32_t mode)
+{
+	return (mode & 0170000u) == 0100000u;
+}
+static inline bool umfs_is_link(uint32_t mode)
+{
+	return (mode & 0170000u) == 0120000u;
+}
+/* Lock up to 4 inodes (duplicates and zeros allowed) in ascending order. */
+int umfs_inodes_lock(struct umfs *fs, const uint32_t *ino, uint32_t count);
+void umfs_inodes_unlock(struct umfs *fs, const uint32_t *ino, uint32_t count);
+
+/* ---- fpt.c ---- */
+
+/* The entry of page `index` (volatile bits masked, 2 MiB leaves resolved to the page), or 0. */
+uint64_t umfs_fpt_get(const struct umfs *fs, uint64_t root, uint64_t index);
+/* How many pages from `index` on (at most max) are alike: same state, and neighbours in the pool. */
+uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t max,
+		      uint64_t *entry);
+/* First index >= index below end that has an entry, or end. */
+uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end);
+/* Where the 4 KiB entry of `index` lies, or NULL: no table, or a 2 MiB leaf. */
+le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index);
+/* Make tables down to `index`; inode saved and lines 0..1 updated inside the transaction. */
+int umfs_fpt_reserve(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
+		     uint64_t index);
+/* Free what lies at and past `index`, in transactions of their own; restartable. */
+int umfs_fpt_trim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino, uint64_t index);
+static inline uint32_t umfs_root_height(uint64_t root)
+{
+	return (uint32_t)((root & UMFS_ROOT_HEIGHT_MASK) >> UMFS_ROOT_HEIGHT_SHIFT);
+}
+static inline uint64_t umfs_pte_page(uint64_t entry)
+{
+	return (entry & UMFS_PTE_ADDR) >> UMFS_PAGE_SHIFT;
+}
+static inline bool umfs_pte_written(uint64_t entry)
+{
+	return (entry & UMFS_PTE_P) != 0;
+}
+
+/* ---- ulog.c ---- */
+
+/* Save [off, off+len) of the file and its size; active when this returns. */
+void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_inode_pm *inode,
+		   uint32_t ino, uint64_t off, uint64_t len);
+/* The commit point of a write that armed it. */
+void umfs_ulog_retire(struct umfs *fs, struct umfs_ulog_pm *log);
+/* Put the saved bytes back if it is active; hostile content is checked. */
+int umfs_ulog_recover(struct umfs *fs, struct umfs_ulog_pm *log, uint64_t room);
+
+/* ---- swap.c: one page exchanged for the lane's spare ---- */
+
+int umfs_swap_prepare(struct umfs_tx *tx, uint64_t goal);
+void umfs_swap_commit(struct umfs_tx *tx, le64 *slot, uint64_t entry);
+int umfs_swap_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
+
+/* ---- hash.c ---- */
+
+/* SipHash-1-3 of the name under the pool's key, 1 .. 2^63-1: also its readdir cookie. */
+uint64_t umfs_name_hash(const struct umfs *fs, const char *name, uint32_t len);
+
+/* ---- dleaf.c: one directory page ---- */
+
+struct umfs_name {
+	const char *name;
+	uint32_t len;
+	uint64_t hash;
+};
+#define UMFS_DENTRY_CELLS(len) ((16u + (len) + 15u) / 16u)
+void umfs_dleaf_init(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t dir_ino);
+bool umfs_dleaf_valid(const struct umfs_dleaf_pm *leaf, uint32_t dir_ino);
+/* Cell of the name, or 0. */
+uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n);
+/* Cell where a dentry of `cells` cells fits, or 0; *used: cells taken by dentries. */
+uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t *used);
+/* Write a dentry to free cells; nobody sees it before its start bit. */
+void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
+		    const struct umfs_name *n, uint32_t ino, uint32_t type);
+/* Next live cell at or after `cell`, or 256; its dentry is in bounds. */
+uint32_t umfs_dleaf_next(const struct umfs_dleaf_pm *leaf, uint32_t cell);
+static inline struct umfs_dentry_pm *umfs_dleaf_dentry(const struct umfs_dleaf_pm *leaf,
+						       uint32_t cell)
+{
+	return (struct umfs_dentry_pm *)((uint8_t *)(uintptr_t)leaf + cell * 16u);
+}
+void umfs_dentry_seal(struct umfs_dentry_pm *d);
+
+/* ---- dir.c: the trie; inode lock of the directory held for changes ---- */
+
+/* What a hash leads to. */
+struct umfs_dpath {
+	struct umfs_dleaf_pm *leaf; /* NULL: empty directory, or damage */
+	le64 *ref;		    /* the reference followed: in a node, or the inode's root */
+	uint32_t level;		    /* nodes above: 0 when ref is the root */
+	uint64_t last;		    /* largest hash that leads to the same leaf */
+};
+/* 0, -ENOENT: empty, -EUCLEAN. Lock-free; counts only after a sequence check. */
+int umfs_dir_descend(const struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     uint64_t hash, struct umfs_dpath *p);
+int umfs_dir_find(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		  const struct umfs_name *n, uint32_t *ino);
+/* Room for the name, in transactions of its own. -ENOSPC. */
+int umfs_dir_reserve(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     const struct umfs_name *n);
+/* In the caller's transaction, which saved the directory's inode and seals it; room was made. */
+int umfs_dir_insert(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		    const struct umfs_name *n, uint32_t ino, uint32_t type);
+int umfs_dir_remove(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		    const struct umfs_name *n);
+/* Point an existing name at another inode. */
+int umfs_dir_replace(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     const struct umfs_name *n, uint32_t ino, uint32_t type);
+/* Free the pages of a directory without names, in transactions of its own. */
+int umfs_dir_clear(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino);
+
+/* ---- open.c ---- */
+
+/* Note this process as a holder of the inode (lock held). -ENFILE. */
+int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, uint32_t *irec);
+/* The record of an open inode, or NULL. */
+struct umfs_irec_pm *umfs_irec_find(struct umfs *fs, const struct umfs_inode_pm *inode,
+				    uint32_t ino);
+void umfs_irec_flag(struct umfs *fs, struct umfs_irec_pm *rec, uint32_t flag);
+/* Drop it; when nobody is left, trim or reclaim. Takes a lane and the inode lock. */
+void umfs_irec_drop(struct umfs *fs, uint32_t irec);
+/* Reclaim what dead processes were the last to hold. */
+void umfs_reap(struct umfs *fs);
+void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
+void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
+/* An inode without names or holders: free its pages and itself. Lock and lane held. */
+int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
+
+/* ---- attr.c ---- */
+
+/* Do the permission bits allow all of `mask` (4 read, 2 write, 1 execute)? */
+bool umfs_may(const struct umfs_cred *cred, const struct umfs_inode_pm *inode, uint32_t mask);
+bool umfs_in_group(const struct umfs_cred *cred, uint32_t gid);
+
+#endif

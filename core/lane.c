@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * lane.c - transactions: an undo journal for metadata.
+ *
+ * Before anything of the pool is changed in place, what was there is appended
+ * to the lane's journal; allocations are noted before their bits are set, frees
+ * are noted and done after the commit.
+ *
+ *   IDLE --tx_begin--> ACTIVE --tx_commit--> IDLE            (nothing to free)
+ *                             --tx_commit--> COMMITTED --run_frees--> IDLE
+ *                             --tx_abort, recovery--> IDLE   (undone)
+ *
+ * I1  A record is durable before the store that it can undo (umfs_tx_fence).
+ * I2  All that the transaction stored is durable before the commit point, the
+ *     one store of `state` in umfs_tx_commit.
+ * I3  Saved ranges are covered by locks held until after commit or abort, so
+ *     undoing them twice is harmless. Bits are not: see umfs_bits_release.
+ * I4  A record counts only if its txid and its checksum, seeded with the txid,
+ *     fit: what an earlier transaction left behind never does.
+ */
+#include "internal.h"
+
+#define RECORDS_MAX (UMFS_TX_BYTES / sizeof(struct umfs_rec_pm))
+
+static uint32_t rec_bytes(uint32_t len)
+{
+	return (uint32_t)sizeof(struct umfs_rec_pm) + ((len + 7u) & ~7u);
+}
+
+static uint32_t rec_crc(const struct umfs_rec_pm *rec, uint64_t txid, uint32_t len)
+{
+	return port_crc32c((uint32_t)txid, &rec->type,
+			   sizeof(*rec) - offsetof(struct umfs_rec_pm, type) + len);
+}
+
+/* ---- taking a lane ---- */
+
+int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
+{
+	uint32_t count = fs->geo.lanes_per_slot;
+	uint32_t first = port_thread() % count;
+
+	if (fs->zombies)
+		umfs_reap(fs);
+	while (!fs->broken) {
+		uint32_t busy = __atomic_load_n(&fs->lanes_busy, __ATOMIC_ACQUIRE);
+		uint32_t i;
+
+		if (fs->readonly)
+			return -EROFS;
+		for (i = 0; i < count; i++) {
+			uint32_t lane = (first + i) % count;
+
+			if (busy & (1u << lane))
+				continue;
+			if (__atomic_fetch_or(&fs->lanes_busy, 1u << lane, __ATOMIC_ACQUIRE) &
+			    (1u << lane))
+				continue;
+			tx->fs = fs;
+			tx->lane_index = lane;
+			tx->lane = umfs_lane(fs, fs->slot, lane);
+			tx->active = false;
+			return 0;
+		}
+		port_wait(&fs->lanes_busy, busy, 1000000);
+	}
+	return -EIO;
+}
+
+void umfs_lane_put(struct umfs_tx *tx)
+{
+	uint32_t all = (1u << tx->fs->geo.lanes_per_slot) - 1;
+	uint32_t old;
+
+	umfs_assert(tx->fs, !tx->active);
+	old = __atomic_fetch_and(&tx->fs->lanes_busy, ~(1u << tx->lane_index), __ATOMIC_RELEASE);
+	if (old == all)
+		port_wake(&tx->fs->lanes_busy);
+}
+
+/* ---- writing the journal ---- */
+
+void umfs_tx_begin(struct umfs_tx *tx)
+{
+	struct umfs_lane_pm *lane = tx->lane;
+
+	umfs_assert(tx->fs, !tx->active);
+	tx->txid = (ld64(&lane->state) >> 2) + 1;
+	tx->used = 0;
+	tx->frees = false;
+	tx->active = true;
+	st64(&lane->done, 0);
+	st64(&lane->state, tx->txid << 2 | UMFS_TX_ACTIVE);
+	umfs_flush(tx->fs, lane, UMFS_LINE_BYTES);
+}
+
+static int append(struct umfs_tx *tx, uint32_t type, uint64_t where, uint64_t count,
+		  const void *payload, uint32_t len)
+{
+	struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(tx->lane->records + tx->used);
+	uint32_t bytes = rec_bytes(len);
+
+	umfs_assert(tx->fs, tx->active);
+	if (tx->used + bytes > UMFS_TX_BYTES)
+		return -ENOSPC;
+	if (len)
+		port_copy(rec + 1, payload, len);
+	st16(&rec->type, (uint16_t)type);
+	st16(&rec->len, (uint16_t)len);
+	st64(&rec->txid, tx->txid);
+	st64(&rec->where, where);
+	st64(&rec->count, count);
+	st32(&rec->crc, rec_crc(rec, tx->txid, len));
+	umfs_flush(tx->fs, rec, bytes);
+	tx->used += bytes;
+	return 0;
+}
+
+int umfs_tx_save(struct umfs_tx *tx, const void *p, uint32_t n)
+{
+	umfs_assert(tx->fs, n <= UMFS_SAVE_MAX);
+	return append(tx, UMFS_REC_BYTES, umfs_off(tx->fs, p), 0, p, n);
+}
+
+int umfs_tx_save_fpt(struct umfs_tx *tx, const le64 *slot, uint32_t count)
+{
+	umfs_assert(tx->fs, count <= UMFS_PTE_PER_PAGE);
+	tx->frees = true;
+	return append(tx, UMFS_REC_FPT, umfs_off(tx->fs, slot), count, slot, count * 8);
+}
+
+int umfs_tx_note(struct umfs_tx *tx, uint32_t type, uint64_t where, uint64_t count)
+{
+	if (type == UMFS_REC_PAGES_FREE || type == UMFS_REC_INODE_FREE)
+		tx->frees = true;
+	return append(tx, type, where, count, NULL, 0);
+}
+
+/* ---- reading it back; what lies there may be anything ---- */
+
+/* The record at `at` if it is one of transaction `txid`, else NULL. */
+static struct umfs_rec_pm *rec_at(struct umfs_lane_pm *lane, uint64_t txid, uint32_t at)
+{
+	struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(lane->records + at);
+	uint32_t len;
+
+	if (at + sizeof(*rec) > UMFS_TX_BYTES)
+		return NULL;
+	len = ld16(&rec->len);
+	if (len > UMFS_SAVE_MAX || at + rec_bytes(len) > UMFS_TX_BYTES)
+		return NULL;
+	if (ld64(&rec->txid) != txid || ld32(&rec->crc) != rec_crc(rec, txid, len))
+		return NULL;
+	return rec;
+}
+
+/* Is [where, where+len) a range that a transaction may have saved? */
+static bool target_valid(const struct umfs *fs, uint64_t where, uint64_t len)
+{
+	uint64_t end = fs->geo.pool_pages << UMFS_PAGE_SHIFT;
+
+	return where >= UMFS_PAGE_BYTES && where < end && len <= end - where;
+}
+
+/* One piece of deferred or undone bitmap work, numbered in the order it is done. */
+struct item {
+	uint64_t number, first, count;
+	bool inodes;
+};
+
+static bool is_alloc(uint32_t type)
+{
+	return type == UMFS_REC_PAGES_ALLOC || type == UMFS_REC_INODE_ALLOC;
+}
+
+static void item_of_rec(const struct umfs_rec_pm *rec, struct item *item)
+{
+	uint32_t type = ld16(&rec->type);
+
+	item->inodes = type == UMFS_REC_INODE_ALLOC || type == UMFS_REC_INODE_FREE;
+	item->first = ld64(&rec->where);
+	item->count = item->inodes ? 1 : ld64(&rec->count);
+}
+
+/* The pages of saved entries [*i, ...) as one run; *i moves past it. False: no page left. */
+static bool entries_run(const le64 *entries, uint32_t count, uint32_t *i, struct item *item)
+{
+	uint64_t entry = 0;
+
+	while (*i < count && !(entry = ld64(&entries[*i]) & UMFS_PTE_ADDR))
+		++*i;
+	if (*i >= count)
+		return false;
+	item->inodes = false;
+	item->first = umfs_pte_page(entry);
+	item->count = 1;
+	if (ld64(&entries[(*i)++]) & UMFS_PTE_PSE) {
+		item->count = UMFS_PTE_PER_PAGE;
+		return true;
+	}
+	while (*i < count && !(ld64(&entries[*i]) & UMFS_PTE_PSE) &&
+	       umfs_pte_page(ld64(&entries[*i])) == item->first + item->count) {
+		item->count++;
+		++*i;
+	}
+	return true;
+}
+
+/*
+ * The deferred free that `done` says is next, or false. Its number is counted
+ * anew each time: frees are few but for large truncations, where a record
+ * holds mostly one run.
+ */
+struct free_cursor {
+	uint32_t at, entry;
+	uint64_t number;
+};
+
+static bool next_free(struct umfs_lane_pm *lane, uint64_t txid, struct free_cursor *c,
+		      struct item *item)
+{
+	struct umfs_rec_pm *rec;
+
+	while ((rec = rec_at(lane, txid, c->at))) {
+		uint32_t type = ld16(&rec->type);
+
+		if (type == UMFS_REC_FPT) {
+			uint32_t count = ld16(&rec->len) / 8u;
+
+			if (entries_run((const le64 *)(rec + 1), count, &c->entry, item)) {
+				item->number = c->number++;
+				return true;
+			}
+		}
+		c->at += rec_bytes(ld16(&rec->len));
+		c->entry = 0;
+		if (type == UMFS_REC_PAGES_FREE || type == UMFS_REC_INODE_FREE) {
+			item_of_rec(rec, item);
+			item->number = c->number++;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void run_frees(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint64_t txid)
+{
+	struct free_cursor c = {0};
+	struct item item;
+
+	while (next_free(lane, txid, &c, &item))
+		if (item.number >= ld64(&lane->done))
+			umfs_bits_release(fs, slot, lane, item.inodes, item.first, item.count,
+					  &lane->done, item.number + 1);
+}
+
+/* ---- undo ---- */
+
+static uint32_t list_records(struct umfs_lane_pm *lane, uint64_t txid, uint16_t *at)
+{
+	struct umfs_rec_pm *rec;
+	uint32_t n = 0, pos = 0;
+
+	while (n < RECORDS_MAX && (rec = rec_at(lane, txid, pos))) {
+		at[n++] = (uint16_t)pos;
+		pos += rec_bytes(ld16(&rec->len));
+	}
+	return n;
+}
+
+static void restore(struct umfs *fs, const struct umfs_rec_pm *rec)
+{
+	uint64_t where = ld64(&rec->where);
+	uint32_t len = ld16(&rec->len);
+
+	if (!target_valid(fs, where, len))
+		return;
+	port_copy(umfs_at(fs, where), rec + 1, len);
+	umfs_flush(fs, umfs_at(fs, where), len);
+}
+
+/* A new inode that is not to be: no longer in use before its bit says so. */
+static void clear_new_inode(struct umfs *fs, uint64_t ino)
+{
+	struct umfs_inode_pm *inode = ino <= UINT32_MAX ? umfs_inode(fs, (uint32_t)ino) : NULL;
+
+	if (!inode)
+		return;
+	st32(&inode->mode, 0);
+	umfs_flush(fs, inode, UMFS_LINE_BYTES);
+}
+
+static void undo(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint64_t txid)
+{
+	uint16_t at[RECORDS_MAX];
+	uint32_t n = list_records(lane, txid, at);
+	uint64_t number = 0;
+	struct item item;
+
+	while (n--) {
+		struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(lane->records + at[n]);
+		uint32_t type = ld16(&rec->type);
+
+		if (type == UMFS_REC_BYTES || type == UMFS_REC_FPT)
+			restore(fs, rec);
+		if (!is_alloc(type))
+			continue;
+		if (number++ < ld64(&lane->done))
+			continue;
+		umfs_fence(fs); /* nothing refers to it any more, before it is free */
+		item_of_rec(rec, &item);
+		if (item.inodes)
+			clear_new_inode(fs, item.first);
+		umfs_bits_release(fs, slot, lane, item.inodes, item.first, item.count, &lane->done,
+				  number);
+	}
+	umfs_fence(fs);
+}
+
+/* ---- ends ---- */
+
+static void flush_saved(struct umfs_tx *tx)
+{
+	uint32_t at = 0;
+	struct umfs_rec_pm *rec;
+
+	if (tx->fs->geo.durability != UMFS_DURABLE_FLUSH)
+		return;
+	while (at < tx->used && (rec = rec_at(tx->lane, tx->txid, at))) {
+		uint32_t type = ld16(&rec->type);
+
+		if (type == UMFS_REC_BYTES || type == UMFS_REC_FPT)
+			port_flush_lines(umfs_at(tx->fs, ld64(&rec->where)), ld16(&rec->len));
+		at += rec_bytes(ld16(&rec->len));
+	}
+}
+
+void umfs_tx_commit(struct umfs_tx *tx)
+{
+	struct umfs *fs = tx->fs;
+	struct umfs_lane_pm *lane = tx->lane;
+
+	umfs_assert(fs, tx->active);
+	flush_saved(tx);
+	umfs_fence(fs);
+	if (!tx->frees) {
+		umfs_persist64(fs, &lane->state, tx->txid << 2 | UMFS_TX_IDLE); /* commit point */
+	} else {
+		umfs_persist64(fs, &lane->state,
+			       tx->txid << 2 | UMFS_TX_COMMITTED); /* commit point */
+		run_frees(fs, fs->slot, lane, tx->txid);
+		umfs_persist64(fs, &lane->state, tx->txid << 2 | UMFS_TX_IDLE);
+	}
+	tx->active = false;
+}
+
+void umfs_tx_abort(struct umfs_tx *tx)
+{
+	if (!tx->active)
+		return;
+	undo(tx->fs, tx->fs->slot, tx->lane, tx->txid);
+	umfs_persist64(tx->fs, &tx->lane->state, tx->txid << 2 | UMFS_TX_IDLE);
+	tx->active = false;
+}
+
+int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
+{
+	uint64_t state = ld64(&lane->state);
+	uint64_t txid = state >> 2;
+	int err;
+
+	if ((state & 3) == UMFS_TX_ACTIVE)
+		undo(fs, slot, lane, txid);
+	else if ((state & 3) == UMFS_TX_COMMITTED)
+		run_frees(fs, slot, lane, txid);
+	if (state & 3)
+		umfs_persist64(fs, &lane->state, txid << 2 | UMFS_TX_IDLE);
+	err = umfs_ulog_recover(fs, umfs_lane_ulog(lane), UMFS_ULOG_LANE_BYTES);
+	umfs_swap_recover(fs, slot, lane);
+	if (ld64(&lane->group))
+		st64(&lane->group, 0);
+	return err;
+}
+
+/* What umfs_lane_recover would release first. */
+static void next_bits(struct umfs_lane_pm *lane, struct umfs_bits *bits)
+{
+	uint64_t state = ld64(&lane->state), txid = state >> 2;
+	uint64_t done = ld64(&lane->done);
+	struct free_cursor c = {0};
+	uint16_t at[RECORDS_MAX];
+	struct item item = {0};
+	uint64_t number = 0;
+	uint32_t n;
+
+	bits->any = false;
+	bits->progress = &lane->done;
+	bits->value = done + 1;
+	if ((state & 3) == UMFS_TX_COMMITTED) {
+		while (!bits->any && next_free(lane, txid, &c, &item))
+			bits->any = item.number >= done;
+	} else if ((state & 3) == UMFS_TX_ACTIVE) {
+		n = list_records(lane, txid, at);
+		while (!bits->any && n--) {
+			struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(lane->records + at[n]);
+
+			if (!is_alloc(ld16(&rec->type)) || number++ < done)
+				continue;
+			item_of_rec(rec, &item);
+			bits->any = true;
+		}
+	} else if (ld64(&lane->spare)) { /* a spare was being given back */
+		item.inodes = false;
+		item.first = ld64(&lane->spare);
+		item.count = 1;
+		bits->any = true;
+		bits->progress = &lane->spare;
+		bits->value = 0;
+	}
+	if (bits->any) {
+		bits->inodes = item.inodes;
+		bits->first = item.first;
+		bits->count = item.count;
+	}
+}
+
+void umfs_lane_leave_group(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
+{
+	struct umfs_bits bits;
+
+	if (!ld64(&lane->group))
+		return;
+	next_bits(lane, &bits);
+	umfs_bits_leave(fs, slot, lane, &bits);
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * lock.c - lock words that survive their owner.
+ *
+ * A word names its owner's slot and that slot's incarnation.
+ *
+ * I1  A word is held if and only if its low half is non-zero and its high half
+ *     is the current incarnation of the slot it names. So raising a slot's
+ *     incarnation, the last store of its recovery, frees all its locks at once,
+ *     and nothing has to remember which they were.
+ * I2  Nobody but the owner, or a recovery that claimed the owner's slot, stores
+ *     to a held word, but for the waiters bit.
+ *
+ * Waiting is bounded: a waiter that timed out probes the owner's slot and
+ * recovers it when dead; while the owner lives the waiter waits on.
+ */
+#include "internal.h"
+
+#define SPINS 100
+#define WAIT_NS 20000000ull /* then probe the owner: a death delays others by this much */
+
+static uint32_t word_slot(uint64_t word)
+{
+	return (uint32_t)(word >> 24) & 0xffu;
+}
+
+bool umfs_lock_held_by(const struct umfs *fs, uint64_t word, uint32_t slot)
+{
+	return (uint32_t)word && word_slot(word) == slot &&
+	       (uint32_t)(word >> 32) == ld32(&umfs_slot(fs, slot)->incarnation);
+}
+
+/* I1, the other way round; a word that names no slot of this pool is free. */
+bool umfs_lock_free(const struct umfs *fs, uint64_t word)
+{
+	uint32_t slot = word_slot(word);
+
+	return !(uint32_t)word || slot >= fs->geo.slot_count ||
+	       !umfs_lock_held_by(fs, word, slot);
+}
+
+/* What this thread stores to hold a lock in the name of `slot`. */
+uint64_t umfs_lock_value(const struct umfs *fs, uint32_t slot)
+{
+	uint64_t thread = port_thread() & UMFS_LOCK_THREAD_MASK;
+
+	return (uint64_t)ld32(&umfs_slot(fs, slot)->incarnation) << 32 | (uint64_t)slot << 24 |
+	       thread << 1;
+}
+
+static void wait_for(struct umfs *fs, le64 *word, uint64_t seen)
+{
+	uint32_t slot = word_slot(seen);
+
+	if (!(seen & UMFS_LOCK_WAITERS)) {
+		uint64_t with = seen | UMFS_LOCK_WAITERS;
+
+		if (!cas64(word, &seen, with))
+			return;
+		seen = with;
+	}
+	port_wait((const uint32_t *)(const void *)word, (uint32_t)seen, WAIT_NS);
+	if (ld64(word) == seen && slot != fs->slot)
+		(void)umfs_slot_recover(fs, slot);
+}
+
+int umfs_lock(struct umfs *fs, le64 *word)
+{
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	uint64_t seen = ld64(word);
+	int spins;
+
+	for (spins = 0; spins < SPINS; spins++) {
+		if (umfs_lock_free(fs, seen)) {
+			if (cas64(word, &seen, mine))
+				return 0;
+		} else {
+			port_relax();
+			seen = ld64(word);
+		}
+	}
+	/* Others may be asleep on the word: whoever gets it from here on wakes them again. */
+	mine |= UMFS_LOCK_WAITERS;
+	while (!fs->broken) {
+		seen = ld64(word);
+		if (!umfs_lock_free(fs, seen))
+			wait_for(fs, word, seen);
+		else if (cas64(word, &seen, mine))
+			return 0;
+	}
+	return -EIO;
+}
+
+void umfs_unlock(struct umfs *fs, le64 *word)
+{
+	uint64_t old = xchg64(word, 0);
+
+	umfs_assert(fs, umfs_lock_held_by(fs, old, fs->slot));
+	if (old & UMFS_LOCK_WAITERS)
+		port_wake((const uint32_t *)(const void *)word);
+}

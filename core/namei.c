@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * namei.c - names: lookup, create, link, unlink, rename.
+ *
+ * Every change is one transaction under the locks of all inodes it touches.
+ * They are found without locks, locked by ascending number, and looked up again;
+ * when the name meanwhile means something else, all is let go and tried anew.
+ * So there is one lock order and no operation can wait for another in a circle.
+ *
+ * I1  The commit of the transaction is the commit point; room in the directory
+ *     is made before it, in transactions that change no name.
+ * I2  Whoever removes the last name first holds the inode and marks its record
+ *     an orphan, so that a crash at any point after leaves it to be reclaimed.
+ * I3  Moving a directory to another parent happens under the pool's rename lock,
+ *     under which the tree above it stands still: no cycle can arise.
+ */
+#include "internal.h"
+
+#define TYPE(mode) ((mode) >> 12 & 017u)
+#define S_ISGID_BIT 02000u
+#define S_ISVTX_BIT 01000u
+
+static int name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len)
+{
+	if (len == 0 || (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))))
+		return -EINVAL;
+	if (len > UMFS_NAME_MAX)
+		return -ENAMETOOLONG;
+	n->name = name;
+	n->len = len;
+	n->hash = umfs_name_hash(fs, name, len);
+	return 0;
+}
+
+/* A directory that still has a name, lock held or sequence to be checked. */
+static int check_dir(const struct umfs_inode_pm *dir)
+{
+	uint32_t mode = ld32(&dir->mode);
+
+	if (!mode || !ld32(&dir->nlink))
+		return -ENOENT;
+	return umfs_is_dir(mode) ? 0 : -ENOTDIR;
+}
+
+/* ---- lookup ---- */
+
+static int find_once(struct umfs *fs, const struct umfs_inode_pm *in, uint32_t dir,
+		     const struct umfs_name *n, uint32_t *ino)
+{
+	int err = check_dir(in);
+
+	return err ? err : umfs_dir_find(fs, in, dir, n, ino);
+}
+
+static int find(struct umfs *fs, uint32_t dir, const struct umfs_name *n, uint32_t *ino)
+{
+	struct umfs_inode_pm *in = umfs_inode(fs, dir);
+	int tries, err;
+
+	if (!in)
+		return -EUCLEAN;
+	for (tries = 0; tries < 4; tries++) {
+		uint64_t seq = ld64(&in->seq);
+
+		if (!(seq & 1)) {
+			err = find_once(fs, in, dir, n, ino);
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (ld64(&in->seq) == seq)
+				return err;
+		}
+		port_relax();
+	}
+	if (fs->readonly)
+		return find_once(fs, in, dir, n, ino);
+	err = umfs_lock(fs, &in->lock);
+	if (err)
+		return err;
+	err = find_once(fs, in, dir, n, ino);
+	umfs_unlock(fs, &in->lock);
+	return err;
+}
+
+int umfs_lookup(struct umfs *fs, uint32_t dir, const char *name, uint32_t len, uint32_t *ino)
+{
+	struct umfs_name n;
+	int err = name_init(fs, &n, name, len);
+
+	if (fs->broken)
+		return -EIO;
+	return err ? err : find(fs, dir, &n, ino);
+}
+
+/* ---- creating ---- */
+
+struct newborn {
+	const struct umfs_cred *cred;
+	uint32_t mode;
+	uint64_t rdev;
+	const char *target; /* symbolic link */
+	uint32_t target_len;
+};
+
+/* Nobody refers to the inode yet; mode is stored last and makes it one in use. */
+static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
+		       const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		       const struct newborn *b)
+{
+	uint64_t now = (uint64_t)port_now_ns();
+	uint32_t mode = b->mode, gid = b->cred->gid;
+	bool is_dir = umfs_is_dir(mode);
+
+	if (ld32(&dir->mode) & S_ISGID_BIT) {
+		gid = ld32(&dir->gid);
+		if (is_dir)
+			mode |= S_ISGID_BIT;
+	}
+	st32(&in->generation, ld32(&in->generation) + 1);
+	st32(&in->uid, b->cred->uid);
+	st32(&in->gid, gid);
+	st32(&in->nlink, is_dir ? 2 : 1);
+	st32(&in->flags, 0);
+	st64(&in->root, 0);
+	st64(&in->base, 0);
+	st64(&in->parent, is_dir ? dir_ino : 0);
+	st64(&in->rdev, b->rdev);
+	st64(&in->pages, 0);
+	st64(&in->entries, 0);
+	st64(&in->btime_ns, now);
+	st64(&in->xattr, 0);
+	st64(&in->ulog, 0);
+	st64(&in->rec, 0);
+	st64(&in->mtime_ns, now);
+	st64(&in->ctime_ns, now);
+	st64(&in->atime_ns, now);
+	umfs_inode_set_size(fs, in, ino, 0);
+	st32(&in->mode, mode);
+	umfs_inode_seal(in, ino);
+}
+
+static int put_target(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
+		      const struct newborn *b)
+{
+	struct umfs *fs = tx->fs;
+	uint64_t page;
+	int err = umfs_page_alloc_zeroed(
+		tx, umfs_group_page(fs, ino / fs->geo.inodes_per_group), &page);
+
+	if (err)
+		return err;
+	port_copy(umfs_page(fs, page), b->target, b->target_len);
+	umfs_flush(fs, umfs_page(fs, page), b->target_len);
+	st64(&in->root, page << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
+	st64(&in->pages, 1);
+	umfs_inode_set_size(fs, in, ino, b->target_len);
+	umfs_inode_seal(in, ino);
+	return 0;
+}
+
+/* The directory's times change with its names. */
+static int save_dir(struct umfs_tx *tx, struct umfs_inode_pm *dir)
+{
+	int err = umfs_inode_save(tx, dir);
+
+	return err ? err : umfs_tx_save(tx, &dir->mtime_ns, 16);
+}
+
+static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+			const struct umfs_name *n, const struct newborn *b, uint32_t *ino)
+{
+	struct umfs *fs = tx->fs;
+	bool is_dir = umfs_is_dir(b->mode);
+	struct umfs_inode_pm *in;
+	int err = save_dir(tx, dir);
+
+	if (!err)
+		err = umfs_inode_alloc(tx, dir_ino, is_dir, ino);
+	if (err)
+		return err;
+	in = umfs_inode(fs, *ino);
+	if (!in)
+		return -EUCLEAN;
+	umfs_seq_begin(in);
+	init_inode(fs, in, *ino, dir, dir_ino, b);
+	if (b->target)
+		err = put_target(tx, in, *ino, b);
+	umfs_seq_end(in);
+	umfs_flush(fs, in, UMFS_INODE_BYTES);
+	if (!err)
+		err = umfs_dir_insert(tx, dir, dir_ino, n, *ino, TYPE(b->mode));
+	if (err)
+		return err;
+	if (is_dir)
+		st32(&dir->nlink, ld32(&dir->nlink) + 1);
+	umfs_inode_touch(fs, dir);
+	umfs_inode_seal(dir, dir_ino);
+	return 0;
+}
+
+/* Directory locked, sequence odd. */
+static int create_locked(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+			 const struct umfs_name *n, const struct newborn *b, uint32_t *ino)
+{
+	int err = umfs_dir_find(tx->fs, dir, dir_ino, n, ino);
+
+	if (!err)
+		return -EEXIST;
+	if (err != -ENOENT)
+		return err;
+	if (!umfs_may(b->cred, dir, 3))
+		return -EACCES;
+	if (umfs_is_dir(b->mode) && ld32(&dir->nlink) >= UMFS_LINKS_MAX)
+		return -EMLINK;
+	err = umfs_dir_reserve(tx, dir, dir_ino, n);
+	if (err)
+		return err;
+	umfs_tx_begin(tx);
+	err = create_in_tx(tx, dir, dir_ino, n, b, ino);
+	if (err)
+		umfs_tx_abort(tx);
+	else
+		umfs_tx_commit(tx); /* commit point */
+	return err;
+}
+
+static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
+		  const struct newborn *b, uint32_t *ino)
+{
+	struct umfs_inode_pm *in = umfs_inode(fs, dir);
+	struct umfs_name n;
+	struct umfs_tx tx;
+	int err = name_init(fs, &n, name, len);
+
+	if (err)
+		return err;
+	if (!in)
+		return -EUCLEAN;
+	err = umfs_lane_get(fs, &tx);
+	if (err)
+		return err;
+	err = umfs_lock(fs, &in->lock);
+	if (err)
+		goto err_lane;
+	err = check_dir(in);
+	if (!err) {
+		umfs_seq_begin(in);
+		err = create_locked(&tx, in, dir, &n, b, ino);
+		umfs_seq_end(in);
+	}
+	umfs_unlock(fs, &in->lock);
+err_lane:
+	umfs_lane_put(&tx);
+	return err;
+}
+
+int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino)
+{
+	struct newborn b = {cred, mode & ~(cred->umask & 0777u), rdev, NULL, 0};
+
+	if (!TYPE(b.mode))
+		b.mode |= 0100000u;
+	if (umfs_is_dir(b.mode) || umfs_is_link(b.mode))
+		return -EINVAL;
+	return create(fs, dir, name, len, &b, ino);
+}
+
+int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+	       uint32_t len, uint32_t mode, uint32_t *ino)
+{
+	struct newborn b = {cred, 0040000u | (mode & 01777u & ~cred->umask), 0, NULL, 0};
+
+	return create(fs, dir, name, len, &b, ino);
+}
+
+int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino)
+{
+	struct newborn b = {cred, 0120777u, 0, target, target_len};
+
+	if (!target_len)
+		return -ENOENT;
+	if (target_len >= UMFS_PAGE_BYTES)
+		return -ENAMETOOLONG;
+	return create(fs, dir, name, len, &b, ino);
+}
+
+/* ---- several inodes at once ---- */
+
+/*
+ * The inodes of an operation: two directories and what two names mean in them
+ * (0: nothing). `tx` holds the lane.
+ */
+struct four {
+	uint32_t ino[4]; /* from dir, to dir, from, to */
+	struct umfs_inode_pm *in[4];
+};
+enum { FROM_DIR, TO_DIR, FROM, TO };
+
+static int four_lock(struct umfs *fs, struct four *x)
+{
+	uint32_t i;
+
+	for (i = 0; i < 4; i++) {
+		x->in[i] = x->ino[i] ? umfs_inode(fs, x->ino[i]) : NULL;
+		if (x->ino[i] && !x->in[i])
+			return -EUCLEAN;
+	}
+	return umfs_inodes_lock(fs, x->ino, 4);
+}
+
+/* Sequences of all of them, each once. */
+static void four_seq(struct four *x, bool begin)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < 4; i++) {
+		for (k = 0; k < i && x->ino[k] != x->ino[i]; k++)
+			;
+		if (!x->ino[i] || k < i)
+			continue;
+		if (begin)
+			umfs_seq_begin(x->in[i]);
+		else
+			umfs_seq_end(x->in[i]);
+	}
+}
+
+/* Does the name still mean `ino` (0: nothing)? Directory locked. -EAGAIN: no. */
+static int still(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		 const struct umfs_name *n, uint32_t ino)
+{
+	uint32_t now = 0;
+	int err = check_dir(dir);
+
+	if (!err)
+		err = umfs_dir_find(fs, dir, dir_ino, n, &now);
+	if (err && err != -ENOENT)
+		return err;
+	if (err == -ENOENT && check_dir(dir))
+		return err;
+	return now == ino ? 0 : -EAGAIN;
+}
+
+/* May `cred` remove `in` from `dir`? */
+static int may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *dir,
+		      const struct umfs_inode_pm *in)
+{
+	if (!umfs_may(cred, dir, 3))
+		return -EACCES;
+	if ((ld32(&dir->mode) & S_ISVTX_BIT) && !cred->override &&
+	    cred->uid != ld32(&in->uid) && cred->uid != ld32(&dir->uid))
+		return -EPERM;
+	return 0;
+}
+
+/* Its last name goes: hold it and promise to reclaim it (I2). */
+static int hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, uint32_t *irec)
+{
+	int err = umfs_irec_hold(fs, in, ino, irec);
+
+	if (!err)
+		umfs_irec_flag(fs, umfs_irec(fs, *irec), UMFS_IREC_ORPHAN);
+	return err;
+}
+
+/* One name less, in the transaction; a directory loses "." with it. */
+static void drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)
+{
+	st32(&in->nlink, umfs_is_dir(ld32(&in->mode)) ? 0 : ld32(&in->nlink) - 1);
+	umfs_inode_touch_ctime(fs, in);
+	umfs_inode_seal(in, ino);
+}
+
+static bool last_link(const struct umfs_inode_pm *in)
+{
+	return umfs_is_dir(ld32(&in->mode)) || ld32(&in->nlink) <= 1;
+}
+
+/* ---- unlink, rmdir ---- */
+
+static int check_removable(const struct umfs_inode_pm *in, bool want_dir)
+{
+	bool is_dir = umfs_is_dir(ld32(&in->mode));
+
+	if (want_dir && !is_dir)
+		return -ENOTDIR;
+	if (!want_dir && is_dir)
+		return -EISDIR;
+	return is_dir && ld64(&in->entries) ? -ENOTEMPTY : 0;
+}
+
+static int remove_in_tx(struct umfs_tx *tx, struct four *x, const struct umfs_name *n)
+{
+	struct umfs_inode_pm *dir = x->in[FROM_DIR], *in = x->in[FROM];
+	int err = save_dir(tx, dir);
+
+	if (!err)
+		err = umfs_inode_save(tx, in);
+	if (!err)
+		err = umfs_dir_remove(tx, dir, x->ino[FROM_DIR], n);
+	if (err)
+		return err;
+	if (umfs_is_dir(ld32(&in->mode)))
+		st32(&dir->nlink, ld32(&dir->nlink) - 1);
+	drop_link(tx->fs, in, x->ino[FROM]);
+	umfs_inode_touch(tx->fs, dir);
+	umfs_inode_seal(dir, x->ino[FROM_DIR]);
+	return 0;
+}
+
+/* All locked. *irec: the hold on an inode that lost its last name, else unchanged. */
+static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct four *x,
+			 const struct umfs_name *n, bool want_dir, int64_t *irec)
+{
+	struct umfs *fs = tx->fs;
+	uint32_t held;
+	int err = still(fs, x->in[FROM_DIR], x->ino[FROM_DIR], n, x->ino[FROM]);
+
+	if (!err)
+		err = may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
+	if (!err)
+		err = check_removable(x->in[FROM], want_dir);
+	if (!err && last_link(x->in[FROM])) {
+		err = hold_orphan(fs, x->in[FROM], x->ino[FROM], &held);
+		if (!err)
+			*irec = held;
+	}
+	if (err)
+		return err;
+	umfs_tx_begin(tx);
+	four_seq(x, true);
+	err = remove_in_tx(tx, x, n);
+	if (err)
+		umfs_tx_abort(tx);
+	else
+		umfs_tx_commit(tx); /* commit point */
+	four_seq(x, false);
+	return err;
+}
+
+static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir,
+		       const char *name, uint32_t len, bool want_dir)
+{
+	struct umfs_name n;
+	int err = name_init(fs, &n, name, len);
+
+	if (err)
+		return err;
+	do {
+		struct four x = {.ino = {dir}};
+		int64_t irec = -1;
+		struct umfs_tx tx;
+
+		err = find(fs, dir, &n, &x.ino[FROM]);
+		if (!err)
+			err = umfs_lane_get(fs, &tx);
+		if (err)
+			return err;
+		err = four_lock(fs, &x);
+		if (!err) {
+			err = remove_locked(&tx, cred, &x, &n, want_dir, &irec);
+			umfs_inodes_unlock(fs, x.ino, 4);
+		}
+		umfs_lane_put(&tx);
+		if (irec >= 0)
+			umfs_irec_drop(fs, (uint32_t)irec);
+	} while (err == -EAGAIN);
+	return err;
+}
+
+int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+		uint32_t len)
+{
+	return remove_name(fs, cred, dir, name, len, false);
+}
+
+int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+	       uint32_t len)
+{
+	return remove_name(fs, cred, dir, name, len, true);
+}
+
+/* ---- link ---- */
+
+static int link_in_tx(struct umfs_tx *tx, struct four *x, const struct umfs_name *n)
+{
+	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
+	int err = save_dir(tx, dir);
+
+	if (!err)
+		err = umfs_inode_save(tx, in);
+	if (!err)
+		err = umfs_dir_insert(tx, dir, x->ino[TO_DIR], n, x->ino[FROM],
+				      TYPE(ld32(&in->mode)));
+	if (err)
+		return err;
+	st32(&in->nlink, ld32(&in->nlink) + 1);
+	umfs_inode_touch_ctime(tx->fs, in);
+	umfs_inode_seal(in, x->ino[FROM]);
+	umfs_inode_touch(tx->fs, dir);
+	umfs_inode_seal(dir, x->ino[TO_DIR]);
+	return 0;
+}
+
+static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct four *x,
+		       const struct umfs_name *n)
+{
+	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
+	uint32_t there;
+	int err = check_dir(dir);
+
+	if (err)
+		return err;
+	if (!ld32(&in->mode) || !ld32(&in->nlink))
+		return -ENOENT;
+	if (umfs_is_dir(ld32(&in->mode)))
+		return -EPERM;
+	err = umfs_dir_find(tx->fs, dir, x->ino[TO_DIR], n, &there);
+	if (err != -ENOENT)
+		return err ? err : -EEXIST;
+	if (!umfs_may(cred, dir, 3))
+		return -EACCES;
+	if (ld32(&in->nlink) >= UMFS_LINKS_MAX)
+		return -EMLINK;
+	err = umfs_dir_reserve(tx, dir, x->ino[TO_DIR], n);
+	if (err)
+		return err;
+	umfs_tx_begin(tx);
+	err = link_in_tx(tx, x, n);
+	if (err)
+		umfs_tx_abort(tx);
+	else
+		umfs_tx_commit(tx); /* commit point */
+	return err;
+}
+
+int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t dir,
+	      const char *name, uint32_t len)
+{
+	struct four x = {.ino = {0, dir, ino, 0}};
+	struct umfs_name n;
+	struct umfs_tx tx;
+	int err = name_init(fs, &n, name, len);
+
+	if (err)
+		return err;
+	if (ino == dir)
+		return -EPERM;
+	err = umfs_lane_get(fs, &tx);
+	if (err)
+		return err;
+	err = four_lock(fs, &x);
+	if (!err) {
+		four_seq(&x, true);
+		err = link_locked(&tx, cred, &x, &n);
+		four_seq(&x, false);
+		umfs_inodes_unlock(fs, x.ino, 4);
+	}
+	umfs_lane_put(&tx);
+	return err;
+}

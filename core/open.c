@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * open.c - who has which file open: records of open inodes, open file descriptions.
+ *
+ * A record (irec) has a bit per slot; a process counts its own holders in
+ * private memory and sets or clears only its bit, so a dead process's holds are
+ * dropped by clearing one bit per record. The inode's hot line says where its
+ * record is. An open file description (ofd) works the same way.
+ *
+ * I1  A record is found, held, dropped and freed under its inode's lock.
+ * I2  Whoever leaves an inode without names, or pages past its end, has first
+ *     made the record's flag durable; so every crash leaves a record by which
+ *     recovery finds what to reclaim.
+ * I3  An ofd is freed by one compare-and-swap of its key, which never repeats
+ *     within an epoch while anybody can remember it.
+ */
+#include "internal.h"
+
+static uint64_t slot_bit(uint32_t slot)
+{
+	return 1ull << slot % 64u;
+}
+
+static bool bits_empty(const le64 bits[4])
+{
+	return !(ld64(&bits[0]) | ld64(&bits[1]) | ld64(&bits[2]) | ld64(&bits[3]));
+}
+
+static uint32_t key_epoch(uint64_t key)
+{
+	return (uint32_t)(key >> 32);
+}
+
+static void widen(uint32_t *low, uint32_t *high, uint32_t index)
+{
+	if (*high == 0 || index < *low)
+		*low = index;
+	if (index >= *high)
+		*high = index + 1;
+}
+
+/* ---- records of open inodes ---- */
+
+struct umfs_irec_pm *umfs_irec_find(struct umfs *fs, const struct umfs_inode_pm *inode,
+				    uint32_t ino)
+{
+	uint64_t rec = ld64(&inode->rec);
+	uint32_t index = (uint32_t)rec;
+
+	if (key_epoch(rec) != fs->epoch || index >= fs->geo.irec_count ||
+	    ld64(&umfs_irec(fs, index)->key) != ((uint64_t)fs->epoch << 32 | ino))
+		return NULL;
+	return umfs_irec(fs, index);
+}
+
+/* Claim a free record for the inode. */
+static int irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
+		      struct umfs_irec_pm **rec)
+{
+	uint64_t mine = (uint64_t)fs->epoch << 32 | ino;
+	uint32_t i, k;
+
+	for (i = 0; i < fs->geo.irec_count; i++) {
+		uint32_t index = (fs->irec_cursor + i) % fs->geo.irec_count;
+		struct umfs_irec_pm *r = umfs_irec(fs, index);
+		uint64_t key = ld64(&r->key);
+
+		if (key_epoch(key) == fs->epoch || !cas64(&r->key, &key, mine))
+			continue;
+		for (k = 0; k < 4; k++)
+			st64(&r->opens[k], 0);
+		st32(&r->flags, 0);
+		st32(&r->generation, ld32(&inode->generation));
+		st64(&r->dirty_lo, 0);
+		st64(&r->dirty_hi, 0);
+		umfs_flush(fs, r, sizeof(*r));
+		st64(&inode->rec, (uint64_t)fs->epoch << 32 | index);
+		fs->irec_cursor = index + 1;
+		*rec = r;
+		return 0;
+	}
+	return -ENFILE;
+}
+
+int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, uint32_t *irec)
+{
+	struct umfs_irec_pm *rec = umfs_irec_find(fs, inode, ino);
+	int err;
+
+	if (!rec) {
+		err = irec_claim(fs, inode, ino, &rec);
+		if (err)
+			return err;
+	}
+	*irec = (uint32_t)(rec - umfs_irec(fs, 0));
+	widen(&fs->irec_low, &fs->irec_high, *irec);
+	if (__atomic_fetch_add(&fs->irec_refs[*irec], 1, __ATOMIC_ACQ_REL) == 0)
+		or64(&rec->opens[fs->slot / 64u], slot_bit(fs->slot));
+	return 0;
+}
+
+/* Durable when this returns (I2). */
+void umfs_irec_flag(struct umfs *fs, struct umfs_irec_pm *rec, uint32_t flag)
+{
+	if (ld32(&rec->flags) & flag)
+		return;
+	st32(&rec->flags, ld32(&rec->flags) | flag);
+	umfs_flush(fs, rec, sizeof(*rec));
+	umfs_fence(fs);
+}
+
+/* ---- the last holder is gone ---- */
+
+int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
+{
+	int err;
+
+	umfs_seq_begin(inode);
+	if (umfs_is_dir(ld32(&inode->mode)))
+		err = umfs_dir_clear(tx, inode, ino);
+	else
+		err = umfs_fpt_trim(tx, inode, ino, 0);
+	if (err)
+		goto out;
+	umfs_tx_begin(tx);
+	err = umfs_inode_save(tx, inode);
+	if (!err)
+		err = umfs_inode_free(tx, ino);
+	if (err) {
+		umfs_tx_abort(tx);
+		goto out;
+	}
+	umfs_tx_fence(tx);
+	st32(&inode->mode, 0);
+	umfs_inode_seal(inode, ino);
+	umfs_tx_commit(tx);
+out:
+	umfs_seq_end(inode);
+	return err;
+}
+
+/* Inode lock and lane held, nobody has it open: do what its record says, free the record. */
+static void irec_finish(struct umfs_tx *tx, struct umfs_irec_pm *rec,
+			struct umfs_inode_pm *inode, uint32_t ino)
+{
+	struct umfs *fs = tx->fs;
+	uint32_t flags = ld32(&rec->flags);
+	bool its = umfs_irec_find(fs, inode, ino) == rec &&
+		   ld32(&inode->generation) == ld32(&rec->generation) && ld32(&inode->mode);
+
+	if (its) {
+		st64(&inode->rec, 0);
+		if ((flags & UMFS_IREC_ORPHAN) && ld32(&inode->nlink) == 0)
+			(void)umfs_inode_reclaim(tx, inode, ino);
+		else if ((flags & UMFS_IREC_TRIM) && umfs_is_reg(ld32(&inode->mode)))
+			(void)umfs_fpt_trim(tx, inode, ino,
+					    (umfs_inode_size(inode) + UMFS_PAGE_MASK) >>
+						    UMFS_PAGE_SHIFT);
+	}
+	st64(&rec->key, 0);
+	umfs_flush(fs, rec, sizeof(*rec));
+}
+
+void umfs_irec_drop(struct umfs *fs, uint32_t irec)
+{
+	struct umfs_irec_pm *rec = umfs_irec(fs, irec);
+	uint32_t ino = (uint32_t)ld64(&rec->key);
+	struct umfs_inode_pm *inode = umfs_inode(fs, ino);
+	struct umfs_tx tx;
+
+	if (!inode || umfs_lane_get(fs, &tx))
+		return;
+	if (umfs_lock(fs, &inode->lock) == 0) {
+		if (__atomic_sub_fetch(&fs->irec_refs[irec], 1, __ATOMIC_ACQ_REL) == 0) {
+			and64(&rec->opens[fs->slot / 64u], ~slot_bit(fs->slot));
+			if (bits_empty(rec->opens))
+				irec_finish(&tx, rec, inode, ino);
+		}
+		umfs_unlock(fs, &inode->lock);
+	}
+	umfs_lane_put(&tx);
+}
+
+static void reap_one(struct umfs *fs, uint32_t irec)
+{
+	struct umfs_irec_pm *rec = umfs_irec(fs, irec);
+	uint64_t key = ld64(&rec->key);
+	struct umfs_inode_pm *inode = umfs_inode(fs, (uint32_t)key);
+	struct umfs_tx tx;
+
+	if (!inode) {
+		(void)cas64(&rec->key, &key, 0);
+		return;
+	}
+	if (umfs_lane_get(fs, &tx))
+		return;
+	if (umfs_lock(fs, &inode->lock) == 0) {
+		if (ld64(&rec->key) == key && bits_empty(rec->opens))
+			irec_finish(&tx, rec, inode, (uint32_t)key);
+		umfs_unlock(fs, &inode->lock);
+	}
+	umfs_lane_put(&tx);
+}
+
+void umfs_reap(struct umfs *fs)
+{
+	uint32_t i;
+
+	fs->zombies = 0;
+	for (i = 0; i < fs->geo.irec_count; i++) {
+		struct umfs_irec_pm *rec = umfs_irec(fs, i);
+
+		if (key_epoch(ld64(&rec->key)) == fs->epoch && bits_empty(rec->opens))
+			reap_one(fs, i);
+	}
+}
+
+/* ---- open file descriptions ---- */
+
+static struct umfs_ofd_pm *ofd_at(const struct umfs *fs, uint32_t index)
+{
+	return (struct umfs_ofd_pm *)umfs_page(fs, fs->geo.ofds_page) + index;
+}
+
+struct umfs_ofd_pm *umfs_ofd(struct umfs *fs, uint32_t ofd)
+{
+	if (ofd >= fs->geo.ofd_count || key_epoch(ld64(&ofd_at(fs, ofd)->key)) != fs->epoch)
+		return NULL;
+	return ofd_at(fs, ofd);
+}
+
+/* The claimer's slot is part of the key, so that its death in here is cleaned up. */
+static int ofd_claim(struct umfs *fs, uint32_t *ofd)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < fs->geo.ofd_count; i++) {
+		uint32_t index = (fs->ofd_cursor + i) % fs->geo.ofd_count;
+		struct umfs_ofd_pm *o = ofd_at(fs, index);
+		uint64_t key = ld64(&o->key);
+		uint32_t serial;
+
+		if (key_epoch(key) == fs->epoch)
+			continue;
+		serial = __atomic_add_fetch(&fs->serial, 1, __ATOMIC_RELAXED) & 0xffffffu;
+		if (!cas64(&o->key, &key,
+			   (uint64_t)fs->epoch << 32 | fs->slot << 24 | serial))
+			continue;
+		for (k = 0; k < 4; k++)
+			st64(&o->slots[k], 0);
+		fs->ofd_cursor = index + 1;
+		*ofd = index;
+		return 0;
+	}
+	return -ENFILE;
+}
+
+static int hold_open(struct umfs *fs, uint32_t ino, uint32_t *irec, uint32_t *generation)
+{
+	struct umfs_inode_pm *inode;
+	int err = umfs_inode_check(fs, ino, &inode);
+
+	if (err)
+		return err;
+	if (ld64(&inode->base))
+		return -ENOTSUP; /* written in kernel mode and not rebased */
+	err = umfs_lock(fs, &inode->lock);
+	if (err)
+		return err;
+	if (!ld32(&inode->mode) || !ld32(&inode->nlink))
+		err = -ENOENT;
+	else
+		err = umfs_irec_hold(fs, inode, ino, irec);
+	*generation = ld32(&inode->generation);
+	umfs_unlock(fs, &inode->lock);
+	return err;
+}
+
+int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd)
+{
+	uint32_t irec, generation;
+	struct umfs_ofd_pm *o;
+	int err;
+
+	if (fs->zombies)
+		umfs_reap(fs);
+	err = hold_open(fs, ino, &irec, &generation);
+	if (err)
+		return err;
+	err = ofd_claim(fs, ofd);
+	if (err) {
+		umfs_irec_drop(fs, irec);
+		return err;
+	}
+	o = ofd_at(fs, *ofd);
+	st32(&o->ino, ino);
+	st32(&o->generation, generation);
+	st32(&o->irec, irec);
+	st32(&o->flags, flags);
+	st64(&o->pos, 0);
+	st64(&o->lock, 0);
+	__atomic_store_n(&fs->ofd_refs[*ofd], 1, __ATOMIC_RELEASE);
+	widen(&fs->ofd_low, &fs->ofd_high, *ofd);
+	or64(&o->slots[fs->slot / 64u], slot_bit(fs->slot));
+	return 0;
+}
+
+void umfs_ofd_get(struct umfs *fs, uint32_t ofd)
+{
+	__atomic_fetch_add(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL);
+}
+
+/* A slot lets go; the last one frees the description (I3). */
+static void ofd_leave(struct umfs_ofd_pm *o, uint32_t slot)
+{
+	uint64_t key = ld64(&o->key);
+
+	and64(&o->slots[slot / 64u], ~slot_bit(slot));
+	if (bits_empty(o->slots))
+		(void)cas64(&o->key, &key, 0);
+}
+
+void umfs_ofd_put(struct umfs *fs, uint32_t ofd)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
+	uint32_t irec = ld32(&o->irec);
+
+	if (__atomic_sub_fetch(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL))
+		return;
+	ofd_leave(o, fs->slot);
+	if (irec < fs->geo.irec_count)
+		umfs_irec_drop(fs, irec);
+}
+
+/* ---- slots come and go ---- */
+
+/* Bits of a slot that is dead and claimed; files it was the last to hold become zombies. */
+void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.ofd_count; i++) {
+		struct umfs_ofd_pm *o = ofd_at(fs, i);
+		uint64_t key = ld64(&o->key);
+
+		if (key_epoch(key) != fs->epoch)
+			continue;
+		if (ld64(&o->slots[slot / 64u]) & slot_bit(slot))
+			ofd_leave(o, slot);
+		else if (bits_empty(o->slots) && ((uint32_t)key >> 24) == slot)
+			(void)cas64(&o->key, &key, 0);
+	}
+	for (i = 0; i < fs->geo.irec_count; i++) {
+		struct umfs_irec_pm *rec = umfs_irec(fs, i);
+
+		if (key_epoch(ld64(&rec->key)) != fs->epoch)
+			continue;
+		if (ld64(&rec->opens[slot / 64u]) & slot_bit(slot))
+			and64(&rec->opens[slot / 64u], ~slot_bit(slot));
+		if (bits_empty(rec->opens))
+			fs->zombies = 1;
+	}
+}
+
+/* Give another slot a share of all that this process has open. */
+void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = fs->irec_low; i < fs->irec_high; i++)
+		if (__atomic_load_n(&fs->irec_refs[i], __ATOMIC_ACQUIRE))
+			or64(&umfs_irec(fs, i)->opens[slot / 64u], slot_bit(slot));
+	for (i = fs->ofd_low; i < fs->ofd_high; i++)
+		if (__atomic_load_n(&fs->ofd_refs[i], __ATOMIC_ACQUIRE))
+			or64(&ofd_at(fs, i)->slots[slot / 64u], slot_bit(slot));
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * readdir.c - names of a directory in the order of their hashes.
+ *
+ * The position after a name is its hash, so it stays valid however the trie is
+ * split or repacked meanwhile. One leaf at a time: its live cells are sorted,
+ * then each name is copied out; whenever the directory's sequence moved, the
+ * leaf is looked up anew from the last hash that was given out.
+ */
+#include "internal.h"
+
+#define CELLS UMFS_DLEAF_CELLS
+
+/* One leaf's cells in the order of their hashes. */
+struct order {
+	const struct umfs_dleaf_pm *leaf;
+	uint64_t last; /* largest hash of the leaf's range */
+	uint32_t count;
+	uint8_t cell[CELLS];
+};
+
+static uint64_t cell_hash(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	return ld64(&umfs_dleaf_dentry(leaf, cell)->hash);
+}
+
+static void sift(struct order *o, uint32_t root, uint32_t end)
+{
+	uint32_t child;
+
+	while ((child = 2 * root + 1) < end) {
+		uint8_t swap;
+
+		if (child + 1 < end &&
+		    cell_hash(o->leaf, o->cell[child]) < cell_hash(o->leaf, o->cell[child + 1]))
+			child++;
+		if (cell_hash(o->leaf, o->cell[root]) >= cell_hash(o->leaf, o->cell[child]))
+			return;
+		swap = o->cell[root];
+		o->cell[root] = o->cell[child];
+		o->cell[child] = swap;
+		root = child;
+	}
+}
+
+/* Heapsort; a concurrent change makes a wrong order, which the sequence tells. */
+static void sort(struct order *o)
+{
+	uint32_t i;
+
+	for (i = o->count / 2; i-- > 0;)
+		sift(o, i, o->count);
+	for (i = o->count; i-- > 1;) {
+		uint8_t swap = o->cell[0];
+
+		o->cell[0] = o->cell[i];
+		o->cell[i] = swap;
+		sift(o, 0, i);
+	}
+}
+
+/* The names with hashes above `after` in the leaf that comes next. -ENOENT: no more. */
+static int load_leaf(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     uint64_t after, struct order *o)
+{
+	struct umfs_dpath p;
+	uint32_t cell;
+	int err = umfs_dir_descend(fs, dir, dir_ino, after + 1, &p);
+
+	if (err)
+		return err;
+	o->leaf = p.leaf;
+	o->last = p.last;
+	o->count = 0;
+	for (cell = umfs_dleaf_next(p.leaf, 0); cell < CELLS;
+	     cell = umfs_dleaf_next(p.leaf, cell + 1))
+		if (cell_hash(p.leaf, cell) > after)
+			o->cell[o->count++] = (uint8_t)cell;
+	sort(o);
+	return 0;
+}
+
+/* Give out the names of a sorted leaf. 1: emit said stop, 0: all done, -EAGAIN: it changed. */
+static int emit_leaf(const struct umfs_inode_pm *dir, uint64_t seq, const struct order *o,
+		     uint64_t *after, umfs_emit_fn emit, void *arg)
+{
+	char name[UMFS_NAME_MAX];
+	uint32_t i;
+
+	for (i = 0; i < o->count; i++) {
+		const struct umfs_dentry_pm *d = umfs_dleaf_dentry(o->leaf, o->cell[i]);
+		uint32_t len = ld8(&d->len), ino = ld32(&d->ino), type = ld8(&d->type);
+		uint64_t hash = ld64(&d->hash);
+
+		if (o->cell[i] + UMFS_DENTRY_CELLS(len) > CELLS)
+			return -EAGAIN;
+		memcpy(name, d + 1, len);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (ld64(&dir->seq) != seq)
+			return -EAGAIN;
+		if (emit(arg, name, len, ino, type, hash))
+			return 1;
+		*after = hash;
+	}
+	return 0;
+}
+
+/* An even sequence to compare with: a writer inside is waited for. */
+static int settled_seq(struct umfs *fs, struct umfs_inode_pm *dir, uint64_t *seq)
+{
+	int tries, err;
+
+	for (tries = 0; tries < 1000; tries++) {
+		*seq = ld64(&dir->seq);
+		if (!(*seq & 1) || fs->readonly)
+			return 0;
+		port_relax();
+	}
+	err = umfs_lock(fs, &dir->lock);
+	if (err)
+		return err;
+	if (ld64(&dir->seq) & 1) { /* its writer died and was undone */
+		umfs_seq_begin(dir);
+		umfs_seq_end(dir);
+	}
+	*seq = ld64(&dir->seq);
+	umfs_unlock(fs, &dir->lock);
+	return 0;
+}
+
+int umfs_readdir(struct umfs *fs, uint32_t dir, uint64_t cookie, umfs_emit_fn emit, void *arg)
+{
+	struct umfs_inode_pm *in;
+	struct order o;
+	uint64_t seq;
+	int err = umfs_inode_check(fs, dir, &in);
+
+	if (err)
+		return err;
+	if (!umfs_is_dir(ld32(&in->mode)))
+		return -ENOTDIR;
+	while (cookie < (uint64_t)INT64_MAX) {
+		err = settled_seq(fs, in, &seq);
+		if (err)
+			return err;
+		err = load_leaf(fs, in, dir, cookie, &o);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (ld64(&in->seq) != seq)
+			continue;
+		if (err)
+			return err == -ENOENT ? 0 : err;
+		err = emit_leaf(in, seq, &o, &cookie, emit, arg);
+		if (err == -EAGAIN && ld64(&in->seq) != seq)
+			continue;
+		if (err)
+			return err == 1 ? 0 : -EUCLEAN;
+		cookie = UMFS_MAX(cookie, o.last);
+	}
+	return 0;
+}

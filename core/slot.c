@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * slot.c - slots: taking part in a pool, leaving it, and cleaning up after the dead.
+ *
+ * A slot is one attached address space. The port proves it alive; core's state
+ * word only says whether there may be something to clean up.
+ *
+ *   FREE --slot_enter--> LIVE --umfs_detach--> FREE
+ *                        LIVE --(death)--> LIVE --slot_clean--> FREE
+ *
+ * I1  Who cleans a slot up has it exclusively: it holds the port's claim, or took
+ *     the slot over, or nobody is attached.
+ * I2  A slot's logs are rolled back and its opens dropped before its incarnation
+ *     is raised; that store lets its locks go.
+ * I3  The clean flag is set only by the last to leave and cleared before anybody
+ *     changes anything; without it the first to attach recovers every slot.
+ */
+#include "internal.h"
+
+#define NO_SLOT UINT32_MAX
+
+uint32_t umfs_mode(const struct umfs *fs)
+{
+	return ld32(&umfs_runtime(fs)->mode);
+}
+
+/* ---- cleaning up ---- */
+
+void umfs_slot_leave_groups(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.lanes_per_slot; i++)
+		umfs_lane_leave_group(fs, slot, umfs_lane(fs, slot, i));
+}
+
+static void clean_reserves(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.reserve_count; i++) {
+		struct umfs_ulog_pm *log = umfs_reserve(fs, i);
+
+		if (umfs_lock_held_by(fs, ld64(&log->lock), slot))
+			(void)umfs_ulog_recover(fs, log, UMFS_ATOMIC_BYTES);
+	}
+}
+
+static void set_slot(struct umfs *fs, uint32_t slot, uint32_t state)
+{
+	struct umfs_slot_pm *s = umfs_slot(fs, slot);
+
+	/* The locks of who had it before are free from here on (I2). */
+	st32(&s->incarnation, ld32(&s->incarnation) + 1);
+	umfs_flush(fs, s, sizeof(*s));
+	umfs_fence(fs);
+	st32(&s->pid, port_thread());
+	st32(&s->state, state);
+	umfs_flush(fs, s, sizeof(*s));
+	umfs_fence(fs);
+}
+
+/* I1 holds. Restartable: each part does nothing the second time. */
+static void slot_clean(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
+		return;
+	umfs_slot_leave_groups(fs, slot);
+	for (i = 0; i < fs->geo.lanes_per_slot; i++)
+		(void)umfs_lane_recover(fs, slot, umfs_lane(fs, slot, i));
+	clean_reserves(fs, slot);
+	umfs_slot_drop_opens(fs, slot);
+	set_slot(fs, slot, UMFS_SLOT_FREE);
+}
+
+int umfs_slot_recover(struct umfs *fs, uint32_t slot)
+{
+	if (slot >= fs->geo.slot_count)
+		return 0;
+	if (port_slot_claim(fs, slot))
+		return -EAGAIN;
+	slot_clean(fs, slot);
+	port_slot_unclaim(fs, slot);
+	return 0;
+}
+
+/* ---- a whole pool after a crash; nobody is attached ---- */
+
+/* No slot is alive, so no open record has a holder, whatever its bits say. */
+static void forget_opens(struct umfs *fs)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < fs->geo.irec_count; i++) {
+		struct umfs_irec_pm *rec = umfs_irec(fs, i);
+
+		if ((uint32_t)(ld64(&rec->key) >> 32) != fs->epoch)
+			continue;
+		for (k = 0; k < 4; k++)
+			if (ld64(&rec->opens[k]))
+				st64(&rec->opens[k], 0);
+	}
+}
+
+static int back_lanes(struct umfs *fs, uint32_t slot)
+{
+	uint64_t bytes = (uint64_t)fs->geo.lanes_per_slot * UMFS_LANE_PAGES * UMFS_PAGE_BYTES;
+
+	return port_back(fs, umfs_off(fs, umfs_lane(fs, slot, 0)), bytes);
+}
+
+static int slot_enter(struct umfs *fs, uint32_t slot)
+{
+	int err = back_lanes(fs, slot);
+
+	if (err)
+		return err;
+	set_slot(fs, slot, UMFS_SLOT_LIVE);
+	return 0;
+}
+
+int umfs_recover_all(struct umfs *fs)
+{
+	uint32_t i;
+	int err;
+
+	fs->slot = NO_SLOT;
+	fs->epoch = ld32(&umfs_runtime(fs)->epoch);
+	if (ld64(&umfs_runtime(fs)->clean) == UMFS_CLEAN)
+		return 0;
+	for (i = 0; i < fs->geo.slot_count; i++)
+		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			umfs_slot_leave_groups(fs, i);
+	for (i = 0; i < fs->geo.slot_count; i++)
+		slot_clean(fs, i);
+	forget_opens(fs);
+	/* What was open and has no name, or pages past its end, is settled in slot 0's name. */
+	err = slot_enter(fs, 0);
+	if (err)
+		return err;
+	fs->slot = 0;
+	fs->lanes_busy = 0;
+	umfs_reap(fs);
+	fs->slot = NO_SLOT;
+	slot_clean(fs, 0);
+	return 0;
+}
+
+/* ---- attaching ---- */
+
+/* Any slot that nobody alive has; what a dead one left in it is cleaned up. Attach lock held. */
+static int take_slot(struct umfs *fs, uint32_t *slot)
+{
+	uint32_t i;
+	int err;
+
+	for (i = 0; i < fs->geo.slot_count; i++) {
+		if (i == fs->slot || port_slot_take(fs, i))
+			continue;
+		slot_clean(fs, i);
+		err = slot_enter(fs, i);
+		if (err) {
+			port_slot_drop(fs, i);
+			return err;
+		}
+		*slot = i;
+		return 0;
+	}
+	return -EBUSY;
+}
+
+static int attach_first(struct umfs *fs, uint32_t mode)
+{
+	struct umfs_runtime_pm *rt = umfs_runtime(fs);
+	int err = umfs_recover_all(fs);
+
+	if (err)
+		return err;
+	fs->epoch = ld32(&rt->epoch) + 1;
+	if (!fs->epoch)
+		fs->epoch = 1;
+	st64(&rt->clean, 0);
+	st64(&rt->rename_lock, 0);
+	st32(&rt->mode, mode);
+	st32(&rt->epoch, fs->epoch);
+	umfs_flush(fs, rt, sizeof(*rt));
+	umfs_fence(fs);
+	return 0;
+}
+
+static int attach_locked(struct umfs *fs, uint32_t mode)
+{
+	struct umfs_runtime_pm *rt = umfs_runtime(fs);
+	uint32_t slot;
+	int err = 0;
+
+	fs->slot = NO_SLOT;
+	if (!port_slot_any(fs)) {
+		err = attach_first(fs, mode);
+	} else {
+		fs->epoch = ld32(&rt->epoch);
+		if (mode > ld32(&rt->mode))
+			st32(&rt->mode, mode);
+	}
+	if (!err)
+		err = take_slot(fs, &slot);
+	if (err)
+		return err;
+	umfs_slot_become(fs, slot, ld32(&umfs_slot(fs, slot)->incarnation));
+	return 0;
+}
+
+int umfs_attach(struct umfs *fs, uint32_t mode)
+{
+	bool from_backup;
+	int err = 0;
+
+	if (mode < UMFS_MODE_POSIX || mode > UMFS_MODE_ATOMIC)
+		return -EINVAL;
+	if (!fs->geo.pool_pages)
+		err = umfs_super_load(fs, &from_backup);
+	if (!err)
+		err = port_attach_lock(fs);
+	if (err)
+		return err;
+	err = attach_locked(fs, mode);
+	port_attach_unlock(fs);
+	return err;
+}
+
+void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
+{
+	fs->slot = slot;
+	fs->incarnation = incarnation;
+	fs->lanes_busy = 0;
+	fs->irec_cursor = slot * (fs->geo.irec_count / fs->geo.slot_count);
+	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
+}
+
+int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation)
+{
+	int err = port_attach_lock(fs);
+
+	if (err)
+		return err;
+	err = take_slot(fs, slot);
+	if (!err) {
+		*incarnation = ld32(&umfs_slot(fs, *slot)->incarnation);
+		umfs_slot_share_opens(fs, *slot);
+	}
+	port_attach_unlock(fs);
+	return err;
+}
+
+void umfs_slot_abandon(struct umfs *fs, uint32_t slot, uint32_t incarnation)
+{
+	if (ld32(&umfs_slot(fs, slot)->incarnation) == incarnation)
+		slot_clean(fs, slot);
+	port_slot_drop(fs, slot);
+}
+
+/* ---- leaving ---- */
+
+/* Did somebody die and leave a slot to be cleaned up? */
+static bool any_live(const struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.slot_count; i++)
+		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			return true;
+	return false;
+}
+
+/* Spare pages go back; no thread of this process is inside any more. */
+static void leave_lanes(struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.lanes_per_slot; i++)
+		umfs_swap_recover(fs, fs->slot, umfs_lane(fs, fs->slot, i));
+}
+
+void umfs_detach(struct umfs *fs)
+{
+	struct umfs_runtime_pm *rt = umfs_runtime(fs);
+
+	if (fs->slot == NO_SLOT)
+		return;
+	umfs_slot_drop_opens(fs, fs->slot);
+	if (fs->zombies)
+		umfs_reap(fs);
+	leave_lanes(fs);
+	if (port_attach_lock(fs))
+		return; /* as if it had died: the next one cleans up */
+	set_slot(fs, fs->slot, UMFS_SLOT_FREE);
+	port_slot_drop(fs, fs->slot);
+	fs->slot = NO_SLOT;
+	if (!port_slot_any(fs) && !fs->broken && !any_live(fs)) {
+		st64(&rt->clean, UMFS_CLEAN);
+		umfs_flush(fs, rt, sizeof(*rt));
+		umfs_fence(fs);
+	}
+	port_attach_unlock(fs);
+}

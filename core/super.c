@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * super.c - reading the superblock.
+ *
+ * Everything that addresses are computed from is checked here, once: the rest of
+ * core may rely on the geometry, and on nothing else that lies in the pool.
+ */
+#include "internal.h"
+
+/* The checksum, with its own field as zero. */
+static uint32_t super_crc(const struct umfs_super_pm *sb)
+{
+	static const uint8_t zero[4];
+	const uint8_t *p = (const uint8_t *)sb;
+	uint32_t at = offsetof(struct umfs_super_pm, crc);
+	uint32_t crc = port_crc32c(0, p, at);
+
+	crc = port_crc32c(crc, zero, 4);
+	return port_crc32c(crc, p + at + 4, UMFS_SUPER_CRC_BYTES - at - 4);
+}
+
+uint32_t umfs_super_crc(const struct umfs_super_pm *sb)
+{
+	return super_crc(sb);
+}
+
+static void load_geometry(const struct umfs_super_pm *sb, struct umfs_geometry *g)
+{
+	g->pool_pages = ld64(&sb->pool_pages);
+	g->group_count = ld32(&sb->group_count);
+	g->group_count_max = ld32(&sb->group_count_max);
+	g->inodes_per_group = ld32(&sb->inodes_per_group);
+	g->inode_bitmap_words = g->inodes_per_group / 64u;
+	g->itable_pages = g->inodes_per_group / (UMFS_PAGE_BYTES / UMFS_INODE_BYTES);
+	g->groups_page = ld32(&sb->groups_page);
+	g->gtable_page = ld32(&sb->gtable_page);
+	g->slot_count = ld32(&sb->slot_count);
+	g->lanes_per_slot = ld32(&sb->lanes_per_slot);
+	g->lanes_page = ld32(&sb->lanes_page);
+	g->irec_count = ld32(&sb->irec_count);
+	g->irecs_page = ld32(&sb->irecs_page);
+	g->ofd_count = ld32(&sb->ofd_count);
+	g->ofds_page = ld32(&sb->ofds_page);
+	g->reserve_count = ld32(&sb->reserve_count);
+	g->reserves_page = ld32(&sb->reserves_page);
+	g->durability = ld32(&sb->durability);
+	g->flags = ld32(&sb->flags);
+	g->hash_key[0] = ld64(&sb->hash_key[0]);
+	g->hash_key[1] = ld64(&sb->hash_key[1]);
+}
+
+/* A table of the front: inside it, behind the fixed pages, not over the backup. */
+static bool table_fits(const struct umfs_geometry *g, uint64_t page, uint64_t bytes)
+{
+	uint64_t end = page + (bytes + UMFS_PAGE_MASK) / UMFS_PAGE_BYTES;
+
+	return page > UMFS_SLOTS_PAGE && bytes && end <= g->groups_page &&
+	       (end <= UMFS_SB_BACKUP_PAGE || page > UMFS_SB_BACKUP_PAGE);
+}
+
+static bool counts_sane(const struct umfs_geometry *g)
+{
+	return g->pool_pages >= UMFS_POOL_PAGES_MIN && g->pool_pages <= UMFS_POOL_PAGES_MAX &&
+	       g->group_count >= 1 && g->group_count <= g->group_count_max &&
+	       g->group_count_max <= UMFS_POOL_PAGES_MAX / UMFS_GROUP_PAGES &&
+	       g->inodes_per_group >= 64 && g->inodes_per_group <= UMFS_GROUP_PAGES &&
+	       g->inodes_per_group % 64u == 0 && g->slot_count >= 1 &&
+	       g->slot_count <= UMFS_SLOTS_MAX && g->lanes_per_slot >= 1 &&
+	       g->lanes_per_slot <= UMFS_LANES_MAX && g->irec_count >= 1 &&
+	       g->irec_count <= 1u << 24 && g->ofd_count >= 1 && g->ofd_count <= 1u << 24 &&
+	       g->reserve_count >= 1 && g->reserve_count <= UMFS_RESERVES_MAX &&
+	       g->durability <= UMFS_DURABLE_EADR;
+}
+
+static bool geometry_sane(const struct umfs_geometry *g)
+{
+	uint64_t last;
+
+	if (!counts_sane(g) || g->groups_page % UMFS_UNIT_PAGES ||
+	    g->groups_page >= g->pool_pages)
+		return false;
+	/* The last group starts inside the pool and has room behind its head. */
+	last = g->groups_page + ((uint64_t)(g->group_count - 1) << UMFS_GROUP_SHIFT);
+	return last + UMFS_GROUP_HEAD_PAGES + g->itable_pages < g->pool_pages &&
+	       table_fits(g, g->gtable_page,
+			  (uint64_t)g->group_count_max * sizeof(struct umfs_group_pm)) &&
+	       table_fits(g, g->lanes_page,
+			  (uint64_t)g->slot_count * g->lanes_per_slot * UMFS_LANE_PAGES *
+				  UMFS_PAGE_BYTES) &&
+	       table_fits(g, g->irecs_page,
+			  (uint64_t)g->irec_count * sizeof(struct umfs_irec_pm)) &&
+	       table_fits(g, g->ofds_page,
+			  (uint64_t)g->ofd_count * sizeof(struct umfs_ofd_pm)) &&
+	       table_fits(g, g->reserves_page,
+			  (uint64_t)g->reserve_count * UMFS_RESERVE_PAGES * UMFS_PAGE_BYTES);
+}
+
+int umfs_super_check(const void *page, uint64_t bytes, struct umfs_geometry *geo)
+{
+	const struct umfs_super_pm *sb = page;
+
+	if (ld64(&sb->magic) != UMFS_MAGIC)
+		return -EINVAL;
+	if (ld32(&sb->version) != UMFS_VERSION)
+		return ld32(&sb->version) ? -EPROTONOSUPPORT : -EUCLEAN;
+	if (ld32(&sb->crc) != super_crc(sb))
+		return -EUCLEAN;
+	/* No feature is known to this version yet; compatible ones may be there. */
+	if (ld64(&sb->feature_incompat) || ld64(&sb->feature_ro_compat))
+		return -EPROTONOSUPPORT;
+	load_geometry(sb, geo);
+	if (!geometry_sane(geo))
+		return -EUCLEAN;
+	return geo->pool_pages > bytes >> UMFS_PAGE_SHIFT ? -ENOSPC : 0;
+}
+
+int umfs_super_load(struct umfs *fs, bool *from_backup)
+{
+	uint64_t backup = (uint64_t)UMFS_SB_BACKUP_PAGE << UMFS_PAGE_SHIFT;
+	int err, again;
+
+	*from_backup = false;
+	if (fs->bytes < (uint64_t)UMFS_POOL_PAGES_MIN << UMFS_PAGE_SHIFT)
+		return -EINVAL;
+	err = umfs_super_check(fs->base, fs->bytes, &fs->geo);
+	if (err != -EINVAL && err != -EUCLEAN)
+		return err;
+	again = umfs_super_check(fs->base + backup, fs->bytes, &fs->geo);
+	if (again == -EINVAL || again == -EUCLEAN)
+		return err; /* what is wrong with the primary says more */
+	*from_backup = again == 0;
+	return again;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * swap.c - a whole page overwritten by exchanging it for the lane's spare.
+ *
+ * The new bytes are written once, into a page that the lane owns; then the FPT
+ * entry is stored, and the page it named before becomes the lane's spare. No
+ * bitmap is touched.
+ *
+ * I1  The swap line (entry, old, new) is durable before the entry is stored;
+ *     the store of the entry is the commit point.
+ * I2  While the line names an entry, the file's lock is held: the entry is
+ *     `old` or `new`, and that tells which of both pages the lane owns.
+ * I3  The line is cleared, and that is durable, before the lock is let go.
+ */
+#include "internal.h"
+
+static uint64_t line_check(const struct umfs_lane_pm *lane)
+{
+	return port_crc32c(0, &lane->swap_entry, 24);
+}
+
+/* The lane has a spare page when this returns 0; -ENOSPC. */
+int umfs_swap_prepare(struct umfs_tx *tx, uint64_t goal)
+{
+	uint64_t page;
+	uint32_t got;
+	int err;
+
+	if (ld64(&tx->lane->spare))
+		return 0;
+	umfs_tx_begin(tx);
+	err = umfs_tx_save(tx, &tx->lane->spare, sizeof(tx->lane->spare));
+	if (!err)
+		err = umfs_pages_alloc(tx, goal, 1, &page, &got);
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
+	umfs_tx_fence(tx);
+	st64(&tx->lane->spare, page);
+	umfs_tx_commit(tx);
+	return 0;
+}
+
+/* The spare holds the new bytes; *slot becomes `entry`, which names it. */
+void umfs_swap_commit(struct umfs_tx *tx, le64 *slot, uint64_t entry)
+{
+	struct umfs_lane_pm *lane = tx->lane;
+	struct umfs *fs = tx->fs;
+	uint64_t old = ld64(slot);
+
+	st64(&lane->swap_old, old);
+	st64(&lane->swap_new, entry);
+	st64(&lane->swap_entry, umfs_off(fs, slot));
+	st64(&lane->swap_check, line_check(lane));
+	umfs_flush(fs, &lane->swap_entry, UMFS_LINE_BYTES);
+	umfs_drain(fs); /* the page's bytes, on every medium */
+	umfs_persist64(fs, slot, entry); /* commit point */
+	st64(&lane->spare, umfs_pte_page(old));
+	umfs_persist64(fs, &lane->swap_entry, 0);
+}
+
+/* Is the line whole, and does it speak of an FPT entry and two pages? */
+static bool line_valid(const struct umfs *fs, const struct umfs_lane_pm *lane)
+{
+	uint64_t at = ld64(&lane->swap_entry);
+
+	return at && ld64(&lane->swap_check) == line_check(lane) && !(at & 7) &&
+	       umfs_page_valid(fs, at >> UMFS_PAGE_SHIFT) &&
+	       umfs_page_valid(fs, umfs_pte_page(ld64(&lane->swap_old))) &&
+	       umfs_page_valid(fs, umfs_pte_page(ld64(&lane->swap_new)));
+}
+
+/* Settle an exchange and give the spare of a dead or detaching slot back. */
+int umfs_swap_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
+{
+	uint64_t spare;
+
+	if (line_valid(fs, lane)) {
+		const le64 *entry = umfs_at(fs, ld64(&lane->swap_entry));
+		uint64_t now = ld64(entry) & ~UMFS_PTE_VOLATILE;
+		bool done = now == (ld64(&lane->swap_new) & ~UMFS_PTE_VOLATILE);
+
+		st64(&lane->spare,
+		     umfs_pte_page(ld64(done ? &lane->swap_old : &lane->swap_new)));
+	}
+	if (ld64(&lane->swap_entry))
+		umfs_persist64(fs, &lane->swap_entry, 0);
+	spare = ld64(&lane->spare);
+	if (spare)
+		umfs_bits_release(fs, slot, lane, false, spare, 1, &lane->spare, 0);
+	return 0;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * umfs.h - what core offers to libumfs, the tools, the mount and the module.
+ *
+ * All functions return 0 (or a count, where said) or a negative errno; core
+ * never touches errno. Common to all: -EIO once the pool was made read-only by
+ * a failed assertion or an unreachable medium, -EUCLEAN for damaged media,
+ * -EROFS for a change to a pool attached read-only.
+ * Metadata changes are atomic and durable on return in every mode. No function
+ * may be called with a core lock held; none keeps one on return.
+ */
+#ifndef UMFS_CORE_UMFS_H
+#define UMFS_CORE_UMFS_H
+
+#include "format.h"
+
+/* What the superblock says, checked once. */
+struct umfs_geometry {
+	uint64_t pool_pages;
+	uint32_t group_count, group_count_max, inodes_per_group, inode_bitmap_words;
+	uint32_t itable_pages; /* per group */
+	uint32_t groups_page, gtable_page;
+	uint32_t slot_count, lanes_per_slot, lanes_page;
+	uint32_t irec_count, irecs_page, ofd_count, ofds_page;
+	uint32_t reserve_count, reserves_page;
+	uint32_t durability, flags;
+	uint64_t hash_key[2];
+};
+
+/*
+ * One attached pool in one address space. The owner fills `base`, `bytes`,
+ * `port` and the two reference arrays before umfs_attach() and zeroes the rest.
+ */
+struct umfs {
+	uint8_t *base;	/* the whole pool, mapped */
+	uint64_t bytes; /* mapped; at least pool_pages * 4096 */
+	void *port;	/* the port's own */
+	uint32_t *irec_refs; /* geo.irec_count words, zero: this process's opens */
+	uint32_t *ofd_refs;  /* geo.ofd_count words, zero: descriptors and holders here */
+
+	struct umfs_geometry geo;
+	uint32_t slot;
+	uint32_t incarnation;
+	uint32_t epoch;
+	uint32_t lanes_busy; /* bit per lane of the slot, atomic */
+	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
+	uint32_t readonly;   /* 1: looked at only (private copy) */
+	uint32_t irec_cursor, ofd_cursor; /* where to look for a free record */
+	uint32_t irec_low, irec_high;	  /* records with references here lie in [low, high) */
+	uint32_t ofd_low, ofd_high;
+	uint32_t serial;
+	uint32_t zombies;    /* 1: a dead process was the last holder of some file */
+};
+
+/* Who asks. `override`: not bound by permission bits (CAP_DAC_OVERRIDE, FOWNER, CHOWN ...). */
+struct umfs_cred {
+	uint32_t uid, gid;
+	uint32_t group_count;
+	const uint32_t *groups;
+	uint32_t umask;
+	bool override;
+};
+
+struct umfs_iov {
+	void *base;
+	uint64_t len;
+};
+
+struct umfs_attr {
+	uint32_t ino, generation, mode, uid, gid, nlink;
+	uint64_t rdev, size, blocks_512;
+	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
+};
+
+struct umfs_statfs {
+	uint64_t pages, pages_free; /* the smaller of pool and backing is the caller's to take */
+	uint64_t inodes, inodes_free;
+	uint32_t name_max, atomic_bytes;
+};
+
+/* ---- super.c: superblock ---- */
+
+/*
+ * Check a superblock image (4 KiB at `page`) against `bytes` of medium.
+ * -EINVAL: no UMFS signature; -EPROTONOSUPPORT: a later or unknown format;
+ * -EUCLEAN: checksum or geometry wrong; -ENOSPC: the pool is cut short.
+ */
+int umfs_super_check(const void *page, uint64_t bytes, struct umfs_geometry *geo);
+/* Primary, else backup (then *from_backup is set). `fs->base`, `fs->bytes` must be set. */
+int umfs_super_load(struct umfs *fs, bool *from_backup);
+
+/* ---- format.c: making a pool ---- */
+
+struct umfs_format {
+	uint64_t pool_pages;
+	uint64_t inode_count; /* 0: one for each 16 KiB */
+	uint8_t uuid[16];
+	char label[33];
+	uint32_t durability;
+	uint32_t flags; /* UMFS_SB_BACKED */
+	uint64_t hash_key[2];
+	uint64_t now_ns;
+	uint32_t uid, gid; /* of the root directory */
+	uint32_t root_mode; /* permission bits of the root directory */
+};
+/* Fill `sb` (zeroed) from `f`. -EINVAL: too small or too large, or too many inodes. */
+int umfs_format_plan(const struct umfs_format *f, struct umfs_super_pm *sb);
+/*
+ * Write a new pool into fs->base; the superblock comes last. Never proportional
+ * to the pool. The front, umfs_format_front_bytes() of it, must read as zeros;
+ * what the groups hold does not matter.
+ */
+uint64_t umfs_format_front_bytes(const struct umfs_super_pm *sb);
+int umfs_format_write(struct umfs *fs, const struct umfs_format *f);
+
+/* ---- attach.c, slot.c, recover.c ---- */
+
+/* Take part in the pool: recover it when first, take a slot. -EBUSY: no slot; -EINVAL: mode. */
+int umfs_attach(struct umfs *fs, uint32_t mode);
+void umfs_detach(struct umfs *fs);
+uint32_t umfs_mode(const struct umfs *fs);
+/*
+ * Fork, in the parent: take another slot, give it a share of all that this
+ * process has open. The child then calls umfs_slot_become with that slot.
+ */
+int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation);
+void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation);
+/* The fork failed: give the slot and its references back. */
+void umfs_slot_abandon(struct umfs *fs, uint32_t slot, uint32_t incarnation);
+/* Roll back what a dead slot left. 0: done or nothing to do; -EAGAIN: it is alive. */
+int umfs_slot_recover(struct umfs *fs, uint32_t slot);
+/* Everything a crash left, on a pool nobody else has attached (attach does it, fsck calls it). */
+int umfs_recover_all(struct umfs *fs);
+
+/* ---- namei.c: names; `name` is not terminated, 1..255 bytes, no '/' ---- */
+
+int umfs_lookup(struct umfs *fs, uint32_t dir, const char *name, uint32_t len, uint32_t *ino);
+/* New regular file, FIFO, socket or device by `mode`; *ino is set. -EEXIST sets *ino too. */
+int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino);
+int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+	       uint32_t len, uint32_t mode, uint32_t *ino);
+/* target: 1..4095 bytes. */
+int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino);
+int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t dir,
+	      const char *name, uint32_t len);
+int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+		uint32_t len);
+int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+	       uint32_t len);
+int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, uint32_t from_dir,
+		const char *from, uint32_t from_len, uint32_t to_dir, const char *to,
+		uint32_t to_len);
+
+/*
+ * Names of a directory in cookie order, those after `cookie` (0: from the
+ * start; "." and ".." are the caller's). emit() gets the cookie to go on from
+ * after this name; when it returns non-zero that name was not taken and the
+ * walk ends. Names there during the whole walk come exactly once, whatever
+ * else is created or removed meanwhile.
+ * Called outside any lock, so emit() may touch user memory.
+ */
+typedef int (*umfs_emit_fn)(void *arg, const char *name, uint32_t len, uint32_t ino,
+			    uint32_t type, uint64_t cookie);
+int umfs_readdir(struct umfs *fs, uint32_t dir, uint64_t cookie, umfs_emit_fn emit, void *arg);
+
+/* ---- path.c: paths ---- */
+
+#define UMFS_WALK_NOFOLLOW 1u /* do not follow a symbolic link in the last place */
+#define UMFS_WALK_PARENT 2u   /* a missing last component is not an error: w->ino = 0 */
+
+/*
+ * A walk's start and result. Paths leave UMFS by an absolute link or by ".."
+ * above the root: then the walk returns UMFS_WALK_ESCAPED and `rest` is what
+ * remains: absolute, or (w->above) relative to the directory above the root.
+ */
+struct umfs_walk {
+	uint32_t links;	 /* in and out: symbolic links followed so far (at most 40) */
+	uint32_t parent; /* directory of the last component */
+	uint32_t ino;	 /* what it names, or 0 */
+	const char *name; /* last component inside `rest` or the path given */
+	uint32_t name_len; /* 0: the path ended in ".", ".." or "/": no name to create or remove */
+	bool must_be_dir;  /* trailing slash */
+	bool above;
+	char *rest; /* in: room of UMFS_WALK_ROOM bytes for link targets */
+};
+#define UMFS_WALK_ROOM (2u * 4096u)
+#define UMFS_WALK_ESCAPED 1
+/* 0, UMFS_WALK_ESCAPED, -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG. */
+int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, uint32_t start, const char *path,
+	      uint32_t flags, struct umfs_walk *w);
+
+/* ---- attr.c ---- */
+
+int umfs_getattr(struct umfs *fs, uint32_t ino, struct umfs_attr *attr);
+/* mask: bits 4 read, 2 write, 1 execute. -EACCES. */
+int umfs_access(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t mask);
+int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t mode);
+/* ~0u leaves an id as it is. */
+int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t uid,
+	       uint32_t gid);
+#define UMFS_TIME_OMIT INT64_MIN
+#define UMFS_TIME_NOW (INT64_MIN + 1)
+int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, int64_t atime_ns,
+		 int64_t mtime_ns);
+/* Bytes copied into buf (not terminated), at most `size`. */
+int64_t umfs_readlink(struct umfs *fs, uint32_t ino, char *buf, uint64_t size);
+int umfs_getpath(struct umfs *fs, uint32_t dir, char *buf, uint32_t size); /* dir's path from the root, "/a/b"; -ERANGE */
+void umfs_statfs(struct umfs *fs, struct umfs_statfs *st);
+
+/* ---- open.c: open files. An ofd is an index into the pool's table. ---- */
+
+/*
+ * A new open file description of `ino`, with one reference of this process.
+ * Rights are the caller's to check. -ENFILE: table full; -ENOENT: it went away.
+ */
+int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd);
+void umfs_ofd_get(struct umfs *fs, uint32_t ofd); /* one more descriptor here */
+/* One descriptor less; the last holder anywhere closes it: trims or reclaims the file. */
+void umfs_ofd_put(struct umfs *fs, uint32_t ofd);
+struct umfs_ofd_pm *umfs_ofd(struct umfs *fs, uint32_t ofd);
+
+/* ---- file.c: data. `ofd` names an open file; -EBADF when it was closed meanwhile. ---- */
+
+/*
+ * Where data calls find their file; filled by umfs_open's caller through
+ * umfs_file_init and kept in U-Info, so that a call touches no table.
+ */
+struct umfs_file {
+	struct umfs *fs;
+	struct umfs_inode_pm *inode;
+	uint32_t ino, generation, ofd, flags;
+};
+int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f);
+
+/* Bytes moved, or -EFAULT, -EISDIR, -EBADF, -ENOSPC, -EFBIG, -EINVAL. A fault after some bytes returns those. */
+int64_t umfs_pread(const struct umfs_file *f, void *buf, uint64_t n, uint64_t off);
+int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off);
+int64_t umfs_preadv(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
+		    uint64_t off);
+/* `append`: write at the end, wherever that is then; *off is set to where it went. */
+int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
+		     uint64_t *off, bool append);
+/* At the description's position, which moves; O_APPEND as flags say. */
+int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count);
+int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count);
+/* whence: 0 set, 1 current, 2 end. New position. */
+int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence);
+int umfs_truncate(struct umfs *fs, uint32_t ino, uint64_t size);
+int umfs_fsync(const struct umfs_file *f);
+
+#endif

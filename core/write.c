@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * write.c - write(): up to 2 MiB at a time under the inode's lock.
+ *
+ * First every page of the range is allocated, unwritten, which nobody can see.
+ * Then, by what is overwritten and what the mode promises:
+ *
+ *   extend    nothing before the old end changes: bytes in place, then the size
+ *   in place  sync, posix: bytes in place, then the size
+ *   undo      atomic, less than a page: old bytes to the lane's U-Log first
+ *   swap      atomic, exactly one page: written once, exchanged for the spare
+ *   replace   atomic, more: fresh pages in one transaction
+ *   reserve   atomic, no fresh pages to be had, or a 2 MiB leaf: old bytes to a
+ *             reserve U-Log first
+ *
+ * I1  Bytes past the end of file are undefined; who moves the end over a gap
+ *     zeroes the gap first. So extending needs no undo: the store of the size
+ *     is the commit point.
+ * I2  The first write to a page zeroes the rest of it.
+ * I3  Non-temporal stores are drained, and flushed lines fenced, before an
+ *     entry or a size that shows them is stored.
+ */
+#include "write.h"
+
+/* ---- the caller's bytes ---- */
+
+static int take(struct umfs_src *src, void *pool, uint64_t n, bool nt)
+{
+	while (n) {
+		const struct umfs_iov *iov = &src->iov[src->at];
+		uint64_t part = UMFS_MIN(n, iov->len - src->off);
+		const uint8_t *from = (const uint8_t *)iov->base + src->off;
+		int err = 0;
+
+		if (part)
+			err = nt ? port_copy_in_nt(pool, from, part)
+				 : port_copy_in(pool, from, part);
+		if (err)
+			return err;
+		pool = (uint8_t *)pool + part;
+		n -= part;
+		src->off += part;
+		if (src->off == iov->len) {
+			src->at++;
+			src->off = 0;
+		}
+	}
+	return 0;
+}
+
+static void note_dirty(struct umfs_write *w, uint64_t off, uint64_t n)
+{
+	struct umfs_irec_pm *rec = w->rec;
+	uint64_t lo = ld64(&rec->dirty_lo), hi = ld64(&rec->dirty_hi);
+
+	if (lo >= hi) {
+		lo = off;
+		hi = off + n;
+	}
+	st64(&rec->dirty_lo, UMFS_MIN(lo, off));
+	st64(&rec->dirty_hi, UMFS_MAX(hi, off + n));
+}
+
+/* Bytes of the caller to `pool`, which is offset `off` of the file; durable after the drain. */
+int umfs_write_take(struct umfs_write *w, void *pool, uint64_t off, uint64_t n)
+{
+	bool later = w->mode == UMFS_MODE_POSIX && w->fs->geo.durability == UMFS_DURABLE_FLUSH;
+	bool nt = n >= UMFS_NT_BYTES && !later;
+	int err = take(&w->src, pool, n, nt);
+
+	if (err)
+		return err;
+	if (later)
+		note_dirty(w, off, n);
+	else if (!nt)
+		umfs_flush(w->fs, pool, n);
+	return 0;
+}
+
+void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n)
+{
+	if (!n)
+		return;
+	port_zero(pool, n);
+	umfs_flush(fs, pool, n);
+}
+
+/* ---- in place ---- */
+
+/* Copy to the pages of [off, end), which are allocated. Unwritten ones stay so. */
+static int copy_in_place(struct umfs_write *w, uint64_t off, uint64_t end)
+{
+	uint64_t root = ld64(&w->in->root), entry;
+	int err = 0;
+
+	while (!err && off < end) {
+		uint64_t index = off >> UMFS_PAGE_SHIFT, in_page = off & UMFS_PAGE_MASK;
+		uint64_t last = (end + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+		uint64_t pages = umfs_fpt_run(w->fs, root, index, last - index, &entry);
+		uint64_t stop = UMFS_MIN(end, (index + pages) << UMFS_PAGE_SHIFT);
+		uint8_t *data = umfs_page(w->fs, umfs_pte_page(entry));
+
+		if (!entry)
+			return -EUCLEAN;
+		if (!umfs_pte_written(entry)) { /* I2 */
+			umfs_write_zero(w->fs, data, in_page);
+			umfs_write_zero(w->fs, data + in_page + (stop - off),
+					(pages << UMFS_PAGE_SHIFT) - in_page - (stop - off));
+		}
+		err = umfs_write_take(w, data + in_page, off, stop - off);
+		off = stop;
+	}
+	return err;
+}
+
+/* Make the unwritten pages of [off, end) written; what they hold is drained. */
+static void show_pages(struct umfs_write *w, uint64_t off, uint64_t end)
+{
+	uint64_t index = off >> UMFS_PAGE_SHIFT, last = (end - 1) >> UMFS_PAGE_SHIFT;
+
+	for (; index <= last; index++) {
+		le64 *slot = umfs_fpt_slot(w->fs, w->in, index);
+
+		if (!slot || !(ld64(slot) & UMFS_PTE_UNWRITTEN))
+			continue;
+		st64(slot, umfs_pte_shown(ld64(slot)));
+		umfs_flush(w->fs, slot, sizeof(*slot));
+		if (slot == &w->in->root) {
+			umfs_inode_seal(w->in, w->ino);
+			umfs_flush(w->fs, w->in, UMFS_INODE_CRC_BYTES);
+		}
+	}
+}
+
+/*
+ * The root entry of a one-page file lies under the inode's checksum, so showing
+ * it is a transaction; with a table it is one store.
+ */
+static int show_root(struct umfs_write *w)
+{
+	int err;
+
+	umfs_tx_begin(&w->tx);
+	err = umfs_inode_save(&w->tx, w->in);
+	if (err) {
+		umfs_tx_abort(&w->tx);
+		return err;
+	}
+	umfs_tx_fence(&w->tx);
+	show_pages(w, 0, 1);
+	umfs_tx_commit(&w->tx);
+	return 0;
+}
+
+static int show_range(struct umfs_write *w, uint64_t off, uint64_t end)
+{
+	uint64_t root = ld64(&w->in->root);
+
+	umfs_drain(w->fs);
+	if (umfs_root_height(root) == 0)
+		return (root & UMFS_PTE_UNWRITTEN) ? show_root(w) : 0;
+	show_pages(w, off, end);
+	return 0;
+}
+
+static void publish_size(struct umfs_write *w)
+{
+	umfs_inode_touch(w->fs, w->in);
+	umfs_fence(w->fs);
+	if (w->end > w->old) {
+		umfs_inode_set_size(w->fs, w->in, w->ino, w->end); /* commit point of an extension */
+		umfs_fence(w->fs);
+	}
+}
+
+/* Also the whole of an extension: pages past the end are seen by nobody before the size. */
+static int write_in_place(struct umfs_write *w)
+{
+	int err = copy_in_place(w, w->off, w->end);
+
+	if (!err)
+		err = show_range(w, w->off, w->end);
+	if (!err)
+		publish_size(w);
+	return err;
+}
+
+/* ---- undo and reserve ---- */
+
+static int write_with_undo(struct umfs_write *w, struct umfs_ulog_pm *log, uint64_t room)
+{
+	int err;
+
+	umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, UMFS_MIN(w->end, w->old) - w->off);
+	err = write_in_place(w);
+	if (err) {
+		umfs_drain(w->fs);
+		(void)umfs_ulog_recover(w->fs, log, room);
+		return err;
+	}
+	umfs_ulog_retire(w->fs, log); /* commit point */
+	return 0;
+}
+
+/* Unwritten pages inside the file read as zeros: make them pages of zeros. */
+static int settle_unwritten(struct umfs_write *w, uint64_t end)
+{
+	uint64_t index = w->off >> UMFS_PAGE_SHIFT, last = (end - 1) >> UMFS_PAGE_SHIFT;
+
+	for (; index <= last; index++) {
+		uint64_t entry = umfs_fpt_get(w->fs, ld64(&w->in->root), index);
+		int err;
+
+		if (umfs_pte_written(entry))
+			continue;
+		umfs_write_zero(w->fs, umfs_page(w->fs, umfs_pte_page(entry)), UMFS_PAGE_BYTES);
+		umfs_fence(w->fs);
+		err = show_range(w, index << UMFS_PAGE_SHIFT, (index << UMFS_PAGE_SHIFT) + 1);
+		if (err)
+			return err;
+		umfs_fence(w->fs);
+	}
+	return 0;
+}
+
+static int write_by_reserve(struct umfs_write *w)
+{
+	struct umfs_ulog_pm *log =
+		umfs_reserve(w->fs, w->tx.lane_index % w->fs->geo.reserve_count);
+	int err = settle_unwritten(w, UMFS_MIN(w->end, w->old));
+
+	if (!err)
+		err = umfs_lock(w->fs, &log->lock);
+	if (err)
+		return err;
+	err = write_with_undo(w, log, UMFS_ATOMIC_BYTES);
+	umfs_unlock(w->fs, &log->lock);
+	return err;
+}
+
+/* ---- swap ---- */
+
+static int write_by_swap(struct umfs_write *w, le64 *slot)
+{
+	struct umfs *fs = w->fs;
+	uint64_t spare;
+	int err = umfs_swap_prepare(&w->tx, umfs_pte_page(ld64(slot)));
+
+	if (err)
+		return err;
+	spare = ld64(&w->tx.lane->spare);
+	if (!umfs_page_valid(fs, spare))
+		return -EUCLEAN;
+	err = umfs_write_take(w, umfs_page(fs, spare), w->off, UMFS_PAGE_BYTES);
+	if (err)
+		return err;
+	umfs_inode_touch(fs, w->in);
+	umfs_swap_commit(&w->tx, slot, spare << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
+	return 0;
+}
+
+/* ---- choosing ---- */
+
+/* What is overwritten of [off, min(end, old size)). */
+struct covered {
+	bool all_written;
+	bool leaf_2m;
+};
+
+static void look(struct umfs_write *w, struct covered *c)
+{
+	uint64_t root = ld64(&w->in->root), entry;
+	uint64_t index = w->off >> UMFS_PAGE_SHIFT;
+	uint64_t last = (UMFS_MIN(w->end, w->old) - 1) >> UMFS_PAGE_SHIFT;
+
+	c->all_written = true;
+	c->leaf_2m = false;
+	for (; index <= last; index++) {
+		entry = umfs_fpt_get(w->fs, root, index);
+		if (!umfs_pte_written(entry))
+			c->all_written = false;
+		if (entry & UMFS_PTE_PSE)
+			c->leaf_2m = true;
+	}
+}
+
+static int write_atomic(struct umfs_write *w)
+{
+	uint64_t over = UMFS_MIN(w->end, w->old) - w->off;
+	struct covered c;
+	int err = -ENOSPC;
+
+	look(w, &c);
+	if (c.all_written && over < UMFS_PAGE_BYTES)
+		return write_with_undo(w, umfs_lane_ulog(w->tx.lane), UMFS_ULOG_LANE_BYTES);
+	if (!c.leaf_2m) {
+		le64 *slot = umfs_fpt_slot(w->fs, w->in, w->off >> UMFS_PAGE_SHIFT);
+
+		if (c.all_written && !(w->off & UMFS_PAGE_MASK) && w->end <= w->old &&
+		    w->end - w->off == UMFS_PAGE_BYTES && slot != &w->in->root)
+			err = write_by_swap(w, slot);
+		else
+			err = umfs_write_replace(w);
+	}
+	return err == -ENOSPC ? write_by_reserve(w) : err;
+}
+
+/* Written pages of the gap between the old end and the write are zeroed (I1). */
+void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64_t from,
+			 uint64_t to)
+{
+	uint64_t root = ld64(&in->root), last = (to + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+	uint64_t index = from >> UMFS_PAGE_SHIFT;
+
+	for (; (index = umfs_fpt_next(fs, root, index, last)) < last; index++) {
+		uint64_t entry = umfs_fpt_get(fs, root, index);
+		uint64_t start = index << UMFS_PAGE_SHIFT;
+		uint64_t lo = UMFS_MAX(from, start);
+		uint64_t hi = UMFS_MIN(to, start + UMFS_PAGE_BYTES);
+		uint8_t *data = umfs_page(fs, umfs_pte_page(entry));
+
+		if (umfs_pte_written(entry))
+			umfs_write_zero(fs, data + (lo - start), hi - lo);
+	}
+	umfs_fence(fs);
+}
+
+static int write_locked(struct umfs_write *w)
+{
+	struct umfs_src start = w->src;
+	int err;
+
+	w->old = umfs_inode_size(w->in);
+	if (w->append)
+		w->off = w->old;
+	if (w->off >= UMFS_FILE_BYTES_MAX)
+		return -EFBIG;
+	w->end = UMFS_MIN(w->off + w->n, UMFS_FILE_BYTES_MAX);
+	err = umfs_write_allocate(w);
+	if (err)
+		return err;
+	if (w->off > w->old)
+		umfs_write_zero_gap(w->fs, w->in, w->old, w->off);
+	w->src = start;
+	if (w->off >= w->old || w->mode != UMFS_MODE_ATOMIC)
+		return write_in_place(w);
+	return write_atomic(w);
+}
+
+/* The file is the one that was opened, still in use and held. */
+static int check_held(struct umfs_write *w, uint32_t generation)
+{
+	if (ld32(&w->in->generation) != generation || !ld32(&w->in->mode))
+		return -EBADF;
+	if (umfs_is_dir(ld32(&w->in->mode)))
+		return -EISDIR;
+	if (!umfs_is_reg(ld32(&w->in->mode)))
+		return -EINVAL;
+	w->rec = umfs_irec_find(w->fs, w->in, w->ino);
+	return w->rec ? 0 : -EBADF;
+}
+
+/* At most 2 MiB; bytes written, which no space may make fewer. */
+static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint64_t n,
+			   uint64_t *off, bool append)
+{
+	struct umfs_write w;
+	int err;
+
+	w.fs = f->fs;
+	w.in = f->inode;
+	w.ino = f->ino;
+	w.src = *src;
+	w.n = n;
+	w.off = *off;
+	w.append = append;
+	w.mode = umfs_mode(f->fs);
+	err = umfs_lane_get(w.fs, &w.tx);
+	if (err)
+		return err;
+	err = umfs_lock(w.fs, &w.in->lock);
+	if (err)
+		goto err_lane;
+	err = check_held(&w, f->generation);
+	if (!err) {
+		umfs_seq_begin(w.in);
+		err = write_locked(&w);
+		umfs_seq_end(w.in);
+	}
+	umfs_unlock(w.fs, &w.in->lock);
+err_lane:
+	umfs_lane_put(&w.tx);
+	if (err)
+		return err;
+	*src = w.src;
+	*off = w.off;
+	return (int64_t)(w.end - w.off);
+}
+
+int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
+		     uint64_t *off, bool append)
+{
+	struct umfs_src src = {iov, 0, 0};
+	uint64_t total = 0, done = 0, at = *off, part;
+	int64_t ret;
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		if (iov[i].len > (uint64_t)INT64_MAX - total)
+			return -EINVAL;
+		total += iov[i].len;
+	}
+	if (*off > (uint64_t)INT64_MAX)
+		return -EINVAL;
+	while (done < total) {
+		part = UMFS_MIN(total - done, (uint64_t)UMFS_ATOMIC_BYTES);
+		ret = write_chunk(f, &src, part, &at, append);
+		if (ret < 0)
+			return done ? (int64_t)done : ret;
+		if (!done)
+			*off = at;
+		done += (uint64_t)ret;
+		at += (uint64_t)ret;
+		if ((uint64_t)ret < part)
+			break;
+	}
+	return (int64_t)done;
+}
+
+int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
+{
+	struct umfs_iov iov = {(void *)(uintptr_t)buf, n};
+
+	return umfs_pwritev(f, &iov, 1, &off, false);
+}

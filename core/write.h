@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/* write.h - one write in progress, shared by write.c, write_alloc.c and write_replace.c. */
+#ifndef UMFS_CORE_WRITE_H
+#define UMFS_CORE_WRITE_H
+
+#include "internal.h"
+
+#define UMFS_NT_BYTES 256u /* from here on non-temporal stores win */
+
+/* The caller's bytes and how far they are taken. */
+struct umfs_src {
+	const struct umfs_iov *iov;
+	uint32_t at;
+	uint64_t off;
+};
+
+struct umfs_write {
+	struct umfs *fs;
+	struct umfs_inode_pm *in; /* locked, sequence odd */
+	struct umfs_irec_pm *rec;
+	struct umfs_tx tx; /* the lane */
+	struct umfs_src src;
+	uint64_t n;
+	uint64_t off, end; /* bytes; end may be cut for lack of space */
+	uint64_t old;	   /* size before */
+	uint32_t ino, mode;
+	bool append;
+};
+
+int umfs_write_take(struct umfs_write *w, void *pool, uint64_t off, uint64_t n);
+void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n);
+void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64_t from,
+			 uint64_t to);
+/* Every page of the range has an entry when this returns 0; w->end is cut at what space allows. */
+int umfs_write_allocate(struct umfs_write *w);
+/* Fresh pages for all that is overwritten, in one transaction. -ENOSPC: use a reserve. */
+int umfs_write_replace(struct umfs_write *w);
+
+static inline uint64_t umfs_pte_shown(uint64_t entry)
+{
+	return (entry & (UMFS_PTE_ADDR | UMFS_PTE_PSE)) | UMFS_PTE_LEAF;
+}
+static inline uint64_t umfs_pte_hidden(uint64_t page)
+{
+	return page << UMFS_PAGE_SHIFT | (UMFS_PTE_LEAF & ~UMFS_PTE_P) | UMFS_PTE_UNWRITTEN;
+}
+
+#endif

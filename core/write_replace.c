@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * write_replace.c - many pages overwritten at once, all or nothing.
+ *
+ * Written pages get fresh ones that hold the new bytes and, at the ends, the
+ * old bytes around them; unwritten pages are filled in place. All entries are
+ * saved in one transaction and stored when the bytes are durable; the old pages
+ * are freed after its commit. What lies past the old end is filled in place and
+ * appears with the size.
+ */
+#include "write.h"
+
+#define RUNS_MAX 12u /* more pieces than this: the reserve serves instead */
+
+/* Entries to be stored: [index, index+count) become `page` and its followers. */
+struct piece {
+	uint64_t index, page;
+	uint32_t count;
+	bool fresh;
+};
+
+struct replace {
+	struct umfs_write *w;
+	struct piece piece[RUNS_MAX];
+	uint32_t count;
+};
+
+/* Bytes for pages that will be `count` pages from `page`, at `index` of the file. */
+static int fill(struct umfs_write *w, const struct piece *p)
+{
+	uint64_t start = p->index << UMFS_PAGE_SHIFT;
+	uint64_t stop = start + ((uint64_t)p->count << UMFS_PAGE_SHIFT);
+	uint64_t from = UMFS_MAX(start, w->off), to = UMFS_MIN(stop, w->end);
+	uint8_t *data = umfs_page(w->fs, p->page);
+	uint64_t root = ld64(&w->in->root), head = 0, tail = 0;
+
+	if (from > start && p->fresh)
+		head = umfs_pte_page(umfs_fpt_get(w->fs, root, p->index));
+	if (to < stop && p->fresh)
+		tail = umfs_pte_page(umfs_fpt_get(w->fs, root, p->index + p->count - 1));
+	if (head)
+		port_copy(data, umfs_page(w->fs, head), from - start);
+	else
+		umfs_write_zero(w->fs, data, from - start);
+	if (tail)
+		port_copy(data + (to - start),
+			  (uint8_t *)umfs_page(w->fs, tail) + (to & UMFS_PAGE_MASK), stop - to);
+	else
+		umfs_write_zero(w->fs, data + (to - start), stop - to);
+	umfs_flush(w->fs, data, from - start);
+	umfs_flush(w->fs, data + (to - start), stop - to);
+	return umfs_write_take(w, data + (from - start), from, to - from);
+}
+
+/* How many entries from `index` are in the state of the first, in one table, at most `max`. */
+static uint32_t same_state(struct umfs_write *w, uint64_t index, uint64_t max, bool *written)
+{
+	uint64_t root = ld64(&w->in->root);
+	uint64_t in_table = UMFS_PTE_PER_PAGE - (index & (UMFS_PTE_PER_PAGE - 1));
+	uint32_t n = 1;
+
+	*written = umfs_pte_written(umfs_fpt_get(w->fs, root, index));
+	max = UMFS_MIN(max, in_table);
+	while (n < max && umfs_pte_written(umfs_fpt_get(w->fs, root, index + n)) == *written)
+		n++;
+	return n;
+}
+
+/* The next piece at `index`: fresh pages for written ones, unwritten ones as they lie. */
+static int add_piece(struct replace *r, uint64_t index, uint64_t max)
+{
+	struct umfs_write *w = r->w;
+	struct piece *p = &r->piece[r->count];
+	le64 *slot = umfs_fpt_slot(w->fs, w->in, index);
+	uint64_t entry = umfs_fpt_get(w->fs, ld64(&w->in->root), index);
+	uint32_t want;
+	bool written;
+	int err;
+
+	if (r->count == RUNS_MAX)
+		return -ENOSPC;
+	if (!slot)
+		return -EUCLEAN;
+	want = same_state(w, index, max, &written);
+	p->index = index;
+	p->fresh = written;
+	if (written) {
+		err = umfs_pages_alloc(&w->tx, umfs_pte_page(entry), want, &p->page, &p->count);
+		if (!err)
+			err = umfs_tx_save_fpt(&w->tx, slot, p->count);
+	} else {
+		p->page = umfs_pte_page(entry);
+		p->count = (uint32_t)umfs_fpt_run(w->fs, ld64(&w->in->root), index, want, &entry);
+		err = umfs_tx_save(&w->tx, slot, p->count * 8);
+	}
+	if (err)
+		return err;
+	r->count++;
+	return fill(w, p);
+}
+
+static void store_entries(struct replace *r)
+{
+	struct umfs_write *w = r->w;
+	uint32_t i, k;
+
+	for (i = 0; i < r->count; i++) {
+		const struct piece *p = &r->piece[i];
+		le64 *slot = umfs_fpt_slot(w->fs, w->in, p->index);
+
+		for (k = 0; k < p->count; k++)
+			st64(&slot[k], (p->page + k) << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
+		if (slot == &w->in->root)
+			umfs_inode_seal(w->in, w->ino);
+	}
+}
+
+/* Pages wholly past the old end: in place, shown at once, seen with the size. */
+static int fill_past_end(struct umfs_write *w, uint64_t index)
+{
+	uint64_t stop = (w->end + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT, entry;
+
+	while (index < stop) {
+		uint64_t n = umfs_fpt_run(w->fs, ld64(&w->in->root), index, stop - index, &entry);
+		struct piece p = {index, umfs_pte_page(entry), (uint32_t)n, false};
+		uint64_t i;
+		int err = fill(w, &p);
+
+		if (err)
+			return err;
+		umfs_drain(w->fs);
+		for (i = 0; i < n; i++) {
+			le64 *slot = umfs_fpt_slot(w->fs, w->in, index + i);
+
+			if (slot && !umfs_pte_written(ld64(slot)))
+				st64(slot, umfs_pte_shown(ld64(slot)));
+			if (slot)
+				umfs_flush(w->fs, slot, sizeof(*slot));
+		}
+		index += n;
+	}
+	return 0;
+}
+
+static int replace_in_tx(struct replace *r)
+{
+	struct umfs_write *w = r->w;
+	uint64_t index = w->off >> UMFS_PAGE_SHIFT;
+	uint64_t stop = (UMFS_MIN(w->end, w->old) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+	int err = umfs_inode_save(&w->tx, w->in);
+
+	if (!err && w->end > w->old)
+		err = umfs_tx_save(&w->tx, &w->in->size, sizeof(w->in->size));
+	while (!err && index < stop) {
+		err = add_piece(r, index, stop - index);
+		if (!err)
+			index += r->piece[r->count - 1].count;
+	}
+	if (!err)
+		err = fill_past_end(w, index);
+	return err;
+}
+
+int umfs_write_replace(struct umfs_write *w)
+{
+	struct umfs_src start = w->src;
+	struct replace r;
+	int err;
+
+	r.w = w;
+	r.count = 0;
+	umfs_tx_begin(&w->tx);
+	err = replace_in_tx(&r);
+	if (err) {
+		umfs_drain(w->fs);
+		umfs_tx_abort(&w->tx);
+		w->src = start;
+		return err;
+	}
+	umfs_drain(w->fs);
+	umfs_tx_fence(&w->tx);
+	store_entries(&r);
+	umfs_inode_touch(w->fs, w->in);
+	if (w->end > w->old)
+		umfs_inode_set_size(w->fs, w->in, w->ino, w->end);
+	umfs_tx_commit(&w->tx);
+	return 0;
+}
