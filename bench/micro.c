@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * micro.c - the measured program of bench/run.
+ *
+ * One unmodified binary for all sides: started plainly it measures tmpfs, with
+ * libumfs preloaded it measures UMFS, and after "map" it does bare copies. It
+ * stays alive over the whole run so that bench/run can go round the sides many
+ * times; it takes one command a line on stdin and answers each with one line:
+ *
+ *   fill PATH BYTES     make the file that the data calls use
+ *   map PATH BYTES      the same for bare copies
+ *   dir PATH            where the name calls work; made when missing
+ *   time OP BLOCK N     make N calls; answer "ok CPU_NS"
+ *   spawn N [LIB MOUNT] start N processes; answer "ok CPU_NS"
+ *   quit
+ *
+ * An answer is "ok ..." or "error TEXT". Time is the thread's CPU time.
+ */
+#include "micro.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+typedef int (*op_fn)(struct bench *b, uint64_t n);
+
+struct op {
+	const char *name;
+	op_fn side_fn; /* tmpfs and UMFS */
+	op_fn raw_fn;  /* bare copies, or NULL */
+	op_fn after;   /* tidies up, outside the time taken */
+	bool random;
+};
+
+static int append_after(struct bench *b, uint64_t n)
+{
+	(void)n;
+	return bench_append_reset(b);
+}
+
+/*
+ * Names: create (or create_write) makes n files, stat, open and rename go over
+ * those n, unlink takes them away (or keep leaves them) and moves on to fresh
+ * names. bench/run keeps that order with one n.
+ */
+static const struct op ops[] = {
+	{ "pread_random", bench_pread, raw_read, NULL, true },
+	{ "pwrite_random", bench_pwrite, raw_write, NULL, true },
+	{ "pread_seq", bench_pread, raw_read, NULL, false },
+	{ "pwrite_seq", bench_pwrite, raw_write, NULL, false },
+	{ "append", bench_append, NULL, append_after, false },
+	{ "create", bench_create, NULL, NULL, false },
+	{ "create_write", bench_create_write, NULL, NULL, false },
+	{ "stat", bench_stat, NULL, NULL, false },
+	{ "open", bench_open, NULL, NULL, false },
+	{ "rename", bench_rename, NULL, NULL, false },
+	{ "unlink", bench_unlink, NULL, NULL, false },
+	{ "keep", bench_keep, NULL, NULL, false },
+	{ "foreign", bench_foreign, NULL, NULL, false },
+};
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static int time_op(struct bench *b, const char *name, uint64_t block, uint64_t n, uint64_t *ns)
+{
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		const struct op *op = &ops[i];
+		op_fn fn = b->raw ? op->raw_fn : op->side_fn;
+		uint64_t start;
+		int err;
+
+		if (strcmp(op->name, name) != 0)
+			continue;
+		if (!fn || !block || block > BENCH_BUF_BYTES)
+			return EINVAL;
+		b->block = block;
+		b->random = op->random;
+		start = thread_cpu_ns();
+		err = fn(b, n);
+		*ns = thread_cpu_ns() - start;
+		if (!err && op->after)
+			err = op->after(b, n);
+		return err;
+	}
+	return EINVAL;
+}
+
+static int set_dir(struct bench *b, const char *path)
+{
+	b->dir = strdup(path);
+	if (!b->dir)
+		return ENOMEM;
+	return mkdir(path, 0755) && errno != EEXIST ? errno : 0;
+}
+
+static int run_command(struct bench *b, char *line, uint64_t *ns)
+{
+	char *save = NULL, *word[4] = { NULL, NULL, NULL, NULL };
+	const char *verb = strtok_r(line, " \n", &save);
+
+	if (!verb)
+		return EINVAL;
+	for (int i = 0; i < 4; i++)
+		word[i] = strtok_r(NULL, " \n", &save);
+	if (!strcmp(verb, "fill") && word[1])
+		return bench_fill(b, word[0], strtoull(word[1], NULL, 10));
+	if (!strcmp(verb, "map") && word[1])
+		return raw_map(b, word[0], strtoull(word[1], NULL, 10));
+	if (!strcmp(verb, "dir") && word[0])
+		return set_dir(b, word[0]);
+	if (!strcmp(verb, "time") && word[2])
+		return time_op(b, word[0], strtoull(word[1], NULL, 10),
+			       strtoull(word[2], NULL, 10), ns);
+	if (!strcmp(verb, "spawn") && word[0])
+		return spawn_run(strtoull(word[0], NULL, 10), word[1], word[2], ns);
+	return EINVAL;
+}
+
+int main(void)
+{
+	struct bench b = { .fd = -1, .append_fd = -1, .draw = 88172645463325252u };
+	char line[8192];
+
+	b.buf = mmap(NULL, BENCH_BUF_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
+	if (b.buf == MAP_FAILED) {
+		fputs("error no memory\n", stderr);
+		return 1;
+	}
+	memset(b.buf, 0x5a, BENCH_BUF_BYTES);
+	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n") != 0) {
+		uint64_t ns = 0;
+		int err = run_command(&b, line, &ns);
+
+		if (err)
+			printf("error %s\n", strerror(err));
+		else
+			printf("ok %llu\n", (unsigned long long)ns);
+		fflush(stdout);
+	}
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ops_name.c - the measured calls on names.
+ *
+ * They work on the files b->serial .. b->serial + n - 1 of b->dir, each named
+ * by its number, after rename with an "r" in front. Making a name costs tens
+ * of ns and is part of the time on every side.
+ */
+#include "micro.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_DIGITS 10
+
+struct path {
+	char text[4096];
+	size_t dir_len;
+};
+
+static int path_start(const struct bench *b, struct path *p)
+{
+	if (!b->dir)
+		return EINVAL;
+	p->dir_len = strlen(b->dir) + 1;
+	if (p->dir_len + NAME_DIGITS + 2 > sizeof(p->text))
+		return ENAMETOOLONG;
+	memcpy(p->text, b->dir, p->dir_len - 1);
+	p->text[p->dir_len - 1] = '/';
+	return 0;
+}
+
+/* dir/PREFIXnumber; snprintf would cost as much as the calls that are measured. */
+static const char *path_of(struct path *p, char prefix, uint64_t number)
+{
+	char *at = p->text + p->dir_len;
+
+	*at++ = prefix;
+	for (int i = NAME_DIGITS - 1; i >= 0; i--, number /= 10)
+		at[i] = (char)('0' + number % 10);
+	at[NAME_DIGITS] = '\0';
+	return p->text;
+}
+
+static int create_all(struct bench *b, uint64_t n, bool write_one)
+{
+	struct path p;
+	int err = path_start(b, &p);
+
+	for (uint64_t i = 0; !err && i < n; i++) {
+		int fd = open(path_of(&p, 'f', b->serial + i), O_RDWR | O_CREAT | O_EXCL, 0644);
+
+		if (fd < 0)
+			return errno;
+		if (write_one && write(fd, "x", 1) != 1)
+			err = EIO;
+		if (close(fd))
+			err = errno;
+	}
+	return err;
+}
+
+int bench_create(struct bench *b, uint64_t n)
+{
+	return create_all(b, n, false);
+}
+
+int bench_create_write(struct bench *b, uint64_t n)
+{
+	return create_all(b, n, true);
+}
+
+int bench_stat(struct bench *b, uint64_t n)
+{
+	struct path p;
+	int err = path_start(b, &p);
+
+	for (uint64_t i = 0; !err && i < n; i++) {
+		struct stat st;
+
+		if (stat(path_of(&p, 'f', b->serial + i), &st))
+			return errno;
+		if (!S_ISREG(st.st_mode))
+			return EIO;
+	}
+	return err;
+}
+
+int bench_open(struct bench *b, uint64_t n)
+{
+	struct path p;
+	int err = path_start(b, &p);
+
+	for (uint64_t i = 0; !err && i < n; i++) {
+		int fd = open(path_of(&p, 'f', b->serial + i), O_RDONLY);
+
+		if (fd < 0 || close(fd))
+			return errno;
+	}
+	return err;
+}
+
+int bench_rename(struct bench *b, uint64_t n)
+{
+	struct path from, to;
+	int err = path_start(b, &from);
+
+	if (!err)
+		err = path_start(b, &to);
+	for (uint64_t i = 0; !err && i < n; i++)
+		if (rename(path_of(&from, 'f', b->serial + i), path_of(&to, 'r', b->serial + i)))
+			return errno;
+	return err;
+}
+
+int bench_unlink(struct bench *b, uint64_t n)
+{
+	struct path p;
+	int err = path_start(b, &p);
+	char prefix = 'r';
+
+	/* Files of "create_write" were not renamed. */
+	if (!err && n && access(path_of(&p, 'r', b->serial), F_OK))
+		prefix = 'f';
+	for (uint64_t i = 0; !err && i < n; i++)
+		if (unlink(path_of(&p, prefix, b->serial + i)))
+			return errno;
+	b->serial += n;
+	return err;
+}
+
+/* Leave the files there and go on with fresh names: the directory stays that much larger. */
+int bench_keep(struct bench *b, uint64_t n)
+{
+	b->serial += n;
+	return 0;
+}

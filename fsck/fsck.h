@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fsck.h - what the passes of fsck.umfs share.
+ *
+ *   pass 0  superblock and its copy; what runs and what crashed (runtime.c);
+ *           then core's recovery, and the same once more
+ *   pass 1  inodes and the page tables of files
+ *   pass 2  directories and their names
+ *   pass 3  what hangs together: parents, loops, inodes without a name
+ *   pass 4  link counts
+ *   pass 5  bitmaps and counts
+ *
+ * Only core's recovery is called; the format is read with the structs of
+ * docs/SPEC.md and code of fsck's own. Each page of the pool may hold anything:
+ * every loop has a bound that is not taken from the pool, or claims a page in
+ * `used` at each step.
+ *
+ * I1  A page is followed only after page_claim() returned true for it, so no
+ *     page is walked twice and no walk runs for ever.
+ * I2  When something was found that hides what is in use (c->unsure), nothing
+ *     is given back: a bit may be set, never cleared.
+ */
+#ifndef UMFS_FSCK_H
+#define UMFS_FSCK_H
+
+#include "pool.h"
+#include "problem.h"
+#include "sum.h"
+
+struct json_object;
+
+enum fsck_mode { FSCK_CHECK, FSCK_PREEN, FSCK_YES };
+
+/* Exit codes of fsck(8). */
+#define EXIT_FIXED 1
+#define EXIT_LEFT 4
+#define EXIT_ERROR 8
+#define EXIT_USAGE 16
+#define EXIT_CANCELLED 32
+
+/* What the superblock says, after fsck's own checks. */
+struct geo {
+	uint64_t pool_pages;
+	uint32_t group_count, inodes_per_group, itable_pages, groups_page, gtable_page;
+	uint32_t slot_count, lanes_per_slot, lanes_page;
+	uint32_t irec_count, irecs_page, ofd_count, ofds_page, reserve_count, reserves_page;
+	uint32_t flags, durability;
+	uint64_t hash_key[2];
+};
+
+/* One per inode of the groups in use; what the passes found out. */
+struct inode_info {
+	uint32_t names;	  /* dentries that lead here */
+	uint32_t subdirs; /* directories in it */
+	uint32_t parent;  /* directory: where its (first) name is */
+	uint8_t type;	  /* file type, as st_mode >> 12; 0: not in use */
+	uint8_t flags;	  /* INFO_* */
+};
+#define INFO_BAD 1u	/* damaged: neither mended nor reclaimed */
+#define INFO_REACHED 2u /* directory: the root is above it */
+#define INFO_WALKED 4u
+
+struct group_info {
+	uint8_t *used; /* a bit for each page found in use; NULL: the group was never used */
+	struct inode_info *inodes;
+	uint64_t backed; /* units that have memory, by the mark or because they must */
+};
+
+struct fsck {
+	const char *path;
+	enum fsck_mode mode;
+	bool force;
+	int progress_fd; /* -1: none */
+
+	struct pool pool;
+	uint8_t *base;
+	struct geo geo;
+	struct group_info *groups;
+	bool resting;	/* nothing ran here, or it was recovered: what is not at rest is damage */
+	bool unsure;	/* damage hides what is in use */
+	bool skipped;	/* -p on a clean pool */
+
+	uint64_t fixed, left, notes;
+	uint64_t shown[PR_COUNT];
+	uint64_t inodes_used, inodes_all, pages_used;
+	struct json_object *findings; /* or NULL: text */
+	char error[256];	      /* why nothing could be checked */
+};
+
+/* ---- media.c ---- */
+
+/* Open the pool and shut others out. 0, or an exit code with c->error set. */
+int media_open(struct fsck *c);
+void media_close(struct fsck *c);
+/* What was stored at p is on the medium when this returns. */
+void media_sync(struct fsck *c, const void *p, size_t n);
+/* Report pages that could not be read so far. */
+void media_report(struct fsck *c);
+/* A line of progress for -C, as e2fsck has it. */
+void progress(struct fsck *c, unsigned int pass, uint64_t now, uint64_t max);
+
+static inline void *page_at(const struct fsck *c, uint64_t page)
+{
+	return c->base + (page << UMFS_PAGE_SHIFT);
+}
+static inline struct umfs_runtime_pm *runtime_at(const struct fsck *c)
+{
+	return page_at(c, UMFS_RUNTIME_PAGE);
+}
+static inline struct umfs_group_pm *group_at(const struct fsck *c, uint32_t group)
+{
+	return (struct umfs_group_pm *)page_at(c, c->geo.gtable_page) + group;
+}
+static inline uint64_t group_first(const struct fsck *c, uint32_t group)
+{
+	return c->geo.groups_page + (uint64_t)group * UMFS_GROUP_PAGES;
+}
+static inline uint32_t group_pages(const struct fsck *c, uint32_t group)
+{
+	uint64_t left = c->geo.pool_pages - group_first(c, group);
+
+	return left < UMFS_GROUP_PAGES ? (uint32_t)left : UMFS_GROUP_PAGES;
+}
+static inline uint32_t group_head(const struct fsck *c)
+{
+	return UMFS_GROUP_HEAD_PAGES + c->geo.itable_pages;
+}
+/* The group has bitmaps (and `groups[group]` its arrays). */
+static inline bool group_used(const struct fsck *c, uint32_t group)
+{
+	return c->groups[group].used != NULL;
+}
+static inline bool unit_backed(const struct fsck *c, uint32_t group, uint32_t rel_page)
+{
+	return (c->geo.flags & UMFS_SB_BACKED) ||
+	       (c->groups[group].backed >> (rel_page >> UMFS_UNIT_SHIFT) & 1);
+}
+static inline bool bit_get(const uint8_t *bits, uint32_t n)
+{
+	return bits[n >> 3] >> (n & 7) & 1;
+}
+static inline void bit_set(uint8_t *bits, uint32_t n)
+{
+	bits[n >> 3] |= (uint8_t)(1u << (n & 7));
+}
+static inline void bit_clear(uint8_t *bits, uint32_t n)
+{
+	bits[n >> 3] &= (uint8_t)~(1u << (n & 7));
+}
+
+/* ---- use.c: pages and inodes ---- */
+
+/* Memory for the groups in use; what is backed is checked. 0 or -ENOMEM. */
+int use_make(struct fsck *c);
+void use_drop(struct fsck *c);
+/* Could the page be a file's: inside a group that is in use, behind its head? */
+bool page_valid(const struct fsck *c, uint64_t page);
+/* Note the page as in use; false when it already was. The page is valid. */
+bool page_claim(struct fsck *c, uint64_t page);
+/* Take the claim back and free the page in its bitmap. */
+void page_free(struct fsck *c, uint64_t page);
+/* Free the inode's bit. */
+void inode_free(struct fsck *c, uint32_t ino);
+/* The inode's place and what is known of it; NULL when there can be none. */
+struct umfs_inode_pm *inode_at(const struct fsck *c, uint32_t ino);
+struct inode_info *info_at(const struct fsck *c, uint32_t ino);
+void inode_seal(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino);
+static inline uint64_t inode_size(const struct umfs_inode_pm *inode)
+{
+	return ld64(&inode->size) & ((1ull << UMFS_SIZE_BITS) - 1);
+}
+/* Is it held by a slot, by I1 of docs/SPEC.md's lock words? */
+bool lock_held(const struct fsck *c, uint64_t word);
+/* Report a lock that is held, as `code`, and free it when that is to be mended. */
+void lock_check(struct fsck *c, enum problem_code code, struct object about, const char *name,
+		le64 *word);
+
+/* ---- the passes; each returns 0, or an exit code with c->error set ---- */
+
+int pass0_super(struct fsck *c);
+/* Slots, lanes, logs and what is open; recovery where it is due, and the same once more. */
+int pass0_runtime(struct fsck *c);
+/* Pages that lanes own; after use_make(). */
+void runtime_claim(struct fsck *c);
+int pass1(struct fsck *c);
+int pass2(struct fsck *c);
+int pass3(struct fsck *c);
+int pass4(struct fsck *c);
+int pass5(struct fsck *c);
+
+/* ---- fpt.c, pass2.c: what a file and a directory own ---- */
+
+/* Walk a file's page table, claim its pages. Pages owned; sets INFO_BAD on damage. */
+uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
+		   struct inode_info *info);
+/* Give back the pages of an inode that was found in order. */
+void fpt_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
+void dir_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
+
+/* Damage of this inode: it is left alone, and what it used is unknown. */
+static inline void inode_bad(struct fsck *c, struct inode_info *info)
+{
+	info->flags |= INFO_BAD;
+	c->unsure = true;
+}
+
+#endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* pass1.c - each inode by itself, and what its page table names. */
+#include <sys/stat.h>
+
+#include "fsck.h"
+
+#define LINK_BYTES_MAX 4095u
+
+struct inode_case {
+	struct fsck *c;
+	struct umfs_inode_pm *inode;
+	struct inode_info *info;
+	uint32_t ino, mode;
+};
+
+#define bad(k, code, ...)                                                                \
+	do {                                                                             \
+		problem((k)->c, (code), object("inode", (k)->ino), __VA_ARGS__);         \
+		inode_bad((k)->c, (k)->info);                                            \
+	} while (0)
+
+static bool type_known(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFLNK:
+	case S_IFIFO:
+	case S_IFSOCK:
+	case S_IFCHR:
+	case S_IFBLK:
+		return !(mode & ~(uint32_t)(S_IFMT | 07777));
+	default:
+		return false;
+	}
+}
+
+static void check_sums(struct inode_case *k)
+{
+	uint64_t word = ld64(&k->inode->size), size = inode_size(k->inode);
+	uint32_t crc = sum_crc32c(k->ino, &k->inode->mode, UMFS_INODE_CRC_BYTES - 4);
+
+	if (ld32(&k->inode->crc) != crc)
+		bad(k, PR_INO_CRC, "found 0x%x, computed 0x%x", ld32(&k->inode->crc), crc);
+	if (word >> UMFS_SIZE_BITS !=
+	    sum_size_check(size, k->ino, ld32(&k->inode->generation)))
+		bad(k, PR_INO_SIZE_CHECK, "size word 0x%llx", (unsigned long long)word);
+}
+
+static void check_kind(struct inode_case *k)
+{
+	uint32_t type = k->mode & S_IFMT;
+	bool device = type == S_IFCHR || type == S_IFBLK;
+
+	if (type != S_IFDIR && ld64(&k->inode->parent))
+		bad(k, PR_INO_PARENT, "%llu", (unsigned long long)ld64(&k->inode->parent));
+	if (type != S_IFDIR && ld64(&k->inode->entries))
+		bad(k, PR_INO_ENTRIES, "%llu in a file that is no directory",
+		    (unsigned long long)ld64(&k->inode->entries));
+	if (!device && ld64(&k->inode->rdev))
+		bad(k, PR_INO_RDEV, "0x%llx", (unsigned long long)ld64(&k->inode->rdev));
+	if (ld32(&k->inode->flags))
+		bad(k, PR_INO_FLAGS, "0x%x", ld32(&k->inode->flags));
+	if (ld64(&k->inode->xattr) || ld64(&k->inode->ulog))
+		bad(k, PR_INO_RESERVED, "xattr 0x%llx, ulog 0x%llx",
+		    (unsigned long long)ld64(&k->inode->xattr),
+		    (unsigned long long)ld64(&k->inode->ulog));
+	if (ld64(&k->inode->base) & UMFS_PAGE_MASK ||
+	    (ld64(&k->inode->base) && type != S_IFREG && type != S_IFLNK))
+		bad(k, PR_INO_BASE, "0x%llx", (unsigned long long)ld64(&k->inode->base));
+}
+
+static void check_size(struct inode_case *k)
+{
+	uint64_t size = inode_size(k->inode);
+	bool good;
+
+	switch (k->mode & S_IFMT) {
+	case S_IFREG:
+		good = size <= UMFS_FILE_BYTES_MAX;
+		break;
+	case S_IFLNK:
+		good = size >= 1 && size <= LINK_BYTES_MAX;
+		break;
+	default:
+		good = size == 0;
+	}
+	if (!good)
+		bad(k, PR_INO_SIZE, "%llu bytes", (unsigned long long)size);
+}
+
+/* Directories have theirs counted in pass 2. */
+static void check_pages(struct inode_case *k)
+{
+	uint64_t found, said = ld64(&k->inode->pages);
+
+	found = fpt_check(k->c, k->inode, k->ino, k->info);
+	if (found == said)
+		return;
+	if (k->info->flags & INFO_BAD) {
+		problem_keep(k->c, PR_INO_PAGES, object("inode", k->ino), "%llu, found %llu",
+			     (unsigned long long)said, (unsigned long long)found);
+	} else if (problem(k->c, PR_INO_PAGES, object("inode", k->ino), "%llu, found %llu",
+			   (unsigned long long)said, (unsigned long long)found)) {
+		st64(&k->inode->pages, found);
+		inode_seal(k->c, k->inode, k->ino);
+	}
+}
+
+static void check_root_unused(struct inode_case *k)
+{
+	if (ld64(&k->inode->root))
+		bad(k, PR_FPT_ROOT, "0x%llx in a file without data",
+		    (unsigned long long)ld64(&k->inode->root));
+	if (ld64(&k->inode->pages))
+		bad(k, PR_INO_PAGES, "%llu in a file without data",
+		    (unsigned long long)ld64(&k->inode->pages));
+}
+
+static void check_inode(struct fsck *c, uint32_t ino)
+{
+	struct inode_case k = { .c = c, .ino = ino };
+
+	k.inode = inode_at(c, ino);
+	k.info = info_at(c, ino);
+	if (!k.inode)
+		return;
+	k.mode = ld32(&k.inode->mode);
+	if (!k.mode)
+		return;
+	c->inodes_used++;
+	check_sums(&k);
+	if (!type_known(k.mode)) {
+		bad(&k, PR_INO_MODE, "0%o", k.mode);
+		return;
+	}
+	k.info->type = (uint8_t)((k.mode & S_IFMT) >> 12);
+	check_kind(&k);
+	check_size(&k);
+	lock_check(c, PR_INO_LOCK, object("inode", ino), "lock", &k.inode->lock);
+	if (S_ISREG(k.mode) || S_ISLNK(k.mode))
+		check_pages(&k);
+	else if (!S_ISDIR(k.mode))
+		check_root_unused(&k);
+}
+
+int pass1(struct fsck *c)
+{
+	for (uint32_t g = 0; g < c->geo.group_count; g++) {
+		uint32_t first = g * c->geo.inodes_per_group;
+
+		if (!group_used(c, g))
+			continue;
+		c->inodes_all += c->geo.inodes_per_group;
+		for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)
+			check_inode(c, first + i);
+		progress(c, 1, g + 1, c->geo.group_count);
+	}
+	return 0;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* use.c - which pages and inodes were found in use, kept for groups that are in use. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "fsck.h"
+
+/* Units in which a bitmap says that something lies: they were given memory before. */
+static uint64_t units_needed(const struct fsck *c, uint32_t group)
+{
+	const le64 *pages = page_at(c, group_first(c, group)), *inodes = pages + UMFS_PAGE_BYTES / 8;
+	uint32_t per_page = UMFS_PAGE_BYTES / UMFS_INODE_BYTES;
+	uint64_t units = 1;
+
+	for (uint32_t i = group_head(c); i < group_pages(c, group); i++)
+		if (ld64(&pages[i / 64]) >> i % 64 & 1)
+			units |= 1ull << i / UMFS_UNIT_PAGES;
+	for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)
+		if (ld64(&inodes[i / 64]) >> i % 64 & 1)
+			units |= 1ull << (UMFS_GROUP_HEAD_PAGES + i / per_page) / UMFS_UNIT_PAGES;
+	return units;
+}
+
+/* Where no memory is left for the holes of a unit, what is in use is no hole: no error. */
+static void back_unit(struct fsck *c, uint32_t group, uint32_t unit)
+{
+	uint64_t first = group_first(c, group) + (uint64_t)unit * UMFS_UNIT_PAGES;
+	uint64_t pages = c->geo.pool_pages - first;
+
+	if (pages > UMFS_UNIT_PAGES)
+		pages = UMFS_UNIT_PAGES;
+	(void)posix_fallocate(c->pool.fd, (off_t)(first << UMFS_PAGE_SHIFT),
+			      (off_t)(pages << UMFS_PAGE_SHIFT));
+}
+
+static void check_backing(struct fsck *c, uint32_t group)
+{
+	struct umfs_group_pm *g = group_at(c, group);
+	uint64_t said = ld64(&g->backed), missing;
+
+	missing = c->geo.flags & UMFS_SB_BACKED ? 0 : units_needed(c, group) & ~said;
+	c->groups[group].backed = said | missing;
+	if (!missing)
+		return;
+	if (!problem(c, PR_GROUP_BACKED, object("group", group),
+		     "units 0x%llx are in use but not marked as backed",
+		     (unsigned long long)missing)) {
+		c->unsure = true;
+		return;
+	}
+	for (uint32_t i = 0; i < UMFS_GROUP_UNITS; i++)
+		if (missing >> i & 1)
+			back_unit(c, group, i);
+	st64(&g->backed, said | missing);
+	media_sync(c, g, sizeof(*g));
+}
+
+static int group_make(struct fsck *c, struct group_info *g)
+{
+	g->used = calloc(1, UMFS_GROUP_PAGES / 8);
+	g->inodes = calloc(c->geo.inodes_per_group, sizeof(*g->inodes));
+	return g->used && g->inodes ? 0 : -ENOMEM;
+}
+
+int use_make(struct fsck *c)
+{
+	c->groups = calloc(c->geo.group_count, sizeof(*c->groups));
+	if (!c->groups)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->geo.group_count; i++) {
+		if (!(ld32(&group_at(c, i)->flags) & UMFS_GROUP_INIT))
+			continue;
+		if (group_make(c, &c->groups[i]))
+			return -ENOMEM;
+		check_backing(c, i);
+	}
+	return 0;
+}
+
+void use_drop(struct fsck *c)
+{
+	for (uint32_t i = 0; c->groups && i < c->geo.group_count; i++) {
+		free(c->groups[i].used);
+		free(c->groups[i].inodes);
+	}
+	free(c->groups);
+	c->groups = NULL;
+}
+
+bool page_valid(const struct fsck *c, uint64_t page)
+{
+	uint64_t rel, group;
+
+	if (page < c->geo.groups_page || page >= c->geo.pool_pages)
+		return false;
+	rel = page - c->geo.groups_page;
+	group = rel / UMFS_GROUP_PAGES;
+	return group < c->geo.group_count && group_used(c, (uint32_t)group) &&
+	       rel % UMFS_GROUP_PAGES >= group_head(c);
+}
+
+static uint8_t *used_bits(const struct fsck *c, uint64_t page, uint32_t *bit)
+{
+	uint64_t rel = page - c->geo.groups_page;
+
+	*bit = (uint32_t)(rel % UMFS_GROUP_PAGES);
+	return c->groups[rel / UMFS_GROUP_PAGES].used;
+}
+
+bool page_claim(struct fsck *c, uint64_t page)
+{
+	uint32_t bit;
+	uint8_t *bits = used_bits(c, page, &bit);
+
+	if (bit_get(bits, bit))
+		return false;
+	bit_set(bits, bit);
+	c->pages_used++;
+	return true;
+}
+
+static bool pool_bit_clear(struct fsck *c, uint64_t bitmap_page, uint32_t bit)
+{
+	le64 *word = (le64 *)page_at(c, bitmap_page) + bit / 64;
+
+	if (!(and64(word, ~(1ull << bit % 64)) >> bit % 64 & 1))
+		return false;
+	media_sync(c, word, sizeof(*word));
+	return true;
+}
+
+void page_free(struct fsck *c, uint64_t page)
+{
+	uint32_t bit, group = (uint32_t)((page - c->geo.groups_page) / UMFS_GROUP_PAGES);
+	uint8_t *bits = used_bits(c, page, &bit);
+	struct umfs_group_pm *g = group_at(c, group);
+
+	if (!bit_get(bits, bit))
+		return;
+	c->pages_used--;
+	bit_clear(bits, bit);
+	if (pool_bit_clear(c, group_first(c, group), bit))
+		st32(&g->free_pages, ld32(&g->free_pages) + 1);
+	media_sync(c, g, sizeof(*g));
+}
+
+void inode_free(struct fsck *c, uint32_t ino)
+{
+	uint32_t group = ino / c->geo.inodes_per_group;
+	struct umfs_group_pm *g = group_at(c, group);
+
+	c->inodes_used--;
+	if (pool_bit_clear(c, group_first(c, group) + 1, ino % c->geo.inodes_per_group))
+		st32(&g->free_inodes, ld32(&g->free_inodes) + 1);
+	media_sync(c, g, sizeof(*g));
+}
+
+struct umfs_inode_pm *inode_at(const struct fsck *c, uint32_t ino)
+{
+	uint32_t group = ino / c->geo.inodes_per_group, index = ino % c->geo.inodes_per_group;
+	uint32_t rel = UMFS_GROUP_HEAD_PAGES + index / (UMFS_PAGE_BYTES / UMFS_INODE_BYTES);
+
+	if (!ino || group >= c->geo.group_count || !group_used(c, group) ||
+	    !unit_backed(c, group, rel))
+		return NULL;
+	return (struct umfs_inode_pm *)page_at(c, group_first(c, group) + UMFS_GROUP_HEAD_PAGES) +
+	       index;
+}
+
+struct inode_info *info_at(const struct fsck *c, uint32_t ino)
+{
+	uint32_t group = ino / c->geo.inodes_per_group;
+
+	if (!ino || group >= c->geo.group_count || !group_used(c, group))
+		return NULL;
+	return &c->groups[group].inodes[ino % c->geo.inodes_per_group];
+}
+
+void inode_seal(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino)
+{
+	st32(&inode->crc, sum_crc32c(ino, &inode->mode, UMFS_INODE_CRC_BYTES - 4));
+	media_sync(c, inode, sizeof(*inode));
+}
+
+bool lock_held(const struct fsck *c, uint64_t word)
+{
+	uint32_t slot = (uint32_t)(word >> 24) & 0xff;
+	const struct umfs_slot_pm *slots = page_at(c, UMFS_SLOTS_PAGE);
+
+	return (uint32_t)word && slot < c->geo.slot_count &&
+	       (uint32_t)(word >> 32) == ld32(&slots[slot].incarnation);
+}
+
+void lock_check(struct fsck *c, enum problem_code code, struct object about, const char *name,
+		le64 *word)
+{
+	uint64_t value = ld64(word);
+
+	if (!lock_held(c, value))
+		return;
+	if (!problem(c, code, about, "%s is 0x%llx, slot %u", name, (unsigned long long)value,
+		     (uint32_t)(value >> 24) & 0xff))
+		return;
+	st64(word, 0);
+	media_sync(c, word, sizeof(*word));
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cwd.c - a working directory of ours.
+ *
+ * U-Info has an entry for it, which keeps the directory's inode; the kernel's
+ * working directory is then a place that nobody can reach (place.c).
+ */
+#include <sys/stat.h>
+
+#include "hooks.h"
+#include "path.h"
+
+static uint32_t adopted;
+
+/* Make directory `ino` the working directory. `limbo`: the kernel is to be moved too. */
+static long enter(struct umfs *fs, uint32_t ino, bool limbo, uint32_t generation)
+{
+	struct umfs_file f;
+	uint32_t ofd;
+	long err;
+
+	umfs_opens_enter();
+	err = umfs_open(fs, ino, O_PATH | O_DIRECTORY, &ofd);
+	if (err)
+		goto out;
+	err = umfs_file_init(fs, ofd, &f);
+	if (!err && generation && f.generation != generation)
+		err = -ENOENT;
+	if (!err && limbo)
+		err = umfs_place_limbo(umfs_mount_of(fs)->dev, ino, f.generation);
+	if (err)
+		umfs_ofd_put(fs, ofd);
+	else
+		umfs_uinfo_cwd_set(&f);
+out:
+	umfs_opens_leave();
+	return err;
+}
+
+void umfs_cwd_adopt(void)
+{
+	uint32_t ino, generation;
+	struct mount *m;
+	uint64_t dev;
+
+	if (likely(LOAD(&adopted)))
+		return;
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_DIRS);
+	if (!LOAD(&adopted)) {
+		umfs_mount_cwd_changed();
+		if (umfs_place_in_limbo(&dev, &ino, &generation)) {
+			m = umfs_mount_by_dev(dev);
+			if (m)
+				enter(umfs_mount_fs(m), ino, false, generation);
+		}
+		STORE(&adopted, 1);
+	}
+	umfs_local_unlock(LOCK_DIRS);
+	umfs_guard_leave();
+}
+
+static long enter_checked(struct umfs *fs, uint32_t ino)
+{
+	struct umfs_cred cred;
+	struct umfs_attr attr;
+	long err = umfs_getattr(fs, ino, &attr);
+
+	if (err)
+		return err;
+	if (!S_ISDIR(attr.mode))
+		return -ENOTDIR;
+	umfs_cred_get(&cred);
+	err = umfs_access(fs, &cred, ino, X_OK);
+	return err ? err : enter(fs, ino, true, 0);
+}
+
+static long chdir_ours(struct spot *s, struct path_args *a)
+{
+	(void)a;
+	umfs_cwd_adopt();
+	return enter_checked(umfs_mount_fs(s->m), s->w.ino);
+}
+
+/* The kernel moved: outside, or onto a mount's directory that exists there. */
+static void moved(void)
+{
+	umfs_guard_enter();
+	umfs_uinfo_cwd_set(NULL);
+	umfs_mount_cwd_changed();
+	STORE(&adopted, 1);
+	umfs_guard_leave();
+}
+
+static long land(void)
+{
+	char where[DIR_BYTES];
+	const char *rest;
+	struct mount *m;
+	long n, err = 0;
+
+	moved();
+	n = sys2(SYS_getcwd, where, sizeof(where));
+	if (n <= 0 || where[0] != '/')
+		return 0;
+	m = umfs_mount_match(where, &rest);
+	if (!m || *rest)
+		return 0;
+	umfs_guard_enter();
+	err = umfs_mount_get(m);
+	if (!err)
+		err = enter_checked(umfs_mount_fs(m), UMFS_ROOT_INO);
+	umfs_guard_leave();
+	return err;
+}
+
+static long chdir_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	long err = sys1(SYS_chdir, path);
+
+	(void)dirfd;
+	(void)a;
+	return err || !umfs_active() ? err : land();
+}
+
+long umfs_hook_chdir(const char *path)
+{
+	struct path_args a = {0};
+
+	return umfs_path_call(AT_FDCWD, path, 0, chdir_ours, chdir_kernel, &a);
+}
+
+long umfs_hook_fchdir(int fd)
+{
+	struct umfs_file f;
+	long err;
+
+	if (umfs_uinfo_read(fd, &f) == UINFO_NONE) {
+		err = sys1(SYS_fchdir, fd);
+		return err || !umfs_ready() ? err : land();
+	}
+	umfs_guard_enter();
+	umfs_cwd_adopt();
+	err = enter_checked(f.fs, f.ino);
+	umfs_guard_leave();
+	return err;
+}
+
+static long getcwd_ours(const struct umfs_file *f, char *buf, size_t size)
+{
+	const struct mount *m = umfs_mount_of(f->fs);
+	struct spot s;
+	char *path;
+	size_t n;
+	long err;
+
+	umfs_spot_scratch(&s);
+	path = s.scratch->outer[0];
+	err = umfs_getpath(f->fs, f->ino, path, OUTER_BYTES);
+	if (!err && path[0] == '/' && !path[1])
+		path[0] = '\0';
+	n = err ? 0 : strlen(path) + 1;
+	if (!err && m->dir_len + n > size)
+		err = -ERANGE;
+	if (!err) {
+		memcpy(buf, m->dir, m->dir_len);
+		memcpy(buf + m->dir_len, path, n);
+	}
+	umfs_spot_end(&s);
+	return err ? err : (long)(m->dir_len + n);
+}
+
+long umfs_hook_getcwd(char *buf, size_t size)
+{
+	struct umfs_file f;
+	long ret;
+
+	if (umfs_ready()) {
+		umfs_cwd_adopt();
+		if (umfs_uinfo_cwd(&f) != UINFO_NONE) {
+			umfs_guard_enter();
+			ret = getcwd_ours(&f, buf, size);
+			umfs_guard_leave();
+			return ret;
+		}
+	}
+	ret = sys2(SYS_getcwd, buf, size);
+	/* "(unreachable)/...": as libc, not a path. */
+	return ret > 0 && buf[0] != '/' ? -ENOENT : ret;
+}

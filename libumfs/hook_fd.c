@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hook_fd.c - descriptors: close, dup, fcntl, ioctl.
+ *
+ * A number and its U-Info entry change together under LOCK_UINFO; the
+ * reference that an entry held is given back after the lock, since that may
+ * close the file and free its pages.
+ */
+#include <asm/ioctls.h>
+#include <linux/close_range.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <termios.h>
+
+#include "file.h"
+#include "hooks.h"
+
+#define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
+
+static long close_ours(int fd)
+{
+	struct umfs_file f;
+	bool had;
+
+	umfs_cancel_test();
+	umfs_guard_enter();
+	umfs_opens_enter();
+	umfs_local_lock(LOCK_UINFO);
+	had = umfs_uinfo_clear(fd, &f);
+	if (had)
+		sys1(SYS_close, fd);
+	umfs_local_unlock(LOCK_UINFO);
+	if (had)
+		umfs_ofd_put(f.fs, f.ofd);
+	umfs_opens_leave();
+	umfs_guard_leave();
+	umfs_report_count(REPORT_SERVED);
+	return had ? 0 : -EBADF;
+}
+
+long umfs_hook_close(int fd)
+{
+	if (umfs_uinfo_ours(fd))
+		return close_ours(fd);
+	if (unlikely(umfs_place_protected(fd)))
+		return -EBADF;
+	return umfs_cancel_call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+/* Our entries in [first, last]: take away, or mark close-on-exec. */
+static void range_ours(unsigned first, unsigned last, bool cloexec)
+{
+	for (unsigned fd = first; fd <= last && fd < (unsigned)umfs_uinfo_top; fd++) {
+		struct umfs_file f;
+		bool had = false;
+
+		if (!umfs_uinfo_ours((int)fd))
+			continue;
+		umfs_local_lock(LOCK_UINFO);
+		if (cloexec)
+			umfs_uinfo_table[fd].cloexec = 1;
+		else
+			had = umfs_uinfo_clear((int)fd, &f);
+		if (had)
+			sys1(SYS_close, fd);
+		umfs_local_unlock(LOCK_UINFO);
+		if (had)
+			umfs_ofd_put(f.fs, f.ofd);
+	}
+}
+
+long umfs_hook_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	long err = 0;
+
+	if (first > last || (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) ||
+	    !umfs_uinfo_count)
+		return sys3(SYS_close_range, first, last, flags);
+	umfs_guard_enter();
+	umfs_opens_enter();
+	range_ours(first, last, flags & CLOSE_RANGE_CLOEXEC);
+	umfs_opens_leave();
+	/* Around the numbers that keep the pools. */
+	while (!err && first <= last) {
+		unsigned keep = first > INT_MAX ? first :
+						  (unsigned)umfs_place_protected_next((int)first);
+
+		if (keep >= last || first > INT_MAX) {
+			unsigned end = keep == last && first <= INT_MAX && keep < INT_MAX ?
+					       last - 1 : last;
+
+			if (first <= end)
+				err = sys3(SYS_close_range, first, end, flags);
+			break;
+		}
+		if (first < keep)
+			err = sys3(SYS_close_range, first, keep - 1, flags);
+		first = keep + 1;
+	}
+	umfs_guard_leave();
+	return err;
+}
+
+/* Duplicate descriptor `fd` of ours onto the lowest number >= min. */
+static long dup_ours(int fd, int min, bool cloexec)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind;
+	long to = -EBADF;
+
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_UINFO);
+	kind = umfs_uinfo_read(fd, &f);
+	if (kind != UINFO_NONE) {
+		to = umfs_place_new(min, cloexec);
+		if (to >= 0) {
+			umfs_ofd_get(f.fs, f.ofd);
+			umfs_uinfo_set((int)to, kind, &f, cloexec);
+		}
+	}
+	umfs_local_unlock(LOCK_UINFO);
+	umfs_guard_leave();
+	umfs_report_count(REPORT_SERVED);
+	return to;
+}
+
+long umfs_hook_dup(int fd)
+{
+	if (umfs_uinfo_ours(fd))
+		return dup_ours(fd, 0, false);
+	return sys1(SYS_dup, fd);
+}
+
+/* Either side is ours: replace number `to` and its entry in one step. */
+static long dup_onto(int from, int to, int flags)
+{
+	bool cloexec = flags & O_CLOEXEC;
+	struct umfs_file f, old;
+	enum uinfo_kind kind;
+	bool had = false;
+	long ret;
+
+	umfs_guard_enter();
+	umfs_opens_enter();
+	umfs_local_lock(LOCK_UINFO);
+	kind = umfs_uinfo_read(from, &f);
+	ret = -EBADF;
+	/* The source is a placeholder itself when it is ours. */
+	if (kind == UINFO_NONE || (uint32_t)to < umfs_uinfo_count)
+		ret = sys3(SYS_dup3, from, to, flags);
+	if (ret >= 0) {
+		had = umfs_uinfo_clear(to, &old);
+		if (kind != UINFO_NONE) {
+			umfs_ofd_get(f.fs, f.ofd);
+			umfs_uinfo_set(to, kind, &f, cloexec);
+		}
+	}
+	umfs_local_unlock(LOCK_UINFO);
+	if (had)
+		umfs_ofd_put(old.fs, old.ofd);
+	umfs_opens_leave();
+	umfs_guard_leave();
+	return ret;
+}
+
+long umfs_hook_dup3(int from, int to, int flags)
+{
+	if (unlikely(umfs_place_protected(to) || umfs_place_protected(from)))
+		return -EBADF;
+	if (from == to || (!umfs_uinfo_ours(from) && !umfs_uinfo_ours(to)))
+		return sys3(SYS_dup3, from, to, flags);
+	return dup_onto(from, to, flags);
+}
+
+long umfs_hook_dup2(int from, int to)
+{
+	if (from == to || (!umfs_uinfo_ours(from) && !umfs_uinfo_ours(to) &&
+			   !umfs_place_protected(to) && !umfs_place_protected(from)))
+		return sys2(SYS_dup2, from, to);
+	return umfs_hook_dup3(from, to, 0);
+}
+
+static long set_cloexec(int fd, bool on)
+{
+	long ret;
+
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_UINFO);
+	ret = sys3(SYS_fcntl, fd, F_SETFD, on ? FD_CLOEXEC : 0);
+	if (!ret && umfs_uinfo_ours(fd))
+		umfs_uinfo_table[fd].cloexec = on;
+	umfs_local_unlock(LOCK_UINFO);
+	umfs_guard_leave();
+	return ret;
+}
+
+/* The flags belong to the description: all descriptors and processes see the change. */
+static long set_flags(const struct umfs_file *f, long arg)
+{
+	struct umfs_ofd_pm *ofd;
+
+	umfs_guard_enter();
+	ofd = umfs_ofd(f->fs, f->ofd);
+	if (ofd)
+		st32(&ofd->flags, (ld32(&ofd->flags) & ~(uint32_t)SETTABLE_FLAGS) |
+					  ((uint32_t)arg & SETTABLE_FLAGS));
+	umfs_guard_leave();
+	return ofd ? 0 : -EBADF;
+}
+
+static long get_flags(const struct umfs_file *f)
+{
+	struct umfs_ofd_pm *ofd = umfs_ofd(f->fs, f->ofd);
+
+	/* The kernel says O_LARGEFILE, which the header defines as 0. */
+	return ofd ? (long)(ld32(&ofd->flags) | 0100000) : -EBADF;
+}
+
+static long fcntl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd, int cmd, long arg)
+{
+	umfs_report_count(REPORT_SERVED);
+	switch (cmd) {
+	case F_DUPFD:
+		return dup_ours(fd, (int)arg, false);
+	case F_DUPFD_CLOEXEC:
+		return dup_ours(fd, (int)arg, true);
+	case F_GETFD:
+		return sys3(SYS_fcntl, fd, cmd, 0);
+	case F_SETFD:
+		return set_cloexec(fd, arg & FD_CLOEXEC);
+	case F_GETFL:
+		return get_flags(f);
+	case F_SETFL:
+		return kind == UINFO_PATH ? -EBADF : set_flags(f, arg);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return umfs_refuse(REPORT_NO_LOCK, ENOTSUP);
+	case F_GETPIPE_SZ:
+	case F_SETPIPE_SZ:
+		return -EBADF;
+	default:
+		return umfs_refuse(REPORT_NO_OTHER, EINVAL);
+	}
+}
+
+long umfs_hook_fcntl(int fd, int cmd, long arg)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind != UINFO_NONE)
+		return fcntl_ours(&f, kind, fd, cmd, arg);
+	if (unlikely(umfs_place_protected(fd)))
+		return -EBADF;
+	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
+		return umfs_cancel_call(SYS_fcntl, fd, cmd, arg, 0, 0, 0);
+	return sys3(SYS_fcntl, fd, cmd, arg);
+}
+
+static long unread_bytes(const struct umfs_file *f, enum uinfo_kind kind, void *arg)
+{
+	struct umfs_attr attr;
+	int64_t pos;
+	int left;
+	long ret;
+
+	if (kind != UINFO_FILE)
+		return -ENOTTY;
+	umfs_guard_enter();
+	pos = umfs_seek(f, 0, SEEK_CUR);
+	ret = pos < 0 ? pos : umfs_getattr(f->fs, f->ino, &attr);
+	umfs_guard_leave();
+	if (ret)
+		return ret;
+	left = attr.size > (uint64_t)pos ? (int)UMFS_MIN(attr.size - (uint64_t)pos, INT_MAX) : 0;
+	return port_copy_out(arg, &left, sizeof(left));
+}
+
+static long ioctl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd,
+		       unsigned long request, void *arg)
+{
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	switch (request) {
+	case FIOCLEX:
+		return set_cloexec(fd, true);
+	case FIONCLEX:
+		return set_cloexec(fd, false);
+	case FIONBIO:
+	case FIOASYNC:
+		return 0;
+	case FIONREAD:
+		return unread_bytes(f, kind, arg);
+	case FICLONE:
+	case FICLONERANGE:
+	case FIDEDUPERANGE:
+		return umfs_refuse(REPORT_NO_COPY, EOPNOTSUPP);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* FICLONE(to, from): the source may be ours though the descriptor called on is not. */
+static bool clones_ours(unsigned long request, void *arg)
+{
+	struct file_clone_range range;
+
+	if (request == FICLONE)
+		return umfs_uinfo_ours((int)(uintptr_t)arg);
+	if (request != FICLONERANGE || port_copy_out(&range, arg, sizeof(range)))
+		return false;
+	return umfs_uinfo_ours((int)range.src_fd);
+}
+
+long umfs_hook_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind != UINFO_NONE)
+		return ioctl_ours(&f, kind, fd, request, arg);
+	if (unlikely(umfs_place_protected(fd)))
+		return -EBADF;
+	if (unlikely(clones_ours(request, arg)))
+		return umfs_refuse(REPORT_NO_COPY, EXDEV);
+	return sys3(SYS_ioctl, fd, request, arg);
+}
+
+long umfs_hook_isatty(int fd)
+{
+	char kernel_termios[64];
+	long err;
+
+	if (umfs_uinfo_ours(fd))
+		return -ENOTTY;
+	err = sys3(SYS_ioctl, fd, TCGETS, kernel_termios);
+	return err ? err : 1;
+}
+
+long umfs_hook_flock(int fd, int op)
+{
+	if (umfs_uinfo_ours(fd))
+		return umfs_refuse(REPORT_NO_LOCK, ENOTSUP);
+	return umfs_cancel_call(SYS_flock, fd, op, 0, 0, 0, 0);
+}
+
+/* As libc makes it of a record lock from the file's position on. */
+long umfs_hook_lockf(int fd, int cmd, off_t len)
+{
+	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_len = len};
+	long err;
+
+	if (umfs_uinfo_ours(fd))
+		return umfs_refuse(REPORT_NO_LOCK, ENOTSUP);
+	switch (cmd) {
+	case F_TEST:
+		lk.l_type = F_RDLCK;
+		err = sys3(SYS_fcntl, fd, F_GETLK, &lk);
+		if (err)
+			return err;
+		return lk.l_type == F_UNLCK || lk.l_pid == (pid_t)sys0(SYS_getpid) ? 0 : -EACCES;
+	case F_ULOCK:
+		lk.l_type = F_UNLCK;
+		return sys3(SYS_fcntl, fd, F_SETLK, &lk);
+	case F_LOCK:
+		return umfs_cancel_call(SYS_fcntl, fd, F_SETLKW, SYS_ARG(&lk), 0, 0, 0);
+	case F_TLOCK:
+		return sys3(SYS_fcntl, fd, F_SETLK, &lk);
+	default:
+		return -EINVAL;
+	}
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hook_name.c - names: mkdir, unlink, rename, link, symlink, readlink, mknod.
+ */
+#include <sys/stat.h>
+
+#include "hooks.h"
+#include "path.h"
+
+static struct umfs *fs_of(const struct spot *s)
+{
+	return umfs_mount_fs(s->m);
+}
+
+/* ---- mkdir ---- */
+
+static long mkdir_ours(struct spot *s, struct path_args *a)
+{
+	struct umfs_cred cred;
+	uint32_t ino;
+
+	if (s->w.ino || !s->w.name_len)
+		return -EEXIST;
+	umfs_cred_get(&cred);
+	return umfs_mkdir(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len,
+			  (uint32_t)a->a & 07777, &ino);
+}
+
+static long mkdir_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	return sys3(SYS_mkdirat, dirfd, path, a->a);
+}
+
+long umfs_hook_mkdir(int dirfd, const char *path, mode_t mode)
+{
+	struct path_args a = {.a = mode};
+
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, mkdir_ours, mkdir_kernel,
+			      &a);
+}
+
+/* ---- unlink, rmdir ---- */
+
+static bool last_is(const char *path, const char *what)
+{
+	size_t n = strlen(path), k = strlen(what);
+
+	while (n && path[n - 1] == '/')
+		n--;
+	return n >= k && !memcmp(path + n - k, what, k) && (n == k || path[n - k - 1] == '/');
+}
+
+/* The path ended in something that can not be removed by name. */
+static long rmdir_nameless(const struct spot *s)
+{
+	const char *path = s->scratch->path;
+
+	if (last_is(path, ".."))
+		return -ENOTEMPTY;
+	return last_is(path, ".") ? -EINVAL : -EBUSY;
+}
+
+static long unlink_ours(struct spot *s, struct path_args *a)
+{
+	struct umfs_cred cred;
+	struct umfs_attr attr;
+	long err;
+
+	if (!s->w.name_len)
+		return a->a & AT_REMOVEDIR ? rmdir_nameless(s) : -EISDIR;
+	umfs_cred_get(&cred);
+	if (a->a & AT_REMOVEDIR)
+		return umfs_rmdir(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len);
+	if (s->w.must_be_dir) {
+		err = umfs_getattr(fs_of(s), s->w.ino, &attr);
+		if (err)
+			return err;
+		return S_ISDIR(attr.mode) ? -EISDIR : -ENOTDIR;
+	}
+	return umfs_unlink(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len);
+}
+
+static long unlink_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	return sys3(SYS_unlinkat, dirfd, path, a->a);
+}
+
+long umfs_hook_unlink(int dirfd, const char *path, int flags)
+{
+	struct path_args a = {.a = flags};
+
+	if (flags & ~AT_REMOVEDIR)
+		return -EINVAL;
+	return umfs_path_call(dirfd, path, SPOT_NOFOLLOW, unlink_ours, unlink_kernel, &a);
+}
+
+long umfs_hook_remove(const char *path)
+{
+	long err = umfs_hook_unlink(AT_FDCWD, path, 0);
+
+	return err == -EISDIR ? umfs_hook_unlink(AT_FDCWD, path, AT_REMOVEDIR) : err;
+}
+
+/* ---- rename, link ---- */
+
+/* A trailing slash asks for a directory on either side. */
+static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
+{
+	struct umfs_cred cred;
+	struct umfs_attr attr;
+	long err;
+
+	(void)a;
+	if (!from->w.name_len || !to->w.name_len)
+		return -EBUSY;
+	if (from->w.must_be_dir || to->w.must_be_dir) {
+		err = umfs_getattr(fs_of(from), from->w.ino, &attr);
+		if (err)
+			return err == -ENOENT ? SPOT_AGAIN : err;
+		if (!S_ISDIR(attr.mode))
+			return -ENOTDIR;
+	}
+	umfs_cred_get(&cred);
+	return umfs_rename(fs_of(from), &cred, from->w.parent, from->w.name, from->w.name_len,
+			   to->w.parent, to->w.name, to->w.name_len);
+}
+
+static long rename_kernel(const struct path_pair *p, struct path_args *a)
+{
+	if (!a->a)
+		return sys4(SYS_renameat, p->from_dirfd, p->from, p->to_dirfd, p->to);
+	return sys5(SYS_renameat2, p->from_dirfd, p->from, p->to_dirfd, p->to, a->a);
+}
+
+/* Callers of renameat2 fall back to plain rename on EINVAL. */
+static long rename_flags_ours(struct spot *from, struct spot *to, struct path_args *a)
+{
+	(void)from;
+	(void)to;
+	(void)a;
+	return umfs_refuse(REPORT_NO_RENAME_FLAGS, EINVAL);
+}
+
+long umfs_hook_rename(int from_dirfd, const char *from, int to_dirfd, const char *to,
+		      unsigned flags)
+{
+	struct path_pair p = {from_dirfd, to_dirfd,	 from,
+			      to,	  SPOT_NOFOLLOW, SPOT_NOFOLLOW | SPOT_PARENT};
+	struct path_args a = {.a = flags};
+
+	return umfs_path_pair(&p, flags ? rename_flags_ours : rename_ours, rename_kernel, &a);
+}
+
+static long link_ours(struct spot *from, struct spot *to, struct path_args *a)
+{
+	struct umfs_cred cred;
+
+	(void)a;
+	if (to->w.ino || !to->w.name_len)
+		return -EEXIST;
+	if (to->w.must_be_dir)
+		return -ENOENT;
+	umfs_cred_get(&cred);
+	return umfs_link(fs_of(from), &cred, from->w.ino, to->w.parent, to->w.name,
+			 to->w.name_len);
+}
+
+static long link_kernel(const struct path_pair *p, struct path_args *a)
+{
+	return sys5(SYS_linkat, p->from_dirfd, p->from, p->to_dirfd, p->to, a->a);
+}
+
+long umfs_hook_link(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
+{
+	struct path_pair p = {.from_dirfd = from_dirfd,
+			      .to_dirfd = to_dirfd,
+			      .from = from,
+			      .to = to,
+			      .to_flags = SPOT_NOFOLLOW | SPOT_PARENT};
+	struct path_args a = {.a = flags};
+
+	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	if (!(flags & AT_SYMLINK_FOLLOW))
+		p.from_flags |= SPOT_NOFOLLOW;
+	if (flags & AT_EMPTY_PATH)
+		p.from_flags |= SPOT_EMPTY;
+	return umfs_path_pair(&p, link_ours, link_kernel, &a);
+}
+
+/* ---- symlink, readlink ---- */
+
+static long symlink_ours(struct spot *s, struct path_args *a)
+{
+	char *target = s->scratch->outer[0];
+	struct umfs_cred cred;
+	uint32_t ino;
+	long n;
+
+	if (s->w.ino || !s->w.name_len)
+		return -EEXIST;
+	if (s->w.must_be_dir)
+		return -ENOENT;
+	n = umfs_path_fetch(target, a->p);
+	if (n <= 0)
+		return n ? n : -ENOENT;
+	umfs_cred_get(&cred);
+	return umfs_symlink(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, target,
+			    (uint32_t)n, &ino);
+}
+
+static long symlink_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	return sys3(SYS_symlinkat, a->p, dirfd, path);
+}
+
+long umfs_hook_symlink(const char *target, int dirfd, const char *path)
+{
+	struct path_args a = {.p = (void *)(uintptr_t)target};
+
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, symlink_ours,
+			      symlink_kernel, &a);
+}
+
+static long readlink_ours(struct spot *s, struct path_args *a)
+{
+	char *target = s->scratch->outer[0];
+	struct umfs_attr attr;
+	int64_t n;
+
+	if (a->a <= 0 || s->w.must_be_dir)
+		return -EINVAL;
+	n = umfs_getattr(fs_of(s), s->w.ino, &attr);
+	if (n)
+		return n == -ENOENT ? SPOT_AGAIN : n;
+	if (!S_ISLNK(attr.mode))
+		return -EINVAL;
+	n = umfs_readlink(fs_of(s), s->w.ino, target, UMFS_MIN((uint64_t)a->a, OUTER_BYTES));
+	if (n > 0 && port_copy_out(a->p, target, (uint64_t)n))
+		return -EFAULT;
+	return n;
+}
+
+static long readlink_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	return sys4(SYS_readlinkat, dirfd, path, a->p, a->a);
+}
+
+long umfs_hook_readlink(int dirfd, const char *path, char *buf, size_t size)
+{
+	struct path_args a = {.a = (long)UMFS_MIN(size, (size_t)INT_MAX), .p = buf};
+
+	return umfs_path_call(dirfd, path, SPOT_NOFOLLOW | SPOT_EMPTY, readlink_ours,
+			      readlink_kernel, &a);
+}
+
+/* ---- mknod, mkfifo ---- */
+
+static long mknod_ours(struct spot *s, struct path_args *a)
+{
+	uint32_t mode = (uint32_t)a->a;
+	struct umfs_cred cred;
+	uint32_t ino;
+
+	if (s->w.ino || !s->w.name_len)
+		return -EEXIST;
+	if (s->w.must_be_dir)
+		return -ENOENT;
+	if ((mode & S_IFMT) && !S_ISREG(mode))
+		return umfs_refuse(REPORT_NO_SPECIAL, ENOTSUP);
+	umfs_cred_get(&cred);
+	return umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len,
+			   S_IFREG | (mode & 07777), 0, &ino);
+}
+
+static long mknod_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	return sys4(SYS_mknodat, dirfd, path, a->a, a->b);
+}
+
+long umfs_hook_mknod(int dirfd, const char *path, mode_t mode, dev_t rdev)
+{
+	struct path_args a = {.a = mode, .b = (long)rdev};
+
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, mknod_ours, mknod_kernel,
+			      &a);
+}
+
+long umfs_hook_mkfifo(int dirfd, const char *path, mode_t mode)
+{
+	return umfs_hook_mknod(dirfd, path, S_IFIFO | (mode & 07777), 0);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hook_open.c - open and create.
+ */
+#include "file.h"
+#include "hooks.h"
+#include "path.h"
+
+/* What an open file description remembers of open's flags. */
+#define KEPT_FLAGS                                                                        \
+	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME | O_PATH | \
+	 O_DIRECTORY | O_NOFOLLOW)
+
+/* Take a number for `file` and publish it; the reference of `file` goes along. */
+long umfs_file_publish(const struct umfs_file *file, enum uinfo_kind kind, int min, bool cloexec)
+{
+	int fd;
+
+	umfs_local_lock(LOCK_UINFO);
+	fd = umfs_place_new(min, cloexec);
+	if (fd >= 0)
+		umfs_uinfo_set(fd, kind, file, cloexec);
+	umfs_local_unlock(LOCK_UINFO);
+	return fd;
+}
+
+static uint32_t wanted_access(int flags)
+{
+	uint32_t mask = 0;
+
+	if (flags & O_PATH)
+		return 0;
+	if ((flags & O_ACCMODE) != O_WRONLY)
+		mask |= 4;
+	if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC))
+		mask |= 2;
+	return mask;
+}
+
+/* May `ino`, which exists, be opened like this? */
+static long check_existing(struct umfs *fs, uint32_t ino, int flags, uint32_t mode)
+{
+	struct umfs_cred cred;
+	bool writes = wanted_access(flags) & 2;
+
+	if (S_ISLNK(mode) && !(flags & O_PATH))
+		return -ELOOP;
+	if ((flags & O_DIRECTORY) && !S_ISDIR(mode))
+		return -ENOTDIR;
+	if (S_ISDIR(mode) && (writes || (flags & O_CREAT)) && !(flags & O_PATH))
+		return -EISDIR;
+	if (!S_ISREG(mode) && !S_ISDIR(mode) && !(flags & O_PATH))
+		return umfs_refuse(REPORT_NO_SPECIAL, S_ISSOCK(mode) ? ENXIO : ENOTSUP);
+	if (!wanted_access(flags))
+		return 0;
+	umfs_cred_get(&cred);
+	return umfs_access(fs, &cred, ino, wanted_access(flags));
+}
+
+static enum uinfo_kind kind_of(int flags, uint32_t mode)
+{
+	if (flags & O_PATH)
+		return UINFO_PATH;
+	return S_ISDIR(mode) ? UINFO_DIR : UINFO_FILE;
+}
+
+static long open_gated(struct umfs *fs, uint32_t ino, int flags, uint32_t mode)
+{
+	struct umfs_file file;
+	uint32_t ofd;
+	long ret;
+
+	ret = umfs_open(fs, ino, (uint32_t)(flags & KEPT_FLAGS), &ofd);
+	if (ret)
+		return ret == -ENOENT ? SPOT_AGAIN : ret;
+	ret = umfs_file_init(fs, ofd, &file);
+	if (ret)
+		goto err_put;
+	if ((flags & O_TRUNC) && S_ISREG(mode) && !(flags & O_PATH)) {
+		ret = umfs_truncate(fs, ino, 0);
+		if (ret)
+			goto err_put;
+	}
+	ret = umfs_file_publish(&file, kind_of(flags, mode), 0, flags & O_CLOEXEC);
+	if (ret >= 0)
+		return ret;
+err_put:
+	umfs_ofd_put(fs, ofd);
+	return ret;
+}
+
+static long open_inode(struct umfs *fs, uint32_t ino, int flags, uint32_t mode)
+{
+	long ret;
+
+	umfs_opens_enter();
+	ret = open_gated(fs, ino, flags, mode);
+	umfs_opens_leave();
+	return ret;
+}
+
+static long open_new(struct spot *s, int flags, mode_t mode)
+{
+	struct umfs *fs = umfs_mount_fs(s->m);
+	struct umfs_cred cred;
+	uint32_t ino = 0;
+	long ret;
+
+	if (s->w.must_be_dir || !s->w.name_len)
+		return -EISDIR;
+	umfs_cred_get(&cred);
+	ret = umfs_create(fs, &cred, s->w.parent, s->w.name, s->w.name_len,
+			  S_IFREG | (mode & 07777), 0, &ino);
+	if (ret == -EEXIST)
+		return flags & O_EXCL ? -EEXIST : SPOT_AGAIN;
+	if (ret)
+		return ret;
+	/* Whoever makes a file may open it, whatever its mode says. */
+	return open_inode(fs, ino, flags & ~O_TRUNC, S_IFREG);
+}
+
+static long open_ours(struct spot *s, struct path_args *a)
+{
+	struct umfs *fs = umfs_mount_fs(s->m);
+	int flags = (int)a->a;
+	struct umfs_attr attr;
+	long ret;
+
+	if (!s->w.ino)
+		return open_new(s, flags, (mode_t)a->b);
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	ret = umfs_getattr(fs, s->w.ino, &attr);
+	if (ret)
+		return ret == -ENOENT ? SPOT_AGAIN : ret;
+	if (s->w.must_be_dir && !S_ISDIR(attr.mode))
+		return -ENOTDIR;
+	ret = check_existing(fs, s->w.ino, flags, attr.mode);
+	return ret ? ret : open_inode(fs, s->w.ino, flags, attr.mode);
+}
+
+static long open_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	return umfs_cancel_call(SYS_openat, dirfd, SYS_ARG(path), a->a, a->b, 0, 0);
+}
+
+/* O_TMPFILE names a directory; there is no such file here yet. */
+static long tmpfile_ours(struct spot *s, struct path_args *a)
+{
+	(void)s;
+	(void)a;
+	return umfs_refuse(REPORT_NO_TMPFILE, EOPNOTSUPP);
+}
+
+long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct path_args a = {.a = flags, .b = mode};
+	uint32_t how = 0;
+
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		return umfs_path_call(dirfd, path, 0, tmpfile_ours, open_kernel, &a);
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if (flags & O_CREAT)
+		how |= SPOT_PARENT;
+	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		how |= SPOT_NOFOLLOW;
+	return umfs_path_call(dirfd, path, how, open_ours, open_kernel, &a);
+}

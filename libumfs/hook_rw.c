@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hook_rw.c - reading, writing and positions: the hot calls.
+ *
+ * Kept short in front of core: one look into U-Info, the access mode, the
+ * guard. Anything unusual is out of line.
+ */
+#include <sys/uio.h>
+
+#include "file.h"
+#include "hooks.h"
+#include "path.h"
+
+#define IOV_SMALL 8
+
+/* RWF_HIPRI, RWF_DSYNC, RWF_SYNC: advice, or less than what atomic and sync do anyway. */
+#define RWF_KNOWN (0x1 | 0x2 | 0x4)
+#define RWF_SYNCS (0x2 | 0x4)
+
+static long why_not_readable(const struct umfs_file *f, enum uinfo_kind kind)
+{
+	if (kind == UINFO_PATH || (f->flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	return kind == UINFO_DIR ? -EISDIR : 0;
+}
+
+static long why_not_writable(const struct umfs_file *f, enum uinfo_kind kind)
+{
+	if (kind != UINFO_FILE || (f->flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	return 0;
+}
+
+static inline bool readable(const struct umfs_file *f, enum uinfo_kind kind)
+{
+	return likely(kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_WRONLY);
+}
+
+static inline bool writable(const struct umfs_file *f, enum uinfo_kind kind)
+{
+	return likely(kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_RDONLY);
+}
+
+/* O_SYNC and O_DSYNC matter in posix mode only, where write() alone is not durable. */
+static long write_done(const struct umfs_file *f, long ret, int rwf)
+{
+	long err = 0;
+
+	if (unlikely((f->flags & O_DSYNC) || (rwf & RWF_SYNCS)) && ret > 0 &&
+	    umfs_mode(f->fs) == UMFS_MODE_POSIX)
+		err = umfs_fsync(f);
+	umfs_guard_leave();
+	umfs_report_count(REPORT_SERVED);
+	return err ? err : ret;
+}
+
+static inline void begin(void)
+{
+	umfs_cancel_test();
+	umfs_guard_enter();
+}
+
+static inline long read_done(long ret)
+{
+	umfs_guard_leave();
+	umfs_report_count(REPORT_SERVED);
+	return ret;
+}
+
+long umfs_hook_pread(int fd, void *buf, size_t n, off_t off)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return umfs_cancel_call(SYS_pread64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+	if (!readable(&f, kind))
+		return why_not_readable(&f, kind);
+	if (unlikely(off < 0))
+		return -EINVAL;
+	begin();
+	return read_done(umfs_pread(&f, buf, UMFS_MIN(n, UMFS_RW_MAX), (uint64_t)off));
+}
+
+/* As Linux does, and POSIX does not: O_APPEND makes pwrite append. */
+static bool appends(const struct umfs_file *f)
+{
+	const struct umfs_ofd_pm *ofd = umfs_ofd(f->fs, f->ofd);
+
+	return ofd && (ld32(&ofd->flags) & O_APPEND);
+}
+
+long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	struct umfs_iov iov;
+	uint64_t at = (uint64_t)off;
+
+	if (kind == UINFO_NONE)
+		return umfs_cancel_call(SYS_pwrite64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+	if (!writable(&f, kind))
+		return why_not_writable(&f, kind);
+	if (unlikely(off < 0))
+		return -EINVAL;
+	n = UMFS_MIN(n, UMFS_RW_MAX);
+	begin();
+	if (likely(!appends(&f)))
+		return write_done(&f, umfs_pwrite(&f, buf, n, at), 0);
+	iov.base = (void *)(uintptr_t)buf;
+	iov.len = n;
+	return write_done(&f, umfs_pwritev(&f, &iov, 1, &at, true), 0);
+}
+
+long umfs_hook_read(int fd, void *buf, size_t n)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	struct umfs_iov iov;
+
+	if (kind == UINFO_NONE)
+		return umfs_cancel_call(SYS_read, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
+	if (!readable(&f, kind))
+		return why_not_readable(&f, kind);
+	iov.base = buf;
+	iov.len = UMFS_MIN(n, UMFS_RW_MAX);
+	begin();
+	return read_done(umfs_readv(&f, &iov, 1));
+}
+
+long umfs_hook_write(int fd, const void *buf, size_t n)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	struct umfs_iov iov;
+
+	if (kind == UINFO_NONE)
+		return umfs_cancel_call(SYS_write, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
+	if (!writable(&f, kind))
+		return why_not_writable(&f, kind);
+	iov.base = (void *)(uintptr_t)buf;
+	iov.len = UMFS_MIN(n, UMFS_RW_MAX);
+	begin();
+	return write_done(&f, umfs_writev(&f, &iov, 1), 0);
+}
+
+/*
+ * The caller's vector, copied once so that it can not change under us, cut to
+ * what one call may move. Number of parts, -EINVAL or -EFAULT.
+ */
+static long fetch_iov(struct umfs_iov *to, const struct iovec *from, int count)
+{
+	uint64_t sum = 0;
+	int kept = count;
+
+	if (count < 0 || count > IOV_MAX)
+		return -EINVAL;
+	if (count && port_copy_out(to, from, (size_t)count * sizeof(*from)))
+		return -EFAULT;
+	for (int i = 0; i < count; i++) {
+		if ((int64_t)to[i].len < 0)
+			return -EINVAL;
+		if (to[i].len > UMFS_RW_MAX - sum) {
+			to[i].len = UMFS_RW_MAX - sum;
+			kept = UMFS_MIN(kept, i + 1);
+		}
+		sum += to[i].len;
+	}
+	return kept;
+}
+
+struct vector_call {
+	const struct umfs_file *f;
+	const struct iovec *user;
+	int count;
+	bool at;
+	off_t off;
+	int flags;
+};
+
+static long readv_with(const struct vector_call *c, struct umfs_iov *iov)
+{
+	long count = fetch_iov(iov, c->user, c->count);
+
+	if (count <= 0)
+		return count;
+	begin();
+	return read_done(c->at ? umfs_preadv(c->f, iov, (uint32_t)count, (uint64_t)c->off) :
+				 umfs_readv(c->f, iov, (uint32_t)count));
+}
+
+static long writev_with(const struct vector_call *c, struct umfs_iov *iov)
+{
+	long count = fetch_iov(iov, c->user, c->count);
+	uint64_t off = (uint64_t)c->off;
+
+	if (count <= 0)
+		return count;
+	begin();
+	return write_done(c->f,
+			  c->at ? umfs_pwritev(c->f, iov, (uint32_t)count, &off, appends(c->f)) :
+				  umfs_writev(c->f, iov, (uint32_t)count),
+			  c->flags);
+}
+
+/* The large vector has a frame of its own, so that the usual call stays small. */
+static __attribute__((noinline)) long large(const struct vector_call *c,
+					    long (*with)(const struct vector_call *,
+							 struct umfs_iov *))
+{
+	struct umfs_iov iov[IOV_MAX];
+
+	return with(c, iov);
+}
+
+static long small_or_large(const struct vector_call *c,
+			   long (*with)(const struct vector_call *, struct umfs_iov *))
+{
+	struct umfs_iov iov[IOV_SMALL];
+
+	if (c->at && c->off < 0)
+		return -EINVAL;
+	if (c->flags & ~RWF_KNOWN)
+		return umfs_refuse(REPORT_NO_OTHER, EOPNOTSUPP);
+	return c->count <= IOV_SMALL ? with(c, iov) : large(c, with);
+}
+
+/* Both halves of the offset are given as the system call wants them. */
+static long kernel_vector(long plain, long at2, int fd, const struct iovec *iov, int count, bool at,
+			  off_t off, int flags)
+{
+	if (!at && !flags)
+		return umfs_cancel_call(plain, fd, SYS_ARG(iov), count, 0, 0, 0);
+	return umfs_cancel_call(at2, fd, SYS_ARG(iov), count, at ? off : -1, 0, flags);
+}
+
+long umfs_hook_readv(int fd, const struct iovec *iov, int count, bool at, off_t off, int flags)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	struct vector_call c = {&f, iov, count, at, off, flags};
+
+	if (kind == UINFO_NONE && at && !flags)
+		return umfs_cancel_call(SYS_preadv, fd, SYS_ARG(iov), count, off, 0, 0);
+	if (kind == UINFO_NONE)
+		return kernel_vector(SYS_readv, SYS_preadv2, fd, iov, count, at, off, flags);
+	return readable(&f, kind) ? small_or_large(&c, readv_with) : why_not_readable(&f, kind);
+}
+
+long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t off, int flags)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	struct vector_call c = {&f, iov, count, at, off, flags};
+
+	if (kind == UINFO_NONE && at && !flags)
+		return umfs_cancel_call(SYS_pwritev, fd, SYS_ARG(iov), count, off, 0, 0);
+	if (kind == UINFO_NONE)
+		return kernel_vector(SYS_writev, SYS_pwritev2, fd, iov, count, at, off, flags);
+	return writable(&f, kind) ? small_or_large(&c, writev_with) : why_not_writable(&f, kind);
+}
+
+long umfs_hook_lseek(int fd, off_t off, int whence)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return sys3(SYS_lseek, fd, off, whence);
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	if (whence < SEEK_SET || whence > SEEK_HOLE || (kind == UINFO_DIR && whence > SEEK_END))
+		return -EINVAL;
+	umfs_guard_enter();
+	return read_done(umfs_seek(&f, off, whence));
+}
+
+long umfs_hook_fsync(int fd, bool data_only)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return umfs_cancel_call(data_only ? SYS_fdatasync : SYS_fsync, fd, 0, 0, 0, 0, 0);
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	begin();
+	return read_done(kind == UINFO_DIR ? 0 : umfs_fsync(&f));
+}
+
+/* Only what this process wrote can be waiting for it: in posix mode, in files it has open. */
+static void sync_ours(void)
+{
+	umfs_guard_enter();
+	for (int fd = 0; fd < umfs_uinfo_top; fd++) {
+		struct umfs_file f;
+
+		if (umfs_uinfo_read(fd, &f) == UINFO_FILE)
+			umfs_fsync(&f);
+	}
+	umfs_guard_leave();
+}
+
+long umfs_hook_sync(void)
+{
+	if (umfs_active())
+		sync_ours();
+	return sys0(SYS_sync);
+}
+
+long umfs_hook_syncfs(int fd)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return sys1(SYS_syncfs, fd);
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	sync_ours();
+	return 0;
+}
+
+long umfs_hook_ftruncate(int fd, off_t size)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return sys2(SYS_ftruncate, fd, size);
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	if (!writable(&f, kind) || size < 0)
+		return -EINVAL;
+	umfs_guard_enter();
+	return read_done(umfs_truncate(f.fs, f.ino, (uint64_t)size));
+}
+
+static long truncate_ours(struct spot *s, struct path_args *a)
+{
+	struct umfs *fs = umfs_mount_fs(s->m);
+	struct umfs_cred cred;
+	struct umfs_attr attr;
+	long err;
+
+	err = umfs_getattr(fs, s->w.ino, &attr);
+	if (err)
+		return err;
+	if (S_ISDIR(attr.mode))
+		return -EISDIR;
+	if (!S_ISREG(attr.mode) || a->a < 0)
+		return -EINVAL;
+	umfs_cred_get(&cred);
+	err = umfs_access(fs, &cred, s->w.ino, 2);
+	return err ? err : umfs_truncate(fs, s->w.ino, (uint64_t)a->a);
+}
+
+static long truncate_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	(void)dirfd;
+	return sys2(SYS_truncate, path, a->a);
+}
+
+long umfs_hook_truncate(const char *path, off_t size)
+{
+	struct path_args a = {.a = size};
+
+	return umfs_path_call(AT_FDCWD, path, 0, truncate_ours, truncate_kernel, &a);
+}

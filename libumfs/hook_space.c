@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hook_space.c - ranges of files, copies between descriptors, mappings.
+ *
+ * Where something is not there yet the error is the one that makes programs
+ * fall back to read() and write(): EXDEV from copy_file_range, EINVAL from
+ * sendfile and splice, EOPNOTSUPP from fallocate, ENODEV from mmap.
+ */
+#include <sys/mman.h>
+
+#include "hooks.h"
+#include "internal.h"
+
+static long not_file(enum uinfo_kind kind)
+{
+	return kind == UINFO_PATH ? -EBADF : kind == UINFO_DIR ? -EISDIR : 0;
+}
+
+long umfs_hook_sync_file_range(int fd, off_t off, off_t n, unsigned flags)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long ret;
+
+	if (kind == UINFO_NONE)
+		return umfs_cancel_call(SYS_sync_file_range, fd, off, n, flags, 0, 0);
+	if (kind != UINFO_FILE)
+		return kind == UINFO_PATH ? -EBADF : -ESPIPE;
+	if (off < 0 || n < 0 || (flags & ~7u))
+		return -EINVAL;
+	umfs_guard_enter();
+	ret = umfs_fsync(&f);
+	umfs_guard_leave();
+	return ret;
+}
+
+long umfs_hook_fadvise(int fd, off_t off, off_t n, int advice)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return sys4(SYS_fadvise64, fd, off, n, advice);
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	return advice < POSIX_FADV_NORMAL || advice > POSIX_FADV_NOREUSE || n < 0 ? -EINVAL : 0;
+}
+
+long umfs_hook_readahead(int fd, off_t off, size_t n)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return sys3(SYS_readahead, fd, off, n);
+	if (kind == UINFO_PATH || (f.flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	return kind == UINFO_DIR ? -EINVAL : 0;
+}
+
+long umfs_hook_fallocate(int fd, int mode, off_t off, off_t n)
+{
+	if (umfs_uinfo_ours(fd))
+		return umfs_refuse(REPORT_NO_FALLOCATE, EOPNOTSUPP);
+	return umfs_cancel_call(SYS_fallocate, fd, mode, off, n, 0, 0);
+}
+
+/*
+ * Space past the end is made by writing zeros; a range that begins inside the
+ * file could only be filled by rewriting bytes that others may be writing.
+ */
+long umfs_hook_posix_fallocate(int fd, off_t off, off_t n)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+
+	if (kind == UINFO_NONE)
+		return umfs_cancel_call(SYS_fallocate, fd, 0, off, n, 0, 0);
+	if (kind != UINFO_FILE || (f.flags & O_ACCMODE) == O_RDONLY)
+		return kind == UINFO_DIR ? -ENODEV : -EBADF;
+	if (off < 0 || n <= 0)
+		return -EINVAL;
+	return umfs_refuse(REPORT_NO_FALLOCATE, EOPNOTSUPP);
+}
+
+static bool either(int a, int b)
+{
+	return umfs_uinfo_ours(a) || umfs_uinfo_ours(b);
+}
+
+/* Errors that a fallback would not cure are given as they are. */
+static long copy_refused(int in, int out, int err)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind;
+	long bad = 0;
+
+	kind = umfs_uinfo_read(in, &f);
+	if (kind != UINFO_NONE)
+		bad = (f.flags & O_ACCMODE) == O_WRONLY ? -EBADF : not_file(kind);
+	kind = umfs_uinfo_read(out, &f);
+	if (!bad && kind != UINFO_NONE)
+		bad = (f.flags & O_ACCMODE) == O_RDONLY ? -EBADF : not_file(kind);
+	return bad ? bad : umfs_refuse(REPORT_NO_COPY, err);
+}
+
+long umfs_hook_copy_file_range(int in, off_t *in_off, int out, off_t *out_off, size_t n,
+			       unsigned flags)
+{
+	if (either(in, out))
+		return copy_refused(in, out, EXDEV);
+	return umfs_cancel_call(SYS_copy_file_range, in, SYS_ARG(in_off), out, SYS_ARG(out_off),
+				(long)n, flags);
+}
+
+long umfs_hook_sendfile(int out, int in, off_t *off, size_t n)
+{
+	if (either(in, out))
+		return copy_refused(in, out, EINVAL);
+	return sys4(SYS_sendfile, out, in, off, n);
+}
+
+long umfs_hook_splice(int in, off_t *in_off, int out, off_t *out_off, size_t n, unsigned flags)
+{
+	if (either(in, out))
+		return copy_refused(in, out, EINVAL);
+	return umfs_cancel_call(SYS_splice, in, SYS_ARG(in_off), out, SYS_ARG(out_off), (long)n,
+				flags);
+}
+
+long umfs_hook_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off)
+{
+	if (!(flags & MAP_ANONYMOUS) && umfs_uinfo_ours(fd))
+		return umfs_refuse(REPORT_NO_MMAP, ENODEV);
+	return sys6(SYS_mmap, SYS_ARG(addr), (long)n, prot, flags, fd, off);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * internal.h - what the parts of libumfs share.
+ *
+ * Layers, top to bottom; each calls only what is below it:
+ *   sym_*.c       the exported symbols: set errno, nothing else
+ *   hook_*.c ...  the behaviour of one call on any descriptor or path; -errno
+ *   path.c        whose path is it, and what does it name
+ *   uinfo.c       whose descriptor is it, and which open file
+ *   mount.c ...   pools, credentials, placeholders, signals
+ *
+ * Rules for everything here, since a host program may enter from anywhere:
+ *  L1  The kernel is called through sys*() only, never through a libc symbol
+ *      that libumfs replaces.
+ *  L2  No malloc, but where the interface itself returns malloc'ed memory.
+ *  L3  Whatever runs core or holds a lock of this library lies between
+ *      umfs_guard_enter() and umfs_guard_leave(): signal handlers of the host
+ *      wait until it is over, so that they can call any hook.
+ *  L4  Before the constructor has run all state is zero and means "nothing is
+ *      ours".
+ */
+#ifndef UMFS_LIBUMFS_INTERNAL_H
+#define UMFS_LIBUMFS_INTERNAL_H
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/single_threaded.h>
+#include <sys/types.h>
+
+#include "pool.h"
+#include "sys.h"
+#include "umfs.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define LOAD_RELAXED(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+/* ---- lock.c: mutexes between the threads of this process ---- */
+
+enum lock { /* in the order they are taken */
+	LOCK_DIRS,
+	LOCK_ATTACH,
+	LOCK_UINFO, /* all changes of U-Info and of the numbers in it */
+	LOCK_CRED,
+	LOCK_SIGNAL,
+	LOCK_COUNT
+};
+void umfs_local_lock(enum lock which);
+void umfs_local_unlock(enum lock which);
+/* Around fork, so that the child has no lock that a thread it lacks holds. */
+void umfs_local_lock_all(void);
+void umfs_local_unlock_all(void);
+
+/*
+ * Around everything that opens or gives back open file descriptions: fork
+ * waits until nobody is inside, so that the child's counts of what it has open
+ * are whole.
+ */
+void umfs_opens_enter(void);
+void umfs_opens_leave(void);
+void umfs_opens_stop(void);
+void umfs_opens_go(void);
+
+/* ---- text.c: small text without stdio ---- */
+
+struct text {
+	char *buf;
+	size_t size, len; /* len < size: always terminated; what does not fit is dropped */
+};
+void umfs_text_init(struct text *t, char *buf, size_t size);
+void umfs_text_add(struct text *t, const char *s);
+void umfs_text_dec(struct text *t, uint64_t v);
+void umfs_text_hex(struct text *t, uint64_t v);
+/* Decimal or hexadecimal number at *p, which moves past it; false: no digit there. */
+bool umfs_text_number(const char **p, unsigned base, uint64_t *v);
+void umfs_text_say(const char *a, const char *b, const char *c, const char *d);
+uint64_t umfs_text_hash(const void *p, size_t n);
+
+/* ---- config.c: the environment ---- */
+
+#define MOUNTS_MAX 8u
+#define DIR_BYTES 4096u
+
+struct mount {
+	char dir[DIR_BYTES]; /* absolute, lexically clean, no trailing slash */
+	uint32_t dir_len;
+	uint32_t cwd_off; /* kernel's working directory is dir up to here; 0: not above dir */
+	char pool_path[DIR_BYTES];
+	uint32_t state; /* enum mount_state */
+	int error;	/* MOUNT_FAILED: why */
+	bool dir_there; /* dir existed when the configuration was read */
+	uint64_t dir_dev, dir_ino;
+	uint64_t dev; /* st_dev of its files */
+	struct pool pool;
+};
+enum mount_state { MOUNT_IDLE = 0, MOUNT_LIVE, MOUNT_FAILED };
+
+struct config {
+	uint32_t mount_count; /* 0: nothing is ours */
+	uint32_t mode;	      /* enum umfs_mode */
+	bool report;
+	char report_path[DIR_BYTES]; /* empty: stderr */
+};
+extern struct config umfs_config;
+extern struct mount umfs_mounts[MOUNTS_MAX];
+
+/* Read the environment once; envp as a program gets it. */
+void umfs_config_init(char **envp);
+static inline bool umfs_active(void)
+{
+	return umfs_config.mount_count != 0;
+}
+
+/* ---- mount.c ---- */
+
+/* Attach at first use. 0 or -EIO (then said on stderr, once). */
+int umfs_mount_get(struct mount *m);
+/* Which mount `path` lies in by its text alone, and what remains; NULL: none. */
+struct mount *umfs_mount_match(const char *path, const char **rest);
+/* As umfs_mount_match for a path relative to the kernel's working directory. */
+struct mount *umfs_mount_match_relative(const char *path, const char **rest);
+/* The kernel's working directory changed: learn which mounts lie below it. */
+void umfs_mount_cwd_changed(void);
+struct mount *umfs_mount_by_dev(uint64_t dev);
+static inline struct umfs *umfs_mount_fs(struct mount *m)
+{
+	return &m->pool.fs;
+}
+static inline struct mount *umfs_mount_of(const struct umfs *fs)
+{
+	return (struct mount *)((uintptr_t)fs - offsetof(struct mount, pool) -
+				offsetof(struct pool, fs));
+}
+/* Leave all pools if this process holds nothing open in them. */
+void umfs_mount_leave(void);
+
+/* ---- place.c: placeholders and descriptors that the program may not close ---- */
+
+/* A new lowest descriptor that holds a number for a file of ours: number or -errno. */
+int umfs_place_new(int min, bool cloexec);
+bool umfs_place_protected(int fd);
+/* First protected descriptor >= fd, or INT_MAX. */
+int umfs_place_protected_next(int fd);
+/* Make and enter a directory that nobody can reach, named after where we really are. */
+int umfs_place_limbo(uint64_t dev, uint32_t ino, uint32_t generation);
+/* Is the kernel's working directory such a place? */
+bool umfs_place_in_limbo(uint64_t *dev, uint32_t *ino, uint32_t *generation);
+
+/* ---- uinfo.c: descriptors ---- */
+
+enum uinfo_kind { UINFO_NONE = 0, UINFO_FILE, UINFO_DIR, UINFO_PATH };
+
+struct uinfo {
+	uint32_t seq; /* odd while the rest changes */
+	uint8_t kind; /* enum uinfo_kind */
+	uint8_t cloexec;
+	uint8_t pad[2];
+	struct umfs_file file;
+} __attribute__((aligned(64)));
+
+extern struct uinfo *umfs_uinfo_table;
+extern uint32_t umfs_uinfo_count; /* 0 until the first file of ours is opened */
+extern int umfs_uinfo_top; /* no entry at or above it was ever used */
+
+/*
+ * The open file behind fd, copied so that it is of one piece; UINFO_NONE: the
+ * kernel's. What was copied stays harmless when the descriptor is closed or
+ * reused meanwhile: core checks it again.
+ */
+enum uinfo_kind umfs_uinfo_read_slow(int fd, struct umfs_file *f);
+static inline enum uinfo_kind umfs_uinfo_read(int fd, struct umfs_file *f)
+{
+	const struct uinfo *u;
+	uint32_t seq;
+	uint8_t kind;
+
+	if (likely((uint32_t)fd >= LOAD_RELAXED(&umfs_uinfo_count)))
+		return UINFO_NONE;
+	u = &umfs_uinfo_table[fd];
+	seq = LOAD(&u->seq);
+	kind = LOAD_RELAXED(&u->kind);
+	if (kind == UINFO_NONE && !(seq & 1))
+		return UINFO_NONE;
+	*f = u->file;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (unlikely((seq & 1) || LOAD_RELAXED(&u->seq) != seq))
+		return umfs_uinfo_read_slow(fd, f);
+	return (enum uinfo_kind)kind;
+}
+static inline bool umfs_uinfo_ours(int fd)
+{
+	return unlikely((uint32_t)fd < LOAD_RELAXED(&umfs_uinfo_count)) &&
+	       LOAD_RELAXED(&umfs_uinfo_table[fd].kind) != UINFO_NONE;
+}
+int umfs_uinfo_init(void);
+/* Under LOCK_UINFO: */
+void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec);
+/* Takes the entry away; false: there was none. The caller puts f->ofd after unlocking. */
+bool umfs_uinfo_clear(int fd, struct umfs_file *f);
+/* Any descriptor that exec would pass on? */
+bool umfs_uinfo_inheritable(void);
+uint32_t umfs_uinfo_open_count(void);
+/* The working directory, when it is ours, has an entry of its own behind the last number. */
+enum uinfo_kind umfs_uinfo_cwd(struct umfs_file *f);
+void umfs_uinfo_cwd_set(const struct umfs_file *f); /* NULL: the kernel's; takes the lock */
+
+/* ---- cred.c ---- */
+
+void umfs_cred_get(struct umfs_cred *cred);
+/* As access(2) wants it: real ids. */
+void umfs_cred_real(struct umfs_cred *cred);
+void umfs_cred_changed(void);
+uint32_t umfs_cred_umask(uint32_t mask);
+void umfs_cred_init(void);
+
+/* ---- guard.c, signal.c: see L3 ---- */
+
+struct guard {
+	uint32_t busy;	  /* depth */
+	uint32_t pending; /* a signal waits in info, all are blocked in the kernel */
+	uint64_t mask;	  /* to restore then */
+	uint64_t blocked; /* SIGSEGV and SIGBUS bits that the host believes blocked */
+	siginfo_t info;
+};
+extern __thread struct guard umfs_guard_self __attribute__((tls_model("initial-exec")));
+void umfs_guard_flush(void);
+
+static inline void umfs_guard_enter(void)
+{
+	umfs_guard_self.busy++;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+static inline void umfs_guard_leave(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (--umfs_guard_self.busy == 0) {
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		if (unlikely(umfs_guard_self.pending))
+			umfs_guard_flush();
+	}
+}
+/* The fault handlers: installed when the first pool is attached. */
+void umfs_signal_install(void);
+
+/* ---- cancel.c ---- */
+
+/* A system call that is a cancellation point of POSIX, as libc makes it. */
+long umfs_cancel_call(long nr, long a, long b, long c, long d, long e, long f);
+void umfs_cancel_test(void);
+
+/* ---- report.c ---- */
+
+enum report_kind {
+	REPORT_SERVED,
+	REPORT_PASSED,
+	REPORT_NO_LOCK,
+	REPORT_NO_MMAP,
+	REPORT_NO_EXEC,
+	REPORT_NO_SPECIAL,
+	REPORT_NO_FALLOCATE,
+	REPORT_NO_COPY,
+	REPORT_NO_XATTR,
+	REPORT_NO_TMPFILE,
+	REPORT_NO_STDIO,
+	REPORT_NO_RENAME_FLAGS,
+	REPORT_NO_OTHER,
+	REPORT_KINDS
+};
+extern uint64_t umfs_report_counts[REPORT_KINDS];
+static inline void umfs_report_count(enum report_kind kind)
+{
+	if (unlikely(umfs_config.report))
+		__atomic_fetch_add(&umfs_report_counts[kind], 1, __ATOMIC_RELAXED);
+}
+/* Count and return the error: for what is not there yet. */
+static inline long umfs_refuse(enum report_kind kind, int err)
+{
+	umfs_report_count(kind);
+	return -err;
+}
+void umfs_report_write(void);
+
+/* ---- process.c, init.c ---- */
+
+void umfs_process_init(void);
+
+/* The next function of that name after ours: for what only libc can do. Never NULL. */
+void *umfs_libc(const char *name);
+
+/* For hooks that take a path: does what the constructor does if it has not run yet. */
+void umfs_init_late(void);
+extern uint32_t umfs_init_done;
+static inline bool umfs_ready(void)
+{
+	if (unlikely(!LOAD(&umfs_init_done)))
+		umfs_init_late();
+	return umfs_active();
+}
+
+#endif

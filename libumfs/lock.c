@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lock.c - mutexes between the threads of one process.
+ *
+ * Held only between umfs_guard_enter() and umfs_guard_leave(), so no signal
+ * handler of the host can find it taken by its own thread. fork() takes it, so
+ * a child never inherits it held by a thread that it does not have.
+ */
+#include <linux/futex.h>
+
+#include "internal.h"
+
+static uint32_t words[LOCK_COUNT]; /* 0 free, 1 held, 2 held and waited for */
+
+void umfs_local_lock(enum lock which)
+{
+	uint32_t *word = &words[which];
+	uint32_t seen = 0;
+
+	if (__atomic_compare_exchange_n(word, &seen, 1, false, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
+		return;
+	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
+		sys4(SYS_futex, word, FUTEX_WAIT_PRIVATE, 2, 0);
+}
+
+void umfs_local_unlock(enum lock which)
+{
+	if (__atomic_exchange_n(&words[which], 0, __ATOMIC_RELEASE) == 2)
+		sys3(SYS_futex, &words[which], FUTEX_WAKE_PRIVATE, 1);
+}
+
+void umfs_local_lock_all(void)
+{
+	for (int i = 0; i < LOCK_COUNT; i++)
+		umfs_local_lock((enum lock)i);
+}
+
+void umfs_local_unlock_all(void)
+{
+	for (int i = LOCK_COUNT - 1; i >= 0; i--)
+		umfs_local_unlock((enum lock)i);
+}
+
+static uint32_t opens_inside, opens_stopped;
+
+void umfs_opens_enter(void)
+{
+	for (;;) {
+		__atomic_fetch_add(&opens_inside, 1, __ATOMIC_SEQ_CST);
+		if (likely(!__atomic_load_n(&opens_stopped, __ATOMIC_SEQ_CST)))
+			return;
+		umfs_opens_leave();
+		while (LOAD(&opens_stopped))
+			sys4(SYS_futex, &opens_stopped, FUTEX_WAIT_PRIVATE, 1, 0);
+	}
+}
+
+void umfs_opens_leave(void)
+{
+	__atomic_fetch_sub(&opens_inside, 1, __ATOMIC_SEQ_CST);
+}
+
+void umfs_opens_stop(void)
+{
+	__atomic_store_n(&opens_stopped, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&opens_inside, __ATOMIC_SEQ_CST))
+		sys0(SYS_sched_yield);
+}
+
+void umfs_opens_go(void)
+{
+	STORE(&opens_stopped, 0);
+	sys3(SYS_futex, &opens_stopped, FUTEX_WAKE_PRIVATE, INT_MAX);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mount.c - directories that are ours, and their pools.
+ *
+ * A pool is attached when the first path below its directory is used. When
+ * that fails it has failed for the life of the process: one line on stderr,
+ * and EIO for every path below the directory, so that nothing is written
+ * elsewhere by mistake.
+ */
+#include "internal.h"
+
+/* A made-up device number: the same in all processes, and no device has it. */
+static uint64_t device_number(const struct pool *p)
+{
+	uint64_t which[2] = {p->dev, p->inode_no};
+	uint64_t minor = umfs_text_hash(which, sizeof(which)) & 0xfffff;
+	uint64_t major = 0xfee;
+
+	return (major << 8) | (minor & 0xff) | ((minor & 0xfff00) << 12);
+}
+
+static void attach(struct mount *m)
+{
+	int err = umfs_uinfo_init();
+
+	if (!err)
+		err = pool_attach(&m->pool, m->pool_path, umfs_config.mode);
+	if (err) {
+		m->error = err;
+		umfs_text_say("pool ", m->pool_path, ": ", pool_strerror(err));
+		STORE(&m->state, MOUNT_FAILED);
+		return;
+	}
+	m->dev = device_number(&m->pool);
+	umfs_signal_install();
+	STORE(&m->state, MOUNT_LIVE);
+}
+
+int umfs_mount_get(struct mount *m)
+{
+	uint32_t state = LOAD(&m->state);
+
+	if (likely(state == MOUNT_LIVE))
+		return 0;
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_ATTACH);
+	if (LOAD(&m->state) == MOUNT_IDLE)
+		attach(m);
+	state = LOAD(&m->state);
+	umfs_local_unlock(LOCK_ATTACH);
+	umfs_guard_leave();
+	return state == MOUNT_LIVE ? 0 : -EIO;
+}
+
+/* Past slashes and "." components. */
+static const char *skip_nothing(const char *p)
+{
+	for (;;) {
+		if (*p == '/')
+			p++;
+		else if (p[0] == '.' && (p[1] == '/' || !p[1]))
+			p++;
+		else
+			return p;
+	}
+}
+
+/* `dir`: clean components. What of `path` comes after them, or NULL. */
+static const char *after_prefix(const char *dir, const char *path)
+{
+	for (;;) {
+		path = skip_nothing(path);
+		while (*dir == '/')
+			dir++;
+		if (!*dir)
+			return path;
+		while (*dir && *dir != '/')
+			if (*dir++ != *path++)
+				return NULL;
+		if (*path && *path != '/')
+			return NULL;
+	}
+}
+
+struct mount *umfs_mount_match(const char *path, const char **rest)
+{
+	struct mount *best = NULL;
+
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+		const char *after = after_prefix(m->dir, path);
+
+		if (after && (!best || m->dir_len > best->dir_len)) {
+			best = m;
+			*rest = after;
+		}
+	}
+	return best;
+}
+
+struct mount *umfs_mount_match_relative(const char *path, const char **rest)
+{
+	struct mount *best = NULL;
+
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+		uint32_t off = LOAD_RELAXED(&m->cwd_off);
+		const char *after = off ? after_prefix(m->dir + off, path) : NULL;
+
+		if (after && (!best || m->dir_len > best->dir_len)) {
+			best = m;
+			*rest = after;
+		}
+	}
+	return best;
+}
+
+void umfs_mount_cwd_changed(void)
+{
+	char cwd[DIR_BYTES];
+	long n = sys2(SYS_getcwd, cwd, sizeof(cwd));
+
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+		uint32_t off = 0;
+		uint32_t len = n > 1 && cwd[0] == '/' ? (uint32_t)n - 1 : 0;
+
+		if (len == 1)
+			off = 1;
+		else if (len && len < m->dir_len && !memcmp(cwd, m->dir, len) &&
+			 m->dir[len] == '/')
+			off = len + 1;
+		STORE(&m->cwd_off, off);
+	}
+}
+
+struct mount *umfs_mount_by_dev(uint64_t dev)
+{
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (!umfs_mount_get(&umfs_mounts[i]) && umfs_mounts[i].dev == dev)
+			return &umfs_mounts[i];
+	return NULL;
+}
+
+void umfs_mount_leave(void)
+{
+	struct umfs_file cwd;
+
+	if (!__libc_single_threaded || umfs_guard_self.busy || umfs_uinfo_open_count() ||
+	    umfs_uinfo_cwd(&cwd) != UINFO_NONE)
+		return;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (LOAD(&m->state) != MOUNT_LIVE)
+			continue;
+		STORE(&m->state, MOUNT_IDLE);
+		pool_close(&m->pool);
+	}
+}

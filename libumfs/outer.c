@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * outer.c - paths that enter a mount through symbolic links or "..".
+ *
+ * Asked only after the kernel failed to find something, so that paths that
+ * exist outside cost nothing. Done as the kernel would: component by component
+ * over names that are known to be no links.
+ */
+#include <sys/stat.h>
+
+#include "path.h"
+
+#define LINKS_MAX 40u
+
+/* Text of the directory a relative path starts from. */
+static long base_text(int dirfd, char *buf, size_t size)
+{
+	char link[40];
+	struct text t;
+	long n;
+
+	if (dirfd == AT_FDCWD) {
+		n = sys2(SYS_getcwd, buf, size);
+		return n > 0 ? n - 1 : n;
+	}
+	umfs_text_init(&t, link, sizeof(link));
+	umfs_text_add(&t, "/proc/self/fd/");
+	umfs_text_dec(&t, (uint64_t)(unsigned)dirfd);
+	n = sys4(SYS_readlinkat, AT_FDCWD, link, buf, size - 1);
+	if (n > 0)
+		buf[n] = '\0';
+	return n;
+}
+
+/*
+ * The parent exists outside: then the path can only be ours when its last
+ * component is a link there, or the parent is a mount's own directory.
+ */
+static bool parent_is_plain(int dirfd, const char *path, char *tmp)
+{
+	struct stat st;
+	size_t n = strlen(path);
+	char c;
+
+	while (n && path[n - 1] == '/')
+		n--;
+	while (n && path[n - 1] != '/')
+		n--;
+	memcpy(tmp, path, n);
+	tmp[n] = '\0';
+	if (sys4(SYS_newfstatat, dirfd, n ? tmp : ".", &st, 0))
+		return false;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (umfs_mounts[i].dir_there && umfs_mounts[i].dir_dev == st.st_dev &&
+		    umfs_mounts[i].dir_ino == st.st_ino)
+			return false;
+	return sys4(SYS_readlinkat, dirfd, path, &c, 1) < 0;
+}
+
+/* `done` is on the way to some mount's directory, which need not exist. */
+static bool above_mount(const char *done, size_t len)
+{
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (len < umfs_mounts[i].dir_len && !memcmp(done, umfs_mounts[i].dir, len) &&
+		    umfs_mounts[i].dir[len] == '/')
+			return true;
+	return false;
+}
+
+/* Put link text before what remains; both fit or -ENAMETOOLONG. */
+static int insert(char *rest, const char *target, size_t n)
+{
+	size_t have = strlen(rest);
+
+	if (n + have + 2 > OUTER_BYTES)
+		return -ENAMETOOLONG;
+	memmove(rest + n + 1, rest, have + 1);
+	memcpy(rest, target, n);
+	rest[n] = '/';
+	return 0;
+}
+
+/* Add the next component of *rest to `done`; false: nothing is left or it does not fit. */
+static bool step(char *done, size_t *len, char **rest, bool *named)
+{
+	char *p = *rest;
+	size_t n;
+
+	while (*p == '/')
+		p++;
+	for (n = 0; p[n] && p[n] != '/'; n++)
+		;
+	*rest = p + n;
+	*named = false;
+	if (!n)
+		return false;
+	if (n == 1 && p[0] == '.')
+		return true;
+	if (n == 2 && p[0] == '.' && p[1] == '.') {
+		while (*len && done[*len - 1] != '/')
+			(*len)--;
+		if (*len)
+			(*len)--;
+		done[*len] = '\0';
+		return true;
+	}
+	if (*len + n + 2 > DIR_BYTES)
+		return false;
+	done[(*len)++] = '/';
+	memcpy(done + *len, p, n);
+	*len += n;
+	done[*len] = '\0';
+	*named = true;
+	return true;
+}
+
+static bool only_slashes(const char *p)
+{
+	while (*p == '/')
+		p++;
+	return !*p;
+}
+
+bool umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
+		      uint32_t *links, struct mount **m, const char **rest)
+{
+	char *done = sc->outer[0], *left = sc->outer[1], *target = sc->room;
+	size_t len = 0;
+	bool named;
+
+	if (!*path || parent_is_plain(dirfd, path, left))
+		return false;
+	if (*path != '/') {
+		long n = base_text(dirfd, done, DIR_BYTES);
+
+		if (n <= 0 || done[0] != '/')
+			return false;
+		len = n == 1 ? 0 : (size_t)n;
+		done[len] = '\0';
+	}
+	memcpy(left, path, strlen(path) + 1);
+	for (char *p = left; step(done, &len, &p, &named);) {
+		long n;
+
+		*m = umfs_mount_match(done, rest);
+		if (*m && !**rest) {
+			memmove(left, p, strlen(p) + 1);
+			*rest = left;
+			return true;
+		}
+		if (!named || (nofollow && only_slashes(p)))
+			continue;
+		n = sys4(SYS_readlinkat, AT_FDCWD, done, target, DIR_BYTES - 1);
+		if (n == -EINVAL || (n < 0 && above_mount(done, len)))
+			continue;
+		if (n <= 0 || ++*links > LINKS_MAX)
+			return false;
+		memmove(left, p, strlen(p) + 1);
+		if (insert(left, target, (size_t)n))
+			return false;
+		p = left;
+		if (target[0] == '/') {
+			len = 0;
+		} else {
+			while (len && done[len - 1] != '/')
+				len--;
+			if (len)
+				len--;
+		}
+		done[len] = '\0';
+	}
+	return false;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * path.c - whose path is it, and what does it name.
+ *
+ * Without a mount in the kernel a path is ours when
+ *  P1  its text begins with a mount's directory ("//" and "/./" ignored), or
+ *  P2  it is relative to a directory of ours, or
+ *  P3  it names one of our descriptors in /proc/self/fd or /dev/fd, or
+ *  P4  the kernel finds nothing there and symbolic links or ".." lead into a
+ *      mount (outer.c).
+ * It stops being ours where it leaves the mount again; symbolic links are
+ * counted over the whole way.
+ */
+#include "path.h"
+
+#define SCRATCHES 32u
+#define TRIES 16
+
+static struct scratch scratches[SCRATCHES];
+static uint32_t scratches_used;
+
+/* Does not fail: with all in use it waits for one, they are held for microseconds. */
+static struct scratch *scratch_get(void)
+{
+	for (;;) {
+		uint32_t used = LOAD_RELAXED(&scratches_used);
+		uint32_t bit = ~used & (used + 1);
+
+		if (!bit)
+			port_relax();
+		else if (__atomic_compare_exchange_n(&scratches_used, &used, used | bit, false,
+						     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return &scratches[__builtin_ctz(bit)];
+	}
+}
+
+static void scratch_put(struct scratch *sc)
+{
+	__atomic_fetch_and(&scratches_used, ~(1u << (sc - scratches)), __ATOMIC_RELEASE);
+}
+
+void umfs_spot_scratch(struct spot *s)
+{
+	s->scratch = scratch_get();
+}
+
+void umfs_spot_end(struct spot *s)
+{
+	if (s->scratch)
+		scratch_put(s->scratch);
+	s->scratch = NULL;
+}
+
+long umfs_path_fetch(char *to, const char *from)
+{
+	size_t n = 0;
+
+	while (n < DIR_BYTES) {
+		size_t part = DIR_BYTES - ((uintptr_t)(from + n) & (DIR_BYTES - 1));
+		const char *end;
+
+		part = UMFS_MIN(part, UMFS_MIN(DIR_BYTES - n, 128u));
+		if (port_copy_out(to + n, from + n, part))
+			return -EFAULT;
+		end = memchr(to + n, '\0', part);
+		if (end)
+			return end - to;
+		n += part;
+	}
+	return -ENAMETOOLONG;
+}
+
+static bool begins(const char *path, const char *with, const char **rest)
+{
+	size_t n = strlen(with);
+
+	if (strncmp(path, with, n))
+		return false;
+	*rest = path + n;
+	return true;
+}
+
+/* P3. */
+static bool names_descriptor(const char *path, struct umfs_file *f, const char **rest)
+{
+	uint64_t fd;
+
+	if (!begins(path, "/proc/self/fd/", rest) && !begins(path, "/dev/fd/", rest) &&
+	    !begins(path, "/proc/thread-self/fd/", rest))
+		return false;
+	if (!umfs_text_number(rest, 10, &fd) || fd > INT_MAX || (**rest && **rest != '/'))
+		return false;
+	return umfs_uinfo_read((int)fd, f) != UINFO_NONE;
+}
+
+struct start {
+	uint32_t ino;
+	const char *rest;
+};
+
+/* The place itself, not something below it. */
+static int found_start(struct spot *s, uint32_t ino)
+{
+	s->w.ino = ino;
+	s->w.parent = 0;
+	s->w.name = "";
+	s->w.name_len = 0;
+	s->w.must_be_dir = false;
+	return 0;
+}
+
+static int start_at_descriptor(struct spot *s, const struct umfs_file *f, struct start *st)
+{
+	s->m = umfs_mount_of(f->fs);
+	st->ino = f->ino;
+	return umfs_mount_get(s->m);
+}
+
+static int start_absolute(struct spot *s, const char *path, uint32_t flags, struct start *st)
+{
+	struct umfs_file f;
+
+	s->m = umfs_mount_match(path, &st->rest);
+	if (s->m) {
+		st->ino = UMFS_ROOT_INO;
+		return umfs_mount_get(s->m);
+	}
+	if (!(flags & SPOT_NOFOLLOW) && LOAD_RELAXED(&umfs_uinfo_count) &&
+	    names_descriptor(path, &f, &st->rest))
+		return start_at_descriptor(s, &f, st);
+	return 0;
+}
+
+static int start_relative(struct spot *s, int dirfd, const char *path, struct start *st)
+{
+	struct umfs_file f;
+
+	st->rest = path;
+	if (dirfd != AT_FDCWD)
+		return umfs_uinfo_read(dirfd, &f) == UINFO_NONE ? 0 : start_at_descriptor(s, &f, st);
+	umfs_cwd_adopt();
+	if (umfs_uinfo_cwd(&f) != UINFO_NONE)
+		return start_at_descriptor(s, &f, st);
+	s->m = umfs_mount_match_relative(path, &st->rest);
+	if (!s->m)
+		return 0;
+	st->ino = UMFS_ROOT_INO;
+	return umfs_mount_get(s->m);
+}
+
+/* Out of the mount: s->path becomes an absolute path outside, or -errno. */
+static int escape(struct spot *s)
+{
+	struct scratch *sc = s->scratch;
+	size_t n = 0;
+	size_t rest = strlen(s->w.rest);
+
+	if (s->w.above) {
+		n = s->m->dir_len;
+		while (n && s->m->dir[n - 1] != '/')
+			n--;
+	}
+	if (n + rest >= DIR_BYTES)
+		return -ENAMETOOLONG;
+	memcpy(sc->path, s->m->dir, n);
+	memcpy(sc->path + n, s->w.rest, rest + 1);
+	s->path = sc->path;
+	s->dirfd = AT_FDCWD;
+	s->rewritten = true;
+	return 0;
+}
+
+/* From a start inside a mount to the end, which may be outside. */
+static int walk(struct spot *s, struct start st, uint32_t flags)
+{
+	struct umfs_cred cred;
+	uint32_t wflags = (flags & SPOT_NOFOLLOW ? UMFS_WALK_NOFOLLOW : 0) |
+			  (flags & SPOT_PARENT ? UMFS_WALK_PARENT : 0);
+
+	umfs_cred_get(&cred);
+	for (int i = 0; i <= 40; i++) {
+		int err;
+
+		while (*st.rest == '/')
+			st.rest++;
+		s->w.rest = s->scratch->room;
+		err = umfs_walk(umfs_mount_fs(s->m), &cred, st.ino, *st.rest ? st.rest : ".",
+				wflags, &s->w);
+		if (err != UMFS_WALK_ESCAPED)
+			return err;
+		err = escape(s);
+		if (err)
+			return err;
+		s->m = NULL;
+		err = start_absolute(s, s->path, flags, &st);
+		if (err || !s->m)
+			return err;
+	}
+	return -ELOOP;
+}
+
+int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags)
+{
+	struct start st = {0, NULL};
+	const char *copy;
+	int err;
+
+	s->m = NULL;
+	s->dirfd = dirfd;
+	s->path = path;
+	s->rewritten = false;
+	s->scratch = scratch_get();
+	s->w.links = 0;
+	copy = s->scratch->path;
+	/* What is wrong with a bad path is the kernel's to say. */
+	if (umfs_path_fetch(s->scratch->path, path) < 0)
+		return 0;
+	err = *copy == '/' ? start_absolute(s, copy, flags, &st) :
+			     start_relative(s, dirfd, copy, &st);
+	if (err || !s->m)
+		return err;
+	if (!*copy)
+		return flags & SPOT_EMPTY ? found_start(s, st.ino) : -ENOENT;
+	if (!*st.rest && st.ino != UMFS_ROOT_INO)
+		return found_start(s, st.ino); /* P3 */
+	return walk(s, st, flags);
+}
+
+bool umfs_spot_doubtful(long ret)
+{
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -EACCES || ret == -EROFS;
+}
+
+bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags, int *ret)
+{
+	struct start st = {UMFS_ROOT_INO, NULL};
+	struct mount *m;
+
+	if (!s->scratch) {
+		s->scratch = scratch_get();
+		s->w.links = 0;
+		if (umfs_path_fetch(s->scratch->path, path) < 0)
+			return false;
+	}
+	if (!umfs_outer_enter(s->scratch, dirfd, s->scratch->path, flags & SPOT_NOFOLLOW,
+			      &s->w.links, &m, &st.rest))
+		return false;
+	s->m = m;
+	*ret = umfs_mount_get(m);
+	if (!*ret)
+		*ret = walk(s, st, flags);
+	return true;
+}
+
+/* The kernel's answer, unless the path leads into a mount: then *again. */
+static long ask_kernel(struct spot *s, int dirfd, const char *path, uint32_t flags,
+		       kernel_fn kernel, struct path_args *a, bool *again, int *err)
+{
+	long ret;
+
+	*again = false;
+	if (!s->rewritten) {
+		umfs_spot_end(s);
+		umfs_guard_leave();
+		ret = kernel(dirfd, path, a);
+		umfs_guard_enter();
+	} else {
+		ret = kernel(s->dirfd, s->path, a);
+		dirfd = AT_FDCWD;
+	}
+	if (umfs_spot_doubtful(ret))
+		*again = umfs_spot_outer(s, dirfd, path, flags, err);
+	return ret;
+}
+
+static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
+		      kernel_fn kernel, struct path_args *a)
+{
+	struct spot s;
+	int err = umfs_spot_find(&s, dirfd, path, flags);
+	long ret = err;
+	bool again = true;
+
+	for (int i = 0; !err && !s.m && again && i < TRIES; i++)
+		ret = ask_kernel(&s, dirfd, path, flags, kernel, a, &again, &err);
+	if (err)
+		ret = err;
+	else if (s.m)
+		ret = ours(&s, a);
+	umfs_report_count(s.m ? REPORT_SERVED : REPORT_PASSED);
+	umfs_spot_end(&s);
+	return ret;
+}
+
+long umfs_path_call(int dirfd, const char *path, uint32_t flags, spot_fn ours, kernel_fn kernel,
+		    struct path_args *a)
+{
+	long ret = SPOT_AGAIN;
+
+	if (!umfs_ready())
+		return kernel(dirfd, path, a);
+	umfs_guard_enter();
+	for (int i = 0; i < TRIES && ret == SPOT_AGAIN; i++)
+		ret = call_once(dirfd, path, flags, ours, kernel, a);
+	umfs_guard_leave();
+	return ret == SPOT_AGAIN ? -ENOENT : ret;
+}
+
+static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
+		      struct path_args *a)
+{
+	struct spot from, to;
+	struct path_pair k = *p;
+	int err, err2;
+	long ret;
+
+	to.scratch = NULL;
+	err = umfs_spot_find(&from, p->from_dirfd, p->from, p->from_flags);
+	if (!err)
+		err = umfs_spot_find(&to, p->to_dirfd, p->to, p->to_flags);
+	ret = err;
+	if (!err && !from.m && !to.m) {
+		k.from_dirfd = from.dirfd;
+		k.from = from.path;
+		k.to_dirfd = to.dirfd;
+		k.to = to.path;
+		ret = kernel(&k, a);
+		if (umfs_spot_doubtful(ret)) {
+			err2 = 0;
+			umfs_spot_outer(&from, k.from_dirfd, k.from, p->from_flags, &err);
+			umfs_spot_outer(&to, k.to_dirfd, k.to, p->to_flags, &err2);
+			err = err ? err : err2;
+		}
+	}
+	if (err)
+		ret = err;
+	else if (from.m && from.m == to.m)
+		ret = ours(&from, &to, a);
+	else if (from.m || to.m)
+		ret = -EXDEV;
+	umfs_report_count(from.m || to.m ? REPORT_SERVED : REPORT_PASSED);
+	umfs_spot_end(&from);
+	umfs_spot_end(&to);
+	return ret;
+}
+
+long umfs_path_pair(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
+		    struct path_args *a)
+{
+	long ret = SPOT_AGAIN;
+
+	if (!umfs_ready())
+		return kernel(p, a);
+	umfs_guard_enter();
+	for (int i = 0; i < TRIES && ret == SPOT_AGAIN; i++)
+		ret = pair_once(p, ours, kernel, a);
+	umfs_guard_leave();
+	return ret == SPOT_AGAIN ? -ENOENT : ret;
+}

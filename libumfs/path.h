@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * path.h - whose path is it, and what does it name.
+ */
+#ifndef UMFS_LIBUMFS_PATH_H
+#define UMFS_LIBUMFS_PATH_H
+
+#include "internal.h"
+
+#define SPOT_NOFOLLOW 1u /* a symbolic link in the last place is meant itself */
+#define SPOT_PARENT 2u	 /* the last component need not exist */
+#define SPOT_EMPTY 4u	 /* an empty path means the directory descriptor itself (AT_EMPTY_PATH) */
+
+#define OUTER_BYTES (2u * 4096u)
+
+/* Working memory of one resolution; too large for small thread stacks. */
+struct scratch {
+	char path[4096 + 8]; /* the caller's path */
+	char room[UMFS_WALK_ROOM];
+	char outer[2][OUTER_BYTES];
+};
+
+struct spot {
+	struct mount *m; /* NULL: the kernel's, who is to be called with dirfd and path */
+	int dirfd;
+	const char *path;
+	bool rewritten; /* path lies in the scratch memory */
+	struct umfs_walk w;
+	struct scratch *scratch;
+};
+
+/*
+ * Find what (dirfd, path) names; between umfs_guard_enter() and leave(). 0 or
+ * -errno; then umfs_spot_end() in any case.
+ */
+int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags);
+/*
+ * The kernel answered `err`: true when the path does lead into a mount by
+ * symbolic links or "..", and *ret is then what umfs_spot_find() would have
+ * said.
+ */
+bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags, int *ret);
+void umfs_spot_end(struct spot *s);
+/* Only the working memory, for other uses; then umfs_spot_end(). */
+void umfs_spot_scratch(struct spot *s);
+/* May the kernel's answer be different because it does not know our directories? */
+bool umfs_spot_doubtful(long ret);
+
+/* Copy the caller's text (at most 4096 bytes with its end): length, -EFAULT or -ENAMETOOLONG. */
+long umfs_path_fetch(char *to, const char *from);
+/*
+ * Follow dirfd and path outside, component by component. True when that enters
+ * a mount: *rest is what remains. `links` counts symbolic links.
+ */
+bool umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
+		      uint32_t *links, struct mount **m, const char **rest);
+
+/* Arguments of a call, for the two functions below. */
+struct path_args {
+	long a, b, c, d;
+	void *p, *q;
+};
+typedef long (*spot_fn)(struct spot *s, struct path_args *a);
+typedef long (*kernel_fn)(int dirfd, const char *path, struct path_args *a);
+/*
+ * One call on one path: `ours` under the guard when it is in a mount, else
+ * `kernel` outside of it. `ours` returns SPOT_AGAIN when what was found
+ * changed under it.
+ */
+#define SPOT_AGAIN (-ERESTART)
+long umfs_path_call(int dirfd, const char *path, uint32_t flags, spot_fn ours, kernel_fn kernel,
+		    struct path_args *a);
+
+/* The same for two paths (rename, link); one ours and one not: -EXDEV. */
+struct path_pair {
+	int from_dirfd, to_dirfd;
+	const char *from, *to;
+	uint32_t from_flags, to_flags;
+};
+typedef long (*pair_fn)(struct spot *from, struct spot *to, struct path_args *a);
+typedef long (*kernel_pair_fn)(const struct path_pair *p, struct path_args *a);
+long umfs_path_pair(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
+		    struct path_args *a);
+
+/* cwd.c: find out whether the image that exec'ed us was in a mount. */
+void umfs_cwd_adopt(void);
+
+#endif

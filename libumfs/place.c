@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * place.c - things of ours that live in the kernel's tables.
+ *
+ * A descriptor of ours needs a number that the kernel gives to nobody else. It
+ * is held by a duplicate of one O_PATH descriptor of a private, unlinked
+ * symbolic link: any call that we do not see fails on it with EBADF or ELOOP
+ * and can reach nothing.
+ *
+ * While the working directory is ours the kernel's is an unlinked directory,
+ * so that a relative path that we do not see fails with ENOENT instead of
+ * landing where the program came from. Its name says where we are: a new image
+ * finds it there after exec, whoever did the exec.
+ */
+#include <linux/resource.h>
+#include <sys/stat.h>
+
+#include "internal.h"
+
+static int place_fd = -1;
+static uint64_t place_serial;
+static const char *const places[] = {"/dev/shm/", "/tmp/", "/var/tmp/"};
+
+#define LIMBO_NAME ".umfs-cwd-"
+#define LIMBO_GONE " (deleted)"
+
+/* A name nobody else has; not secret, so whoever makes it uses exclusive creation. */
+static void private_name(struct text *t, const char *place, const char *what)
+{
+	uint64_t r = 0;
+
+	sys3(SYS_getrandom, &r, sizeof(r), 0);
+	r ^= __atomic_add_fetch(&place_serial, 1, __ATOMIC_RELAXED);
+	umfs_text_add(t, place);
+	umfs_text_add(t, what);
+	umfs_text_dec(t, (uint64_t)sys0(SYS_getpid));
+	umfs_text_add(t, "-");
+	umfs_text_hex(t, r);
+}
+
+static int high_number(void)
+{
+	struct rlimit64 lim = {1024, 1024};
+
+	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim);
+	lim.rlim_cur = UMFS_MIN(lim.rlim_cur, 1u << 20);
+	return lim.rlim_cur > 128 ? (int)lim.rlim_cur - 32 : (int)lim.rlim_cur / 2;
+}
+
+static long make_link(const char *place)
+{
+	char name[64];
+	struct text t;
+	long fd, high;
+
+	umfs_text_init(&t, name, sizeof(name));
+	private_name(&t, place, ".umfs-fd-");
+	fd = sys3(SYS_symlinkat, "UMFS", AT_FDCWD, name);
+	if (fd)
+		return fd;
+	fd = sys4(SYS_openat, AT_FDCWD, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	sys3(SYS_unlinkat, AT_FDCWD, name, 0);
+	if (fd < 0)
+		return fd;
+	high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, high_number());
+	if (high < 0)
+		return fd;
+	sys1(SYS_close, fd);
+	return high;
+}
+
+/* Under LOCK_UINFO. */
+static int place_get(void)
+{
+	long err = -ENOENT;
+
+	if (place_fd >= 0)
+		return 0;
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(places) && err < 0; i++)
+		err = make_link(places[i]);
+	if (err < 0)
+		return (int)err;
+	place_fd = (int)err;
+	return 0;
+}
+
+int umfs_place_new(int min, bool cloexec)
+{
+	long fd = place_get();
+
+	if (fd)
+		return (int)fd;
+	fd = sys3(SYS_fcntl, place_fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
+	if (fd >= 0 && (uint32_t)fd >= umfs_uinfo_count) {
+		sys1(SYS_close, fd);
+		return -EMFILE;
+	}
+	return (int)fd;
+}
+
+bool umfs_place_protected(int fd)
+{
+	if (fd < 0 || !umfs_uinfo_count)
+		return false;
+	if (fd == LOAD_RELAXED(&place_fd))
+		return true;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		const struct mount *m = &umfs_mounts[i];
+
+		if (LOAD(&m->state) == MOUNT_LIVE &&
+		    (fd == m->pool.fd || fd == m->pool.attach_fd))
+			return true;
+	}
+	return false;
+}
+
+static int next_of(int fd, int candidate, int best)
+{
+	return candidate >= fd && candidate < best ? candidate : best;
+}
+
+int umfs_place_protected_next(int fd)
+{
+	int best = INT_MAX;
+
+	if (!umfs_uinfo_count)
+		return best;
+	best = next_of(fd, LOAD_RELAXED(&place_fd), best);
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		const struct mount *m = &umfs_mounts[i];
+
+		if (LOAD(&m->state) != MOUNT_LIVE)
+			continue;
+		best = next_of(fd, m->pool.fd, best);
+		best = next_of(fd, m->pool.attach_fd, best);
+	}
+	return best;
+}
+
+/* The name carries device, inode and generation; the rest makes it unique. */
+int umfs_place_limbo(uint64_t dev, uint32_t ino, uint32_t generation)
+{
+	char name[160];
+	struct text t;
+	long err = -ENOENT;
+
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(places); i++) {
+		umfs_text_init(&t, name, sizeof(name));
+		umfs_text_add(&t, places[i]);
+		umfs_text_add(&t, LIMBO_NAME);
+		umfs_text_hex(&t, dev);
+		umfs_text_add(&t, "-");
+		umfs_text_hex(&t, ino);
+		umfs_text_add(&t, "-");
+		umfs_text_hex(&t, generation);
+		private_name(&t, "-", "");
+		err = sys3(SYS_mkdirat, AT_FDCWD, name, 0700);
+		if (err)
+			continue;
+		err = sys1(SYS_chdir, name);
+		sys3(SYS_unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
+		if (!err)
+			return 0;
+	}
+	return (int)err;
+}
+
+bool umfs_place_in_limbo(uint64_t *dev, uint32_t *ino, uint32_t *generation)
+{
+	char name[256];
+	const char *p, *slash;
+	uint64_t v[3];
+	long n;
+
+	n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/cwd", name, sizeof(name) - 1);
+	if (n <= (long)strlen(LIMBO_GONE))
+		return false;
+	name[n] = '\0';
+	if (strcmp(name + n - strlen(LIMBO_GONE), LIMBO_GONE))
+		return false;
+	slash = strrchr(name, '/');
+	if (!slash || strncmp(slash + 1, LIMBO_NAME, strlen(LIMBO_NAME)))
+		return false;
+	p = slash + 1 + strlen(LIMBO_NAME);
+	for (int i = 0; i < 3; i++) {
+		if (!umfs_text_number(&p, 16, &v[i]) || *p != '-')
+			return false;
+		p++;
+	}
+	*dev = v[0];
+	*ino = (uint32_t)v[1];
+	*generation = (uint32_t)v[2];
+	return true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * report.c - what libumfs did in this process, at its end (LIBUMFS_REPORT).
+ */
+#include "internal.h"
+
+uint64_t umfs_report_counts[REPORT_KINDS];
+static uint32_t written;
+
+static const char *const labels[REPORT_KINDS] = {
+	[REPORT_SERVED] = "calls served",
+	[REPORT_PASSED] = "path calls passed on",
+	[REPORT_NO_LOCK] = "unsupported: file lock",
+	[REPORT_NO_MMAP] = "unsupported: mmap",
+	[REPORT_NO_EXEC] = "unsupported: exec",
+	[REPORT_NO_SPECIAL] = "unsupported: FIFO, socket or device",
+	[REPORT_NO_FALLOCATE] = "unsupported: fallocate",
+	[REPORT_NO_COPY] = "unsupported: copy_file_range, sendfile, splice or clone",
+	[REPORT_NO_XATTR] = "unsupported: extended attribute",
+	[REPORT_NO_TMPFILE] = "unsupported: O_TMPFILE",
+	[REPORT_NO_STDIO] = "unsupported: stdio stream",
+	[REPORT_NO_RENAME_FLAGS] = "unsupported: renameat2 flags",
+	[REPORT_NO_OTHER] = "unsupported: other",
+};
+
+/* Counts of zero are left out, but for the first two. */
+void umfs_report_write(void)
+{
+	char line[1024], pid[24];
+	struct text t;
+	long fd = 2;
+
+	if (!umfs_config.report || __atomic_exchange_n(&written, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (umfs_config.report_path[0])
+		fd = sys4(SYS_openat, AT_FDCWD, umfs_config.report_path,
+			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return;
+	umfs_text_init(&t, pid, sizeof(pid));
+	umfs_text_dec(&t, (uint64_t)sys0(SYS_getpid));
+	umfs_text_init(&t, line, sizeof(line));
+	for (int i = 0; i < REPORT_KINDS; i++) {
+		uint64_t n = LOAD_RELAXED(&umfs_report_counts[i]);
+
+		if (!n && i > REPORT_PASSED)
+			continue;
+		umfs_text_add(&t, "libumfs[");
+		umfs_text_add(&t, pid);
+		umfs_text_add(&t, "]: ");
+		umfs_text_add(&t, labels[i]);
+		umfs_text_add(&t, ": ");
+		umfs_text_dec(&t, n);
+		umfs_text_add(&t, "\n");
+	}
+	sys3(SYS_write, fd, line, t.len);
+	if (fd != 2)
+		sys1(SYS_close, fd);
+}

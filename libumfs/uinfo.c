@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uinfo.c - U-Info: which open file a descriptor stands for.
+ *
+ * One entry for each number the kernel may ever give out, in memory that is
+ * reserved and never unmapped, so that an entry can be read without a lock
+ * however old the number is.
+ *
+ *  U1  An entry and the number in the kernel's table change together, under
+ *      LOCK_UINFO; an entry is set only after its number is held, and
+ *      taken away before the number is free again.
+ *  U2  A reader sees an entry of one piece (sequence word).
+ *  U3  Each entry owns one umfs_ofd_get() reference.
+ */
+#include <linux/mman.h>
+#include <linux/resource.h>
+
+#include "internal.h"
+
+#define COUNT_MIN (1u << 16)
+#define COUNT_MAX (1u << 24)
+
+struct uinfo *umfs_uinfo_table;
+uint32_t umfs_uinfo_count;
+int umfs_uinfo_top;
+static uint32_t open_count;
+
+static uint32_t table_count(void)
+{
+	struct rlimit64 lim;
+	uint64_t n = COUNT_MAX;
+
+	if (sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim) == 0)
+		n = lim.rlim_max;
+	return (uint32_t)UMFS_MAX(COUNT_MIN, UMFS_MIN(n, COUNT_MAX));
+}
+
+int umfs_uinfo_init(void)
+{
+	uint32_t count;
+	long p;
+
+	if (LOAD(&umfs_uinfo_count))
+		return 0;
+	count = table_count();
+	/* One more, for the working directory. */
+	p = sys6(SYS_mmap, 0, ((long)count + 1) * (long)sizeof(struct uinfo),
+		 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p < 0 && p > -4096)
+		return (int)p;
+	umfs_uinfo_table = (struct uinfo *)p;
+	STORE(&umfs_uinfo_count, count);
+	return 0;
+}
+
+/* A writer is inside: wait for it. It makes no system call there. */
+static enum uinfo_kind read_entry(const struct uinfo *u, struct umfs_file *f)
+{
+	for (;;) {
+		uint32_t seq = LOAD(&u->seq);
+		uint8_t kind = LOAD_RELAXED(&u->kind);
+
+		if (!(seq & 1)) {
+			*f = u->file;
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (LOAD_RELAXED(&u->seq) == seq)
+				return (enum uinfo_kind)kind;
+		}
+		port_relax();
+	}
+}
+
+enum uinfo_kind umfs_uinfo_read_slow(int fd, struct umfs_file *f)
+{
+	return read_entry(&umfs_uinfo_table[fd], f);
+}
+
+static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs_file *f,
+			bool cloexec)
+{
+	uint32_t seq = LOAD_RELAXED(&u->seq);
+
+	__atomic_store_n(&u->seq, seq + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	if (f)
+		u->file = *f;
+	__atomic_store_n(&u->kind, (uint8_t)kind, __ATOMIC_RELAXED);
+	__atomic_store_n(&u->cloexec, cloexec, __ATOMIC_RELAXED);
+	STORE(&u->seq, seq + 2);
+}
+
+void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec)
+{
+	write_entry(&umfs_uinfo_table[fd], kind, f, cloexec);
+	if (fd >= umfs_uinfo_top)
+		umfs_uinfo_top = fd + 1;
+	__atomic_fetch_add(&open_count, 1, __ATOMIC_RELAXED);
+}
+
+bool umfs_uinfo_clear(int fd, struct umfs_file *f)
+{
+	struct uinfo *u;
+
+	if ((uint32_t)fd >= umfs_uinfo_count)
+		return false;
+	u = &umfs_uinfo_table[fd];
+	if (u->kind == UINFO_NONE)
+		return false;
+	*f = u->file;
+	write_entry(u, UINFO_NONE, NULL, false);
+	__atomic_fetch_sub(&open_count, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+bool umfs_uinfo_inheritable(void)
+{
+	if (!LOAD_RELAXED(&open_count))
+		return false;
+	for (int fd = 0; fd < umfs_uinfo_top; fd++)
+		if (umfs_uinfo_table[fd].kind != UINFO_NONE && !umfs_uinfo_table[fd].cloexec)
+			return true;
+	return false;
+}
+
+uint32_t umfs_uinfo_open_count(void)
+{
+	return LOAD_RELAXED(&open_count);
+}
+
+enum uinfo_kind umfs_uinfo_cwd(struct umfs_file *f)
+{
+	const struct uinfo *u;
+
+	if (!LOAD_RELAXED(&umfs_uinfo_count))
+		return UINFO_NONE;
+	u = &umfs_uinfo_table[umfs_uinfo_count];
+	if (LOAD(&u->kind) == UINFO_NONE)
+		return UINFO_NONE;
+	return read_entry(u, f);
+}
+
+void umfs_uinfo_cwd_set(const struct umfs_file *f)
+{
+	struct umfs_file old;
+	bool had;
+
+	if (!LOAD_RELAXED(&umfs_uinfo_count))
+		return;
+	umfs_local_lock(LOCK_UINFO);
+	had = umfs_uinfo_cwd(&old) != UINFO_NONE;
+	write_entry(&umfs_uinfo_table[umfs_uinfo_count], f ? UINFO_DIR : UINFO_NONE, f, true);
+	umfs_local_unlock(LOCK_UINFO);
+	if (had)
+		umfs_ofd_put(old.fs, old.ofd);
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * sim.c - the simulator's pools, and the needs of core that touch memory.
+ *
+ * I1  Every store of core into a view passes stored(), after it: there it is
+ *     written down, checked against the backing, and counted for sim_kill_arm.
+ * I2  media changes only in sim_settle and in the makers of images.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sim_internal.h"
+
+char sim_context[256];
+
+static struct sim *pools[SIM_POOLS_MAX]; /* newest first */
+
+void sim_fail(const char *what)
+{
+	fprintf(stderr, "sim: %s%s%s\n", what, sim_context[0] ? ": " : "", sim_context);
+	abort();
+}
+
+void *sim_alloc(void *old, size_t bytes)
+{
+	void *p = realloc(old, bytes);
+
+	if (!p)
+		sim_fail("out of memory");
+	return p;
+}
+
+uint64_t sim_random(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+/* ---- pools ---- */
+
+struct sim *sim_of(const void *p, uint64_t n)
+{
+	const uint8_t *at = p;
+	int i;
+
+	for (i = 0; i < SIM_POOLS_MAX && pools[i]; i++)
+		if (at >= pools[i]->mem && at < pools[i]->mem + pools[i]->bytes) {
+			if (n > (uint64_t)(pools[i]->mem + pools[i]->bytes - at))
+				sim_fail("a store across the end of the pool");
+			return pools[i];
+		}
+	return NULL;
+}
+
+struct sim *sim_latest(void)
+{
+	return pools[0];
+}
+
+static void pools_insert(struct sim *sim)
+{
+	if (pools[SIM_POOLS_MAX - 1])
+		sim_fail("too many pools");
+	memmove(pools + 1, pools, (SIM_POOLS_MAX - 1) * sizeof(pools[0]));
+	pools[0] = sim;
+}
+
+static void pools_remove(const struct sim *sim)
+{
+	int i = 0;
+
+	while (i < SIM_POOLS_MAX && pools[i] != sim)
+		i++;
+	if (i == SIM_POOLS_MAX)
+		sim_fail("not a pool");
+	memmove(pools + i, pools + i + 1, (size_t)(SIM_POOLS_MAX - 1 - i) * sizeof(pools[0]));
+	pools[SIM_POOLS_MAX - 1] = NULL;
+}
+
+static uint64_t units(const struct sim *sim)
+{
+	return (sim->bytes + UMFS_UNIT_BYTES - 1) / UMFS_UNIT_BYTES;
+}
+
+static struct sim *pool_map(uint64_t bytes)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+
+	if (!sim)
+		return NULL;
+	sim->bytes = bytes;
+	sim->back_left = ~0ull;
+	sim->now_ns = 1000000000ll * 1000000000;
+	sim->thread = 1;
+	sim->fd = memfd_create("sim-pool", MFD_CLOEXEC);
+	if (sim->fd < 0 || ftruncate(sim->fd, (off_t)bytes))
+		goto err_free;
+	sim->media = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, sim->fd, 0);
+	sim->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
+			sim->fd, 0);
+	sim->backed = calloc(units(sim), 1);
+	if (sim->media == MAP_FAILED || sim->mem == MAP_FAILED || !sim->backed)
+		sim_fail("out of memory");
+	pools_insert(sim);
+	return sim;
+err_free:
+	if (sim->fd >= 0)
+		close(sim->fd);
+	free(sim);
+	return NULL;
+}
+
+static void make_format(struct umfs_format *f, const struct sim *sim, uint32_t durability,
+			uint64_t inodes)
+{
+	memset(f, 0, sizeof(*f));
+	f->pool_pages = sim->bytes >> UMFS_PAGE_SHIFT;
+	f->inode_count = inodes;
+	memcpy(f->uuid, "simulated  pool", 16);
+	memcpy(f->label, "sim", 4);
+	f->durability = durability;
+	f->hash_key[0] = 0x0706050403020100ull;
+	f->hash_key[1] = 0x0f0e0d0c0b0a0908ull;
+	f->now_ns = (uint64_t)sim->now_ns;
+	f->root_mode = 0755;
+}
+
+/* Where formatting stored something there is memory. */
+static void note_backing(struct sim *sim)
+{
+	uint64_t at;
+
+	for (at = 0; at < sim->bytes; at += UMFS_PAGE_BYTES) {
+		const uint8_t *page = sim->mem + at;
+
+		if (page[0] || memcmp(page, page + 1, UMFS_PAGE_BYTES - 1))
+			sim->backed[at / UMFS_UNIT_BYTES] = 1;
+	}
+}
+
+struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
+{
+	struct sim *sim = pool_map(bytes);
+	struct umfs_format f;
+	struct umfs fs = {0};
+	int err;
+
+	if (!sim)
+		return NULL;
+	fs.base = sim->mem;
+	fs.bytes = bytes;
+	fs.port = sim;
+	make_format(&f, sim, durability, inodes);
+	err = umfs_format_write(&fs, &f);
+	if (err) {
+		fprintf(stderr, "sim: format of %llu bytes: %d\n", (unsigned long long)bytes, err);
+		sim_free(sim);
+		return NULL;
+	}
+	note_backing(sim);
+	sim_settle(sim);
+	sim->watch_backing = true;
+	return sim;
+}
+
+struct sim *sim_copy(const struct sim *from)
+{
+	struct sim *sim = pool_map(from->bytes);
+
+	if (!sim)
+		return NULL;
+	memcpy(sim->backed, from->backed, units(from));
+	memcpy(sim->media, from->mem, from->bytes);
+	sim->watch_backing = from->watch_backing;
+	sim->now_ns = from->now_ns;
+	return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+	if (!sim)
+		return;
+	pools_remove(sim);
+	munmap(sim->mem, sim->bytes);
+	munmap(sim->media, sim->bytes);
+	close(sim->fd);
+	free(sim->backed);
+	free(sim);
+}
+
+void sim_reload(struct sim *sim)
+{
+	if (madvise(sim->mem, sim->bytes, MADV_DONTNEED))
+		sim_fail("madvise");
+	memset(sim->owner, 0, sizeof(sim->owner));
+	memset(sim->claimer, 0, sizeof(sim->claimer));
+	sim->attacher = NULL;
+	sim->kill_at = 0;
+	sim->waits = 0;
+}
+
+void sim_settle(struct sim *sim)
+{
+	uint64_t at;
+
+	for (at = 0; at < sim->bytes; at += UMFS_PAGE_BYTES)
+		if (memcmp(sim->media + at, sim->mem + at, UMFS_PAGE_BYTES))
+			memcpy(sim->media + at, sim->mem + at, UMFS_PAGE_BYTES);
+	if (madvise(sim->mem, sim->bytes, MADV_DONTNEED))
+		sim_fail("madvise");
+}
+
+/* ---- stores ---- */
+
+void sim_kill_arm(struct sim *sim, uint64_t n, jmp_buf *jump)
+{
+	sim->stores = 0;
+	sim->kill_at = n;
+	sim->kill_jump = jump;
+}
+
+static void check_backed(const struct sim *sim, uint64_t off, uint64_t n)
+{
+	uint64_t unit;
+
+	if (!sim->watch_backing)
+		return;
+	for (unit = off / UMFS_UNIT_BYTES; unit <= (off + n - 1) / UMFS_UNIT_BYTES; unit++)
+		if (!sim->backed[unit])
+			sim_fail("a store to memory that was never backed");
+}
+
+static void stored(enum sim_kind kind, const void *p, uint64_t n)
+{
+	struct sim *sim = n ? sim_of(p, n) : NULL;
+
+	if (!sim)
+		return;
+	check_backed(sim, (uint64_t)((const uint8_t *)p - sim->mem), n);
+	sim->waits = 0;
+	if (sim->log)
+		sim_log_store(sim, kind, p, n);
+	if (sim->kill_at && ++sim->stores == sim->kill_at) {
+		sim->kill_at = 0;
+		longjmp(*sim->kill_jump, 1);
+	}
+}
+
+void port_stored(const void *p, uint64_t n)
+{
+	stored(SIM_STORE, p, n);
+}
+
+void port_copy(void *pool, const void *src, uint64_t n)
+{
+	memmove(pool, src, n);
+	stored(SIM_STORE, pool, n);
+}
+
+void port_zero(void *pool, uint64_t n)
+{
+	memset(pool, 0, n);
+	stored(SIM_STORE, pool, n);
+}
+
+void port_copy_nt(void *pool, const void *src, uint64_t n)
+{
+	memmove(pool, src, n);
+	stored(SIM_STORE_NT, pool, n);
+}
+
+/* How much of user memory [p, p+n) can be had before a fault. */
+static uint64_t reachable(const struct sim *sim, const void *p, uint64_t n)
+{
+	const uint8_t *at = p;
+
+	if (!sim || !sim->fault_lo || at >= sim->fault_hi || at + n <= sim->fault_lo)
+		return n;
+	return at >= sim->fault_lo ? 0 : (uint64_t)(sim->fault_lo - at);
+}
+
+static int copy_in(enum sim_kind kind, void *pool, const void *user, uint64_t n)
+{
+	uint64_t may = reachable(sim_of(pool, n), user, n);
+
+	memcpy(pool, user, may);
+	stored(kind, pool, may);
+	return may == n ? 0 : -EFAULT;
+}
+
+int port_copy_in(void *pool, const void *user, uint64_t n)
+{
+	return copy_in(SIM_STORE, pool, user, n);
+}
+
+int port_copy_in_nt(void *pool, const void *user, uint64_t n)
+{
+	return copy_in(SIM_STORE_NT, pool, user, n);
+}
+
+int port_copy_out(void *user, const void *pool, uint64_t n)
+{
+	uint64_t may = reachable(sim_of(pool, 0), user, n);
+
+	memcpy(user, pool, may);
+	return may == n ? 0 : -EFAULT;
+}
+
+void port_flush_lines(const void *p, uint64_t n)
+{
+	struct sim *sim = n ? sim_of(p, n) : NULL;
+
+	if (sim && sim->log)
+		sim_log_event(sim, SIM_FLUSH, (uint64_t)((const uint8_t *)p - sim->mem), n);
+}
+
+/* A fence orders for all pools; only those that record care. */
+void port_fence(void)
+{
+	int i;
+
+	for (i = 0; i < SIM_POOLS_MAX && pools[i]; i++)
+		if (pools[i]->log)
+			sim_log_event(pools[i], SIM_FENCE, 0, 0);
+}
+
+/* CRC32C, a byte at a time. */
+uint32_t port_crc32c(uint32_t seed, const void *p, uint64_t n)
+{
+	static uint32_t table[256];
+	const uint8_t *at = p;
+	uint32_t crc = ~seed, i;
+	int bit;
+
+	if (!table[1])
+		for (i = 0; i < 256; i++) {
+			uint32_t v = i;
+
+			for (bit = 0; bit < 8; bit++)
+				v = v >> 1 ^ (v & 1 ? 0x82f63b78u : 0);
+			table[i] = v;
+		}
+	while (n--)
+		crc = crc >> 8 ^ table[(crc ^ *at++) & 0xff];
+	return ~crc;
+}
+
+/* ---- backing ---- */
+
+int port_back(struct umfs *fs, uint64_t off, uint64_t n)
+{
+	struct sim *sim = sim_of_fs(fs);
+	uint64_t unit;
+
+	if (++sim->back_calls == sim->back_fail_at)
+		return -ENOSPC;
+	for (unit = off / UMFS_UNIT_BYTES; unit <= (off + n - 1) / UMFS_UNIT_BYTES; unit++) {
+		if (sim->backed[unit])
+			continue;
+		if (!sim->back_left)
+			return -ENOSPC;
+		if (sim->back_left != ~0ull)
+			sim->back_left--;
+		sim->backed[unit] = 1;
+	}
+	return 0;
+}
+
+void port_unback(struct umfs *fs, uint64_t off, uint64_t n)
+{
+	struct sim *sim = sim_of_fs(fs);
+	uint64_t unit;
+
+	memset(sim->mem + off, 0, n);
+	if (sim->log)
+		sim_log_event(sim, SIM_PUNCH, off, n);
+	for (unit = off / UMFS_UNIT_BYTES; unit < (off + n) / UMFS_UNIT_BYTES; unit++)
+		sim->backed[unit] = 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cpu.h - which of the optional instructions this processor has.
+ *
+ * Zero until the constructor has run: then only what every x86-64 has is used,
+ * so a call from an earlier constructor works too.
+ */
+#ifndef UMFS_PORT_CPU_H
+#define UMFS_PORT_CPU_H
+
+#include <stdint.h>
+
+#define CPU_AVX2 1u /* and the kernel keeps its registers */
+#define CPU_SSE42 2u
+#define CPU_CLFLUSHOPT 4u
+#define CPU_CLWB 8u
+
+extern uint32_t port_cpu;
+
+#endif

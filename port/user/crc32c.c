@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * crc32c.c - CRC32C (Castagnoli), reflected, inverted before and after.
+ *
+ * Seed 0 gives the standard value, and crc(crc(0, a), b) is that of a and b
+ * joined.
+ */
+#include "cpu.h"
+#include "umfs_port.h"
+
+#include <nmmintrin.h>
+
+/* What four bits of remainder turn into: processors without SSE 4.2 are rare and old. */
+static const uint32_t nibble[16] = {
+	0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
+	0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+	0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+	0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+};
+
+static uint32_t crc_table(uint32_t crc, const uint8_t *p, uint64_t n)
+{
+	for (; n; n--) {
+		crc ^= *p++;
+		crc = nibble[crc & 15] ^ crc >> 4;
+		crc = nibble[crc & 15] ^ crc >> 4;
+	}
+	return crc;
+}
+
+__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const uint8_t *p,
+							    uint64_t n)
+{
+	uint64_t wide = crc;
+
+	for (; n >= 8; n -= 8, p += 8) {
+		uint64_t word;
+
+		memcpy(&word, p, sizeof(word));
+		wide = _mm_crc32_u64(wide, word);
+	}
+	for (crc = (uint32_t)wide; n; n--)
+		crc = _mm_crc32_u8(crc, *p++);
+	return crc;
+}
+
+uint32_t port_crc32c(uint32_t seed, const void *p, uint64_t n)
+{
+	if (port_cpu & CPU_SSE42)
+		return ~crc_sse42(~seed, p, n);
+	return ~crc_table(~seed, p, n);
+}

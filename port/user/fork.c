@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * fork.c - a child of fork takes part in the pool with a slot of its own.
+ *
+ * The parent takes the child's slot before it forks, so the child owns it from
+ * its first instruction: the mapping that keeps the slot's lock is let pass,
+ * and the parent then unmaps its copy.
+ */
+#include "port_own.h"
+#include "sys.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+int pool_fork_prepare(struct pool *p, struct pool_fork *f)
+{
+	int err = umfs_slot_fork(&p->fs, &f->slot, &f->incarnation);
+
+	if (err)
+		return err;
+	err = (int)sys3(SYS_madvise, p->slot_page[f->slot], p->page_bytes, MADV_DOFORK);
+	if (err) {
+		umfs_slot_abandon(&p->fs, f->slot, f->incarnation);
+		return err;
+	}
+	pool_desc_lock(p);
+	return 0;
+}
+
+void pool_fork_parent(struct pool *p, const struct pool_fork *f, bool forked)
+{
+	pool_desc_unlock(p);
+	if (forked)
+		port_slot_drop(&p->fs, f->slot);
+	else
+		umfs_slot_abandon(&p->fs, f->slot, f->incarnation);
+}
+
+/* The parent's mappings did not come along: forget where they were. */
+static void forget_pages(struct pool *p, uint32_t but)
+{
+	uint32_t i;
+
+	for (i = 0; i < UMFS_SLOTS_MAX; i++) {
+		if (i != but)
+			p->slot_page[i] = NULL;
+		p->claim_page[i] = NULL;
+	}
+}
+
+/* A description of its own under the same number; the shared one does where that fails. */
+static void renew_fd(struct pool *p)
+{
+	int fd = pool_reopen(p);
+
+	if (fd < 0)
+		return;
+	(void)sys3(SYS_dup3, fd, p->fd, O_CLOEXEC);
+	(void)sys1(SYS_close, fd);
+}
+
+int pool_fork_child(struct pool *p, const struct pool_fork *f)
+{
+	int err;
+
+	p->desc_lock = 0;
+	port_thread_forget();
+	forget_pages(p, f->slot);
+	if (p->attach_fd >= 0)
+		(void)sys1(SYS_close, p->attach_fd);
+	p->attach_fd = -1;
+	err = (int)sys3(SYS_madvise, p->slot_page[f->slot], p->page_bytes, MADV_DONTFORK);
+	renew_fd(p);
+	umfs_slot_become(&p->fs, f->slot, f->incarnation);
+	return err;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * kill.c - die, or stop, at a given store into a pool (builds with kill hooks).
+ *
+ * UMFS_KILL_AT=n in the environment kills the process with SIGKILL right after
+ * its n-th store into a pool, UMFS_STOP_AT=n stops it there. A program counts
+ * its own with port_kill_arm.
+ */
+#include "kill.h"
+#include "ranges.h"
+#include "sys.h"
+#include "umfs_port.h"
+
+#include <signal.h>
+
+static uint64_t count;
+static uint64_t last;
+static int what = SIGKILL;
+static bool armed;
+
+void port_stored(const void *p, uint64_t n)
+{
+	(void)n;
+	if (!__atomic_load_n(&armed, __ATOMIC_RELAXED) || !port_range_has((uintptr_t)p))
+		return;
+	if (__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) == last)
+		(void)sys2(SYS_kill, sys0(SYS_getpid), what);
+}
+
+void port_kill_arm(uint64_t n)
+{
+	last = n;
+	count = 0;
+	__atomic_store_n(&armed, true, __ATOMIC_RELEASE);
+}
+
+void port_stop_arm(uint64_t n)
+{
+	what = SIGSTOP;
+	port_kill_arm(n);
+}
+
+void port_kill_disarm(void)
+{
+	__atomic_store_n(&armed, false, __ATOMIC_RELEASE);
+	what = SIGKILL;
+}
+
+uint64_t port_kill_count(void)
+{
+	return __atomic_load_n(&count, __ATOMIC_RELAXED);
+}
+
+/* The number in `entry` when it is NAME=number, else 0. */
+static uint64_t number_of(const char *entry, const char *name)
+{
+	uint64_t n = 0;
+
+	while (*name && *entry == *name) {
+		entry++;
+		name++;
+	}
+	if (*name || *entry++ != '=')
+		return 0;
+	while (*entry >= '0' && *entry <= '9')
+		n = n * 10 + (uint64_t)(*entry++ - '0');
+	return n;
+}
+
+/* glibc hands a constructor what it hands main. */
+__attribute__((constructor(102))) static void kill_init(int argc, char **argv, char **env)
+{
+	(void)argc;
+	(void)argv;
+	for (; env && *env; env++) {
+		uint64_t n = number_of(*env, "UMFS_KILL_AT");
+
+		if (n)
+			port_kill_arm(n);
+		n = number_of(*env, "UMFS_STOP_AT");
+		if (n)
+			port_stop_arm(n);
+	}
+}

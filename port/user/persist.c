@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* persist.c - write-back of cache lines, with the best instruction there is. */
+#include "cpu.h"
+#include "types.h"
+
+#define FOR_LINES(p, n, insn)                                                            \
+	do {                                                                             \
+		const char *line = (const char *)((uintptr_t)(p) & -(uintptr_t)UMFS_LINE_BYTES); \
+		const char *end = (const char *)(p) + (n);                               \
+                                                                                         \
+		for (; line < end; line += UMFS_LINE_BYTES)                              \
+			__asm__ volatile(insn : : "m"(*line) : "memory");                \
+	} while (0)
+
+void port_flush_lines(const void *p, uint64_t n)
+{
+	if (port_cpu & CPU_CLWB)
+		FOR_LINES(p, n, "clwb %0");
+	else if (port_cpu & CPU_CLFLUSHOPT)
+		FOR_LINES(p, n, "clflushopt %0");
+	else
+		FOR_LINES(p, n, "clflush %0");
+}

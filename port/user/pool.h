@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pool.h - a pool file or devdax device opened and mapped by this process.
+ *
+ * Used by libumfs and the tools. Raw system calls only, no malloc.
+ */
+#ifndef UMFS_PORT_POOL_H
+#define UMFS_PORT_POOL_H
+
+#include "umfs.h"
+
+/* The port's part of an attached pool; struct umfs's `port` points here. */
+struct pool {
+	struct umfs fs;
+	int fd;		/* the pool, moved to a high number, O_CLOEXEC */
+	uint32_t flags; /* POOL_* */
+	uint64_t dev, inode_no; /* which file it is */
+	uint64_t file_bytes;
+	uint64_t map_bytes;
+	uint64_t page_bytes; /* what a mapping of it is a multiple of */
+	bool is_device;	     /* devdax: backed as a whole */
+	bool is_synced;	     /* mapped so that write-back of lines is enough (MAP_SYNC, devdax) */
+	uint32_t collapse_fails; /* huge pages refused in a row; see back.c */
+	uint32_t desc_lock; /* see slots.c */
+	int attach_fd;	    /* description that holds the attach lock, or -1 */
+	void *slot_page[UMFS_SLOTS_MAX]; /* mapping that keeps a slot's lock, or NULL */
+	void *claim_page[UMFS_SLOTS_MAX]; /* the same for slots being recovered */
+	void *tables; /* anonymous memory of fs.irec_refs and fs.ofd_refs */
+	uint64_t tables_bytes;
+	char path[4096]; /* absolute; empty when it was too long */
+};
+
+/* Private copy-on-write mapping: nothing reaches the pool. (devdax: mapped without write rights.) */
+#define POOL_READONLY 1u
+
+/*
+ * Open, check and map the pool at `path` into *p (zeroed first); not attached yet.
+ * -EINVAL not a pool, -EPROTONOSUPPORT later format, -ENOSPC cut short,
+ * -EUCLEAN damaged, or open's and mmap's errors. Says with *from_backup that
+ * only the backup superblock was good.
+ */
+int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backup);
+/*
+ * The mapping alone, without a look at what is in it: for mkfs, and for images
+ * too damaged to open. p->fs is ready for umfs_super_load.
+ */
+int pool_map(struct pool *p, const char *path, uint32_t flags);
+/* pool_open, then umfs_attach in `mode`. */
+int pool_attach(struct pool *p, const char *path, uint32_t mode);
+/* Detach when attached, unmap, close. */
+void pool_close(struct pool *p);
+/* One line for people: what went wrong with `path`, from a negative errno of the above. */
+const char *pool_strerror(int err);
+
+/*
+ * Around fork. pool_fork_prepare takes the child's slot and lets its mapping
+ * pass; then exactly one of: pool_fork_parent (child = false when fork failed)
+ * in the parent, pool_fork_child in the child (which reopens its own pool
+ * descriptor).
+ */
+struct pool_fork {
+	uint32_t slot, incarnation;
+};
+int pool_fork_prepare(struct pool *p, struct pool_fork *f);
+void pool_fork_parent(struct pool *p, const struct pool_fork *f, bool forked);
+int pool_fork_child(struct pool *p, const struct pool_fork *f);
+
+/*
+ * False when [off, off + n) is a hole and so reads as zeros. Tools ask first:
+ * touching a hole through a mapping, even a private one, gives it memory.
+ */
+bool pool_has_data(const struct pool *p, uint64_t off, uint64_t n);
+
+/* Is a process attached or attaching? 1, 0 or -errno. Nothing is kept locked. */
+int pool_in_use(struct pool *p);
+
+/*
+ * Fault handling of the guarded copies (port_copy_in/out): when a SIGSEGV or
+ * SIGBUS handler is entered at instruction address `pc` with fault address
+ * `addr`, this returns the address to go on at, or 0 when the fault is not ours.
+ */
+uintptr_t port_fault_fixup(uintptr_t pc, uintptr_t addr);
+/* Does addr lie in a mapped pool? */
+bool port_fault_in_pool(uintptr_t addr);
+/*
+ * For a fault in a pool outside the guarded copies (the file was cut short, or
+ * its file system is full under a page that was not backed): puts private zero
+ * pages under the 2 MiB around addr, so that the faulting instruction can go
+ * on. What is stored there from then on is lost, so the pool must not be used
+ * any more: the caller sets fs->broken. False when addr is in no pool.
+ */
+bool port_fault_contain(uintptr_t addr);
+
+#endif

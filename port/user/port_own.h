@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* port_own.h - what the files of port/user share with one another. */
+#ifndef UMFS_PORT_OWN_H
+#define UMFS_PORT_OWN_H
+
+#include "pool.h"
+
+static inline struct pool *pool_of(struct umfs *fs)
+{
+	return fs->port;
+}
+
+/* The next port_thread() of this thread asks again: it is another one after fork. */
+void port_thread_forget(void);
+
+/* Open the file at `path` for p->flags and find out what it is. */
+int pool_file_open(struct pool *p, const char *path);
+/* A medium that needs write-back of lines is mapped: port_copy*_nt see to their ends. */
+extern uint64_t port_nt_min;
+void port_nt_flushes(void);
+
+/*
+ * The pool's own descriptor, or -EBADF when the host program has closed it and
+ * perhaps put something else in its place.
+ */
+int pool_fd(const struct pool *p);
+/* A new open file description of the pool: a descriptor, or -errno. */
+int pool_reopen(const struct pool *p);
+
+/* Only one thread of this process opens descriptions or forks at a time. */
+void pool_desc_lock(struct pool *p);
+void pool_desc_unlock(struct pool *p);
+
+#endif

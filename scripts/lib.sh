@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# lib.sh - what quickstart, check and the tests' scripts share. Sourced, not run;
+# sets ROOT to the top of the checkout.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+# What building and running needs, and what the whole test run needs besides.
+PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libpmem-dev uuid-dev libblkid-dev
+	libjson-c-dev libcmocka-dev python3)
+PACKAGES_RUN=(fio)
+PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps)
+
+say() { printf '%s\n' "$*"; }
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# Run a command as root: directly, or through sudo (which asks only on a terminal).
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif ! command -v sudo >/dev/null; then
+		return 126
+	elif [ -t 0 ]; then
+		sudo -- "$@"
+	else
+		sudo -n -- "$@"
+	fi
+}
+
+package_here() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Install those of the named packages that are missing, saying which.
+install_missing() {
+	local missing=() p
+	command -v dpkg-query >/dev/null ||
+		die "this is not Debian: install by hand what README.md lists (${*})"
+	for p in "$@"; do
+		package_here "$p" || missing+=("$p")
+	done
+	[ ${#missing[@]} = 0 ] && return 0
+	say "Installing with apt-get: ${missing[*]}"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update </dev/null >/dev/null ||
+		say "apt-get update failed; trying with the lists that are here"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+		install "${missing[@]}" </dev/null >/dev/null ||
+		die "could not install ${missing[*]} (run as root, or as a user who may use sudo)"
+}
+
+# build_in DIR [meson option...]: configure when needed, then compile.
+build_in() {
+	local dir=$1
+	shift
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@" >/dev/null
+	else
+		meson setup "$dir" "$ROOT" "$@" >"$dir.setup.log" 2>&1 ||
+			{ tail -n 20 "$dir.setup.log" >&2; return 1; }
+	fi
+	ninja -j "$(nproc)" -C "$dir" >"$dir.ninja.log" 2>&1 || { tail -n 40 "$dir.ninja.log" >&2; return 1; }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * check.c - fsck.umfs's passes, linked with the simulator: what main.c,
+ * media.c and problem.c are to the program, for an image in memory.
+ */
+#include "check.h"
+#include "fsck.h"
+
+#include <stdarg.h>
+
+static char *found;
+static size_t found_room;
+
+static const struct {
+	const char *code, *text;
+	enum problem_fix fix;
+} kinds[] = {
+#define X(id, code, text, fix) [PR_##id] = { code, text, FIX_##fix },
+	PROBLEMS(X)
+#undef X
+};
+
+static void note(struct fsck *c, enum problem_code code, struct object about, const char *detail,
+		 va_list args)
+{
+	int n;
+
+	if (kinds[code].fix == FIX_NOTE)
+		return;
+	if (c->left++)
+		return; /* the first says it */
+	n = snprintf(found, found_room, "fsck: %s %lld: %s [%s] ", about.kind,
+		     (long long)about.number, kinds[code].text, kinds[code].code);
+	if (detail && n > 0 && (size_t)n < found_room)
+		vsnprintf(found + n, found_room - (size_t)n, detail, args);
+}
+
+bool problem(struct fsck *c, enum problem_code code, struct object about, const char *detail, ...)
+{
+	va_list args;
+
+	va_start(args, detail);
+	note(c, code, about, detail, args);
+	va_end(args);
+	return false;
+}
+
+void problem_keep(struct fsck *c, enum problem_code code, struct object about, const char *detail,
+		  ...)
+{
+	va_list args;
+
+	va_start(args, detail);
+	note(c, code, about, detail, args);
+	va_end(args);
+}
+
+void media_sync(struct fsck *c, const void *p, size_t n)
+{
+	(void)c;
+	(void)p;
+	(void)n;
+}
+
+void media_report(struct fsck *c)
+{
+	(void)c;
+}
+
+void progress(struct fsck *c, unsigned int pass, uint64_t now, uint64_t max)
+{
+	(void)c;
+	(void)pass;
+	(void)now;
+	(void)max;
+}
+
+int image_check(struct sim *sim, char why[256])
+{
+	static int (*const passes[])(struct fsck *) = {pass1, pass2, pass3, pass4, pass5};
+	struct fsck c = {.path = "image", .mode = FSCK_CHECK, .progress_fd = -1};
+	int ret;
+
+	found = why;
+	found_room = 256;
+	c.base = c.pool.fs.base = sim->mem;
+	c.pool.fs.bytes = sim->bytes;
+	c.pool.fs.port = sim;
+	c.pool.fd = -1;
+	ret = pass0_super(&c);
+	if (!ret)
+		ret = pass0_runtime(&c);
+	if (!ret)
+		ret = use_make(&c);
+	if (!ret)
+		runtime_claim(&c);
+	for (unsigned int i = 0; !ret && i < UMFS_ARRAY_LEN(passes); i++)
+		ret = passes[i](&c);
+	use_drop(&c);
+	if (ret && !c.left)
+		snprintf(why, 256, "fsck: %.200s (%d)", c.error, ret);
+	return ret || c.left ? -1 : 0;
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * kill.c - every op, by a real process that is killed at each of its stores,
+ * while another one has the same pool attached.
+ *
+ *	kill MODE FSCK [OP]
+ *
+ * The pool is a file in shared memory. For n = 1, 2, ... until the op comes to
+ * its end, a child attaches, prepares, and dies by SIGKILL right after its n-th
+ * store. The other process then has to read the whole tree within a second and
+ * find it as before or as after, use it, and leave a pool in which fsck finds
+ * nothing (asked at every 16th n and at the last).
+ */
+#include "kill.h"
+#include "ops.h"
+#include "real.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define POOL_BYTES (24 * MIB)
+#define POOL_INODES 1024
+#define DELAY_NS 1000000000ull
+#define FSCK_EVERY 16
+#define LONG_STEP 25 /* of an OP_LONG op only each so-many-th store */
+
+struct run {
+	const struct op *op;
+	uint32_t mode;
+	const char *fsck;
+	char path[256];
+	struct real_image *start;
+	struct tree before, after;
+	uint64_t points, slowest_ns;
+	bool failed;
+};
+
+#define NEVER 0 /* n: run it to its end */
+#define AT_ONCE UINT64_MAX
+
+/* ---- the process that dies ---- */
+
+static _Noreturn void child(const struct run *r, uint64_t n)
+{
+	struct pool *pool = NULL;
+	struct stage stage = {0};
+
+	if (n != NEVER && n != AT_ONCE && (r->op->flags & OP_ATTACH))
+		port_kill_arm(n);
+	if (!(n == AT_ONCE && (r->op->flags & OP_ATTACH)))
+		pool = real_attach(r->path, r->mode);
+	if (pool) {
+		stage.fs = &pool->fs;
+		if (r->op->prepare)
+			need(r->op->prepare(&stage));
+	}
+	if (n == AT_ONCE)
+		raise(SIGKILL);
+	if (n != NEVER && !(r->op->flags & OP_ATTACH))
+		port_kill_arm(n);
+	if (r->op->flags & OP_DETACH)
+		umfs_detach(&pool->fs);
+	else if (r->op->run)
+		need(r->op->run(&stage));
+	port_kill_disarm();
+	_exit(0); /* without a detach: a death all the same */
+}
+
+/* True when it was killed. */
+static bool run_child(const struct run *r, uint64_t n)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		child(r, n);
+	if (waitpid(pid, &status, 0) != pid)
+		die("waitpid");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return true;
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		die("%s, store %llu: the child ended with %x", r->op->name, (unsigned long long)n,
+		    status);
+	return false;
+}
+
+/* ---- the one that goes on ---- */
+
+static int fail(struct run *r, uint64_t n, const char *why)
+{
+	printf("FAIL %s: killed at store %llu: %s\n", r->op->name, (unsigned long long)n, why);
+	r->failed = true;
+	return -1;
+}
+
+static void snapshot(struct run *r, uint64_t n, struct tree *t)
+{
+	struct pool *pool;
+	char why[256];
+
+	real_restore(r->path, r->start);
+	pool = real_attach(r->path, r->mode);
+	(void)run_child(r, n);
+	if (tree_read(&pool->fs, t, why))
+		die("%s: %s", r->op->name, why);
+	pool_close(pool);
+	free(pool);
+}
+
+static int survive(struct run *r, struct umfs *fs, uint64_t n, bool complete)
+{
+	struct tree_torn torn = op_torn(r->op, r->mode, false, complete);
+	uint64_t start = now_ns(), took;
+	struct tree t;
+	char why[256];
+	int err = tree_read(fs, &t, why);
+
+	took = now_ns() - start;
+	r->slowest_ns = UMFS_MAX(r->slowest_ns, took);
+	if (!err && took > DELAY_NS) {
+		snprintf(why, sizeof(why), "the other process was delayed by %llu ms",
+			 (unsigned long long)(took / 1000000));
+		err = -1;
+	}
+	if (!err)
+		err = complete ? tree_differ(&t, &r->after, torn.times_of, why)
+			       : tree_between(&t, &r->before, &r->after, &torn, why);
+	if (!err)
+		err = tree_use(fs, &t, why);
+	tree_free(&t);
+	return err ? fail(r, n, why) : 0;
+}
+
+/* True: killed, and there may be more stores. */
+static bool one(struct run *r, uint64_t n)
+{
+	struct pool *pool;
+	bool killed;
+
+	real_restore(r->path, r->start);
+	pool = real_attach(r->path, r->mode);
+	killed = run_child(r, n);
+	r->points += killed;
+	(void)survive(r, &pool->fs, n, !killed);
+	pool_close(pool);
+	free(pool);
+	if (!r->failed && (!killed || n % FSCK_EVERY == 0) && real_fsck(r->fsck, r->path))
+		fail(r, n, "fsck finds damage");
+	return killed && !r->failed;
+}
+
+static bool run_op(struct run *r, const struct op *op)
+{
+	uint64_t n = 1;
+
+	r->op = op;
+	r->points = r->slowest_ns = 0;
+	r->failed = false;
+	snapshot(r, AT_ONCE, &r->before);
+	snapshot(r, NEVER, &r->after);
+	while (one(r, n))
+		n += (op->flags & OP_LONG) ? LONG_STEP : 1;
+	if (!r->points && !r->failed)
+		fail(r, 0, "never killed: not one store");
+	printf("%-24s killed at %5llu stores, slowest reader %3llu ms%s\n", op->name,
+	       (unsigned long long)r->points, (unsigned long long)(r->slowest_ns / 1000000),
+	       r->failed ? "  FAILED" : "");
+	fflush(stdout);
+	tree_free(&r->before);
+	tree_free(&r->after);
+	return !r->failed;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const modes[] = {"", "posix", "sync", "atomic"};
+	struct run r = {0};
+	uint32_t bad = 0, done = 0, i;
+	struct pool *pool;
+
+	for (i = 1; i < 4 && argc > 1; i++)
+		if (!strcmp(argv[1], modes[i]))
+			r.mode = i;
+	if (!r.mode || argc < 3)
+		die("usage: kill atomic|sync|posix FSCK [OP]");
+	r.fsck = argv[2];
+	real_make(r.path, "kill", POOL_BYTES, UMFS_DURABLE_NONE, POOL_INODES);
+	pool = real_attach(r.path, r.mode);
+	op_tree(&pool->fs);
+	pool_close(pool);
+	free(pool);
+	r.start = real_save(r.path);
+	for (i = 0; i < op_count; i++) {
+		if (argc > 3 && strcmp(argv[3], ops[i].name))
+			continue;
+		done++;
+		bad += !run_op(&r, &ops[i]);
+	}
+	real_image_free(r.start);
+	unlink(r.path);
+	printf("%u ops, %u failed\n", done, bad);
+	return bad || !done;
+}

@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* ops.c - see ops.h. */
+#include "ops.h"
+
+#include <stdio.h>
+
+void op_tree(struct umfs *fs)
+{
+	char target[301];
+
+	memset(target, 'x', 300);
+	target[300] = 0;
+	need(world_put(fs, "/a", 0, 100, 1));
+	need(world_put(fs, "/b", 0, 5000, 1));
+	need(world_put(fs, "/m", 0, 120000, 1));
+	need(world_creat(fs, "/empty", 0600));
+	need(world_mkdir(fs, "/d"));
+	need(world_put(fs, "/d/x", 0, 10, 1));
+	need(world_mkdir(fs, "/d/sub"));
+	need(world_put(fs, "/d/sub/y", 0, 4096, 1));
+	need(world_mkdir(fs, "/e"));
+	need(world_mkdir(fs, "/t"));
+	need(world_put(fs, "/t/f", 0, 300, 1));
+	need(world_symlink(fs, "d/x", "/s"));
+	need(world_symlink(fs, target, "/long"));
+	need(world_link(fs, "/a", "/d/l"));
+}
+
+/* ---- names ---- */
+
+static int creat_run(struct stage *s)
+{
+	return world_creat(s->fs, "/d/new", 0644);
+}
+
+static int creat_empty_dir_run(struct stage *s)
+{
+	return world_creat(s->fs, "/e/first", 0644);
+}
+
+static int creat_long_name_run(struct stage *s)
+{
+	char path[300] = "/d/";
+
+	memset(path + 3, 'n', 255);
+	return world_creat(s->fs, path, 0644);
+}
+
+/* How many files of this kind of name a new directory takes until it needs another page. */
+static uint32_t names_that_fit(struct umfs *fs)
+{
+	struct umfs_attr first, now;
+	uint32_t n, i;
+	char path[32];
+
+	need(world_mkdir(fs, "/probe"));
+	need(world_creat(fs, "/probe/0", 0644));
+	need(world_stat(fs, "/probe", &first));
+	for (n = 1, now = first; n < 2000 && now.blocks_512 == first.blocks_512; n++) {
+		snprintf(path, sizeof(path), "/probe/%u", n);
+		need(world_creat(fs, path, 0644));
+		need(world_stat(fs, "/probe", &now));
+	}
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "/probe/%u", i);
+		need(world_unlink(fs, path));
+	}
+	need(world_rmdir(fs, "/probe"));
+	return n - 1;
+}
+
+static int creat_split_prepare(struct stage *s)
+{
+	char path[32];
+	uint32_t i;
+
+	s->count = names_that_fit(s->fs);
+	need(world_mkdir(s->fs, "/split"));
+	for (i = 0; i < s->count; i++) {
+		snprintf(path, sizeof(path), "/split/%u", i);
+		need(world_creat(s->fs, path, 0644));
+	}
+	return 0;
+}
+
+static int creat_split_run(struct stage *s)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/split/%u", s->count);
+	return world_creat(s->fs, path, 0644);
+}
+
+static int open_close_run(struct stage *s)
+{
+	int err = world_open(s->fs, "/b", O_RDWR, &s->file);
+
+	if (!err)
+		world_close(&s->file);
+	return err;
+}
+
+static int creat_open_close_run(struct stage *s)
+{
+	int err = world_open(s->fs, "/d/new", O_RDWR | O_CREAT, &s->file);
+
+	if (!err)
+		world_close(&s->file);
+	return err;
+}
+
+static int mkdir_run(struct stage *s)
+{
+	return world_mkdir(s->fs, "/d/new");
+}
+
+static int symlink_run(struct stage *s)
+{
+	return world_symlink(s->fs, "where/to", "/d/new");
+}
+
+static int symlink_long_run(struct stage *s)
+{
+	char target[4096];
+
+	memset(target, 'y', 4095);
+	target[4095] = 0;
+	return world_symlink(s->fs, target, "/d/new");
+}
+
+static int link_run(struct stage *s)
+{
+	return world_link(s->fs, "/b", "/d/new");
+}
+
+static int unlink_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/m");
+}
+
+static int unlink_one_of_two_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/a");
+}
+
+static int unlink_symlink_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/long");
+}
+
+static int unlink_last_name_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/t/f");
+}
+
+static int open_b_prepare(struct stage *s)
+{
+	need(world_open(s->fs, "/b", O_RDWR, &s->file));
+	return 0;
+}
+
+static int unlink_open_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/b");
+}
+
+static int close_unlinked_prepare(struct stage *s)
+{
+	need(world_open(s->fs, "/m", O_RDWR, &s->file));
+	need(world_unlink(s->fs, "/m"));
+	return 0;
+}
+
+static int close_run(struct stage *s)
+{
+	world_close(&s->file);
+	return 0;
+}
+
+/* The file has pages past its end, to be trimmed at the close. */
+static int close_written_prepare(struct stage *s)
+{
+	uint32_t i;
+
+	need(world_open(s->fs, "/d/grown", O_RDWR | O_CREAT, &s->file));
+	for (i = 0; i < 9; i++)
+		need(world_append(&s->file, 4096, 1));
+	need(umfs_fsync(&s->file));
+	return 0;
+}
+
+static int rmdir_run(struct stage *s)
+{
+	return world_rmdir(s->fs, "/e");
+}
+
+static int rmdir_used_prepare(struct stage *s)
+{
+	need(world_unlink(s->fs, "/t/f"));
+	return 0;
+}
+
+static int rmdir_used_run(struct stage *s)
+{
+	return world_rmdir(s->fs, "/t");
+}
+
+static int rename_run(struct stage *s)
+{
+	return world_rename(s->fs, "/d/x", "/d/z");
+}
+
+static int rename_over_file_run(struct stage *s)
+{
+	return world_rename(s->fs, "/a", "/m");
+}
+
+static int rename_over_open_run(struct stage *s)
+{
+	return world_rename(s->fs, "/m", "/b");
+}
+
+static int rename_over_same_run(struct stage *s)
+{
+	return world_rename(s->fs, "/a", "/d/l");
+}
+
+static int rename_over_symlink_run(struct stage *s)
+{
+	return world_rename(s->fs, "/b", "/s");
+}
+
+static int rename_over_dir_run(struct stage *s)
+{
+	return world_rename(s->fs, "/t", "/e");
+}
+
+static int rename_across_run(struct stage *s)
+{
+	return world_rename(s->fs, "/d/sub/y", "/t/y");
+}
+
+static int rename_across_over_run(struct stage *s)
+{
+	return world_rename(s->fs, "/m", "/d/x");
+}
+
+static int rename_dir_across_run(struct stage *s)
+{
+	return world_rename(s->fs, "/t", "/d/t");
+}
+
+static int rename_dir_across_over_run(struct stage *s)
+{
+	return world_rename(s->fs, "/d/sub", "/e");
+}
+
+/* ---- attributes ---- */
+
+static int chmod_run(struct stage *s)
+{
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/b", &ino));
+	return umfs_chmod(s->fs, &world_root, ino, 0711);
+}
+
+static int chown_run(struct stage *s)
+{
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/b", &ino));
+	return umfs_chown(s->fs, &world_root, ino, 12, 34);
+}
+
+static int utimens_run(struct stage *s)
+{
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/b", &ino));
+	return umfs_utimens(s->fs, &world_root, ino, 111222333444, 555666777888);
+}
+
+/* ---- data; version 2 over version 1 ---- */
+
+static int open_for(struct stage *s, const char *path)
+{
+	need(world_open(s->fs, path, O_RDWR | O_CREAT, &s->file));
+	return 0;
+}
+
+#define WRITE_OP(name, op_path, op_off, op_len)                    \
+	static int name##_prepare(struct stage *s)                 \
+	{                                                          \
+		return open_for(s, op_path);                       \
+	}                                                          \
+	static int name##_run(struct stage *s)                     \
+	{                                                          \
+		return world_write(&s->file, op_off, op_len, 2);   \
+	}
+
+WRITE_OP(write_64, "/b", 128, 64)
+WRITE_OP(write_1, "/a", 7, 1)
+WRITE_OP(write_small_file, "/a", 10, 50)
+WRITE_OP(write_across, "/m", 4000, 200)
+WRITE_OP(write_page, "/m", 8192, 4096)
+WRITE_OP(write_only_page, "/d/sub/y", 0, 4096)
+WRITE_OP(write_pages, "/m", 16384, 16384)
+WRITE_OP(write_100k, "/m", 5001, 102400)
+WRITE_OP(append_small, "/b", 5000, 64)
+WRITE_OP(append_cross, "/b", 5000, 4000)
+WRITE_OP(append_large, "/b", 5000, 300000)
+WRITE_OP(append_second_page, "/d/sub/y", 4096, 100)
+WRITE_OP(write_first, "/empty", 0, 1000)
+WRITE_OP(write_first_pages, "/empty", 0, 20000)
+WRITE_OP(write_over_end, "/b", 4000, 9000)
+WRITE_OP(write_past_end, "/b", 70000, 100)
+WRITE_OP(write_past_end_far, "/a", 3 * MIB, 100)
+WRITE_OP(write_past_end_1g, "/a", 1 * GIB + 5, 100)
+
+static int hole_prepare(struct stage *s)
+{
+	need(world_put(s->fs, "/h", 0, 4096, 1));
+	need(world_put(s->fs, "/h", 40960, 4096, 1));
+	return open_for(s, "/h");
+}
+
+static int write_hole_run(struct stage *s)
+{
+	return world_write(&s->file, 12288 + 100, 64, 2);
+}
+
+static int write_hole_pages_run(struct stage *s)
+{
+	return world_write(&s->file, 8192, 8192, 2);
+}
+
+/* Part data, part hole, part data. */
+static int write_over_hole_run(struct stage *s)
+{
+	return world_write(&s->file, 1000, 43000, 2);
+}
+
+static int write_3m_prepare(struct stage *s)
+{
+	need(world_put(s->fs, "/h", 0, 3 * MIB, 1));
+	return open_for(s, "/h");
+}
+
+static int write_2m_run(struct stage *s)
+{
+	return world_write(&s->file, 4096 + 50, 2 * MIB, 2);
+}
+
+static int fsync_run(struct stage *s)
+{
+	int err = world_write(&s->file, 100, 9000, 2);
+
+	return err ? err : umfs_fsync(&s->file);
+}
+
+/* ---- truncate ---- */
+
+#define TRUNCATE_OP(name, path, size)                          \
+	static int name##_run(struct stage *s)                 \
+	{                                                      \
+		return world_truncate(s->fs, path, size);      \
+	}
+
+TRUNCATE_OP(truncate_up, "/b", 50000)
+TRUNCATE_OP(truncate_up_in_page, "/b", 6000)
+TRUNCATE_OP(truncate_up_far, "/b", 2 * GIB)
+TRUNCATE_OP(truncate_down, "/m", 50001)
+TRUNCATE_OP(truncate_down_in_page, "/b", 4500)
+TRUNCATE_OP(truncate_zero, "/m", 0)
+TRUNCATE_OP(truncate_zero_small, "/a", 0)
+TRUNCATE_OP(truncate_tall_down, "/h", 1000)
+TRUNCATE_OP(truncate_tall_middle, "/h", 2 * MIB + 5000)
+TRUNCATE_OP(truncate_tall_zero, "/h", 0)
+
+/* Height 2, in several tables. */
+static int tall_prepare(struct stage *s)
+{
+	need(world_put(s->fs, "/h", 0, 9000, 1));
+	need(world_put(s->fs, "/h", 2 * MIB, 9000, 1));
+	need(world_put(s->fs, "/h", 3 * MIB + 777, 5000, 1));
+	s->count = 0;
+	return 0;
+}
+
+static int truncate_open_run(struct stage *s)
+{
+	return world_truncate(s->fs, "/b", 100);
+}
+
+#define NAME_OP(name, prepare, flags)                        \
+	{                                                    \
+		#name, prepare, name##_run, flags, NULL, 0, 0 \
+	}
+#define DATA_OP(name, flags, path, off, len)                                  \
+	{                                                                     \
+		#name, name##_prepare, name##_run, flags, path, off, len      \
+	}
+
+const struct op ops[] = {
+	NAME_OP(creat, NULL, OP_NO_SPACE),
+	NAME_OP(creat_empty_dir, NULL, OP_NO_SPACE),
+	NAME_OP(creat_long_name, NULL, OP_NO_SPACE),
+	NAME_OP(creat_split, creat_split_prepare, OP_NO_SPACE),
+	NAME_OP(creat_open_close, NULL, OP_NO_SPACE),
+	NAME_OP(open_close, NULL, 0),
+	NAME_OP(mkdir, NULL, OP_NO_SPACE),
+	NAME_OP(symlink, NULL, OP_NO_SPACE),
+	NAME_OP(symlink_long, NULL, OP_NO_SPACE),
+	NAME_OP(link, NULL, 0),
+	NAME_OP(unlink, NULL, 0),
+	NAME_OP(unlink_one_of_two, NULL, 0),
+	NAME_OP(unlink_symlink, NULL, 0),
+	NAME_OP(unlink_last_name, NULL, 0),
+	NAME_OP(unlink_open, open_b_prepare, 0),
+	{"close_unlinked", close_unlinked_prepare, close_run, 0, NULL, 0, 0},
+	{"close_written", close_written_prepare, close_run, 0, NULL, 0, 0},
+	NAME_OP(rmdir, NULL, 0),
+	NAME_OP(rmdir_used, rmdir_used_prepare, 0),
+	NAME_OP(rename, NULL, 0),
+	NAME_OP(rename_over_file, NULL, 0),
+	NAME_OP(rename_over_open, open_b_prepare, 0),
+	NAME_OP(rename_over_same, NULL, 0),
+	NAME_OP(rename_over_symlink, NULL, 0),
+	NAME_OP(rename_over_dir, NULL, 0),
+	NAME_OP(rename_across, NULL, 0),
+	NAME_OP(rename_across_over, NULL, 0),
+	NAME_OP(rename_dir_across, NULL, 0),
+	NAME_OP(rename_dir_across_over, NULL, 0),
+	NAME_OP(chmod, NULL, 0),
+	NAME_OP(chown, NULL, 0),
+	NAME_OP(utimens, NULL, OP_TIMES),
+	DATA_OP(write_64, OP_NEVER_FULL, "/b", 128, 64),
+	DATA_OP(write_1, OP_NEVER_FULL, "/a", 7, 1),
+	DATA_OP(write_small_file, OP_NEVER_FULL, "/a", 10, 50),
+	DATA_OP(write_across, OP_NEVER_FULL, "/m", 4000, 200),
+	DATA_OP(write_page, OP_NEVER_FULL, "/m", 8192, 4096),
+	DATA_OP(write_only_page, OP_NEVER_FULL, "/d/sub/y", 0, 4096),
+	DATA_OP(write_pages, OP_NEVER_FULL, "/m", 16384, 16384),
+	DATA_OP(write_100k, OP_NEVER_FULL, "/m", 5001, 102400),
+	DATA_OP(append_small, 0, "/b", 5000, 64),
+	DATA_OP(append_cross, OP_NO_SPACE, "/b", 5000, 4000),
+	DATA_OP(append_large, OP_NO_SPACE, "/b", 5000, 300000),
+	DATA_OP(append_second_page, OP_NO_SPACE, "/d/sub/y", 4096, 100),
+	DATA_OP(write_first, OP_NO_SPACE, "/empty", 0, 1000),
+	DATA_OP(write_first_pages, OP_NO_SPACE, "/empty", 0, 20000),
+	DATA_OP(write_over_end, OP_NO_SPACE, "/b", 4000, 9000),
+	DATA_OP(write_past_end, OP_NO_SPACE, "/b", 70000, 100),
+	DATA_OP(write_past_end_far, OP_NO_SPACE, "/a", 3 * MIB, 100),
+	DATA_OP(write_past_end_1g, OP_NO_SPACE, "/a", 1 * GIB + 5, 100),
+	{"write_hole", hole_prepare, write_hole_run, OP_NO_SPACE, "/h", 12388, 64},
+	{"write_hole_pages", hole_prepare, write_hole_pages_run, OP_NO_SPACE, "/h", 8192, 8192},
+	{"write_over_hole", hole_prepare, write_over_hole_run, OP_NO_SPACE, "/h", 1000, 43000},
+	{"write_2m", write_3m_prepare, write_2m_run, OP_NEVER_FULL | OP_LONG, "/h", 4146, 2 * MIB},
+	{"fsync", open_b_prepare, fsync_run, OP_FSYNC, "/b", 100, 9000},
+	NAME_OP(truncate_up, NULL, 0),
+	NAME_OP(truncate_up_in_page, NULL, 0),
+	NAME_OP(truncate_up_far, NULL, 0),
+	NAME_OP(truncate_down, NULL, 0),
+	NAME_OP(truncate_down_in_page, NULL, 0),
+	NAME_OP(truncate_zero, NULL, 0),
+	NAME_OP(truncate_zero_small, NULL, 0),
+	NAME_OP(truncate_tall_down, tall_prepare, 0),
+	NAME_OP(truncate_tall_middle, tall_prepare, 0),
+	NAME_OP(truncate_tall_zero, tall_prepare, 0),
+	NAME_OP(truncate_open, open_b_prepare, 0),
+	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
+	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
+};
+const size_t op_count = sizeof(ops) / sizeof(ops[0]);
+
+struct tree_torn op_torn(const struct op *op, uint32_t mode, bool power, bool complete)
+{
+	struct tree_torn torn = {.path = op->path, .off = op->off, .len = op->len};
+	bool lazy = mode == UMFS_MODE_POSIX && power && !(complete && (op->flags & OP_FSYNC));
+
+	/* atomic: never; else a write that returned is whole, but for posix's unsynced data */
+	if (mode == UMFS_MODE_ATOMIC || (complete && !lazy))
+		torn.path = NULL;
+	torn.times_of = (op->flags & OP_TIMES) ? "/b" : NULL;
+	torn.zeros_too = torn.any_if_longer = lazy;
+	return torn;
+}

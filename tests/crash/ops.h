@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ops.h - one call of each kind, on a small tree made for it: what the crash,
+ * kill and no-space tests all go through.
+ */
+#ifndef UMFS_TESTS_OPS_H
+#define UMFS_TESTS_OPS_H
+
+#include "tree.h"
+
+/* An op in progress: what prepare() leaves for run(). */
+struct stage {
+	struct umfs *fs;
+	struct umfs_file file;
+	uint32_t count; /* op's own */
+};
+
+#define OP_TIMES 1u  /* sets times: they are compared too */
+#define OP_FSYNC 2u  /* what it wrote is durable in every mode when it returns */
+#define OP_ATTACH 4u /* the call is the attaching itself; prepare and run are NULL */
+#define OP_DETACH 8u
+#define OP_NO_SPACE 16u  /* needs room: a full pool must make it fail */
+#define OP_NEVER_FULL 32u /* overwrites what is allocated: must not fail for lack of room */
+#define OP_LONG 64u /* more than 2 MiB, or thousands of stores: tried at fewer places */
+
+struct op {
+	const char *name;
+	int (*prepare)(struct stage *s); /* NULL: nothing to do */
+	int (*run)(struct stage *s);
+	uint32_t flags;
+	/* A write: the bytes it changes. */
+	const char *path;
+	uint64_t off, len;
+};
+
+extern const struct op ops[];
+extern const size_t op_count;
+
+/*
+ * The tree that each op starts from:
+ *   /a 100 bytes, also /d/l    /b 5000 bytes      /m 120 000 bytes
+ *   /empty 0 bytes             /s -> d/x          /long -> 300 bytes
+ *   /d/x 10 bytes  /d/sub/y    /e/ (empty)        /t/f
+ */
+void op_tree(struct umfs *fs);
+/* What may be torn when this op is cut short, or was not made durable. */
+struct tree_torn op_torn(const struct op *op, uint32_t mode, bool power, bool complete);
+
+#endif

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* tree.c - see tree.h. */
+#include "tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WHOLE_BYTES (4 * MIB) /* of longer files only both ends are read */
+#define END_BYTES (64 * KIB)
+#define WHY 256
+
+#define fail(...) (snprintf(why, WHY, __VA_ARGS__), -1)
+
+void tree_free(struct tree *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++) {
+		free(t->nodes[i].path);
+		free(t->nodes[i].data);
+	}
+	free(t->nodes);
+	memset(t, 0, sizeof(*t));
+}
+
+static struct node *node_new(struct tree *t, const char *dir, const char *name, uint32_t len)
+{
+	struct node *node;
+
+	if (t->count == t->room) {
+		t->room = t->room ? 2 * t->room : 32;
+		t->nodes = realloc(t->nodes, t->room * sizeof(*t->nodes));
+		if (!t->nodes)
+			die("out of memory");
+	}
+	node = &t->nodes[t->count++];
+	memset(node, 0, sizeof(*node));
+	node->path = malloc(strlen(dir) + len + 2);
+	if (!node->path)
+		die("out of memory");
+	sprintf(node->path, "%s/%.*s", strcmp(dir, "/") ? dir : "", (int)len, name);
+	return node;
+}
+
+/* ---- reading ---- */
+
+struct listing {
+	struct tree *t;
+	char *dir;
+	uint32_t entries, subdirs;
+};
+
+static int list_one(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
+		    uint64_t cookie)
+{
+	struct listing *l = arg;
+	struct node *node = node_new(l->t, l->dir, name, len);
+
+	(void)cookie;
+	node->attr.ino = ino;
+	node->attr.mode = type << 12; /* until its attributes are read */
+	l->entries++;
+	l->subdirs += type == 4;
+	return 0;
+}
+
+static int read_at(const struct umfs_file *file, uint8_t *buf, uint64_t n, uint64_t off)
+{
+	int64_t got = umfs_pread(file, buf, n, off);
+
+	return got == (int64_t)n ? 0 : got < 0 ? (int)got : -EIO;
+}
+
+static int read_bytes(struct umfs *fs, struct node *node)
+{
+	uint64_t size = node->attr.size;
+	struct umfs_file file;
+	uint32_t ofd;
+	int err;
+
+	node->data_bytes = size <= WHOLE_BYTES ? size : 2 * END_BYTES;
+	node->data = malloc(node->data_bytes + 1);
+	if (!node->data)
+		die("out of memory");
+	err = umfs_open(fs, node->attr.ino, O_RDONLY, &ofd);
+	if (err)
+		return err;
+	err = umfs_file_init(fs, ofd, &file);
+	if (!err && size <= WHOLE_BYTES) {
+		err = read_at(&file, node->data, size, 0);
+	} else if (!err) {
+		err = read_at(&file, node->data, END_BYTES, 0);
+		if (!err)
+			err = read_at(&file, node->data + END_BYTES, END_BYTES, size - END_BYTES);
+	}
+	umfs_ofd_put(fs, ofd);
+	return err;
+}
+
+static int read_target(struct umfs *fs, struct node *node)
+{
+	int64_t got;
+
+	node->data = malloc(UMFS_PAGE_BYTES);
+	if (!node->data)
+		die("out of memory");
+	got = umfs_readlink(fs, node->attr.ino, (char *)node->data, UMFS_PAGE_BYTES);
+	if (got < 0)
+		return (int)got;
+	node->data_bytes = (uint64_t)got;
+	return node->data_bytes == node->attr.size ? 0 : -EIO;
+}
+
+static int read_dir(struct umfs *fs, struct tree *t, size_t at, char *why)
+{
+	struct listing l = {.t = t, .dir = t->nodes[at].path};
+	int err = umfs_readdir(fs, t->nodes[at].attr.ino, 0, list_one, &l);
+	uint32_t nlink = t->nodes[at].attr.nlink;
+
+	if (err < 0)
+		return fail("readdir of %s: %s", l.dir, strerror(-err));
+	if (nlink != l.subdirs + 2)
+		return fail("%s has %u directories in it and link count %u", l.dir, l.subdirs, nlink);
+	return 0;
+}
+
+static int read_node(struct umfs *fs, struct tree *t, size_t at, char *why)
+{
+	struct node *node = &t->nodes[at];
+	uint32_t type = node->attr.mode & 0170000, found;
+	int err = umfs_getattr(fs, node->attr.ino, &node->attr);
+
+	if (err)
+		return fail("attributes of %s: %s", node->path, strerror(-err));
+	if ((node->attr.mode & 0170000) != type)
+		return fail("type of %s: %o, its name says %o", node->path, node->attr.mode, type);
+	err = world_ino(fs, node->path, &found);
+	if (err || found != node->attr.ino)
+		return fail("looking %s up: %s, inode %u for %u", node->path, strerror(-err), found,
+			    node->attr.ino);
+	if (type == 0040000)
+		return read_dir(fs, t, at, why);
+	err = type == 0120000 ? read_target(fs, node) : read_bytes(fs, node);
+	if (err)
+		return fail("content of %s (%llu bytes): %s", node->path,
+			    (unsigned long long)node->attr.size, strerror(-err));
+	return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct node *)a)->path, ((const struct node *)b)->path);
+}
+
+/* Each file has as many names as its link count says. */
+static int check_links(const struct tree *t, char *why)
+{
+	size_t i, k;
+
+	for (i = 0; i < t->count; i++) {
+		const struct node *node = &t->nodes[i];
+		uint32_t names = 0;
+
+		if (i && !strcmp(node->path, t->nodes[i - 1].path))
+			return fail("%s is there twice", node->path);
+		if ((node->attr.mode & 0170000) == 0040000)
+			continue;
+		for (k = 0; k < t->count; k++)
+			names += t->nodes[k].attr.ino == node->attr.ino;
+		if (names != node->attr.nlink)
+			return fail("%s has %u names and link count %u", node->path, names,
+				    node->attr.nlink);
+	}
+	return 0;
+}
+
+int tree_read(struct umfs *fs, struct tree *t, char why[WHY])
+{
+	size_t i;
+
+	memset(t, 0, sizeof(*t));
+	node_new(t, "/", "", 0)->attr.ino = UMFS_ROOT_INO;
+	t->nodes[0].attr.mode = 0040000;
+	for (i = 0; i < t->count; i++)
+		if (read_node(fs, t, i, why))
+			return -1;
+	qsort(t->nodes, t->count, sizeof(*t->nodes), by_path);
+	return check_links(t, why);
+}
+
+const struct node *tree_find(const struct tree *t, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if (!strcmp(t->nodes[i].path, path))
+			return &t->nodes[i];
+	return NULL;
+}
+
+/* ---- comparing ---- */
+
+static int attr_differ(const struct node *a, const struct node *b, bool times, char *why)
+{
+	const struct umfs_attr *x = &a->attr, *y = &b->attr;
+
+#define SAME(field)                                                                \
+	do {                                                                       \
+		if (x->field != y->field)                                          \
+			return fail("%s: " #field " %lld, not %lld", a->path,      \
+				    (long long)x->field, (long long)y->field);     \
+	} while (0)
+	SAME(ino);
+	SAME(generation);
+	SAME(mode);
+	SAME(uid);
+	SAME(gid);
+	SAME(nlink);
+	SAME(rdev);
+	if ((x->mode & 0170000) != 0040000)
+		SAME(size);
+	if (times) {
+		SAME(atime_ns);
+		SAME(mtime_ns);
+	}
+#undef SAME
+	return 0;
+}
+
+static int data_differ(const struct node *a, const struct node *b, char *why)
+{
+	uint64_t i = 0;
+
+	if (a->data_bytes == b->data_bytes && !memcmp(a->data, b->data, a->data_bytes))
+		return 0;
+	while (i < a->data_bytes && i < b->data_bytes && a->data[i] == b->data[i])
+		i++;
+	return fail("%s: content differs from byte %llu on", a->path, (unsigned long long)i);
+}
+
+static int differ(const struct tree *a, const struct tree *b, const char *times_of,
+		  const char *but, char *why)
+{
+	size_t i;
+
+	for (i = 0; i < a->count && i < b->count; i++) {
+		const struct node *x = &a->nodes[i], *y = &b->nodes[i];
+		bool times = times_of && !strcmp(times_of, x->path);
+
+		if (strcmp(x->path, y->path))
+			break;
+		if (but && !strcmp(but, x->path))
+			continue;
+		if (attr_differ(x, y, times, why))
+			return -1;
+		if (x->data && data_differ(x, y, why))
+			return -1;
+	}
+	if (i < a->count || i < b->count)
+		return fail("%s where %s was expected", i < a->count ? a->nodes[i].path : "nothing",
+			    i < b->count ? b->nodes[i].path : "nothing");
+	return 0;
+}
+
+int tree_differ(const struct tree *a, const struct tree *b, const char *times_of, char why[WHY])
+{
+	return differ(a, b, times_of, NULL, why);
+}
+
+static uint8_t byte_of(const struct node *node, uint64_t i)
+{
+	return i < node->data_bytes ? node->data[i] : 0;
+}
+
+/* The file may have bytes of either in the torn range; its size is one of the two. */
+static int torn_differ(const struct node *x, const struct node *before, const struct node *after,
+		       const struct tree_torn *torn, char *why)
+{
+	bool longer = x->attr.size == after->attr.size && after->attr.size != before->attr.size;
+	uint64_t i;
+
+	if (x->attr.size != before->attr.size && x->attr.size != after->attr.size)
+		return fail("%s: size %llu, neither before nor after", x->path,
+			    (unsigned long long)x->attr.size);
+	if (x->attr.ino != after->attr.ino || x->attr.mode != after->attr.mode ||
+	    x->attr.nlink != after->attr.nlink)
+		return fail("%s: attributes changed", x->path);
+	if (longer && !torn->any_if_longer)
+		return data_differ(x, after, why);
+	for (i = 0; i < x->data_bytes; i++) {
+		uint8_t got = x->data[i];
+		bool in = i >= torn->off && i < torn->off + torn->len;
+
+		if (got == byte_of(before, i) || (in && got == byte_of(after, i)))
+			continue;
+		if (in && torn->zeros_too && !got)
+			continue;
+		return fail("%s: byte %llu is of neither version", x->path, (unsigned long long)i);
+	}
+	return 0;
+}
+
+int tree_between(const struct tree *t, const struct tree *before, const struct tree *after,
+		 const struct tree_torn *torn, char why[WHY])
+{
+	char other[WHY];
+	const struct node *x, *old, *new;
+
+	if (!tree_differ(t, before, torn->times_of, other) ||
+	    !tree_differ(t, after, torn->times_of, why))
+		return 0;
+	if (!torn->path)
+		return fail("neither as before (%.100s) nor as after (%.100s)", other,
+			    strdupa(why));
+	if (differ(t, before, NULL, torn->path, why))
+		return -1;
+	x = tree_find(t, torn->path);
+	old = tree_find(before, torn->path);
+	new = tree_find(after, torn->path);
+	if (!x || !old || !new)
+		return fail("%s is gone", torn->path);
+	return torn_differ(x, old, new, torn, why);
+}
+
+/* ---- using ---- */
+
+struct seen {
+	const char *name;
+	uint32_t times;
+};
+
+static int look_for(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
+		    uint64_t cookie)
+{
+	struct seen *s = arg;
+
+	(void)ino;
+	(void)type;
+	(void)cookie;
+	s->times += len == strlen(s->name) && !memcmp(name, s->name, len);
+	return 0;
+}
+
+static int use_dir(struct umfs *fs, const struct node *dir, char *why)
+{
+	struct seen seen = {.name = "used~after"};
+	uint8_t want[5000], got[5000];
+	struct umfs_file file;
+	char path[5000];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", strcmp(dir->path, "/") ? dir->path : "", seen.name);
+	err = world_open(fs, path, O_RDWR | O_CREAT, &file);
+	if (err)
+		return fail("using it: creating %.100s: %s", path, strerror(-err));
+	err = world_write(&file, 0, sizeof(want), 99);
+	if (!err)
+		err = read_at(&file, got, sizeof(got), 0);
+	world_close(&file);
+	if (err)
+		return fail("using it: writing %.100s: %s", path, strerror(-err));
+	world_fill(want, sizeof(want), 0, 99);
+	if (memcmp(want, got, sizeof(want)))
+		return fail("using it: %.100s reads other than written", path);
+	err = umfs_readdir(fs, dir->attr.ino, 0, look_for, &seen);
+	if (err || seen.times != 1)
+		return fail("using it: %.100s listed %u times (%s)", path, seen.times,
+			    strerror(-err));
+	err = world_unlink(fs, path);
+	if (err)
+		return fail("using it: removing %.100s: %s", path, strerror(-err));
+	return 0;
+}
+
+int tree_use(struct umfs *fs, const struct tree *t, char why[WHY])
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if ((t->nodes[i].attr.mode & 0170000) == 0040000 &&
+		    use_dir(fs, &t->nodes[i], why))
+			return -1;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * world.h - a pool used by paths, for tests: small helpers over core's API that
+ * work on the simulator and on real pools alike.
+ *
+ * All return 0 or a negative errno; need() ends the test on one.
+ */
+#ifndef UMFS_TESTS_WORLD_H
+#define UMFS_TESTS_WORLD_H
+
+#include <fcntl.h>
+
+#include "umfs.h"
+
+#define KIB 1024ull
+#define MIB (1024ull * KIB)
+#define GIB (1024ull * MIB)
+
+extern const struct umfs_cred world_root; /* may do anything */
+
+_Noreturn __attribute__((format(printf, 1, 2))) void die(const char *format, ...);
+/* End the test, naming the call, unless err >= 0; returns err. */
+int64_t need_at(int64_t err, const char *call, const char *file, int line);
+#define need(call) need_at((call), #call, __FILE__, __LINE__)
+
+/* Parent directory and last name of an absolute path. */
+int world_parent(struct umfs *fs, const char *path, uint32_t *dir, const char **name,
+		 uint32_t *len);
+int world_ino(struct umfs *fs, const char *path, uint32_t *ino); /* follows no last link */
+int world_stat(struct umfs *fs, const char *path, struct umfs_attr *attr);
+int world_creat(struct umfs *fs, const char *path, uint32_t mode);
+int world_mkdir(struct umfs *fs, const char *path);
+int world_symlink(struct umfs *fs, const char *target, const char *path);
+int world_link(struct umfs *fs, const char *from, const char *to);
+int world_unlink(struct umfs *fs, const char *path);
+int world_rmdir(struct umfs *fs, const char *path);
+int world_rename(struct umfs *fs, const char *from, const char *to);
+int world_truncate(struct umfs *fs, const char *path, uint64_t size);
+
+/* An open file; flags as open(2), O_CREAT among them. */
+int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_file *file);
+void world_close(struct umfs_file *file);
+
+/* The bytes that version `v` of a file has at `off`: no two versions share a word. */
+void world_fill(void *buf, uint64_t n, uint64_t off, uint32_t v);
+/* Write those; -EIO when fewer went in, and world_written says how many. */
+extern uint64_t world_written;
+int world_write(struct umfs_file *file, uint64_t off, uint64_t n, uint32_t v);
+int world_append(struct umfs_file *file, uint64_t n, uint32_t v);
+/* Open (and create), write, fsync, close. */
+int world_put(struct umfs *fs, const char *path, uint64_t off, uint64_t n, uint32_t v);
+
+#endif

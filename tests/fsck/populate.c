@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * populate.c - a pool with one of everything, for the checker's tests.
+ *
+ *   populate clean POOL  two groups, of which one was never used; detached cleanly
+ *   populate crash POOL  the same, left by a process that vanished: a file unlinked
+ *                        while open, pages ahead of a file's end, a slot in use
+ *   populate small POOL  one group, shorter than a whole one; detached cleanly
+ *
+ * Every file and name is the same each time, so that cases may name them.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool.h"
+
+#define POOL_BYTES (192ull << 20)
+#define SMALL_BYTES (64ull << 20)
+#define MANY 700
+#define DATA_BYTE 0xdd /* no metadata page is full of these: the fuzzer skips such pages */
+
+static struct pool pool;
+static const struct umfs_cred root = { .umask = 022, .override = true };
+
+static void must(long ret, const char *what)
+{
+	if (ret >= 0)
+		return;
+	fprintf(stderr, "populate: %s: %s\n", what, strerror((int)-ret));
+	exit(1);
+}
+
+static void make_pool(const char *path, uint64_t bytes)
+{
+	struct umfs_format f = {
+		.pool_pages = bytes / UMFS_PAGE_BYTES,
+		.inode_count = 8192,
+		.uuid = "fsck test pool!",
+		.label = "fsck",
+		.hash_key = { 0x0123456789abcdefull, 0xfedcba9876543210ull },
+		.now_ns = 1000000000,
+		.root_mode = 0755,
+	};
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	must(fd < 0 ? -1 : 0, "create");
+	must(ftruncate(fd, (off_t)bytes) ? -1 : 0, "ftruncate");
+	close(fd);
+	must(pool_map(&pool, path, 0), "map");
+	must(umfs_format_write(&pool.fs, &f), "format");
+	pool_close(&pool);
+}
+
+static uint32_t make(uint32_t dir, const char *name, uint32_t mode, uint64_t rdev)
+{
+	uint32_t ino = 0, len = (uint32_t)strlen(name);
+
+	if (S_ISDIR(mode))
+		must(umfs_mkdir(&pool.fs, &root, dir, name, len, mode & 07777, &ino), name);
+	else
+		must(umfs_create(&pool.fs, &root, dir, name, len, mode, rdev, &ino), name);
+	return ino;
+}
+
+static uint32_t open_ino(uint32_t ino, struct umfs_file *f)
+{
+	uint32_t ofd;
+
+	must(umfs_open(&pool.fs, ino, O_RDWR, &ofd), "open");
+	must(umfs_file_init(&pool.fs, ofd, f), "file_init");
+	return ofd;
+}
+
+static void put_data(const struct umfs_file *f, uint64_t off, uint64_t n)
+{
+	static uint8_t buf[1 << 20];
+
+	memset(buf, DATA_BYTE, sizeof(buf));
+	while (n) {
+		uint64_t now = n < sizeof(buf) ? n : sizeof(buf);
+		int64_t done = umfs_pwrite(f, buf, now, off);
+
+		must(done > 0 ? 0 : -5, "write");
+		off += (uint64_t)done;
+		n -= (uint64_t)done;
+	}
+}
+
+static uint32_t file_with(uint32_t dir, const char *name, uint64_t off, uint64_t n)
+{
+	uint32_t ino = make(dir, name, S_IFREG | 0644, 0);
+	struct umfs_file f;
+	uint32_t ofd = open_ino(ino, &f);
+
+	put_data(&f, off, n);
+	umfs_ofd_put(&pool.fs, ofd);
+	return ino;
+}
+
+static void fill_big(uint32_t dir)
+{
+	char name[64];
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "a-file-with-a-name-of-some-length-%04d", i);
+		make(dir, name, S_IFREG | 0644, 0);
+	}
+	for (int i = 0; i < MANY; i += 3) {
+		snprintf(name, sizeof(name), "a-file-with-a-name-of-some-length-%04d", i);
+		must(umfs_unlink(&pool.fs, &root, dir, name, (uint32_t)strlen(name)), "unlink");
+	}
+}
+
+static void fill(void)
+{
+	uint32_t dir, sub, ino, target;
+
+	make(UMFS_ROOT_INO, "empty", S_IFREG | 0600, 0);
+	file_with(UMFS_ROOT_INO, "height0", 0, 100);
+	file_with(UMFS_ROOT_INO, "height1", 0, 40 << 10);
+	ino = file_with(UMFS_ROOT_INO, "height2", 0, 3 << 20);
+	(void)ino;
+	file_with(UMFS_ROOT_INO, "holes", 5 << 20, 5000);
+	file_with(UMFS_ROOT_INO, "height3", 2ull << 30, 1);
+	dir = make(UMFS_ROOT_INO, "dir", S_IFDIR | 0755, 0);
+	sub = make(dir, "sub", S_IFDIR | 0755, 0);
+	make(sub, "deep", S_IFDIR | 0700, 0);
+	make(UMFS_ROOT_INO, "other", S_IFDIR | 0755, 0);
+	fill_big(make(UMFS_ROOT_INO, "big", S_IFDIR | 0755, 0));
+	ino = file_with(dir, "hard1", 0, 10);
+	must(umfs_link(&pool.fs, &root, ino, sub, "hard2", 5), "link");
+	must(umfs_symlink(&pool.fs, &root, dir, "link", 4, "../height1", 10, &target), "symlink");
+	make(dir, "fifo", S_IFIFO | 0644, 0);
+	make(dir, "socket", S_IFSOCK | 0644, 0);
+	make(dir, "chardev", S_IFCHR | 0644, 0x103);
+}
+
+/* What a process leaves that ends without a word. */
+static void leave_open(void)
+{
+	struct umfs_file f;
+	uint32_t ino;
+
+	ino = make(UMFS_ROOT_INO, "gone", S_IFREG | 0644, 0);
+	open_ino(ino, &f);
+	put_data(&f, 0, 300 << 10);
+	must(umfs_unlink(&pool.fs, &root, UMFS_ROOT_INO, "gone", 4), "unlink");
+	ino = make(UMFS_ROOT_INO, "growing", S_IFREG | 0644, 0);
+	open_ino(ino, &f);
+	put_data(&f, 0, 70 << 10);
+	put_data(&f, 4096, 4096);
+}
+
+int main(int argc, char **argv)
+{
+	const char *kind = argc == 3 ? argv[1] : "";
+	bool crash = !strcmp(kind, "crash"), small = !strcmp(kind, "small");
+
+	if (!crash && !small && strcmp(kind, "clean") != 0) {
+		fprintf(stderr, "usage: populate clean|crash|small POOL\n");
+		return 2;
+	}
+	make_pool(argv[2], small ? SMALL_BYTES : POOL_BYTES);
+	must(pool_attach(&pool, argv[2], UMFS_MODE_ATOMIC), "attach");
+	fill();
+	if (crash) {
+		leave_open();
+		_exit(0);
+	}
+	pool_close(&pool);
+	return 0;
+}
