@@ -101,18 +101,34 @@ uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_nam
 	return 0;
 }
 
-static void mark(uint64_t *map, uint32_t from, uint32_t count)
+/* Cells in use: a dentry is at most 17 cells long, so it spans at most two words. */
+static void mark(uint64_t map[5], uint32_t from, uint32_t count)
 {
-	while (count--) {
-		map[from / 64u] |= 1ull << from % 64u;
-		from++;
+	uint64_t bits = (1ull << count) - 1;
+	uint32_t shift = from % 64u;
+
+	map[from / 64u] |= bits << shift;
+	if (shift + count > 64u)
+		map[from / 64u + 1] |= bits >> (64u - shift);
+}
+
+/* First cell at or after `from` whose bit in the map is `used`, or 256. */
+static uint32_t next_cell(const uint64_t map[5], uint32_t from, bool used)
+{
+	while (from < CELLS) {
+		uint64_t word = (used ? map[from / 64u] : ~map[from / 64u]) >> from % 64u;
+
+		if (word)
+			return UMFS_MIN(from + (uint32_t)__builtin_ctzll(word), CELLS);
+		from = (from / 64u + 1) * 64u;
 	}
+	return CELLS;
 }
 
 uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t *used)
 {
-	uint64_t map[CELLS / 64u] = {0};
-	uint32_t tail = ld16(&leaf->tail), cell, run = 0;
+	uint64_t map[CELLS / 64u + 1] = {0};
+	uint32_t tail = ld16(&leaf->tail), cell, stop;
 
 	*used = 0;
 	if (tail >= FIRST && tail + cells <= CELLS)
@@ -123,10 +139,10 @@ uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint3
 		mark(map, cell, UMFS_MIN(n, CELLS - cell));
 		*used += n;
 	}
-	for (cell = FIRST; cell < CELLS; cell++) {
-		run = (map[cell / 64u] >> cell % 64u & 1) ? 0 : run + 1;
-		if (run == cells)
-			return cell + 1 - cells;
+	for (cell = FIRST; (cell = next_cell(map, cell, false)) < CELLS; cell = stop) {
+		stop = next_cell(map, cell, true);
+		if (stop - cell >= cells)
+			return cell;
 	}
 	return 0;
 }

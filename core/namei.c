@@ -14,40 +14,16 @@
  * I3  Moving a directory to another parent happens under the pool's rename lock,
  *     under which the tree above it stands still: no cycle can arise.
  */
-#include "internal.h"
+#include "names.h"
 
 #define TYPE(mode) ((mode) >> 12 & 017u)
-#define S_ISGID_BIT 02000u
-#define S_ISVTX_BIT 01000u
-
-static int name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len)
-{
-	if (len == 0 || (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))))
-		return -EINVAL;
-	if (len > UMFS_NAME_MAX)
-		return -ENAMETOOLONG;
-	n->name = name;
-	n->len = len;
-	n->hash = umfs_name_hash(fs, name, len);
-	return 0;
-}
-
-/* A directory that still has a name, lock held or sequence to be checked. */
-static int check_dir(const struct umfs_inode_pm *dir)
-{
-	uint32_t mode = ld32(&dir->mode);
-
-	if (!mode || !ld32(&dir->nlink))
-		return -ENOENT;
-	return umfs_is_dir(mode) ? 0 : -ENOTDIR;
-}
 
 /* ---- lookup ---- */
 
 static int find_once(struct umfs *fs, const struct umfs_inode_pm *in, uint32_t dir,
 		     const struct umfs_name *n, uint32_t *ino)
 {
-	int err = check_dir(in);
+	int err = umfs_dir_check(in);
 
 	return err ? err : umfs_dir_find(fs, in, dir, n, ino);
 }
@@ -83,7 +59,7 @@ static int find(struct umfs *fs, uint32_t dir, const struct umfs_name *n, uint32
 int umfs_lookup(struct umfs *fs, uint32_t dir, const char *name, uint32_t len, uint32_t *ino)
 {
 	struct umfs_name n;
-	int err = name_init(fs, &n, name, len);
+	int err = umfs_name_init(fs, &n, name, len);
 
 	if (fs->broken)
 		return -EIO;
@@ -109,10 +85,10 @@ static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 	uint32_t mode = b->mode, gid = b->cred->gid;
 	bool is_dir = umfs_is_dir(mode);
 
-	if (ld32(&dir->mode) & S_ISGID_BIT) {
+	if (ld32(&dir->mode) & UMFS_S_ISGID) {
 		gid = ld32(&dir->gid);
 		if (is_dir)
-			mode |= S_ISGID_BIT;
+			mode |= UMFS_S_ISGID;
 	}
 	st32(&in->generation, ld32(&in->generation) + 1);
 	st32(&in->uid, b->cred->uid);
@@ -156,21 +132,13 @@ static int put_target(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino
 	return 0;
 }
 
-/* The directory's times change with its names. */
-static int save_dir(struct umfs_tx *tx, struct umfs_inode_pm *dir)
-{
-	int err = umfs_inode_save(tx, dir);
-
-	return err ? err : umfs_tx_save(tx, &dir->mtime_ns, 16);
-}
-
 static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
 			const struct umfs_name *n, const struct newborn *b, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
 	bool is_dir = umfs_is_dir(b->mode);
 	struct umfs_inode_pm *in;
-	int err = save_dir(tx, dir);
+	int err = umfs_dir_save(tx, dir);
 
 	if (!err)
 		err = umfs_inode_alloc(tx, dir_ino, is_dir, ino);
@@ -228,7 +196,7 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 	struct umfs_inode_pm *in = umfs_inode(fs, dir);
 	struct umfs_name n;
 	struct umfs_tx tx;
-	int err = name_init(fs, &n, name, len);
+	int err = umfs_name_init(fs, &n, name, len);
 
 	if (err)
 		return err;
@@ -240,7 +208,7 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 	err = umfs_lock(fs, &in->lock);
 	if (err)
 		goto err_lane;
-	err = check_dir(in);
+	err = umfs_dir_check(in);
 	if (!err) {
 		umfs_seq_begin(in);
 		err = create_locked(&tx, in, dir, &n, b, ino);
@@ -284,98 +252,6 @@ int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, co
 	return create(fs, dir, name, len, &b, ino);
 }
 
-/* ---- several inodes at once ---- */
-
-/*
- * The inodes of an operation: two directories and what two names mean in them
- * (0: nothing). `tx` holds the lane.
- */
-struct four {
-	uint32_t ino[4]; /* from dir, to dir, from, to */
-	struct umfs_inode_pm *in[4];
-};
-enum { FROM_DIR, TO_DIR, FROM, TO };
-
-static int four_lock(struct umfs *fs, struct four *x)
-{
-	uint32_t i;
-
-	for (i = 0; i < 4; i++) {
-		x->in[i] = x->ino[i] ? umfs_inode(fs, x->ino[i]) : NULL;
-		if (x->ino[i] && !x->in[i])
-			return -EUCLEAN;
-	}
-	return umfs_inodes_lock(fs, x->ino, 4);
-}
-
-/* Sequences of all of them, each once. */
-static void four_seq(struct four *x, bool begin)
-{
-	uint32_t i, k;
-
-	for (i = 0; i < 4; i++) {
-		for (k = 0; k < i && x->ino[k] != x->ino[i]; k++)
-			;
-		if (!x->ino[i] || k < i)
-			continue;
-		if (begin)
-			umfs_seq_begin(x->in[i]);
-		else
-			umfs_seq_end(x->in[i]);
-	}
-}
-
-/* Does the name still mean `ino` (0: nothing)? Directory locked. -EAGAIN: no. */
-static int still(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
-		 const struct umfs_name *n, uint32_t ino)
-{
-	uint32_t now = 0;
-	int err = check_dir(dir);
-
-	if (!err)
-		err = umfs_dir_find(fs, dir, dir_ino, n, &now);
-	if (err && err != -ENOENT)
-		return err;
-	if (err == -ENOENT && check_dir(dir))
-		return err;
-	return now == ino ? 0 : -EAGAIN;
-}
-
-/* May `cred` remove `in` from `dir`? */
-static int may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *dir,
-		      const struct umfs_inode_pm *in)
-{
-	if (!umfs_may(cred, dir, 3))
-		return -EACCES;
-	if ((ld32(&dir->mode) & S_ISVTX_BIT) && !cred->override &&
-	    cred->uid != ld32(&in->uid) && cred->uid != ld32(&dir->uid))
-		return -EPERM;
-	return 0;
-}
-
-/* Its last name goes: hold it and promise to reclaim it (I2). */
-static int hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, uint32_t *irec)
-{
-	int err = umfs_irec_hold(fs, in, ino, irec);
-
-	if (!err)
-		umfs_irec_flag(fs, umfs_irec(fs, *irec), UMFS_IREC_ORPHAN);
-	return err;
-}
-
-/* One name less, in the transaction; a directory loses "." with it. */
-static void drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)
-{
-	st32(&in->nlink, umfs_is_dir(ld32(&in->mode)) ? 0 : ld32(&in->nlink) - 1);
-	umfs_inode_touch_ctime(fs, in);
-	umfs_inode_seal(in, ino);
-}
-
-static bool last_link(const struct umfs_inode_pm *in)
-{
-	return umfs_is_dir(ld32(&in->mode)) || ld32(&in->nlink) <= 1;
-}
-
 /* ---- unlink, rmdir ---- */
 
 static int check_removable(const struct umfs_inode_pm *in, bool want_dir)
@@ -389,10 +265,10 @@ static int check_removable(const struct umfs_inode_pm *in, bool want_dir)
 	return is_dir && ld64(&in->entries) ? -ENOTEMPTY : 0;
 }
 
-static int remove_in_tx(struct umfs_tx *tx, struct four *x, const struct umfs_name *n)
+static int remove_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs_name *n)
 {
 	struct umfs_inode_pm *dir = x->in[FROM_DIR], *in = x->in[FROM];
-	int err = save_dir(tx, dir);
+	int err = umfs_dir_save(tx, dir);
 
 	if (!err)
 		err = umfs_inode_save(tx, in);
@@ -402,39 +278,35 @@ static int remove_in_tx(struct umfs_tx *tx, struct four *x, const struct umfs_na
 		return err;
 	if (umfs_is_dir(ld32(&in->mode)))
 		st32(&dir->nlink, ld32(&dir->nlink) - 1);
-	drop_link(tx->fs, in, x->ino[FROM]);
+	umfs_drop_link(tx->fs, in, x->ino[FROM]);
 	umfs_inode_touch(tx->fs, dir);
 	umfs_inode_seal(dir, x->ino[FROM_DIR]);
 	return 0;
 }
 
 /* All locked. *irec: the hold on an inode that lost its last name, else unchanged. */
-static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct four *x,
+static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct umfs_four *x,
 			 const struct umfs_name *n, bool want_dir, int64_t *irec)
 {
 	struct umfs *fs = tx->fs;
-	uint32_t held;
-	int err = still(fs, x->in[FROM_DIR], x->ino[FROM_DIR], n, x->ino[FROM]);
+	int err = umfs_name_still(fs, x->in[FROM_DIR], x->ino[FROM_DIR], n, x->ino[FROM]);
 
 	if (!err)
-		err = may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
+		err = umfs_may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
 	if (!err)
 		err = check_removable(x->in[FROM], want_dir);
-	if (!err && last_link(x->in[FROM])) {
-		err = hold_orphan(fs, x->in[FROM], x->ino[FROM], &held);
-		if (!err)
-			*irec = held;
-	}
+	if (!err && umfs_last_link(x->in[FROM]))
+		err = umfs_hold_orphan(fs, x->in[FROM], x->ino[FROM], irec);
 	if (err)
 		return err;
 	umfs_tx_begin(tx);
-	four_seq(x, true);
+	umfs_four_seq(x, true);
 	err = remove_in_tx(tx, x, n);
 	if (err)
 		umfs_tx_abort(tx);
 	else
 		umfs_tx_commit(tx); /* commit point */
-	four_seq(x, false);
+	umfs_four_seq(x, false);
 	return err;
 }
 
@@ -442,12 +314,12 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t d
 		       const char *name, uint32_t len, bool want_dir)
 {
 	struct umfs_name n;
-	int err = name_init(fs, &n, name, len);
+	int err = umfs_name_init(fs, &n, name, len);
 
 	if (err)
 		return err;
 	do {
-		struct four x = {.ino = {dir}};
+		struct umfs_four x = {.ino = {dir}};
 		int64_t irec = -1;
 		struct umfs_tx tx;
 
@@ -456,7 +328,7 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t d
 			err = umfs_lane_get(fs, &tx);
 		if (err)
 			return err;
-		err = four_lock(fs, &x);
+		err = umfs_four_lock(fs, &x);
 		if (!err) {
 			err = remove_locked(&tx, cred, &x, &n, want_dir, &irec);
 			umfs_inodes_unlock(fs, x.ino, 4);
@@ -482,10 +354,10 @@ int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, cons
 
 /* ---- link ---- */
 
-static int link_in_tx(struct umfs_tx *tx, struct four *x, const struct umfs_name *n)
+static int link_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs_name *n)
 {
 	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
-	int err = save_dir(tx, dir);
+	int err = umfs_dir_save(tx, dir);
 
 	if (!err)
 		err = umfs_inode_save(tx, in);
@@ -502,12 +374,12 @@ static int link_in_tx(struct umfs_tx *tx, struct four *x, const struct umfs_name
 	return 0;
 }
 
-static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct four *x,
+static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct umfs_four *x,
 		       const struct umfs_name *n)
 {
 	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
 	uint32_t there;
-	int err = check_dir(dir);
+	int err = umfs_dir_check(dir);
 
 	if (err)
 		return err;
@@ -537,10 +409,10 @@ static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct 
 int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t dir,
 	      const char *name, uint32_t len)
 {
-	struct four x = {.ino = {0, dir, ino, 0}};
+	struct umfs_four x = {.ino = {0, dir, ino, 0}};
 	struct umfs_name n;
 	struct umfs_tx tx;
-	int err = name_init(fs, &n, name, len);
+	int err = umfs_name_init(fs, &n, name, len);
 
 	if (err)
 		return err;
@@ -549,11 +421,11 @@ int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint3
 	err = umfs_lane_get(fs, &tx);
 	if (err)
 		return err;
-	err = four_lock(fs, &x);
+	err = umfs_four_lock(fs, &x);
 	if (!err) {
-		four_seq(&x, true);
+		umfs_four_seq(&x, true);
 		err = link_locked(&tx, cred, &x, &n);
-		four_seq(&x, false);
+		umfs_four_seq(&x, false);
 		umfs_inodes_unlock(fs, x.ino, 4);
 	}
 	umfs_lane_put(&tx);

@@ -1,40 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 /* rename.c - see namei.c for how names change and which locks are taken. */
-#include "internal.h"
-
-enum { FROM_DIR, TO_DIR, FROM, TO };
+#include "names.h"
 
 struct rename {
 	const struct umfs_cred *cred;
 	struct umfs_name from, to;
-	uint32_t ino[4]; /* from dir, to dir, from, to (0: nothing there) */
-	struct umfs_inode_pm *in[4];
+	struct umfs_four x;
 	int64_t irec; /* hold on what was replaced, when that was its last name */
 	bool moves_dir; /* a directory gets another parent: the rename lock is held */
 };
 
 static bool is_dir_at(const struct rename *r, int i)
 {
-	return r->ino[i] && umfs_is_dir(ld32(&r->in[i]->mode));
+	return r->x.ino[i] && umfs_is_dir(ld32(&r->x.in[i]->mode));
 }
 
 static int lookup_both(struct umfs *fs, struct rename *r)
 {
-	int err, i;
+	int err;
 
-	r->ino[TO] = 0;
-	err = umfs_lookup(fs, r->ino[FROM_DIR], r->from.name, r->from.len, &r->ino[FROM]);
+	r->x.ino[TO] = 0;
+	err = umfs_lookup(fs, r->x.ino[FROM_DIR], r->from.name, r->from.len, &r->x.ino[FROM]);
 	if (err)
 		return err;
-	err = umfs_lookup(fs, r->ino[TO_DIR], r->to.name, r->to.len, &r->ino[TO]);
+	err = umfs_lookup(fs, r->x.ino[TO_DIR], r->to.name, r->to.len, &r->x.ino[TO]);
 	if (err && err != -ENOENT)
 		return err;
-	for (i = 0; i < 4; i++) {
-		r->in[i] = r->ino[i] ? umfs_inode(fs, r->ino[i]) : NULL;
-		if (r->ino[i] && !r->in[i])
-			return -EUCLEAN;
-	}
-	return 0;
+	r->x.in[FROM] = umfs_inode(fs, r->x.ino[FROM]);
+	return r->x.in[FROM] ? 0 : -EUCLEAN;
 }
 
 /* Is `ino` the directory `below` or above it? The rename lock keeps the tree still. */
@@ -56,67 +49,33 @@ static int check_ancestor(struct umfs *fs, uint32_t ino, uint32_t below)
 	return -EUCLEAN;
 }
 
-static int recheck(struct umfs *fs, const struct rename *r, int dir, const struct umfs_name *n,
-		   uint32_t want)
-{
-	const struct umfs_inode_pm *in = r->in[dir];
-	uint32_t now = 0;
-	int err;
-
-	if (!ld32(&in->mode) || !ld32(&in->nlink))
-		return -ENOENT;
-	if (!umfs_is_dir(ld32(&in->mode)))
-		return -ENOTDIR;
-	err = umfs_dir_find(fs, in, r->ino[dir], n, &now);
-	if (err && err != -ENOENT)
-		return err;
-	return now == want ? 0 : -EAGAIN;
-}
-
-static int check_rights(const struct rename *r, int dir, int victim)
-{
-	const struct umfs_inode_pm *d = r->in[dir], *v = r->in[victim];
-
-	if (!umfs_may(r->cred, d, 3))
-		return -EACCES;
-	if (v && (ld32(&d->mode) & 01000u) && !r->cred->override &&
-	    r->cred->uid != ld32(&v->uid) && r->cred->uid != ld32(&d->uid))
-		return -EPERM;
-	return 0;
-}
-
 static int check_kinds(const struct rename *r)
 {
-	bool gains = is_dir_at(r, FROM) && !r->ino[TO] && r->ino[FROM_DIR] != r->ino[TO_DIR];
+	bool gains = is_dir_at(r, FROM) && !r->x.ino[TO] && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR];
 
-	if (r->ino[TO] && is_dir_at(r, TO) && !is_dir_at(r, FROM))
+	if (r->x.ino[TO] && is_dir_at(r, TO) && !is_dir_at(r, FROM))
 		return -EISDIR;
-	if (r->ino[TO] && !is_dir_at(r, TO) && is_dir_at(r, FROM))
+	if (r->x.ino[TO] && !is_dir_at(r, TO) && is_dir_at(r, FROM))
 		return -ENOTDIR;
-	if (is_dir_at(r, TO) && ld64(&r->in[TO]->entries))
+	if (is_dir_at(r, TO) && ld64(&r->x.in[TO]->entries))
 		return -ENOTEMPTY;
-	if (gains && ld32(&r->in[TO_DIR]->nlink) >= UMFS_LINKS_MAX)
+	if (gains && ld32(&r->x.in[TO_DIR]->nlink) >= UMFS_LINKS_MAX)
 		return -EMLINK;
 	/* A directory that changes parents needs to be written itself. */
-	if (is_dir_at(r, FROM) && r->ino[FROM_DIR] != r->ino[TO_DIR] &&
-	    !umfs_may(r->cred, r->in[FROM], 2))
+	if (is_dir_at(r, FROM) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR] &&
+	    !umfs_may(r->cred, r->x.in[FROM], 2))
 		return -EACCES;
 	return 0;
 }
 
 static int save_all(struct umfs_tx *tx, struct rename *r)
 {
-	int i, k, err = 0;
+	int i, err = 0;
 
-	for (i = 0; !err && i < 4; i++) {
-		for (k = 0; k < i && r->ino[k] != r->ino[i]; k++)
-			;
-		if (!r->ino[i] || k < i)
-			continue;
-		err = umfs_inode_save(tx, r->in[i]);
-		if (!err && i <= TO_DIR)
-			err = umfs_tx_save(tx, &r->in[i]->mtime_ns, 16);
-	}
+	for (i = 0; !err && i < 4; i++)
+		if (umfs_four_first(&r->x, i))
+			err = i <= TO_DIR ? umfs_dir_save(tx, r->x.in[i])
+					  : umfs_inode_save(tx, r->x.in[i]);
 	return err;
 }
 
@@ -131,81 +90,64 @@ static void relink(struct umfs *fs, struct rename *r)
 	bool dir = is_dir_at(r, FROM);
 	int i;
 
-	if (dir && r->ino[FROM_DIR] != r->ino[TO_DIR]) {
-		st64(&r->in[FROM]->parent, r->ino[TO_DIR]);
-		bump(r->in[FROM_DIR], -1);
-		bump(r->in[TO_DIR], 1);
+	if (dir && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR]) {
+		st64(&r->x.in[FROM]->parent, r->x.ino[TO_DIR]);
+		bump(r->x.in[FROM_DIR], -1);
+		bump(r->x.in[TO_DIR], 1);
 	}
-	if (r->ino[TO]) {
-		if (is_dir_at(r, TO)) {
-			bump(r->in[TO_DIR], -1);
-			st32(&r->in[TO]->nlink, 0);
-		} else {
-			bump(r->in[TO], -1);
-		}
-		umfs_inode_touch_ctime(fs, r->in[TO]);
+	if (r->x.ino[TO]) {
+		if (is_dir_at(r, TO))
+			bump(r->x.in[TO_DIR], -1);
+		umfs_drop_link(fs, r->x.in[TO], r->x.ino[TO]);
 	}
-	umfs_inode_touch_ctime(fs, r->in[FROM]);
-	umfs_inode_touch(fs, r->in[FROM_DIR]);
-	umfs_inode_touch(fs, r->in[TO_DIR]);
+	umfs_inode_touch_ctime(fs, r->x.in[FROM]);
+	umfs_inode_touch(fs, r->x.in[FROM_DIR]);
+	umfs_inode_touch(fs, r->x.in[TO_DIR]);
 	for (i = 0; i < 4; i++)
-		if (r->ino[i])
-			umfs_inode_seal(r->in[i], r->ino[i]);
+		if (r->x.ino[i])
+			umfs_inode_seal(r->x.in[i], r->x.ino[i]);
 }
 
 static int rename_in_tx(struct umfs_tx *tx, struct rename *r)
 {
-	uint32_t type = ld32(&r->in[FROM]->mode) >> 12;
+	uint32_t type = ld32(&r->x.in[FROM]->mode) >> 12;
 	int err = save_all(tx, r);
 
 	if (!err)
-		err = r->ino[TO] ? umfs_dir_replace(tx, r->in[TO_DIR], r->ino[TO_DIR], &r->to,
-						    r->ino[FROM], type)
-				 : umfs_dir_insert(tx, r->in[TO_DIR], r->ino[TO_DIR], &r->to,
-						   r->ino[FROM], type);
+		err = r->x.ino[TO] ? umfs_dir_replace(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to,
+						    r->x.ino[FROM], type)
+				 : umfs_dir_insert(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to,
+						   r->x.ino[FROM], type);
 	if (!err)
-		err = umfs_dir_remove(tx, r->in[FROM_DIR], r->ino[FROM_DIR], &r->from);
+		err = umfs_dir_remove(tx, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from);
 	if (!err)
 		relink(tx->fs, r);
 	return err;
-}
-
-static int hold_replaced(struct umfs *fs, struct rename *r)
-{
-	uint32_t irec;
-	int err;
-
-	if (!r->ino[TO] || (!is_dir_at(r, TO) && ld32(&r->in[TO]->nlink) > 1))
-		return 0;
-	err = umfs_irec_hold(fs, r->in[TO], r->ino[TO], &irec);
-	if (err)
-		return err;
-	r->irec = irec;
-	umfs_irec_flag(fs, umfs_irec(fs, irec), UMFS_IREC_ORPHAN);
-	return 0;
 }
 
 /* Everything locked, sequences odd. */
 static int rename_locked(struct umfs_tx *tx, struct rename *r)
 {
 	struct umfs *fs = tx->fs;
-	int err = recheck(fs, r, FROM_DIR, &r->from, r->ino[FROM]);
+	int err = umfs_name_still(fs, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from,
+				  r->x.ino[FROM]);
 
 	if (!err)
-		err = recheck(fs, r, TO_DIR, &r->to, r->ino[TO]);
-	if (err || r->ino[FROM] == r->ino[TO])
+		err = umfs_name_still(fs, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to,
+				      r->x.ino[TO]);
+	if (err || r->x.ino[FROM] == r->x.ino[TO])
 		return err; /* two names of one file: nothing to do */
-	if (is_dir_at(r, FROM) && r->ino[FROM_DIR] != r->ino[TO_DIR] && !r->moves_dir)
+	if (is_dir_at(r, FROM) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR] && !r->moves_dir)
 		return -EAGAIN;
-	err = check_rights(r, FROM_DIR, FROM);
+	err = umfs_may_remove(r->cred, r->x.in[FROM_DIR], r->x.in[FROM]);
 	if (!err)
-		err = check_rights(r, TO_DIR, TO);
+		err = umfs_may_remove(r->cred, r->x.in[TO_DIR], r->x.in[TO]);
 	if (!err)
 		err = check_kinds(r);
-	if (!err && !r->ino[TO])
-		err = umfs_dir_reserve(tx, r->in[TO_DIR], r->ino[TO_DIR], &r->to);
-	if (!err)
-		err = hold_replaced(fs, r);
+	if (!err && !r->x.ino[TO])
+		err = umfs_dir_reserve(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to);
+	if (!err && r->x.ino[TO] && umfs_last_link(r->x.in[TO]))
+		err = umfs_hold_orphan(fs, r->x.in[TO], r->x.ino[TO], &r->irec);
 	if (err)
 		return err;
 	umfs_tx_begin(tx);
@@ -215,22 +157,6 @@ static int rename_locked(struct umfs_tx *tx, struct rename *r)
 	else
 		umfs_tx_commit(tx); /* commit point */
 	return err;
-}
-
-static void seq_all(struct rename *r, bool begin)
-{
-	int i, k;
-
-	for (i = 0; i < 4; i++) {
-		for (k = 0; k < i && r->ino[k] != r->ino[i]; k++)
-			;
-		if (!r->ino[i] || k < i)
-			continue;
-		if (begin)
-			umfs_seq_begin(r->in[i]);
-		else
-			umfs_seq_end(r->in[i]);
-	}
 }
 
 static int rename_once(struct umfs *fs, struct rename *r)
@@ -246,20 +172,20 @@ static int rename_once(struct umfs *fs, struct rename *r)
 	err = lookup_both(fs, r);
 	if (err)
 		goto err_lane;
-	r->moves_dir = is_dir_at(r, FROM) && r->ino[FROM_DIR] != r->ino[TO_DIR];
+	r->moves_dir = is_dir_at(r, FROM) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR];
 	if (r->moves_dir) {
 		err = umfs_lock(fs, rename_lock);
 		if (err)
 			goto err_lane;
-		err = check_ancestor(fs, r->ino[FROM], r->ino[TO_DIR]);
+		err = check_ancestor(fs, r->x.ino[FROM], r->x.ino[TO_DIR]);
 	}
 	if (!err)
-		err = umfs_inodes_lock(fs, r->ino, 4);
+		err = umfs_four_lock(fs, &r->x);
 	if (!err) {
-		seq_all(r, true);
+		umfs_four_seq(&r->x, true);
 		err = rename_locked(&tx, r);
-		seq_all(r, false);
-		umfs_inodes_unlock(fs, r->ino, 4);
+		umfs_four_seq(&r->x, false);
+		umfs_inodes_unlock(fs, r->x.ino, 4);
 	}
 	if (r->moves_dir)
 		umfs_unlock(fs, rename_lock);
@@ -272,21 +198,16 @@ err_lane:
 
 static int init_name(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len)
 {
-	if (len > UMFS_NAME_MAX)
-		return -ENAMETOOLONG;
-	if (len == 0 || (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))))
-		return -EBUSY;
-	n->name = name;
-	n->len = len;
-	n->hash = umfs_name_hash(fs, name, len);
-	return 0;
+	int err = umfs_name_init(fs, n, name, len);
+
+	return err == -EINVAL ? -EBUSY : err; /* "." and ".." stay where they are */
 }
 
 int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, uint32_t from_dir,
 		const char *from, uint32_t from_len, uint32_t to_dir, const char *to,
 		uint32_t to_len)
 {
-	struct rename r = {.cred = cred, .ino = {from_dir, to_dir}};
+	struct rename r = {.cred = cred, .x.ino = {from_dir, to_dir}};
 	int err = init_name(fs, &r.from, from, from_len);
 
 	if (!err)

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/* names.c - the parts that all changes of names have in common; see namei.c. */
+#include "names.h"
+
+int umfs_name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len)
+{
+	if (len == 0 || (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))))
+		return -EINVAL;
+	if (len > UMFS_NAME_MAX)
+		return -ENAMETOOLONG;
+	n->name = name;
+	n->len = len;
+	n->hash = umfs_name_hash(fs, name, len);
+	return 0;
+}
+
+int umfs_dir_check(const struct umfs_inode_pm *dir)
+{
+	uint32_t mode = ld32(&dir->mode);
+
+	if (!mode || !ld32(&dir->nlink))
+		return -ENOENT;
+	return umfs_is_dir(mode) ? 0 : -ENOTDIR;
+}
+
+int umfs_four_lock(struct umfs *fs, struct umfs_four *x)
+{
+	uint32_t i;
+
+	for (i = 0; i < 4; i++) {
+		x->in[i] = x->ino[i] ? umfs_inode(fs, x->ino[i]) : NULL;
+		if (x->ino[i] && !x->in[i])
+			return -EUCLEAN;
+	}
+	return umfs_inodes_lock(fs, x->ino, 4);
+}
+
+bool umfs_four_first(const struct umfs_four *x, int i)
+{
+	int k = 0;
+
+	while (k < i && x->ino[k] != x->ino[i])
+		k++;
+	return x->ino[i] && k == i;
+}
+
+void umfs_four_seq(struct umfs_four *x, bool begin)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		if (!umfs_four_first(x, i))
+			continue;
+		if (begin)
+			umfs_seq_begin(x->in[i]);
+		else
+			umfs_seq_end(x->in[i]);
+	}
+}
+
+int umfs_name_still(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		    const struct umfs_name *n, uint32_t ino)
+{
+	uint32_t now = 0;
+	int err = umfs_dir_check(dir);
+
+	if (err)
+		return err;
+	err = umfs_dir_find(fs, dir, dir_ino, n, &now);
+	if (err && err != -ENOENT)
+		return err;
+	return now == ino ? 0 : -EAGAIN;
+}
+
+int umfs_may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *dir,
+		    const struct umfs_inode_pm *in)
+{
+	if (!umfs_may(cred, dir, 3))
+		return -EACCES;
+	if (in && (ld32(&dir->mode) & UMFS_S_ISVTX) && !cred->override &&
+	    cred->uid != ld32(&in->uid) && cred->uid != ld32(&dir->uid))
+		return -EPERM;
+	return 0;
+}
+
+bool umfs_last_link(const struct umfs_inode_pm *in)
+{
+	return umfs_is_dir(ld32(&in->mode)) || ld32(&in->nlink) <= 1;
+}
+
+int umfs_hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, int64_t *irec)
+{
+	uint32_t held;
+	int err = umfs_irec_hold(fs, in, ino, &held);
+
+	if (err)
+		return err;
+	umfs_irec_flag(fs, umfs_irec(fs, held), UMFS_IREC_ORPHAN);
+	*irec = held;
+	return 0;
+}
+
+void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)
+{
+	st32(&in->nlink, umfs_is_dir(ld32(&in->mode)) ? 0 : ld32(&in->nlink) - 1);
+	umfs_inode_touch_ctime(fs, in);
+	umfs_inode_seal(in, ino);
+}
+
+int umfs_dir_save(struct umfs_tx *tx, struct umfs_inode_pm *dir)
+{
+	int err = umfs_inode_save(tx, dir);
+
+	return err ? err : umfs_tx_save(tx, &dir->mtime_ns, 16);
+}

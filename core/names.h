@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/* names.h - what namei.c and rename.c share: the inodes of an operation, and its checks. */
+#ifndef UMFS_CORE_NAMES_H
+#define UMFS_CORE_NAMES_H
+
+#include "internal.h"
+
+#define UMFS_S_ISGID 02000u
+#define UMFS_S_ISVTX 01000u
+
+/* Two directories and what two names mean in them; 0: not in this operation. */
+enum { FROM_DIR, TO_DIR, FROM, TO };
+struct umfs_four {
+	uint32_t ino[4];
+	struct umfs_inode_pm *in[4];
+};
+
+/* -EINVAL: "", "." or ".."; -ENAMETOOLONG. */
+int umfs_name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len);
+/* A directory that still has a name: 0, -ENOENT, -ENOTDIR. */
+int umfs_dir_check(const struct umfs_inode_pm *dir);
+int umfs_four_lock(struct umfs *fs, struct umfs_four *x);
+/* Sequences of all of them, each once. */
+void umfs_four_seq(struct umfs_four *x, bool begin);
+/* Is x->in[i] the first of them that is this inode? */
+bool umfs_four_first(const struct umfs_four *x, int i);
+/* Does the name still mean `ino` (0: nothing)? Directory locked. -EAGAIN: no. */
+int umfs_name_still(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		    const struct umfs_name *n, uint32_t ino);
+/* May `cred` take `in` (or, NULL, put a name) from `dir`? -EACCES, -EPERM (sticky). */
+int umfs_may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *dir,
+		    const struct umfs_inode_pm *in);
+/* Does losing one name leave the inode without any? */
+bool umfs_last_link(const struct umfs_inode_pm *in);
+/* Hold an inode whose last name goes and promise, durably, to reclaim it. */
+int umfs_hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, int64_t *irec);
+/* One name less, in a transaction that saved the inode. */
+void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino);
+/* Save a directory whose names, and so times, change. */
+int umfs_dir_save(struct umfs_tx *tx, struct umfs_inode_pm *dir);
+
+#endif
