@@ -112,6 +112,8 @@ void umfs_inode_touch(struct umfs *fs, struct umfs_inode_pm *inode)
 {
 	uint64_t now = (uint64_t)port_now_ns();
 
+	if (ld64(&inode->mtime_ns) == now && ld64(&inode->ctime_ns) == now)
+		return; /* the clock is coarse */
 	st64(&inode->mtime_ns, now);
 	st64(&inode->ctime_ns, now);
 	umfs_flush(fs, &inode->size, UMFS_LINE_BYTES - 16);

@@ -266,9 +266,12 @@ static inline bool umfs_pte_written(uint64_t entry)
 
 /* ---- ulog.c ---- */
 
-/* Save [off, off+len) of the file and its size; active when this returns. */
+/*
+ * Save [off, off+len) of the file and its size; active when this returns.
+ * `data`: where those bytes lie when they are in one page, else NULL.
+ */
 void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_inode_pm *inode,
-		   uint32_t ino, uint64_t off, uint64_t len);
+		   uint32_t ino, uint64_t off, uint64_t len, const void *data);
 /* The commit point of a write that armed it. */
 void umfs_ulog_retire(struct umfs *fs, struct umfs_ulog_pm *log);
 /* Put the saved bytes back if it is active; hostile content is checked. */

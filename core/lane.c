@@ -35,26 +35,29 @@ static uint32_t rec_crc(const struct umfs_rec_pm *rec, uint64_t txid, uint32_t l
 
 /* ---- taking a lane ---- */
 
+/* Of this process's threads only one may have it: a word in private memory. */
+static bool lane_take(struct umfs *fs, uint32_t lane)
+{
+	uint32_t *word = &fs->lane_busy[lane];
+
+	return !__atomic_load_n(word, __ATOMIC_RELAXED) &&
+	       !__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE);
+}
+
 int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 {
 	uint32_t count = fs->geo.lanes_per_slot;
-	uint32_t first = port_thread() % count;
+	uint32_t first = port_thread() % count, i;
 
 	if (fs->zombies)
 		umfs_reap(fs);
 	while (!fs->broken) {
-		uint32_t busy = __atomic_load_n(&fs->lanes_busy, __ATOMIC_ACQUIRE);
-		uint32_t i;
-
 		if (fs->readonly)
 			return -EROFS;
 		for (i = 0; i < count; i++) {
 			uint32_t lane = (first + i) % count;
 
-			if (busy & (1u << lane))
-				continue;
-			if (__atomic_fetch_or(&fs->lanes_busy, 1u << lane, __ATOMIC_ACQUIRE) &
-			    (1u << lane))
+			if (!lane_take(fs, lane))
 				continue;
 			tx->fs = fs;
 			tx->lane_index = lane;
@@ -62,20 +65,22 @@ int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 			tx->active = false;
 			return 0;
 		}
-		port_wait(&fs->lanes_busy, busy, 1000000);
+		__atomic_store_n(&fs->lane_wanted, 1, __ATOMIC_SEQ_CST);
+		port_wait(&fs->lane_wanted, 1, 1000000);
 	}
 	return -EIO;
 }
 
 void umfs_lane_put(struct umfs_tx *tx)
 {
-	uint32_t all = (1u << tx->fs->geo.lanes_per_slot) - 1;
-	uint32_t old;
+	struct umfs *fs = tx->fs;
 
-	umfs_assert(tx->fs, !tx->active);
-	old = __atomic_fetch_and(&tx->fs->lanes_busy, ~(1u << tx->lane_index), __ATOMIC_RELEASE);
-	if (old == all)
-		port_wake(&tx->fs->lanes_busy);
+	umfs_assert(fs, !tx->active);
+	__atomic_store_n(&fs->lane_busy[tx->lane_index], 0, __ATOMIC_RELEASE);
+	if (__atomic_load_n(&fs->lane_wanted, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&fs->lane_wanted, 0, __ATOMIC_SEQ_CST);
+		port_wake(&fs->lane_wanted);
+	}
 }
 
 /* ---- writing the journal ---- */

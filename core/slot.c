@@ -141,7 +141,7 @@ int umfs_recover_all(struct umfs *fs)
 	if (err)
 		return err;
 	fs->slot = 0;
-	fs->lanes_busy = 0;
+	memset(fs->lane_busy, 0, sizeof(fs->lane_busy));
 	umfs_reap(fs);
 	fs->slot = NO_SLOT;
 	slot_clean(fs, 0);
@@ -234,7 +234,8 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 {
 	fs->slot = slot;
 	fs->incarnation = incarnation;
-	fs->lanes_busy = 0;
+	memset(fs->lane_busy, 0, sizeof(fs->lane_busy));
+	fs->lane_wanted = 0;
 	fs->irec_cursor = slot * (fs->geo.irec_count / fs->geo.slot_count);
 	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
 }

@@ -57,12 +57,17 @@ static void copy_pages(struct umfs *fs, uint64_t root, uint8_t *bytes, uint64_t 
 }
 
 void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_inode_pm *inode,
-		   uint32_t ino, uint64_t off, uint64_t len)
+		   uint32_t ino, uint64_t off, uint64_t len, const void *data)
 {
 	uint64_t serial = (ld64(&log->state) >> 1) + 1;
 	bool power = fs->geo.durability == UMFS_DURABLE_FLUSH;
 
-	copy_pages(fs, ld64(&inode->root), log_bytes(log), off, len, true);
+	if (data) {
+		port_copy(log_bytes(log), data, len);
+		umfs_flush(fs, log_bytes(log), len);
+	} else {
+		copy_pages(fs, ld64(&inode->root), log_bytes(log), off, len, true);
+	}
 	st32(&log->ino, ino);
 	st32(&log->generation, ld32(&inode->generation));
 	st64(&log->off, off);

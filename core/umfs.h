@@ -42,7 +42,8 @@ struct umfs {
 	uint32_t slot;
 	uint32_t incarnation;
 	uint32_t epoch;
-	uint32_t lanes_busy; /* bit per lane of the slot, atomic */
+	uint32_t lane_busy[UMFS_LANES_MAX]; /* which lanes threads of this process use */
+	uint32_t lane_wanted;
 	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
 	uint32_t readonly;   /* 1: looked at only (private copy) */
 	uint32_t irec_cursor, ofd_cursor; /* where to look for a free record */

@@ -74,7 +74,18 @@ int umfs_write_take(struct umfs_write *w, void *pool, uint64_t off, uint64_t n)
 		note_dirty(w, off, n);
 	else if (!nt)
 		umfs_flush(w->fs, pool, n);
+	w->streamed |= nt;
 	return 0;
+}
+
+/* I3; without streamed bytes, and on DRAM, stores are in order by themselves. */
+void umfs_write_drain(struct umfs_write *w)
+{
+	if (w->streamed)
+		umfs_drain(w->fs);
+	else
+		umfs_fence(w->fs);
+	w->streamed = false;
 }
 
 void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n)
@@ -156,7 +167,7 @@ static int show_range(struct umfs_write *w, uint64_t off, uint64_t end)
 {
 	uint64_t root = ld64(&w->in->root);
 
-	umfs_drain(w->fs);
+	umfs_write_drain(w);
 	if (umfs_root_height(root) == 0)
 		return (root & UMFS_PTE_UNWRITTEN) ? show_root(w) : 0;
 	show_pages(w, off, end);
@@ -191,10 +202,10 @@ static int write_with_undo(struct umfs_write *w, struct umfs_ulog_pm *log, uint6
 {
 	int err;
 
-	umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, UMFS_MIN(w->end, w->old) - w->off);
+	umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, UMFS_MIN(w->end, w->old) - w->off, NULL);
 	err = write_in_place(w);
 	if (err) {
-		umfs_drain(w->fs);
+		umfs_write_drain(w);
 		(void)umfs_ulog_recover(w->fs, log, room);
 		return err;
 	}
@@ -325,9 +336,53 @@ void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64
 	umfs_fence(fs);
 }
 
+/* The usual overwrite: inside one written page. */
+static int write_in_page(struct umfs_write *w, le64 *slot)
+{
+	uint8_t *data = (uint8_t *)umfs_page(w->fs, umfs_pte_page(ld64(slot))) +
+			(w->off & UMFS_PAGE_MASK);
+	struct umfs_ulog_pm *log = umfs_lane_ulog(w->tx.lane);
+	bool undo = w->mode == UMFS_MODE_ATOMIC;
+	int err;
+
+	if (undo && w->n == UMFS_PAGE_BYTES)
+		return write_by_swap(w, slot);
+	if (undo)
+		umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, w->n, data);
+	err = umfs_write_take(w, data, w->off, w->n);
+	umfs_write_drain(w);
+	if (err && undo) {
+		(void)umfs_ulog_recover(w->fs, log, UMFS_ULOG_LANE_BYTES);
+		return err;
+	}
+	umfs_inode_touch(w->fs, w->in);
+	if (undo)
+		umfs_ulog_retire(w->fs, log); /* commit point */
+	else
+		umfs_fence(w->fs);
+	return err;
+}
+
+/* The entry when the write is an overwrite inside one written page, else NULL. */
+static le64 *one_page(struct umfs_write *w)
+{
+	uint64_t entry;
+	le64 *slot;
+
+	if ((w->off & UMFS_PAGE_MASK) + w->n > UMFS_PAGE_BYTES || w->off + w->n > w->old)
+		return NULL;
+	slot = umfs_fpt_slot(w->fs, w->in, w->off >> UMFS_PAGE_SHIFT);
+	if (!slot || slot == &w->in->root)
+		return NULL;
+	entry = ld64(slot);
+	return umfs_pte_written(entry) && umfs_page_valid(w->fs, umfs_pte_page(entry)) ? slot
+										   : NULL;
+}
+
 static int write_locked(struct umfs_write *w)
 {
 	struct umfs_src start = w->src;
+	le64 *slot;
 	int err;
 
 	w->old = umfs_inode_size(w->in);
@@ -336,12 +391,19 @@ static int write_locked(struct umfs_write *w)
 	if (w->off >= UMFS_FILE_BYTES_MAX)
 		return -EFBIG;
 	w->end = UMFS_MIN(w->off + w->n, UMFS_FILE_BYTES_MAX);
+	slot = one_page(w);
+	if (slot) {
+		err = write_in_page(w, slot);
+		if (err != -ENOSPC)
+			return err;
+		w->src = start;
+		return write_by_reserve(w);
+	}
 	err = umfs_write_allocate(w);
 	if (err)
 		return err;
 	if (w->off > w->old)
 		umfs_write_zero_gap(w->fs, w->in, w->old, w->off);
-	w->src = start;
 	if (w->off >= w->old || w->mode != UMFS_MODE_ATOMIC)
 		return write_in_place(w);
 	return write_atomic(w);
@@ -374,6 +436,7 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	w.n = n;
 	w.off = *off;
 	w.append = append;
+	w.streamed = false;
 	w.mode = umfs_mode(f->fs);
 	err = umfs_lane_get(w.fs, &w.tx);
 	if (err)

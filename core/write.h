@@ -25,9 +25,12 @@ struct umfs_write {
 	uint64_t old;	   /* size before */
 	uint32_t ino, mode;
 	bool append;
+	bool streamed; /* non-temporal stores are under way */
 };
 
 int umfs_write_take(struct umfs_write *w, void *pool, uint64_t off, uint64_t n);
+/* What was taken so far comes before what is stored next, and is durable then. */
+void umfs_write_drain(struct umfs_write *w);
 void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n);
 void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64_t from,
 			 uint64_t to);

@@ -128,7 +128,7 @@ static int fill_past_end(struct umfs_write *w, uint64_t index)
 
 		if (err)
 			return err;
-		umfs_drain(w->fs);
+		umfs_write_drain(w);
 		for (i = 0; i < n; i++) {
 			le64 *slot = umfs_fpt_slot(w->fs, w->in, index + i);
 
@@ -172,12 +172,12 @@ int umfs_write_replace(struct umfs_write *w)
 	umfs_tx_begin(&w->tx);
 	err = replace_in_tx(&r);
 	if (err) {
-		umfs_drain(w->fs);
+		umfs_write_drain(w);
 		umfs_tx_abort(&w->tx);
 		w->src = start;
 		return err;
 	}
-	umfs_drain(w->fs);
+	umfs_write_drain(w);
 	umfs_tx_fence(&w->tx);
 	store_entries(&r);
 	umfs_inode_touch(w->fs, w->in);

@@ -94,6 +94,11 @@ int media_open(struct fsck *c);
 void media_close(struct fsck *c);
 /* What was stored at p is on the medium when this returns. */
 void media_sync(struct fsck *c, const void *p, size_t n);
+/*
+ * May the page hold anything but zeros? A hole need not be looked at, which on
+ * tmpfs would give it memory.
+ */
+bool media_data(const struct fsck *c, uint64_t page);
 /* Report pages that could not be read so far. */
 void media_report(struct fsck *c);
 /* A line of progress for -C, as e2fsck has it. */

@@ -123,6 +123,16 @@ int media_open(struct fsck *c)
 	return 0;
 }
 
+bool media_data(const struct fsck *c, uint64_t page)
+{
+	off_t at = (off_t)(page << UMFS_PAGE_SHIFT);
+	off_t data = lseek(c->pool.fd, at, SEEK_DATA);
+
+	if (data < 0)
+		return errno != ENXIO;
+	return data < at + UMFS_PAGE_BYTES;
+}
+
 void media_close(struct fsck *c)
 {
 	if (c->base)

@@ -59,7 +59,7 @@ static bool counts_good(const struct umfs_super_pm *sb, const char **why)
 	if (!ld32(&sb->ofd_count) || ld32(&sb->ofd_count) > 1u << 24)
 		return false;
 	*why = "inodes_per_group";
-	if (!ipg || ipg % 64 || ipg > UMFS_GROUP_PAGES ||
+	if (ipg < 64 || ipg % 64 || ipg > UMFS_GROUP_PAGES ||
 	    UMFS_GROUP_HEAD_PAGES + (ipg + per_page - 1) / per_page >= UMFS_GROUP_PAGES)
 		return false;
 	*why = "durability";
@@ -84,6 +84,9 @@ static bool groups_good(const struct umfs_super_pm *sb, const char **why)
 	    count * ld32(&sb->inodes_per_group) > UINT32_MAX ||
 	    pages - first - (count - 1) * UMFS_GROUP_PAGES <= head)
 		return false;
+	*why = "pool_pages";
+	if ((pages - first) / UMFS_GROUP_PAGES > count)
+		return false;
 	*why = "group_count_max";
 	return most >= count && most <= UMFS_POOL_PAGES_MAX / UMFS_GROUP_PAGES;
 }
@@ -93,8 +96,7 @@ static bool front_good(const struct umfs_super_pm *sb, const char **why)
 {
 	uint64_t lanes = (uint64_t)ld32(&sb->slot_count) * ld32(&sb->lanes_per_slot);
 	const struct region r[] = {
-		{ "slot_count", UMFS_SLOTS_PAGE,
-		  pages_of(ld32(&sb->slot_count), sizeof(struct umfs_slot_pm)) },
+		{ "slots", UMFS_SLOTS_PAGE, pages_of(UMFS_SLOTS_MAX, sizeof(struct umfs_slot_pm)) },
 		{ "gtable_page", ld32(&sb->gtable_page),
 		  pages_of(ld32(&sb->group_count_max), sizeof(struct umfs_group_pm)) },
 		{ "lanes_page", ld32(&sb->lanes_page), lanes * UMFS_LANE_PAGES },
@@ -234,6 +236,12 @@ int pass0_super(struct fsck *c)
 		problem(c, PR_SB_BOTH, object("superblock", OBJECT_ALONE), "%s; backup: %s", why,
 			why_backup);
 		return EXIT_LEFT;
+	}
+	/* A size that only one of both has, and the medium has not, is damage. */
+	if (v == SB_GOOD && vb == SB_GOOD && ld64(&main_sb->pool_pages) > pages &&
+	    ld64(&backup->pool_pages) <= pages) {
+		v = SB_BAD;
+		why = "pool_pages";
 	}
 	geo_fill(&c->geo, v == SB_GOOD ? main_sb : backup);
 	if (c->geo.pool_pages > pages) {

@@ -47,6 +47,23 @@ static void check_sums(struct inode_case *k)
 		bad(k, PR_INO_SIZE_CHECK, "size word 0x%llx", (unsigned long long)word);
 }
 
+/* A count that goes by itself: mended where the inode is sound otherwise. */
+static void check_count(struct inode_case *k, enum problem_code code, le64 *field, uint64_t found)
+{
+	unsigned long long said = ld64(field);
+
+	if (found == said)
+		return;
+	if (k->info->flags & INFO_BAD) {
+		problem_keep(k->c, code, object("inode", k->ino), "%llu, found %llu", said,
+			     (unsigned long long)found);
+	} else if (problem(k->c, code, object("inode", k->ino), "%llu, found %llu", said,
+			   (unsigned long long)found)) {
+		st64(field, found);
+		inode_seal(k->c, k->inode, k->ino);
+	}
+}
+
 static void check_kind(struct inode_case *k)
 {
 	uint32_t type = k->mode & S_IFMT;
@@ -54,9 +71,8 @@ static void check_kind(struct inode_case *k)
 
 	if (type != S_IFDIR && ld64(&k->inode->parent))
 		bad(k, PR_INO_PARENT, "%llu", (unsigned long long)ld64(&k->inode->parent));
-	if (type != S_IFDIR && ld64(&k->inode->entries))
-		bad(k, PR_INO_ENTRIES, "%llu in a file that is no directory",
-		    (unsigned long long)ld64(&k->inode->entries));
+	if (type != S_IFDIR)
+		check_count(k, PR_INO_ENTRIES, &k->inode->entries, 0);
 	if (!device && ld64(&k->inode->rdev))
 		bad(k, PR_INO_RDEV, "0x%llx", (unsigned long long)ld64(&k->inode->rdev));
 	if (ld32(&k->inode->flags))
@@ -89,32 +105,12 @@ static void check_size(struct inode_case *k)
 		bad(k, PR_INO_SIZE, "%llu bytes", (unsigned long long)size);
 }
 
-/* Directories have theirs counted in pass 2. */
-static void check_pages(struct inode_case *k)
-{
-	uint64_t found, said = ld64(&k->inode->pages);
-
-	found = fpt_check(k->c, k->inode, k->ino, k->info);
-	if (found == said)
-		return;
-	if (k->info->flags & INFO_BAD) {
-		problem_keep(k->c, PR_INO_PAGES, object("inode", k->ino), "%llu, found %llu",
-			     (unsigned long long)said, (unsigned long long)found);
-	} else if (problem(k->c, PR_INO_PAGES, object("inode", k->ino), "%llu, found %llu",
-			   (unsigned long long)said, (unsigned long long)found)) {
-		st64(&k->inode->pages, found);
-		inode_seal(k->c, k->inode, k->ino);
-	}
-}
-
 static void check_root_unused(struct inode_case *k)
 {
+	check_count(k, PR_INO_PAGES, &k->inode->pages, 0);
 	if (ld64(&k->inode->root))
 		bad(k, PR_FPT_ROOT, "0x%llx in a file without data",
 		    (unsigned long long)ld64(&k->inode->root));
-	if (ld64(&k->inode->pages))
-		bad(k, PR_INO_PAGES, "%llu in a file without data",
-		    (unsigned long long)ld64(&k->inode->pages));
 }
 
 static void check_inode(struct fsck *c, uint32_t ino)
@@ -139,7 +135,8 @@ static void check_inode(struct fsck *c, uint32_t ino)
 	check_size(&k);
 	lock_check(c, PR_INO_LOCK, object("inode", ino), "lock", &k.inode->lock);
 	if (S_ISREG(k.mode) || S_ISLNK(k.mode))
-		check_pages(&k);
+		check_count(&k, PR_INO_PAGES, &k.inode->pages,
+			    fpt_check(c, k.inode, ino, k.info));
 	else if (!S_ISDIR(k.mode))
 		check_root_unused(&k);
 }

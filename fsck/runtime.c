@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fsck.h"
 
@@ -34,8 +35,11 @@ static uint32_t lane_count(const struct fsck *c)
 /* A page of any group's data, whether the group is in use or not. */
 static bool data_page(const struct fsck *c, uint64_t page)
 {
+	uint64_t rel = page - c->geo.groups_page;
+
 	return page >= c->geo.groups_page && page < c->geo.pool_pages &&
-	       (page - c->geo.groups_page) % UMFS_GROUP_PAGES >= group_head(c);
+	       rel % UMFS_GROUP_PAGES >= group_head(c) &&
+	       rel / UMFS_GROUP_PAGES < c->geo.group_count;
 }
 
 static void lay_to_rest(struct fsck *c, le64 *word, uint64_t value)
@@ -55,9 +59,9 @@ static void check_runtime(struct fsck *c)
 	if (clean && clean != UMFS_CLEAN &&
 	    problem(c, PR_RT_CLEAN, about, "0x%llx", (unsigned long long)clean))
 		lay_to_rest(c, &rt->clean, 0);
-	if (ld32(&rt->mode) > UMFS_MODE_ATOMIC &&
+	if (ld32(&rt->mode) - UMFS_MODE_POSIX > UMFS_MODE_ATOMIC - UMFS_MODE_POSIX &&
 	    problem(c, PR_RT_MODE, about, "%u", ld32(&rt->mode))) {
-		st32(&rt->mode, 0);
+		st32(&rt->mode, UMFS_MODE_ATOMIC);
 		media_sync(c, rt, sizeof(*rt));
 	}
 	if (c->resting)
@@ -203,16 +207,29 @@ static void check_spare(const struct lane *l)
 
 /* ---- undo logs ---- */
 
+/* The file as the log knew it: it can not have gone while a write was in it. */
+static bool ulog_file_good(const struct fsck *c, const struct umfs_ulog_pm *log)
+{
+	uint32_t ino = ld32(&log->ino), group = ino / c->geo.inodes_per_group;
+	const struct umfs_inode_pm *table;
+
+	if (!ino || group >= c->geo.group_count ||
+	    !(ld32(&group_at(c, group)->flags) & UMFS_GROUP_INIT))
+		return false;
+	table = page_at(c, group_first(c, group) + UMFS_GROUP_HEAD_PAGES);
+	table += ino % c->geo.inodes_per_group;
+	return ld32(&table->generation) == ld32(&log->generation) && S_ISREG(ld32(&table->mode));
+}
+
 static bool ulog_good(const struct fsck *c, const struct umfs_ulog_pm *log, uint64_t room)
 {
 	uint64_t off = ld64(&log->off), len = ld64(&log->len), size = ld64(&log->size);
-	uint64_t inodes = (uint64_t)c->geo.group_count * c->geo.inodes_per_group;
 	uint32_t serial = (uint32_t)(ld64(&log->state) >> 1);
 	uint32_t crc = sum_crc32c(serial, &log->ino,
 				  offsetof(struct umfs_ulog_pm, crc) -
 					  offsetof(struct umfs_ulog_pm, ino));
 
-	return ld32(&log->crc) == crc && ld32(&log->ino) && ld32(&log->ino) < inodes &&
+	return ld32(&log->crc) == crc && ulog_file_good(c, log) &&
 	       len <= room && size <= UMFS_FILE_BYTES_MAX && off <= size && len <= size - off &&
 	       (!ld32(&log->data_crc) ||
 		ld32(&log->data_crc) ==
@@ -230,16 +247,25 @@ static void check_ulog(struct fsck *c, struct umfs_ulog_pm *log, struct object a
 		lay_to_rest(c, &log->state, state & ~1ull);
 }
 
+static void check_lane(struct fsck *c, uint32_t n)
+{
+	struct lane l = { .c = c, .pm = lane_at(c, n), .about = object("lane", n) };
+
+	check_state(&l);
+	check_swap(&l);
+	check_spare(&l);
+}
+
 static void check_lanes(struct fsck *c)
 {
 	for (uint32_t i = 0; i < lane_count(c); i++) {
-		struct lane l = { .c = c, .pm = lane_at(c, i), .about = object("lane", i) };
+		uint64_t page = c->geo.lanes_page + (uint64_t)i * UMFS_LANE_PAGES;
 
-		check_state(&l);
-		check_swap(&l);
-		check_spare(&l);
-		check_ulog(c, (void *)((uint8_t *)l.pm + 2 * UMFS_PAGE_BYTES), l.about,
-			   UMFS_ULOG_LANE_BYTES);
+		if (media_data(c, page))
+			check_lane(c, i);
+		if (media_data(c, page + 2))
+			check_ulog(c, page_at(c, page + 2), object("lane", i),
+				   UMFS_ULOG_LANE_BYTES);
 	}
 }
 
@@ -251,7 +277,7 @@ static void check_reserves(struct fsck *c)
 		struct object about = object("reserve", i);
 
 		check_ulog(c, log, about,
-			   UMFS_RESERVE_PAGES * UMFS_PAGE_BYTES - UMFS_ULOG_HEAD_BYTES);
+			   UMFS_ATOMIC_BYTES);
 		if (c->resting)
 			lock_check(c, PR_RT_LOCK, about, "lock", &log->lock);
 	}
@@ -340,6 +366,7 @@ static int recover(struct fsck *c)
 			 "the pool needs recovery, which -n can not do on a device: use -p");
 		return EXIT_ERROR;
 	}
+	fs->readonly = 0; /* a private copy takes stores as the pool would */
 	err = umfs_super_load(fs, &from_backup);
 	if (!err) {
 		fs->irec_refs = calloc(c->geo.irec_count, sizeof(uint32_t));
@@ -377,7 +404,8 @@ int pass0_runtime(struct fsck *c)
 void runtime_claim(struct fsck *c)
 {
 	for (uint32_t i = 0; i < lane_count(c); i++) {
-		uint64_t spare = ld64(&lane_at(c, i)->spare);
+		uint64_t page = c->geo.lanes_page + (uint64_t)i * UMFS_LANE_PAGES;
+		uint64_t spare = media_data(c, page) ? ld64(&lane_at(c, i)->spare) : 0;
 
 		if (spare && page_valid(c, spare) && !page_claim(c, spare))
 			problem(c, PR_PAGE_TWICE, object("lane", i), "spare page %llu",

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* use.c - which pages and inodes were found in use, kept for groups that are in use. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "fsck.h"
@@ -22,18 +21,6 @@ static uint64_t units_needed(const struct fsck *c, uint32_t group)
 	return units;
 }
 
-/* Where no memory is left for the holes of a unit, what is in use is no hole: no error. */
-static void back_unit(struct fsck *c, uint32_t group, uint32_t unit)
-{
-	uint64_t first = group_first(c, group) + (uint64_t)unit * UMFS_UNIT_PAGES;
-	uint64_t pages = c->geo.pool_pages - first;
-
-	if (pages > UMFS_UNIT_PAGES)
-		pages = UMFS_UNIT_PAGES;
-	(void)posix_fallocate(c->pool.fd, (off_t)(first << UMFS_PAGE_SHIFT),
-			      (off_t)(pages << UMFS_PAGE_SHIFT));
-}
-
 static void check_backing(struct fsck *c, uint32_t group)
 {
 	struct umfs_group_pm *g = group_at(c, group);
@@ -49,9 +36,13 @@ static void check_backing(struct fsck *c, uint32_t group)
 		c->unsure = true;
 		return;
 	}
-	for (uint32_t i = 0; i < UMFS_GROUP_UNITS; i++)
+	/* Where no memory is left for the holes of a unit, what is in use is no hole: no error. */
+	for (uint64_t i = 0; i < UMFS_GROUP_UNITS; i++)
 		if (missing >> i & 1)
-			back_unit(c, group, i);
+			(void)port_back(&c->pool.fs,
+					(group_first(c, group) + i * UMFS_UNIT_PAGES)
+						<< UMFS_PAGE_SHIFT,
+					UMFS_UNIT_BYTES);
 	st64(&g->backed, said | missing);
 	media_sync(c, g, sizeof(*g));
 }

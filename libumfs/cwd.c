@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * cwd.c - a working directory of ours.
  *
@@ -57,6 +57,24 @@ void umfs_cwd_adopt(void)
 		STORE(&adopted, 1);
 	}
 	umfs_local_unlock(LOCK_DIRS);
+	umfs_guard_leave();
+}
+
+/*
+ * Before exec: let go of the directory. Should exec fail, the next relative
+ * path finds it again by the name of the kernel's working directory.
+ */
+void umfs_cwd_forget(void)
+{
+	struct umfs_file f;
+
+	if (umfs_uinfo_cwd(&f) == UINFO_NONE)
+		return;
+	umfs_guard_enter();
+	umfs_opens_enter();
+	STORE(&adopted, 0);
+	umfs_uinfo_cwd_set(NULL);
+	umfs_opens_leave();
 	umfs_guard_leave();
 }
 

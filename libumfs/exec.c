@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * exec.c - new images.
  *
@@ -28,8 +28,20 @@ static long exec_ours(struct spot *s, struct path_args *a)
 	return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
 }
 
+/* Leave the pools before the image goes, where nothing is lost should it stay. */
+static void prepare(void)
+{
+	if (umfs_uinfo_open_count() || !umfs_process_alone())
+		return;
+	umfs_cwd_forget();
+	umfs_mount_leave();
+}
+
+/* The path is the kernel's by now, so it needs nothing of what is let go. */
 static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 {
+	if (umfs_active() && !umfs_guard_self.busy)
+		prepare();
 	if (dirfd == AT_FDCWD && !a->a)
 		return sys3(SYS_execve, path, a->p, a->q);
 	return sys5(SYS_execveat, dirfd, path, a->p, a->q, a->a);
@@ -48,7 +60,6 @@ long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *con
 	err = umfs_exec_check();
 	if (err)
 		return err;
-	umfs_mount_leave();
 	return umfs_path_call(dirfd, path, flags & AT_EMPTY_PATH ? SPOT_EMPTY : 0, exec_ours,
 			      exec_kernel, &a);
 }

@@ -7,11 +7,14 @@
 
 #include "internal.h"
 
+/* Hold the lowest number for a file to be opened: the number or -errno. */
+long umfs_file_reserve(bool cloexec);
+void umfs_file_unreserve(int fd);
 /*
- * Take the lowest number >= min for an open file; its reference passes to the
- * descriptor. The number, or -errno and the reference stays with the caller.
+ * Make a reserved number the descriptor of an open file; the file's reference
+ * passes to it. -EBADF: another thread closed the number meanwhile.
  */
-long umfs_file_publish(const struct umfs_file *file, enum uinfo_kind kind, int min, bool cloexec);
+long umfs_file_publish(const struct umfs_file *file, enum uinfo_kind kind, int fd);
 
 #define UMFS_RW_MAX 0x7ffff000ul /* as the kernel: no call moves more */
 

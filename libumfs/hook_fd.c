@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * hook_fd.c - descriptors: close, dup, fcntl, ioctl.
  *
@@ -20,22 +20,21 @@
 static long close_ours(int fd)
 {
 	struct umfs_file f;
-	bool had;
+	enum uinfo_kind was;
 
 	umfs_cancel_test();
 	umfs_guard_enter();
 	umfs_opens_enter();
 	umfs_local_lock(LOCK_UINFO);
-	had = umfs_uinfo_clear(fd, &f);
-	if (had)
+	was = umfs_uinfo_clear(fd, &f);
+	if (was)
 		sys1(SYS_close, fd);
 	umfs_local_unlock(LOCK_UINFO);
-	if (had)
-		umfs_ofd_put(f.fs, f.ofd);
+	umfs_uinfo_put(was, &f);
 	umfs_opens_leave();
 	umfs_guard_leave();
 	umfs_report_count(REPORT_SERVED);
-	return had ? 0 : -EBADF;
+	return was ? 0 : -EBADF;
 }
 
 long umfs_hook_close(int fd)
@@ -52,7 +51,7 @@ static void range_ours(unsigned first, unsigned last, bool cloexec)
 {
 	for (unsigned fd = first; fd <= last && fd < (unsigned)umfs_uinfo_top; fd++) {
 		struct umfs_file f;
-		bool had = false;
+		enum uinfo_kind was = UINFO_NONE;
 
 		if (!umfs_uinfo_ours((int)fd))
 			continue;
@@ -60,12 +59,11 @@ static void range_ours(unsigned first, unsigned last, bool cloexec)
 		if (cloexec)
 			umfs_uinfo_table[fd].cloexec = 1;
 		else
-			had = umfs_uinfo_clear((int)fd, &f);
-		if (had)
+			was = umfs_uinfo_clear((int)fd, &f);
+		if (was)
 			sys1(SYS_close, fd);
 		umfs_local_unlock(LOCK_UINFO);
-		if (had)
-			umfs_ofd_put(f.fs, f.ofd);
+		umfs_uinfo_put(was, &f);
 	}
 }
 
@@ -136,8 +134,7 @@ static long dup_onto(int from, int to, int flags)
 {
 	bool cloexec = flags & O_CLOEXEC;
 	struct umfs_file f, old;
-	enum uinfo_kind kind;
-	bool had = false;
+	enum uinfo_kind kind, was = UINFO_NONE;
 	long ret;
 
 	umfs_guard_enter();
@@ -149,15 +146,14 @@ static long dup_onto(int from, int to, int flags)
 	if (kind == UINFO_NONE || (uint32_t)to < umfs_uinfo_count)
 		ret = sys3(SYS_dup3, from, to, flags);
 	if (ret >= 0) {
-		had = umfs_uinfo_clear(to, &old);
+		was = umfs_uinfo_clear(to, &old);
 		if (kind != UINFO_NONE) {
 			umfs_ofd_get(f.fs, f.ofd);
 			umfs_uinfo_set(to, kind, &f, cloexec);
 		}
 	}
 	umfs_local_unlock(LOCK_UINFO);
-	if (had)
-		umfs_ofd_put(old.fs, old.ofd);
+	umfs_uinfo_put(was, &old);
 	umfs_opens_leave();
 	umfs_guard_leave();
 	return ret;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * hook_name.c - names: mkdir, unlink, rename, link, symlink, readlink, mknod.
  */

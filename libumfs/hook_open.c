@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * hook_open.c - open and create.
  */
@@ -11,17 +11,41 @@
 	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME | O_PATH | \
 	 O_DIRECTORY | O_NOFOLLOW)
 
-/* Take a number for `file` and publish it; the reference of `file` goes along. */
-long umfs_file_publish(const struct umfs_file *file, enum uinfo_kind kind, int min, bool cloexec)
+long umfs_file_reserve(bool cloexec)
 {
 	int fd;
 
 	umfs_local_lock(LOCK_UINFO);
-	fd = umfs_place_new(min, cloexec);
+	fd = umfs_place_new(0, cloexec);
 	if (fd >= 0)
-		umfs_uinfo_set(fd, kind, file, cloexec);
+		umfs_uinfo_set(fd, UINFO_RESERVED, NULL, cloexec);
 	umfs_local_unlock(LOCK_UINFO);
 	return fd;
+}
+
+void umfs_file_unreserve(int fd)
+{
+	struct umfs_file none;
+
+	umfs_local_lock(LOCK_UINFO);
+	if (umfs_uinfo_table[fd].kind == UINFO_RESERVED) {
+		umfs_uinfo_clear(fd, &none);
+		sys1(SYS_close, fd);
+	}
+	umfs_local_unlock(LOCK_UINFO);
+}
+
+long umfs_file_publish(const struct umfs_file *file, enum uinfo_kind kind, int fd)
+{
+	struct uinfo *u = &umfs_uinfo_table[fd];
+	bool still;
+
+	umfs_local_lock(LOCK_UINFO);
+	still = u->kind == UINFO_RESERVED;
+	if (still)
+		umfs_uinfo_set(fd, kind, file, u->cloexec);
+	umfs_local_unlock(LOCK_UINFO);
+	return still ? fd : -EBADF;
 }
 
 static uint32_t wanted_access(int flags)
@@ -64,7 +88,7 @@ static enum uinfo_kind kind_of(int flags, uint32_t mode)
 	return S_ISDIR(mode) ? UINFO_DIR : UINFO_FILE;
 }
 
-static long open_gated(struct umfs *fs, uint32_t ino, int flags, uint32_t mode)
+static long open_gated(struct umfs *fs, uint32_t ino, int flags, uint32_t mode, int fd)
 {
 	struct umfs_file file;
 	uint32_t ofd;
@@ -81,7 +105,7 @@ static long open_gated(struct umfs *fs, uint32_t ino, int flags, uint32_t mode)
 		if (ret)
 			goto err_put;
 	}
-	ret = umfs_file_publish(&file, kind_of(flags, mode), 0, flags & O_CLOEXEC);
+	ret = umfs_file_publish(&file, kind_of(flags, mode), fd);
 	if (ret >= 0)
 		return ret;
 err_put:
@@ -89,17 +113,17 @@ err_put:
 	return ret;
 }
 
-static long open_inode(struct umfs *fs, uint32_t ino, int flags, uint32_t mode)
+static long open_inode(struct umfs *fs, uint32_t ino, int flags, uint32_t mode, int fd)
 {
 	long ret;
 
 	umfs_opens_enter();
-	ret = open_gated(fs, ino, flags, mode);
+	ret = open_gated(fs, ino, flags, mode, fd);
 	umfs_opens_leave();
 	return ret;
 }
 
-static long open_new(struct spot *s, int flags, mode_t mode)
+static long open_new(struct spot *s, int flags, mode_t mode, int fd)
 {
 	struct umfs *fs = umfs_mount_fs(s->m);
 	struct umfs_cred cred;
@@ -116,18 +140,15 @@ static long open_new(struct spot *s, int flags, mode_t mode)
 	if (ret)
 		return ret;
 	/* Whoever makes a file may open it, whatever its mode says. */
-	return open_inode(fs, ino, flags & ~O_TRUNC, S_IFREG);
+	return open_inode(fs, ino, flags & ~O_TRUNC, S_IFREG, fd);
 }
 
-static long open_ours(struct spot *s, struct path_args *a)
+static long open_found(struct spot *s, int flags, int fd)
 {
 	struct umfs *fs = umfs_mount_fs(s->m);
-	int flags = (int)a->a;
 	struct umfs_attr attr;
 	long ret;
 
-	if (!s->w.ino)
-		return open_new(s, flags, (mode_t)a->b);
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
 	ret = umfs_getattr(fs, s->w.ino, &attr);
@@ -136,7 +157,24 @@ static long open_ours(struct spot *s, struct path_args *a)
 	if (s->w.must_be_dir && !S_ISDIR(attr.mode))
 		return -ENOTDIR;
 	ret = check_existing(fs, s->w.ino, flags, attr.mode);
-	return ret ? ret : open_inode(fs, s->w.ino, flags, attr.mode);
+	return ret ? ret : open_inode(fs, s->w.ino, flags, attr.mode, fd);
+}
+
+/* As the kernel: first the number, so that nothing is made or emptied without one. */
+static long open_ours(struct spot *s, struct path_args *a)
+{
+	int flags = (int)a->a;
+	long ret, fd = umfs_file_reserve(flags & O_CLOEXEC);
+
+	if (fd < 0)
+		return fd;
+	if (s->w.ino)
+		ret = open_found(s, flags, (int)fd);
+	else
+		ret = open_new(s, flags, (mode_t)a->b, (int)fd);
+	if (ret < 0)
+		umfs_file_unreserve((int)fd);
+	return ret;
 }
 
 static long open_kernel(int dirfd, const char *path, struct path_args *a)
@@ -166,4 +204,27 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		how |= SPOT_NOFOLLOW;
 	return umfs_path_call(dirfd, path, how, open_ours, open_kernel, &a);
+}
+
+static long yes(struct spot *s, struct path_args *a)
+{
+	(void)s;
+	(void)a;
+	return 1;
+}
+
+static long no(int dirfd, const char *path, struct path_args *a)
+{
+	(void)dirfd;
+	(void)path;
+	(void)a;
+	return 0;
+}
+
+/* Whatever keeps it from being opened, it is ours once it was found not to be the kernel's. */
+bool umfs_hook_path_ours(const char *path)
+{
+	struct path_args a = {0};
+
+	return umfs_path_call(AT_FDCWD, path, SPOT_PARENT, yes, no, &a) != 0;
 }

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * hook_xattr.c - extended attributes: not there yet on files of ours (ENOTSUP).
  */

@@ -11,6 +11,7 @@
 #define UMFS_LIBUMFS_HOOKS_H
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -23,6 +24,8 @@ struct statx;
 
 /* hook_open.c */
 long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode);
+/* By its text: below a mount, or relative to a directory of ours? */
+bool umfs_hook_path_ours(const char *path);
 
 /* hook_fd.c */
 long umfs_hook_close(int fd);
@@ -133,7 +136,6 @@ long umfs_hook_siginterrupt(int sig, int on);
 long umfs_hook_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 
 /* process.c, exec.c */
-long umfs_hook_fork(pid_t (*real)(void));
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags);
 long umfs_hook_execvp(const char *file, char *const argv[], char *const envp[]);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * init.c - the library's beginning and end.
  *
@@ -12,6 +12,7 @@
 
 #include "hooks.h"
 #include "internal.h"
+#include "path.h"
 
 uint32_t umfs_init_done;
 static uint32_t init_begun;
@@ -47,7 +48,11 @@ __attribute__((destructor)) static void destructor(void)
 	if (!umfs_active())
 		return;
 	umfs_report_write();
-	umfs_mount_leave();
+	/* Where threads go on, or files are still open, the pools stay for them. */
+	if (!umfs_guard_self.busy && !umfs_uinfo_open_count() && umfs_process_alone()) {
+		umfs_cwd_forget();
+		umfs_mount_leave();
+	}
 }
 
 void *umfs_libc(const char *name)

@@ -153,7 +153,8 @@ bool umfs_place_in_limbo(uint64_t *dev, uint32_t *ino, uint32_t *generation);
 
 /* ---- uinfo.c: descriptors ---- */
 
-enum uinfo_kind { UINFO_NONE = 0, UINFO_FILE, UINFO_DIR, UINFO_PATH };
+/* RESERVED: a number held for a file that is still being opened; to the program it is not open. */
+enum uinfo_kind { UINFO_NONE = 0, UINFO_RESERVED, UINFO_FILE, UINFO_DIR, UINFO_PATH };
 
 struct uinfo {
 	uint32_t seq; /* odd while the rest changes */
@@ -184,7 +185,7 @@ static inline enum uinfo_kind umfs_uinfo_read(int fd, struct umfs_file *f)
 	u = &umfs_uinfo_table[fd];
 	seq = LOAD(&u->seq);
 	kind = LOAD_RELAXED(&u->kind);
-	if (kind == UINFO_NONE && !(seq & 1))
+	if (kind <= UINFO_RESERVED && !(seq & 1))
 		return UINFO_NONE;
 	*f = u->file;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -200,8 +201,16 @@ static inline bool umfs_uinfo_ours(int fd)
 int umfs_uinfo_init(void);
 /* Under LOCK_UINFO: */
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec);
-/* Takes the entry away; false: there was none. The caller puts f->ofd after unlocking. */
-bool umfs_uinfo_clear(int fd, struct umfs_file *f);
+/*
+ * Takes the entry away: what it was. Where that is an open file the caller
+ * gives f->ofd back after unlocking (umfs_uinfo_put).
+ */
+enum uinfo_kind umfs_uinfo_clear(int fd, struct umfs_file *f);
+static inline void umfs_uinfo_put(enum uinfo_kind was, const struct umfs_file *f)
+{
+	if (was > UINFO_RESERVED)
+		umfs_ofd_put(f->fs, f->ofd);
+}
 /* Any descriptor that exec would pass on? */
 bool umfs_uinfo_inheritable(void);
 uint32_t umfs_uinfo_open_count(void);
@@ -247,6 +256,12 @@ static inline void umfs_guard_leave(void)
 /* The fault handlers: installed when the first pool is attached. */
 void umfs_signal_install(void);
 
+/* ---- process.c ---- */
+
+/* No other thread runs in this process. */
+bool umfs_process_alone(void);
+void umfs_process_init(void);
+
 /* ---- cancel.c ---- */
 
 /* A system call that is a cancellation point of POSIX, as libc makes it. */
@@ -285,9 +300,8 @@ static inline long umfs_refuse(enum report_kind kind, int err)
 }
 void umfs_report_write(void);
 
-/* ---- process.c, init.c ---- */
+/* ---- init.c ---- */
 
-void umfs_process_init(void);
 
 /* The next function of that name after ours: for what only libc can do. Never NULL. */
 void *umfs_libc(const char *name);

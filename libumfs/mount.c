@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * mount.c - directories that are ours, and their pools.
  *
@@ -146,8 +146,8 @@ void umfs_mount_leave(void)
 {
 	struct umfs_file cwd;
 
-	if (!__libc_single_threaded || umfs_guard_self.busy || umfs_uinfo_open_count() ||
-	    umfs_uinfo_cwd(&cwd) != UINFO_NONE)
+	if (umfs_guard_self.busy || umfs_uinfo_open_count() ||
+	    umfs_uinfo_cwd(&cwd) != UINFO_NONE || !umfs_process_alone())
 		return;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];

@@ -84,5 +84,6 @@ long umfs_path_pair(const struct path_pair *p, pair_fn ours, kernel_pair_fn kern
 
 /* cwd.c: find out whether the image that exec'ed us was in a mount. */
 void umfs_cwd_adopt(void);
+void umfs_cwd_forget(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * place.c - things of ours that live in the kernel's tables.
  *
@@ -12,7 +12,7 @@
  * landing where the program came from. Its name says where we are: a new image
  * finds it there after exec, whoever did the exec.
  */
-#include <linux/resource.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "internal.h"

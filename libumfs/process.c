@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * process.c - fork and exit.
  *
@@ -80,14 +80,22 @@ void umfs_process_init(void)
 	pthread_atfork(prepare, in_parent, in_child);
 }
 
+/* A thread that has ended leaves libc's own variable as it was; the kernel knows. */
+bool umfs_process_alone(void)
+{
+	struct stat st;
+
+	return __libc_single_threaded ||
+	       (!sys4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0) && st.st_nlink == 3);
+}
+
 /* All descriptors at once, as the kernel does it at the end of a process. */
 static void close_all(void)
 {
 	for (int fd = 0; fd < umfs_uinfo_top; fd++) {
 		struct umfs_file f;
 
-		if (umfs_uinfo_clear(fd, &f))
-			umfs_ofd_put(f.fs, f.ofd);
+		umfs_uinfo_put(umfs_uinfo_clear(fd, &f), &f);
 	}
 	umfs_uinfo_cwd_set(NULL);
 }
@@ -98,7 +106,7 @@ void umfs_process_leave(void)
 	if (!umfs_active())
 		return;
 	umfs_report_write();
-	if (!__libc_single_threaded || umfs_guard_self.busy)
+	if (umfs_guard_self.busy || !umfs_process_alone())
 		return;
 	close_all();
 	umfs_mount_leave();

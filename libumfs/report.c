@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * report.c - what libumfs did in this process, at its end (LIBUMFS_REPORT).
  */

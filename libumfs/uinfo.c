@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * uinfo.c - U-Info: which open file a descriptor stands for.
  *
@@ -13,7 +13,7 @@
  *  U3  Each entry owns one umfs_ofd_get() reference.
  */
 #include <linux/mman.h>
-#include <linux/resource.h>
+#include <sys/resource.h>
 
 #include "internal.h"
 
@@ -64,7 +64,7 @@ static enum uinfo_kind read_entry(const struct uinfo *u, struct umfs_file *f)
 			*f = u->file;
 			__atomic_thread_fence(__ATOMIC_ACQUIRE);
 			if (LOAD_RELAXED(&u->seq) == seq)
-				return (enum uinfo_kind)kind;
+				return kind > UINFO_RESERVED ? (enum uinfo_kind)kind : UINFO_NONE;
 		}
 		port_relax();
 	}
@@ -91,25 +91,28 @@ static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs
 
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec)
 {
+	if (umfs_uinfo_table[fd].kind == UINFO_NONE)
+		__atomic_fetch_add(&open_count, 1, __ATOMIC_RELAXED);
 	write_entry(&umfs_uinfo_table[fd], kind, f, cloexec);
 	if (fd >= umfs_uinfo_top)
 		umfs_uinfo_top = fd + 1;
-	__atomic_fetch_add(&open_count, 1, __ATOMIC_RELAXED);
 }
 
-bool umfs_uinfo_clear(int fd, struct umfs_file *f)
+enum uinfo_kind umfs_uinfo_clear(int fd, struct umfs_file *f)
 {
+	enum uinfo_kind kind;
 	struct uinfo *u;
 
 	if ((uint32_t)fd >= umfs_uinfo_count)
-		return false;
+		return UINFO_NONE;
 	u = &umfs_uinfo_table[fd];
-	if (u->kind == UINFO_NONE)
-		return false;
+	kind = (enum uinfo_kind)u->kind;
+	if (kind == UINFO_NONE)
+		return UINFO_NONE;
 	*f = u->file;
 	write_entry(u, UINFO_NONE, NULL, false);
 	__atomic_fetch_sub(&open_count, 1, __ATOMIC_RELAXED);
-	return true;
+	return kind;
 }
 
 bool umfs_uinfo_inheritable(void)

@@ -52,7 +52,9 @@ static int find_durability(const struct options *o)
 
 	if (kind >= 0)
 		return kind;
-	if (target.fd < 0 || (o->dry_run && !target.file_bytes))
+	/* hugetlbfs is memory, and libpmem's mapping would want all its pages reserved. */
+	if (target.block_bytes > UMFS_PAGE_BYTES || target.fd < 0 ||
+	    (o->dry_run && !target.file_bytes))
 		return UMFS_DURABLE_NONE;
 	kind = port_durability(target.path);
 	if (kind < 0)

@@ -117,7 +117,7 @@ static void print_text(const char *path, const struct info *in)
 	printf("state            %s\n", state_name(in));
 	if (in->in_use)
 		printf("mode             %s\n", mode_name(in->mode));
-	printf("attachments      %u\n", in->epoch);
+	printf("epoch            %u\n", in->epoch);
 	printf("durability       %s\n", durability_name(g->durability));
 	printf("atomic write     up to %s\n", size_text(in->st.atomic_bytes));
 	printf("size             %s\n", size_text(g->pool_pages << UMFS_PAGE_SHIFT));

@@ -21,6 +21,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+/* Values of desc_lock. */
+enum { DESC_FREE, DESC_HELD, DESC_WAITED };
+
 #define DESC_WAITS 20
 #define DESC_WAIT_NS 50000000ull
 
@@ -30,19 +33,23 @@
  */
 void pool_desc_lock(struct pool *p)
 {
+	uint32_t free = DESC_FREE;
 	int i;
 
+	if (__atomic_compare_exchange_n(&p->desc_lock, &free, DESC_HELD, false, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
+		return;
 	for (i = 0; i < DESC_WAITS; i++) {
-		if (!__atomic_exchange_n(&p->desc_lock, 1, __ATOMIC_ACQUIRE))
+		if (__atomic_exchange_n(&p->desc_lock, DESC_WAITED, __ATOMIC_ACQUIRE) == DESC_FREE)
 			return;
-		port_wait(&p->desc_lock, 1, DESC_WAIT_NS);
+		port_wait(&p->desc_lock, DESC_WAITED, DESC_WAIT_NS);
 	}
 }
 
 void pool_desc_unlock(struct pool *p)
 {
-	__atomic_store_n(&p->desc_lock, 0, __ATOMIC_RELEASE);
-	port_wake(&p->desc_lock);
+	if (__atomic_exchange_n(&p->desc_lock, DESC_FREE, __ATOMIC_RELEASE) == DESC_WAITED)
+		port_wake(&p->desc_lock);
 }
 
 static int lock_bytes(int fd, int how, short type, uint64_t first, uint64_t count)
@@ -75,12 +82,31 @@ static int bytes_locked(int fd, uint64_t first, uint64_t count)
 	return err < 0 ? (int)err : fl.l_type != F_UNLCK;
 }
 
+/* 1, 0 or -errno, through p->fd (S3) or, when the program has closed it, a new description. */
+static int any_locked(const struct pool *p, uint64_t first, uint64_t count)
+{
+	int fd = pool_fd(p);
+	int ret;
+
+	if (fd >= 0)
+		return bytes_locked(fd, first, count);
+	fd = pool_reopen(p);
+	if (fd < 0)
+		return fd;
+	ret = bytes_locked(fd, first, count);
+	(void)sys1(SYS_close, fd);
+	return ret;
+}
+
 /* Lock the byte and leave the lock in the keeping of a mapping, *page. */
 static int keep_byte(struct pool *p, uint64_t byte, void **page)
 {
 	long err, at;
 	int fd;
 
+	/* Mostly somebody has it: a description of its own is costly to find that out. */
+	if (any_locked(p, byte, 1) == 1)
+		return -EBUSY;
 	pool_desc_lock(p);
 	err = fd = pool_reopen(p);
 	if (fd < 0)
@@ -151,22 +177,6 @@ void port_slot_unclaim(struct umfs *fs, uint32_t slot)
 
 	if (slot < UMFS_SLOTS_MAX)
 		drop_page(p, &p->claim_page[slot]);
-}
-
-/* 1, 0 or -errno, through p->fd (S3) or, when the program has closed it, a new description. */
-static int any_locked(const struct pool *p, uint64_t first, uint64_t count)
-{
-	int fd = pool_fd(p);
-	int ret;
-
-	if (fd >= 0)
-		return bytes_locked(fd, first, count);
-	fd = pool_reopen(p);
-	if (fd < 0)
-		return fd;
-	ret = bytes_locked(fd, first, count);
-	(void)sys1(SYS_close, fd);
-	return ret;
 }
 
 /* When it can not be told, somebody is taken to be alive: recovery waits rather than hurts. */

@@ -445,6 +445,180 @@ static void attach_lock_excludes(void **state)
 	port_attach_unlock(&p->fs);
 }
 
+/* ---- attaching and forking ---- */
+
+static struct pool *attached_pool(void)
+{
+	struct umfs_format f = {
+		.pool_pages = POOL_BYTES >> UMFS_PAGE_SHIFT, .now_ns = 1, .root_mode = 0755,
+	};
+	struct pool *p = calloc(1, sizeof(*p));
+
+	file_make(POOL_BYTES);
+	assert_int_equal(pool_map(p, pool_path, 0), 0);
+	assert_int_equal(umfs_format_write(&p->fs, &f), 0);
+	pool_close(p);
+	assert_int_equal(pool_attach(p, pool_path, UMFS_MODE_ATOMIC), 0);
+	return p;
+}
+
+static void detach_pool(struct pool *p)
+{
+	pool_close(p);
+	free(p);
+	assert_int_equal(unlink(pool_path), 0);
+}
+
+static void damaged_pools_are_told_apart(void **state)
+{
+	static const struct {
+		uint64_t at;
+		uint8_t byte;
+		int err;
+	} damages[] = {{0, 0, -EINVAL}, {8, 9, -EPROTONOSUPPORT}, {60, 77, -EUCLEAN}};
+	struct pool *p = attached_pool();
+	struct pool *q = calloc(1, sizeof(*q));
+	bool from_backup;
+	uint32_t i;
+	int fd;
+
+	(void)state;
+	fd = open(pool_path, O_RDWR);
+	for (i = 0; i < UMFS_ARRAY_LEN(damages); i++) {
+		uint64_t backup = UMFS_SB_BACKUP_PAGE * (uint64_t)UMFS_PAGE_BYTES;
+		uint8_t good;
+
+		assert_int_equal(pread(fd, &good, 1, (off_t)damages[i].at), 1);
+		assert_int_equal(pwrite(fd, &damages[i].byte, 1, (off_t)damages[i].at), 1);
+		if (damages[i].err != -EPROTONOSUPPORT) {
+			assert_int_equal(pool_open(q, pool_path, 0, &from_backup), 0);
+			assert_true(from_backup);
+			pool_close(q);
+		}
+		assert_int_equal(
+			pwrite(fd, &damages[i].byte, 1, (off_t)(backup + damages[i].at)), 1);
+		assert_int_equal(pool_open(q, pool_path, 0, &from_backup), damages[i].err);
+		assert_int_equal(pwrite(fd, &good, 1, (off_t)damages[i].at), 1);
+		assert_int_equal(pwrite(fd, &good, 1, (off_t)(backup + damages[i].at)), 1);
+	}
+	assert_int_equal(pool_open(q, pool_path, 0, &from_backup), 0);
+	assert_false(from_backup);
+	pool_close(q);
+	close(fd);
+	detach_pool(p);
+	assert_int_equal(pool_open(q, "/nonexistent", 0, &from_backup), -ENOENT);
+	assert_int_equal(pool_open(q, "/dev", 0, &from_backup), -EISDIR);
+	assert_int_equal(pool_open(q, "/dev/null", 0, &from_backup), -EINVAL);
+	free(q);
+}
+
+static void pool_cut_short_is_told(void **state)
+{
+	struct pool *p = attached_pool();
+	bool from_backup;
+
+	(void)state;
+	pool_close(p);
+	assert_int_equal(truncate(pool_path, POOL_BYTES - 4096), 0);
+	assert_int_equal(pool_open(p, pool_path, 0, &from_backup), -ENOSPC);
+	assert_int_equal(truncate(pool_path, 4095), 0);
+	assert_int_equal(pool_open(p, pool_path, 0, &from_backup), -EINVAL);
+	detach_pool(p);
+}
+
+static void readonly_pool_keeps_stores_private(void **state)
+{
+	struct pool *p = attached_pool();
+	struct pool *q = calloc(1, sizeof(*q));
+	bool from_backup;
+
+	(void)state;
+	assert_int_equal(pool_open(q, pool_path, POOL_READONLY, &from_backup), 0);
+	assert_int_equal(pool_in_use(q), 1);
+	q->fs.base[100] ^= 0xff;
+	assert_int_not_equal(q->fs.base[100], p->fs.base[100]);
+	pool_close(q);
+	free(q);
+	detach_pool(p);
+}
+
+/* In the child: 0, or what was wrong. */
+static int child_checks(struct pool *p, const struct pool_fork *f, uint32_t parent_slot, int fd)
+{
+	if (pool_fork_child(p, f))
+		return 1;
+	if (p->fs.slot != f->slot || p->fs.slot == parent_slot)
+		return 2;
+	if (port_thread() != (uint32_t)getpid())
+		return 3;
+	if (port_slot_claim(&p->fs, parent_slot) != -EBUSY)
+		return 4;
+	/* Until the parent is gone; then its slot can be had, and this one's still not. */
+	if (read(fd, &(char){0}, 1) != 0)
+		return 5;
+	while (port_slot_claim(&p->fs, parent_slot))
+		usleep(1000);
+	port_slot_unclaim(&p->fs, parent_slot);
+	return port_slot_claim(&p->fs, f->slot) == -EBUSY ? 0 : 6;
+}
+
+static void fork_gives_child_its_own_slot(void **state)
+{
+	struct pool *p = attached_pool();
+	int alive[2], result[2], status;
+	uint8_t code = 99;
+	pid_t parent;
+
+	(void)state;
+	assert_int_equal(pipe(alive), 0);
+	assert_int_equal(pipe(result), 0);
+	parent = fork();
+	if (!parent) {
+		struct pool_fork f;
+		struct pool *mine = calloc(1, sizeof(*mine));
+		uint32_t slot;
+
+		if (pool_attach(mine, pool_path, UMFS_MODE_ATOMIC) || pool_fork_prepare(mine, &f))
+			_exit(1);
+		slot = mine->fs.slot;
+		if (!fork()) {
+			close(alive[1]);
+			code = (uint8_t)child_checks(mine, &f, slot, alive[0]);
+			(void)!write(result[1], &code, 1);
+			_exit(0);
+		}
+		pool_fork_parent(mine, &f, true);
+		if (mine->slot_page[f.slot] || port_slot_claim(&mine->fs, f.slot) != -EBUSY)
+			_exit(2);
+		usleep(100000);
+		raise(SIGKILL);
+	}
+	close(alive[1]);
+	waitpid(parent, &status, 0);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(read(result[0], &code, 1), 1);
+	assert_int_equal(code, 0);
+	close(alive[0]);
+	close(result[0]);
+	close(result[1]);
+	detach_pool(p);
+}
+
+static void fork_that_failed_gives_slot_back(void **state)
+{
+	struct pool *p = attached_pool();
+	struct pool_fork f;
+
+	(void)state;
+	assert_int_equal(pool_fork_prepare(p, &f), 0);
+	pool_fork_parent(p, &f, false);
+	assert_null(p->slot_page[f.slot]);
+	assert_int_equal(port_slot_claim(&p->fs, f.slot), 0);
+	port_slot_unclaim(&p->fs, f.slot);
+	assert_int_equal(p->desc_lock, 0);
+	detach_pool(p);
+}
+
 /* ---- backing ---- */
 
 static uint64_t backed_bytes(void)
@@ -534,6 +708,11 @@ int main(void)
 		WITH_POOL(descriptor_replaced_by_program_is_not_used),
 		WITH_POOL(slot_is_taken_without_free_descriptors),
 		WITH_POOL(attach_lock_excludes),
+		cmocka_unit_test(damaged_pools_are_told_apart),
+		cmocka_unit_test(pool_cut_short_is_told),
+		cmocka_unit_test(readonly_pool_keeps_stores_private),
+		cmocka_unit_test(fork_gives_child_its_own_slot),
+		cmocka_unit_test(fork_that_failed_gives_slot_back),
 		WITH_POOL(back_unit_takes_exactly_that),
 		WITH_POOL(back_ragged_range_takes_its_pages),
 		WITH_POOL(kill_at_nth_store_kills_there),

@@ -16,7 +16,8 @@
  * points the recovery is cut short too, and recovered from.
  *
  * UMFS_CRASH_EFFORT=n tries n times as many images; UMFS_CRASH_SEED=n picks
- * others; UMFS_CRASH_KEEP=FILE keeps the image that failed.
+ * others; UMFS_CRASH_KEEP=FILE keeps the image that failed; UMFS_CRASH_TRACE=1
+ * lists what the op stored, flushed and fenced.
  */
 #include "check.h"
 #include "ops.h"
@@ -313,6 +314,53 @@ static int kill_image(void *arg, const struct sim_point *point)
 	return recovery_due(r, point) ? kill_recovery(r, point) : 0;
 }
 
+/* ---- for whoever has to find out why ---- */
+
+/* What lies at a pool offset. */
+static void describe(const struct umfs_geometry *g, uint64_t off, char text[64])
+{
+	uint64_t page = off >> UMFS_PAGE_SHIFT, lanes = g->lanes_page, rel;
+	uint64_t lane_pages = (uint64_t)g->slot_count * g->lanes_per_slot * UMFS_LANE_PAGES;
+	uint64_t head = g->groups_page + UMFS_GROUP_HEAD_PAGES;
+
+	if (page == UMFS_RUNTIME_PAGE)
+		snprintf(text, 64, "runtime +%u", (unsigned)(off & UMFS_PAGE_MASK));
+	else if (page >= UMFS_SLOTS_PAGE && off < (UMFS_SLOTS_PAGE << UMFS_PAGE_SHIFT) +
+						  UMFS_SLOTS_MAX * sizeof(struct umfs_slot_pm))
+		snprintf(text, 64, "slot %u +%u", (unsigned)((off >> 6) - (UMFS_SLOTS_PAGE << 6)),
+			 (unsigned)(off & 63));
+	else if (page >= lanes && page < lanes + lane_pages)
+		rel = off - (lanes << UMFS_PAGE_SHIFT), snprintf(text, 64, "lane %u +%u",
+			 (unsigned)(rel >> 14), (unsigned)(rel & 16383));
+	else if (page >= g->irecs_page && page < g->ofds_page)
+		rel = off - ((uint64_t)g->irecs_page << UMFS_PAGE_SHIFT),
+		snprintf(text, 64, "irec %u +%u", (unsigned)(rel >> 6), (unsigned)(rel & 63));
+	else if (page >= head && page < head + g->itable_pages)
+		rel = off - (head << UMFS_PAGE_SHIFT), snprintf(text, 64, "inode %u +%u",
+			 (unsigned)(rel >> 8), (unsigned)(rel & 255));
+	else
+		snprintf(text, 64, "page %llu +%u", (unsigned long long)page,
+			 (unsigned)(off & UMFS_PAGE_MASK));
+}
+
+static void trace(const struct run *r, const struct umfs_geometry *g)
+{
+	static const char *const kinds[] = {"store", "store nt", "flush", "fence", "punch"};
+	char text[64];
+	size_t i;
+
+	for (i = r->first; i < r->log.count; i++) {
+		const struct sim_event *e = &r->log.events[i];
+		uint64_t word = 0;
+
+		describe(g, e->off, text);
+		if (e->kind <= SIM_STORE_NT)
+			memcpy(&word, r->log.data + e->data, UMFS_MIN(e->len, 8u));
+		printf("%6zu %-8s %-20s %6u bytes  %llx\n", i, kinds[e->kind],
+		       e->kind == SIM_FENCE ? "" : text, e->len, (unsigned long long)word);
+	}
+}
+
 /* ---- one op ---- */
 
 /* The tree as a first attacher finds it when all processes die now. */
@@ -374,6 +422,8 @@ static void record(struct run *r)
 	snapshot(r, &r->after);
 	if (!sim_log_complete(r->sim, &r->log))
 		die("%s: core stored into the pool without telling", r->op->name);
+	if (getenv("UMFS_CRASH_TRACE"))
+		trace(r, &proc->fs.geo);
 	sim_kill(proc);
 }
 

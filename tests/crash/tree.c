@@ -238,8 +238,9 @@ static int data_differ(const struct node *a, const struct node *b, char *why)
 	return fail("%s: content differs from byte %llu on", a->path, (unsigned long long)i);
 }
 
+/* `but`: an inode whose content and size do not matter here; 0: none. */
 static int differ(const struct tree *a, const struct tree *b, const char *times_of,
-		  const char *but, char *why)
+		  uint32_t but, char *why)
 {
 	size_t i;
 
@@ -249,7 +250,7 @@ static int differ(const struct tree *a, const struct tree *b, const char *times_
 
 		if (strcmp(x->path, y->path))
 			break;
-		if (but && !strcmp(but, x->path))
+		if (but && x->attr.ino == but && y->attr.ino == but)
 			continue;
 		if (attr_differ(x, y, times, why))
 			return -1;
@@ -264,7 +265,7 @@ static int differ(const struct tree *a, const struct tree *b, const char *times_
 
 int tree_differ(const struct tree *a, const struct tree *b, const char *times_of, char why[WHY])
 {
-	return differ(a, b, times_of, NULL, why);
+	return differ(a, b, times_of, 0, why);
 }
 
 static uint8_t byte_of(const struct node *node, uint64_t i)
@@ -312,13 +313,13 @@ int tree_between(const struct tree *t, const struct tree *before, const struct t
 	if (!torn->path)
 		return fail("neither as before (%.100s) nor as after (%.100s)", other,
 			    strdupa(why));
-	if (differ(t, before, NULL, torn->path, why))
-		return -1;
 	x = tree_find(t, torn->path);
 	old = tree_find(before, torn->path);
 	new = tree_find(after, torn->path);
 	if (!x || !old || !new)
 		return fail("%s is gone", torn->path);
+	if (differ(t, before, NULL, x->attr.ino, why))
+		return -1;
 	return torn_differ(x, old, new, torn, why);
 }
 

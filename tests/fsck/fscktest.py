@@ -58,6 +58,9 @@ class Tools:
         check(done.returncode == 0, 'corrupt %s: %s' % (args, done.stderr.decode()))
         return done.stdout.decode().strip()
 
+    def list_fields(self):
+        return run([self.corrupt_path, '--list']).stdout.decode().splitlines()
+
     def place(self, pool, obj):
         return int(self.corrupt(pool, '--place', obj))
 
@@ -153,6 +156,9 @@ class Pool:
     def epoch(self):
         return self.get(PAGE + 8, 4)
 
+    def bit(self, page, bit):
+        return self.get(page * PAGE + bit // 8, 1) >> bit % 8 & 1
+
     def flip_bit(self, page, bit, want):
         """Flip a bit of a bitmap page; it must have been `not want`."""
         at = page * PAGE + bit // 8
@@ -202,6 +208,14 @@ def _(p):
 
 
 @special('pagebit-free')
+def _(p):
+    bit = 511  # the last page of a unit that is backed, since the group's head is in it
+    while p.bit(p.groups, bit):
+        bit -= 1
+    p.flip_bit(p.groups, bit, True)
+
+
+@special('pagebit-unbacked')
 def _(p):
     p.flip_bit(p.groups, GROUP - 1, True)
 
@@ -404,6 +418,16 @@ def _(p):
 @special('irec-flags', 'umfs_irec_pm.flags')
 def _(p):
     irec(p, 2, 'opens[0]=1', 'flags=16')
+
+
+@special('irec-generation', 'umfs_irec_pm.generation')
+def _(p):
+    for n in range(p.irecs):
+        at = p.at('irec:%d' % n)
+        if p.get(at) >> 32 == p.epoch() and p.get(at + 8, 4) & 1:
+            p.corrupt('irec:%d' % n, 'generation=+1')
+            return
+    raise Failure('no record of an orphan')
 
 
 @special('irec-opens', 'umfs_irec_pm.opens')

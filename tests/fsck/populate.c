@@ -5,6 +5,7 @@
  *   populate clean POOL  two groups, of which one was never used; detached cleanly
  *   populate crash POOL  the same, left by a process that vanished: a file unlinked
  *                        while open, pages ahead of a file's end, a slot in use
+ *   populate huge POOL   1 TiB with hardly anything in it
  *   populate small POOL  one group, shorter than a whole one; detached cleanly
  *
  * Every file and name is the same each time, so that cases may name them.
@@ -20,6 +21,7 @@
 
 #define POOL_BYTES (192ull << 20)
 #define SMALL_BYTES (64ull << 20)
+#define HUGE_BYTES (1ull << 40)
 #define MANY 700
 #define DATA_BYTE 0xdd /* no metadata page is full of these: the fuzzer skips such pages */
 
@@ -38,7 +40,7 @@ static void make_pool(const char *path, uint64_t bytes)
 {
 	struct umfs_format f = {
 		.pool_pages = bytes / UMFS_PAGE_BYTES,
-		.inode_count = 8192,
+		.inode_count = bytes == HUGE_BYTES ? 0 : 8192,
 		.uuid = "fsck test pool!",
 		.label = "fsck",
 		.hash_key = { 0x0123456789abcdefull, 0xfedcba9876543210ull },
@@ -155,22 +157,39 @@ static void leave_open(void)
 	put_data(&f, 4096, 4096);
 }
 
-int main(int argc, char **argv)
-{
-	const char *kind = argc == 3 ? argv[1] : "";
-	bool crash = !strcmp(kind, "crash"), small = !strcmp(kind, "small");
+struct kind {
+	const char *name;
+	uint64_t bytes;
+	bool crash;
+};
 
-	if (!crash && !small && strcmp(kind, "clean") != 0) {
-		fprintf(stderr, "usage: populate clean|crash|small POOL\n");
-		return 2;
-	}
-	make_pool(argv[2], small ? SMALL_BYTES : POOL_BYTES);
-	must(pool_attach(&pool, argv[2], UMFS_MODE_ATOMIC), "attach");
+static const struct kind kinds[] = {
+	{ "clean", POOL_BYTES, false },
+	{ "crash", POOL_BYTES, true },
+	{ "small", SMALL_BYTES, false },
+	{ "huge", HUGE_BYTES, false },
+};
+
+static void populate(const struct kind *k, const char *path)
+{
+	make_pool(path, k->bytes);
+	must(pool_attach(&pool, path, UMFS_MODE_ATOMIC), "attach");
 	fill();
-	if (crash) {
+	if (k->crash) {
 		leave_open();
 		_exit(0);
 	}
 	pool_close(&pool);
-	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc == 3 && i < UMFS_ARRAY_LEN(kinds); i++) {
+		if (!strcmp(argv[1], kinds[i].name)) {
+			populate(&kinds[i], argv[2]);
+			return 0;
+		}
+	}
+	fprintf(stderr, "usage: populate clean|crash|small|huge POOL\n");
+	return 2;
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sym.h - how a replaced symbol is defined.
+ *
+ * The function has a C name of its own, so that libc's declarations (with
+ * their attributes: nonnull, fortified inlines) do not apply to it, and libc's
+ * name for the linker.
+ */
+#ifndef UMFS_LIBUMFS_SYM_H
+#define UMFS_LIBUMFS_SYM_H
+
+#include "hooks.h"
+#include "internal.h"
+
+#define SYM(ret, name, args)                                                              \
+	ret umfs_sym_##name args __asm__(#name) __attribute__((visibility("default")));   \
+	ret umfs_sym_##name args
+
+/* A second name for a symbol of the same file. */
+#define SYM_ALIAS(name, old)                                                              \
+	__asm__(".globl " #name "\n\t.type " #name ", @function\n\t.set " #name ", " #old "\n")
+
+/* The outer edge: the only place where errno is set. */
+static inline long umfs_sym_return(long ret)
+{
+	if (unlikely((unsigned long)ret > -4096ul)) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return ret;
+}
+#define RETURN(x) return umfs_sym_return(x)
+#define RETURN_INT(x) return (int)umfs_sym_return(x)
+
+/* glibc's for a failed _FORTIFY_SOURCE check; does not return. */
+void __chk_fail(void) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * sym_process.c - exported symbols: fork, exec, exit, ids, signals.
+ */
+#include <grp.h>
+#include <spawn.h>
+#include <unistd.h>
+
+#include "sym.h"
+
+/* libc's fork under a name that is not replaced; it runs the handlers of process.c. */
+pid_t __fork(void);
+
+/* A vfork child would run hooks in its parent's memory. */
+SYM(pid_t, vfork, (void))
+{
+	return __fork();
+}
+SYM_ALIAS(__vfork, vfork);
+SYM_ALIAS(_Fork, vfork);
+
+SYM(void, _exit, (int status))
+{
+	umfs_process_leave();
+	for (;;)
+		sys1(SYS_exit_group, status);
+}
+SYM_ALIAS(_Exit, _exit);
+
+/* ---- exec ---- */
+
+SYM(int, execve, (const char *path, char *const argv[], char *const envp[]))
+{
+	RETURN_INT(umfs_hook_execve(AT_FDCWD, path, argv, envp, 0));
+}
+
+SYM(int, execv, (const char *path, char *const argv[]))
+{
+	RETURN_INT(umfs_hook_execve(AT_FDCWD, path, argv, environ, 0));
+}
+
+SYM(int, execvpe, (const char *file, char *const argv[], char *const envp[]))
+{
+	RETURN_INT(umfs_hook_execvp(file, argv, envp));
+}
+
+SYM(int, execvp, (const char *file, char *const argv[]))
+{
+	RETURN_INT(umfs_hook_execvp(file, argv, environ));
+}
+
+SYM(int, execveat,
+    (int dirfd, const char *path, char *const argv[], char *const envp[], int flags))
+{
+	RETURN_INT(umfs_hook_execve(dirfd, path, argv, envp, flags));
+}
+
+SYM(int, fexecve, (int fd, char *const argv[], char *const envp[]))
+{
+	RETURN_INT(umfs_hook_execve(fd, "", argv, envp, AT_EMPTY_PATH));
+}
+
+/* The arguments of execl and its kin, as an array on the caller's stack. */
+#define COUNT_ARGS(n, first)                                                              \
+	do {                                                                              \
+		va_list ap_;                                                              \
+		va_start(ap_, first);                                                     \
+		for (n = 1; va_arg(ap_, const char *); n++)                               \
+			;                                                                 \
+		va_end(ap_);                                                              \
+	} while (0)
+
+static void copy_args(char **argv, const char *first, va_list ap)
+{
+	argv[0] = (char *)(uintptr_t)first;
+	for (size_t i = 0; argv[i]; i++)
+		argv[i + 1] = va_arg(ap, char *);
+}
+
+SYM(int, execl, (const char *path, const char *arg, ...))
+{
+	size_t n;
+	va_list ap;
+
+	COUNT_ARGS(n, arg);
+	{
+		char *argv[n + 1];
+
+		va_start(ap, arg);
+		copy_args(argv, arg, ap);
+		va_end(ap);
+		RETURN_INT(umfs_hook_execve(AT_FDCWD, path, argv, environ, 0));
+	}
+}
+
+SYM(int, execlp, (const char *file, const char *arg, ...))
+{
+	size_t n;
+	va_list ap;
+
+	COUNT_ARGS(n, arg);
+	{
+		char *argv[n + 1];
+
+		va_start(ap, arg);
+		copy_args(argv, arg, ap);
+		va_end(ap);
+		RETURN_INT(umfs_hook_execvp(file, argv, environ));
+	}
+}
+
+SYM(int, execle, (const char *path, const char *arg, ...))
+{
+	size_t n;
+	va_list ap;
+
+	COUNT_ARGS(n, arg);
+	{
+		char *argv[n + 1];
+		char **envp;
+
+		va_start(ap, arg);
+		copy_args(argv, arg, ap);
+		envp = va_arg(ap, char **);
+		va_end(ap);
+		RETURN_INT(umfs_hook_execve(AT_FDCWD, path, argv, envp, 0));
+	}
+}
+
+typedef int (*spawn_fn)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+			const posix_spawnattr_t *, char *const[], char *const[]);
+
+/* These return the error. */
+SYM(int, posix_spawn,
+    (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
+     const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))
+{
+	long err = umfs_exec_check();
+
+	return err ? (int)-err :
+		     ((spawn_fn)umfs_libc("posix_spawn"))(pid, path, actions, attr, argv, envp);
+}
+
+SYM(int, posix_spawnp,
+    (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
+     const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))
+{
+	long err = umfs_exec_check();
+
+	return err ? (int)-err :
+		     ((spawn_fn)umfs_libc("posix_spawnp"))(pid, file, actions, attr, argv, envp);
+}
+
+/* ---- ids: libc changes them in all threads; what we know of them is then stale ---- */
+
+#define IDS(name, params, args)                                                           \
+	SYM(int, name, params)                                                            \
+	{                                                                                 \
+		int ret = ((int(*) params)umfs_libc(#name))args;                          \
+		umfs_cred_changed();                                                      \
+		return ret;                                                               \
+	}
+
+IDS(setuid, (uid_t a), (a))
+IDS(seteuid, (uid_t a), (a))
+IDS(setreuid, (uid_t a, uid_t b), (a, b))
+IDS(setresuid, (uid_t a, uid_t b, uid_t c), (a, b, c))
+IDS(setgid, (gid_t a), (a))
+IDS(setegid, (gid_t a), (a))
+IDS(setregid, (gid_t a, gid_t b), (a, b))
+IDS(setresgid, (gid_t a, gid_t b, gid_t c), (a, b, c))
+IDS(setgroups, (size_t n, const gid_t *list), (n, list))
+IDS(initgroups, (const char *user, gid_t group), (user, group))
+IDS(setfsuid, (uid_t a), (a))
+IDS(setfsgid, (gid_t a), (a))
+
+/* ---- signals ---- */
+
+typedef void (*handler_fn)(int);
+
+SYM(int, sigaction, (int sig, const struct sigaction *act, struct sigaction *old))
+{
+	RETURN_INT(umfs_hook_sigaction(sig, act, old));
+}
+
+SYM(handler_fn, signal, (int sig, handler_fn handler))
+{
+	handler_fn before;
+
+	umfs_sym_return(umfs_hook_signal(sig, handler, SA_RESTART, &before));
+	return before;
+}
+SYM_ALIAS(bsd_signal, signal);
+SYM_ALIAS(ssignal, signal);
+
+SYM(handler_fn, sysv_signal, (int sig, handler_fn handler))
+{
+	handler_fn before;
+
+	umfs_sym_return(umfs_hook_signal(sig, handler, (int)(SA_RESETHAND | SA_NODEFER), &before));
+	return before;
+}
+SYM_ALIAS(__sysv_signal, sysv_signal);
+
+SYM(int, siginterrupt, (int sig, int on))
+{
+	RETURN_INT(umfs_hook_siginterrupt(sig, on));
+}
+
+SYM(int, sigprocmask, (int how, const sigset_t *set, sigset_t *old))
+{
+	RETURN_INT(umfs_hook_sigprocmask(how, set, old));
+}
+
+/* Returns the error. */
+SYM(int, pthread_sigmask, (int how, const sigset_t *set, sigset_t *old))
+{
+	return (int)-umfs_hook_sigprocmask(how, set, old);
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_open.c - open and create in all their forms. */
+#include <sys/resource.h>
+
+#include "shim_test.h"
+
+int __open_2(const char *path, int flags);
+int __openat_2(int dirfd, const char *path, int flags);
+
+static void open_missing_enoent(void **state)
+{
+	(void)state;
+	assert_errno(open(at("none"), O_RDONLY), ENOENT);
+	assert_errno(open(at("none/none"), O_RDONLY | O_CREAT, 0644), ENOENT);
+	assert_errno(open("", O_RDONLY), ENOENT);
+	assert_errno(open(at(""), O_RDWR), EISDIR);
+}
+
+static void create_new_is_there(void **state)
+{
+	struct stat st;
+	int fd;
+
+	(void)state;
+	umask(027);
+	fd = open(at("new"), O_RDWR | O_CREAT, 0666);
+	assert_true(fd >= 0);
+	assert_ok(fstat(fd, &st));
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(st.st_nlink, 1);
+	assert_ok(close(fd));
+	umask(022);
+	assert_errno(open(at("new"), O_RDWR | O_CREAT | O_EXCL, 0666), EEXIST);
+	assert_ok(unlink(at("new")));
+}
+
+static void create_readonly_mode_still_writes(void **state)
+{
+	int fd;
+
+	(void)state;
+	fd = open(at("ro"), O_RDWR | O_CREAT, 0444);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_ok(close(fd));
+	assert_ok(unlink(at("ro")));
+}
+
+static void excl_dangling_link_eexist(void **state)
+{
+	(void)state;
+	assert_ok(symlink("nowhere", at("dangling")));
+	assert_errno(open(at("dangling"), O_RDWR | O_CREAT | O_EXCL, 0644), EEXIST);
+	/* Without O_EXCL the file is made where the link points to. */
+	assert_ok(close(open(at("dangling"), O_RDWR | O_CREAT, 0644)));
+	assert_ok(access(at("nowhere"), F_OK));
+	assert_ok(unlink(at("nowhere")));
+	assert_ok(unlink(at("dangling")));
+}
+
+static void trunc_existing_is_empty(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	put_file("t", "something");
+	assert_ok(close(open(at("t"), O_WRONLY | O_TRUNC)));
+	assert_ok(stat(at("t"), &st));
+	assert_int_equal(st.st_size, 0);
+	assert_ok(close(creat(at("t"), 0600)));
+	assert_ok(unlink(at("t")));
+}
+
+static void directory_rules(void **state)
+{
+	int fd;
+
+	(void)state;
+	assert_ok(mkdir(at("dir"), 0755));
+	put_file("file", "x");
+	assert_errno(open(at("dir"), O_WRONLY), EISDIR);
+	assert_errno(open(at("dir"), O_RDWR), EISDIR);
+	assert_errno(open(at("dir"), O_RDONLY | O_CREAT, 0644), EISDIR);
+	assert_errno(open(at("file"), O_RDONLY | O_DIRECTORY), ENOTDIR);
+	assert_errno(open(at("file/"), O_RDONLY), ENOTDIR);
+	assert_errno(open(at("file/x"), O_RDONLY), ENOTDIR);
+	assert_errno(open(at("newfile/"), O_WRONLY | O_CREAT, 0644), EISDIR);
+	fd = open(at("dir/"), O_RDONLY | O_DIRECTORY);
+	assert_true(fd >= 0);
+	assert_errno(read(fd, &fd, 1), EISDIR);
+	assert_errno(write(fd, "x", 1), EBADF);
+	assert_ok(close(fd));
+	assert_ok(rmdir(at("dir")));
+	assert_ok(unlink(at("file")));
+}
+
+static void nofollow_link_eloop(void **state)
+{
+	(void)state;
+	put_file("file", "x");
+	assert_ok(symlink("file", at("link")));
+	assert_errno(open(at("link"), O_RDONLY | O_NOFOLLOW), ELOOP);
+	assert_ok(close(open(at("link"), O_RDONLY)));
+	assert_ok(unlink(at("link")));
+	assert_ok(symlink("loop", at("loop")));
+	assert_errno(open(at("loop"), O_RDONLY), ELOOP);
+	assert_ok(unlink(at("loop")));
+	assert_ok(unlink(at("file")));
+}
+
+static void access_mode_is_kept(void **state)
+{
+	char c;
+	int fd;
+
+	(void)state;
+	put_file("file", "x");
+	fd = open(at("file"), O_RDONLY);
+	assert_errno(write(fd, "y", 1), EBADF);
+	assert_errno(pwrite(fd, "y", 1, 0), EBADF);
+	assert_errno(ftruncate(fd, 0), EINVAL);
+	assert_ok(close(fd));
+	fd = open(at("file"), O_WRONLY);
+	assert_errno(read(fd, &c, 1), EBADF);
+	assert_errno(pread(fd, &c, 1, 0), EBADF);
+	assert_ok(close(fd));
+	assert_ok(unlink(at("file")));
+}
+
+static void o_path_names_only(void **state)
+{
+	struct stat st;
+	char c;
+	int fd;
+
+	(void)state;
+	put_file("file", "x");
+	fd = open(at("file"), O_PATH);
+	assert_true(fd >= 0);
+	assert_errno(read(fd, &c, 1), EBADF);
+	assert_errno(write(fd, &c, 1), EBADF);
+	assert_errno(fchmod(fd, 0600), EBADF);
+	assert_ok(fstat(fd, &st));
+	assert_int_equal(st.st_size, 1);
+	assert_ok(close(fd));
+	assert_ok(symlink("file", at("link")));
+	fd = open(at("link"), O_PATH | O_NOFOLLOW);
+	assert_true(fd >= 0);
+	assert_ok(fstat(fd, &st));
+	assert_true(S_ISLNK(st.st_mode));
+	assert_ok(close(fd));
+	assert_ok(unlink(at("link")));
+	assert_ok(unlink(at("file")));
+}
+
+static void openat_relative(void **state)
+{
+	int dir, fd, file;
+
+	(void)state;
+	assert_ok(mkdir(at("d"), 0755));
+	dir = open(at("d"), O_RDONLY | O_DIRECTORY);
+	assert_true(dir >= 0);
+	fd = openat(dir, "f", O_RDWR | O_CREAT, 0644);
+	assert_true(fd >= 0);
+	assert_ok(close(fd));
+	assert_ok(close(openat(dir, "../d/./f", O_RDONLY)));
+	assert_ok(close(openat(dir, at("d/f"), O_RDONLY)));
+	file = openat(dir, "f", O_RDONLY);
+	assert_errno(openat(file, "x", O_RDONLY), ENOTDIR);
+	assert_errno(openat(file, "", O_RDONLY), ENOENT);
+	assert_ok(close(file));
+	assert_ok(close(dir));
+	assert_errno(openat(dir, "f", O_RDONLY), EBADF);
+	assert_ok(unlink(at("d/f")));
+	assert_ok(rmdir(at("d")));
+}
+
+static void fortified_forms(void **state)
+{
+	int dir = open(test_dir(), O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	put_file("file", "x");
+	assert_ok(close(__open_2(at("file"), O_RDONLY)));
+	assert_ok(close(__openat_2(dir, "file", O_RDONLY)));
+	assert_ok(close(dir));
+	assert_ok(unlink(at("file")));
+}
+
+static void names_too_long(void **state)
+{
+	char name[300], path[PATH_MAX * 2];
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	name[255] = '\0';
+	assert_ok(close(open(at(name), O_RDWR | O_CREAT, 0644)));
+	assert_ok(unlink(at(name)));
+	name[255] = 'n';
+	name[256] = '\0';
+	assert_errno(open(at(name), O_RDWR | O_CREAT, 0644), ENAMETOOLONG);
+	assert_errno(mkdir(at(name), 0755), ENAMETOOLONG);
+	snprintf(path, sizeof(path), "%s", test_dir());
+	while (strlen(path) < PATH_MAX)
+		strcat(path, "/.");
+	assert_errno(open(path, O_RDONLY), ENAMETOOLONG);
+}
+
+static void lowest_number_first(void **state)
+{
+	int a, b, c, k;
+
+	(void)state;
+	a = make_file("a", "");
+	b = make_file("b", "");
+	k = open("/dev/null", O_RDONLY);
+	assert_int_equal(b, a + 1);
+	assert_int_equal(k, b + 1);
+	assert_ok(close(b));
+	c = open("/dev/null", O_RDONLY);
+	assert_int_equal(c, b);
+	assert_ok(close(c));
+	c = make_file("c", "");
+	assert_int_equal(c, b);
+	close(a);
+	close(c);
+	close(k);
+	unlink(at("a"));
+	unlink(at("b"));
+	unlink(at("c"));
+}
+
+static void descriptors_run_out_emfile(void **state)
+{
+	struct rlimit old, low;
+	int fds[64], n = 0;
+
+	(void)state;
+	put_file("f", "x");
+	assert_ok(getrlimit(RLIMIT_NOFILE, &old));
+	low = old;
+	low.rlim_cur = 40;
+	assert_ok(setrlimit(RLIMIT_NOFILE, &low));
+	while (n < 64 && (fds[n] = open(at("f"), O_RDONLY)) >= 0)
+		n++;
+	assert_true(n < 40);
+	assert_errno(open(at("f"), O_RDONLY), EMFILE);
+	/* Nothing is made when it can not be opened. */
+	assert_errno(open(at("g"), O_RDWR | O_CREAT, 0644), EMFILE);
+	while (n)
+		assert_ok(close(fds[--n]));
+	assert_ok(setrlimit(RLIMIT_NOFILE, &old));
+	assert_errno(access(at("g"), F_OK), ENOENT);
+	assert_ok(unlink(at("f")));
+}
+
+static void temporary_names(void **state)
+{
+	char a[PATH_MAX], b[PATH_MAX], d[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	(void)state;
+	snprintf(a, sizeof(a), "%s/tmpXXXXXX", test_dir());
+	snprintf(b, sizeof(b), "%s/tmpXXXXXX.suffix", test_dir());
+	snprintf(d, sizeof(d), "%s/dirXXXXXX", test_dir());
+	fd = mkstemp(a);
+	assert_true(fd >= 0);
+	assert_ok(fstat(fd, &st));
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_ok(close(fd));
+	assert_ok(unlink(a));
+	fd = mkostemps(b, 7, O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_ok(close(fd));
+	assert_ok(unlink(b));
+	assert_non_null(mkdtemp(d));
+	assert_ok(rmdir(d));
+	snprintf(a, sizeof(a), "%s/tmpXXXXX", test_dir());
+	assert_errno(mkstemp(a), EINVAL);
+}
+
+static void unlinked_open_goes_on(void **state)
+{
+	struct stat st;
+	int fd = make_file("gone", "still here");
+
+	(void)state;
+	assert_ok(unlink(at("gone")));
+	assert_ok(fstat(fd, &st));
+	assert_int_equal(st.st_nlink, 0);
+	check_text(fd, "still here");
+	assert_int_equal(pwrite(fd, "S", 1, 0), 1);
+	check_text(fd, "Still here");
+	assert_ok(close(fd));
+	assert_errno(open(at("gone"), O_RDONLY), ENOENT);
+}
+
+static void reopen_by_descriptor(void **state)
+{
+	char path[64];
+	int fd = make_file("file", "text"), again;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY);
+	assert_true(again >= 0);
+	check_text(again, "text");
+	assert_ok(close(again));
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	again = open(path, O_RDWR);
+	assert_true(again >= 0);
+	/* A position of its own. */
+	assert_int_equal(lseek(again, 0, SEEK_CUR), 0);
+	assert_ok(close(again));
+	assert_ok(close(fd));
+	assert_ok(unlink(at("file")));
+}
+
+static void tmpfile_flag(void **state)
+{
+	int fd;
+
+	(void)state;
+	if (on_umfs()) {
+		assert_errno(open(test_dir(), O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP);
+		return;
+	}
+	fd = open(test_dir(), O_TMPFILE | O_RDWR, 0600);
+	assert_true(fd >= 0);
+	assert_ok(close(fd));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(open_missing_enoent),
+		cmocka_unit_test(create_new_is_there),
+		cmocka_unit_test(create_readonly_mode_still_writes),
+		cmocka_unit_test(excl_dangling_link_eexist),
+		cmocka_unit_test(trunc_existing_is_empty),
+		cmocka_unit_test(directory_rules),
+		cmocka_unit_test(nofollow_link_eloop),
+		cmocka_unit_test(access_mode_is_kept),
+		cmocka_unit_test(o_path_names_only),
+		cmocka_unit_test(openat_relative),
+		cmocka_unit_test(fortified_forms),
+		cmocka_unit_test(names_too_long),
+		cmocka_unit_test(lowest_number_first),
+		cmocka_unit_test(descriptors_run_out_emfile),
+		cmocka_unit_test(temporary_names),
+		cmocka_unit_test(unlinked_open_goes_on),
+		cmocka_unit_test(reopen_by_descriptor),
+		cmocka_unit_test(tmpfile_flag),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
