@@ -107,12 +107,21 @@ static void fill_bits(le64 *bits, uint32_t from, uint32_t to)
 	}
 }
 
+/* Bits set in a word; the compiler's builtin is a library call that the kernel does not have. */
+static uint32_t count_ones(uint64_t v)
+{
+	v -= v >> 1 & 0x5555555555555555ull;
+	v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
+	v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (uint32_t)(v * 0x0101010101010101ull >> 56);
+}
+
 static uint32_t count_zeros(const le64 *bits, uint32_t total)
 {
 	uint32_t i, zeros = 0;
 
 	for (i = 0; i < total / 64u; i++)
-		zeros += 64u - (uint32_t)__builtin_popcountll(ld64(&bits[i]));
+		zeros += 64u - count_ones(ld64(&bits[i]));
 	return zeros;
 }
 
@@ -537,7 +546,7 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
 		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << from % 64u;
 		uint64_t word = ld64(&bits[from / 64u]);
 
-		cleared += (uint32_t)__builtin_popcountll(word & mask);
+		cleared += count_ones(word & mask);
 		st64(&bits[from / 64u], word & ~mask);
 		from += n;
 	}
@@ -549,7 +558,11 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
 	umfs_flush(fs, grp, sizeof(*grp));
 }
 
-/* The lock in the name of a dead slot that this thread has claimed. */
+/*
+ * The lock in the name of `slot`: this process's own, or a dead one that this
+ * thread has claimed and that may hold it already. A dead owner in the way is
+ * not recovered, which would need other locks, but made to let go of this one.
+ */
 static void group_lock_for(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane,
 			   uint32_t group)
 {
@@ -561,7 +574,7 @@ static void group_lock_for(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *
 	while (!fs->broken) {
 		uint32_t owner = (uint32_t)(seen >> 24) & 0xffu;
 
-		if (umfs_lock_held_by(fs, seen, slot))
+		if (slot != fs->slot && umfs_lock_held_by(fs, seen, slot))
 			return;
 		if (umfs_lock_free(fs, seen)) {
 			if (cas64(word, &seen, mine | UMFS_LOCK_WAITERS))
@@ -607,12 +620,7 @@ void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane
 		umfs_persist64(fs, progress, value);
 		return;
 	}
-	if (slot == fs->slot) {
-		if (group_lock(fs, lane, group))
-			return;
-	} else {
-		group_lock_for(fs, slot, lane, group);
-	}
+	group_lock_for(fs, slot, lane, group);
 	if (slot != fs->slot)
 		doubt_counts(fs, group);
 	clear_bits(fs, group, inodes, first, count);

@@ -355,6 +355,7 @@ void umfs_irec_drop(struct umfs *fs, uint32_t irec);
 /* Reclaim what dead processes were the last to hold. */
 void umfs_reap(struct umfs *fs);
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
+void umfs_slot_drop_own_opens(struct umfs *fs);
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
 /* An inode without names or holders: free its pages and itself. Lock and lane held. */
 int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);

@@ -49,8 +49,6 @@ int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 	uint32_t count = fs->geo.lanes_per_slot;
 	uint32_t first = port_thread() % count, i;
 
-	if (fs->zombies)
-		umfs_reap(fs);
 	while (!fs->broken) {
 		if (fs->readonly)
 			return -EROFS;

@@ -202,6 +202,8 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 		return err;
 	if (!in)
 		return -EUCLEAN;
+	if (fs->zombies)
+		umfs_reap(fs);
 	err = umfs_lane_get(fs, &tx);
 	if (err)
 		return err;
@@ -318,6 +320,8 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t d
 
 	if (err)
 		return err;
+	if (fs->zombies)
+		umfs_reap(fs);
 	do {
 		struct umfs_four x = {.ino = {dir}};
 		int64_t irec = -1;

@@ -334,32 +334,48 @@ void umfs_ofd_put(struct umfs *fs, uint32_t ofd)
 
 /* ---- slots come and go ---- */
 
+static void drop_ofd(struct umfs *fs, struct umfs_ofd_pm *o, uint32_t slot)
+{
+	uint64_t key = ld64(&o->key);
+
+	if (key_epoch(key) != fs->epoch)
+		return;
+	if (ld64(&o->slots[slot / 64u]) & slot_bit(slot))
+		ofd_leave(o, slot);
+	else if (bits_empty(o->slots) && ((uint32_t)key >> 24) == slot)
+		(void)cas64(&o->key, &key, 0); /* it died claiming it */
+}
+
+static void drop_irec(struct umfs *fs, struct umfs_irec_pm *rec, uint32_t slot)
+{
+	if (key_epoch(ld64(&rec->key)) != fs->epoch)
+		return;
+	if (ld64(&rec->opens[slot / 64u]) & slot_bit(slot))
+		and64(&rec->opens[slot / 64u], ~slot_bit(slot));
+	if (bits_empty(rec->opens))
+		fs->zombies = 1;
+}
+
 /* Bits of a slot that is dead and claimed; files it was the last to hold become zombies. */
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot)
 {
 	uint32_t i;
 
-	for (i = 0; i < fs->geo.ofd_count; i++) {
-		struct umfs_ofd_pm *o = ofd_at(fs, i);
-		uint64_t key = ld64(&o->key);
+	for (i = 0; i < fs->geo.ofd_count; i++)
+		drop_ofd(fs, ofd_at(fs, i), slot);
+	for (i = 0; i < fs->geo.irec_count; i++)
+		drop_irec(fs, umfs_irec(fs, i), slot);
+}
 
-		if (key_epoch(key) != fs->epoch)
-			continue;
-		if (ld64(&o->slots[slot / 64u]) & slot_bit(slot))
-			ofd_leave(o, slot);
-		else if (bits_empty(o->slots) && ((uint32_t)key >> 24) == slot)
-			(void)cas64(&o->key, &key, 0);
-	}
-	for (i = 0; i < fs->geo.irec_count; i++) {
-		struct umfs_irec_pm *rec = umfs_irec(fs, i);
+/* The same for this process when it leaves: it knows where its own lie. */
+void umfs_slot_drop_own_opens(struct umfs *fs)
+{
+	uint32_t i;
 
-		if (key_epoch(ld64(&rec->key)) != fs->epoch)
-			continue;
-		if (ld64(&rec->opens[slot / 64u]) & slot_bit(slot))
-			and64(&rec->opens[slot / 64u], ~slot_bit(slot));
-		if (bits_empty(rec->opens))
-			fs->zombies = 1;
-	}
+	for (i = fs->ofd_low; i < fs->ofd_high; i++)
+		drop_ofd(fs, ofd_at(fs, i), fs->slot);
+	for (i = fs->irec_low; i < fs->irec_high; i++)
+		drop_irec(fs, umfs_irec(fs, i), fs->slot);
 }
 
 /* Give another slot a share of all that this process has open. */

@@ -290,7 +290,7 @@ void umfs_detach(struct umfs *fs)
 
 	if (fs->slot == NO_SLOT)
 		return;
-	umfs_slot_drop_opens(fs, fs->slot);
+	umfs_slot_drop_own_opens(fs);
 	if (fs->zombies)
 		umfs_reap(fs);
 	leave_lanes(fs);

@@ -19,8 +19,9 @@ struct stage {
 #define OP_FSYNC 2u  /* what it wrote is durable in every mode when it returns */
 #define OP_ATTACH 4u /* the call is the attaching itself; prepare and run are NULL */
 #define OP_DETACH 8u
-#define OP_NO_SPACE 16u  /* needs room: a full pool must make it fail */
-#define OP_NEVER_FULL 32u /* overwrites what is allocated: must not fail for lack of room */
+/* What it needs, and so must fail without; an op with neither must not fail for lack of room. */
+#define OP_NEEDS_PAGE 16u
+#define OP_NEEDS_INODE 32u
 #define OP_LONG 64u /* more than 2 MiB, or thousands of stores: tried at fewer places */
 
 struct op {

@@ -209,10 +209,9 @@ def _(p):
 
 @special('pagebit-free')
 def _(p):
-    bit = 511  # the last page of a unit that is backed, since the group's head is in it
-    while p.bit(p.groups, bit):
-        bit -= 1
-    p.flip_bit(p.groups, bit, True)
+    free = [n for n in range(2048) if not p.bit(p.groups, n)]
+    backed = [n for n in free if any(p.bit(p.groups, k) for k in range(n & ~511, n))]
+    p.flip_bit(p.groups, backed[-1], True)
 
 
 @special('pagebit-unbacked')

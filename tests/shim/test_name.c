@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_name.c - mkdir, unlink, rename, link, symlink, readlink. */
+#include "shim_test.h"
+
+static void mkdir_rules(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	umask(022);
+	assert_ok(mkdir(at("d"), 0777));
+	assert_ok(stat(at("d"), &st));
+	assert_int_equal(st.st_mode, S_IFDIR | 0755);
+	assert_int_equal(st.st_nlink, 2);
+	assert_errno(mkdir(at("d"), 0777), EEXIST);
+	assert_errno(mkdir(at("d/"), 0777), EEXIST);
+	assert_errno(mkdir(test_dir(), 0777), EEXIST);
+	assert_errno(mkdir(at("none/d"), 0777), ENOENT);
+	assert_errno(mkdir("", 0777), ENOENT);
+	assert_ok(mkdir(at("d/e/"), 0777));
+	assert_ok(stat(at("d"), &st));
+	assert_int_equal(st.st_nlink, 3);
+	put_file("f", "x");
+	assert_errno(mkdir(at("f"), 0777), EEXIST);
+	assert_errno(mkdir(at("f/d"), 0777), ENOTDIR);
+	assert_errno(rmdir(at("d")), ENOTEMPTY);
+	assert_errno(rmdir(at("d/e/.")), EINVAL);
+	assert_errno(rmdir(at("d/e/..")), ENOTEMPTY);
+	assert_errno(rmdir(at("f")), ENOTDIR);
+	assert_errno(rmdir(at("none")), ENOENT);
+	assert_errno(unlink(at("d")), EISDIR);
+	assert_errno(unlink(at("f/")), ENOTDIR);
+	assert_ok(rmdir(at("d/e/")));
+	assert_ok(remove(at("d")));
+	assert_ok(remove(at("f")));
+	assert_errno(remove(at("f")), ENOENT);
+}
+
+static void at_calls(void **state)
+{
+	int dir;
+
+	(void)state;
+	assert_ok(mkdir(at("d"), 0755));
+	dir = open(at("d"), O_RDONLY | O_DIRECTORY);
+	assert_ok(mkdirat(dir, "e", 0755));
+	assert_ok(close(openat(dir, "e/f", O_RDWR | O_CREAT, 0644)));
+	assert_ok(linkat(dir, "e/f", dir, "g", 0));
+	assert_ok(symlinkat("g", dir, "l"));
+	assert_ok(renameat(dir, "g", dir, "h"));
+	assert_errno(faccessat(dir, "l", F_OK, 0), ENOENT);
+	assert_ok(faccessat(dir, "h", F_OK, 0));
+	assert_errno(unlinkat(dir, "e", 0), EISDIR);
+	assert_errno(unlinkat(dir, "e", AT_REMOVEDIR), ENOTEMPTY);
+	assert_ok(unlinkat(dir, "e/f", 0));
+	assert_ok(unlinkat(dir, "e", AT_REMOVEDIR));
+	assert_ok(unlinkat(dir, "l", 0));
+	assert_ok(unlinkat(dir, "h", 0));
+	assert_errno(unlinkat(dir, "h", 0x40), EINVAL);
+	assert_ok(close(dir));
+	assert_ok(rmdir(at("d")));
+}
+
+static void rename_rules(void **state)
+{
+	struct stat a, b;
+	int fd;
+
+	(void)state;
+	put_file("a", "A");
+	put_file("b", "B");
+	fd = open(at("b"), O_RDONLY);
+	assert_ok(stat(at("a"), &a));
+	assert_ok(rename(at("a"), at("b")));
+	assert_ok(stat(at("b"), &b));
+	assert_int_equal(a.st_ino, b.st_ino);
+	assert_errno(stat(at("a"), &a), ENOENT);
+	check_file("b", "A");
+	check_text(fd, "B"); /* replaced while open */
+	assert_ok(close(fd));
+	assert_ok(rename(at("b"), at("b")));
+	assert_errno(rename(at("a"), at("b")), ENOENT);
+	assert_ok(mkdir(at("d"), 0755));
+	assert_ok(mkdir(at("d/e"), 0755));
+	assert_errno(rename(at("b"), at("d")), EISDIR);
+	assert_errno(rename(at("d"), at("b")), ENOTDIR);
+	assert_errno(rename(at("d"), at("d/e/f")), EINVAL);
+	assert_errno(rename(at("b/"), at("c")), ENOTDIR);
+	assert_ok(mkdir(at("x"), 0755));
+	assert_errno(rename(at("x"), at("d")), ENOTEMPTY);
+	assert_ok(rename(at("d"), at("x")));
+	assert_ok(access(at("x/e"), F_OK));
+	assert_ok(rename(at("b"), at("x/e/b")));
+	check_file("x/e/b", "A");
+	assert_ok(stat(at("x"), &a));
+	assert_int_equal(a.st_nlink, 3);
+	assert_ok(rename(at("x/e"), at("e/")));
+	assert_ok(stat(at("x"), &a));
+	assert_int_equal(a.st_nlink, 2);
+	assert_ok(unlink(at("e/b")));
+	assert_ok(rmdir(at("e")));
+	assert_ok(rmdir(at("x")));
+}
+
+static void rename_flags(void **state)
+{
+	(void)state;
+	put_file("a", "A");
+	put_file("b", "B");
+	if (on_umfs())
+		assert_errno(renameat2(AT_FDCWD, at("a"), AT_FDCWD, at("c"), RENAME_NOREPLACE),
+			     EINVAL);
+	else
+		assert_errno(renameat2(AT_FDCWD, at("a"), AT_FDCWD, at("b"), RENAME_NOREPLACE),
+			     EEXIST);
+	assert_ok(renameat2(AT_FDCWD, at("a"), AT_FDCWD, at("b"), 0));
+	assert_ok(unlink(at("b")));
+}
+
+static void links(void **state)
+{
+	struct stat st;
+	int fd;
+
+	(void)state;
+	put_file("a", "A");
+	assert_ok(link(at("a"), at("b")));
+	assert_ok(stat(at("b"), &st));
+	assert_int_equal(st.st_nlink, 2);
+	fd = open(at("b"), O_WRONLY | O_TRUNC);
+	assert_int_equal(write(fd, "new", 3), 3);
+	assert_ok(close(fd));
+	check_file("a", "new");
+	assert_errno(link(at("a"), at("b")), EEXIST);
+	assert_errno(link(at("none"), at("c")), ENOENT);
+	assert_ok(mkdir(at("d"), 0755));
+	assert_errno(link(at("d"), at("e")), EPERM);
+	assert_errno(link(at("a"), at("c/")), ENOENT);
+	/* A link to a link, or through it. */
+	assert_ok(symlink("a", at("s")));
+	assert_ok(link(at("s"), at("s2")));
+	assert_ok(lstat(at("s2"), &st));
+	assert_true(S_ISLNK(st.st_mode));
+	assert_ok(linkat(AT_FDCWD, at("s"), AT_FDCWD, at("s3"), AT_SYMLINK_FOLLOW));
+	assert_ok(lstat(at("s3"), &st));
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(st.st_nlink, 3);
+	unlink(at("a"));
+	unlink(at("b"));
+	unlink(at("s"));
+	unlink(at("s2"));
+	unlink(at("s3"));
+	rmdir(at("d"));
+}
+
+static void across_file_systems_exdev(void **state)
+{
+	char out[PATH_MAX];
+
+	(void)state;
+	snprintf(out, sizeof(out), "/tmp/umfs-shim-%d", getpid());
+	put_file("a", "A");
+	if (on_umfs()) {
+		assert_errno(rename(at("a"), out), EXDEV);
+		assert_errno(link(at("a"), out), EXDEV);
+		assert_ok(close(open(out, O_WRONLY | O_CREAT, 0600)));
+		assert_errno(rename(out, at("b")), EXDEV);
+		assert_errno(link(out, at("b")), EXDEV);
+		assert_ok(unlink(out));
+	}
+	assert_ok(unlink(at("a")));
+}
+
+static void symlinks(void **state)
+{
+	char buf[PATH_MAX], longest[PATH_MAX + 1];
+
+	(void)state;
+	assert_ok(symlink("some/where", at("s")));
+	memset(buf, 'x', sizeof(buf));
+	assert_int_equal(readlink(at("s"), buf, sizeof(buf)), 10);
+	assert_memory_equal(buf, "some/wherex", 11);
+	assert_int_equal(readlink(at("s"), buf, 4), 4);
+	assert_errno(readlink(at("s"), buf, 0), EINVAL);
+	assert_errno(symlink("x", at("s")), EEXIST);
+	assert_errno(symlink("", at("t")), ENOENT);
+	put_file("f", "x");
+	assert_errno(readlink(at("f"), buf, sizeof(buf)), EINVAL);
+	assert_errno(readlink(at("none"), buf, sizeof(buf)), ENOENT);
+	memset(longest, 'n', PATH_MAX);
+	longest[PATH_MAX - 1] = '\0';
+	assert_ok(symlink(longest, at("long")));
+	assert_int_equal(readlink(at("long"), buf, sizeof(buf)), PATH_MAX - 1);
+	longest[PATH_MAX - 1] = 'n';
+	longest[PATH_MAX] = '\0';
+	assert_errno(symlink(longest, at("longer")), ENAMETOOLONG);
+	unlink(at("s"));
+	unlink(at("f"));
+	unlink(at("long"));
+}
+
+static void links_in_the_middle(void **state)
+{
+	char a[16], b[16];
+
+	(void)state;
+	assert_ok(mkdir(at("d"), 0755));
+	put_file("d/f", "deep");
+	assert_ok(symlink("d", at("l")));
+	assert_ok(symlink(at("l/f"), at("abs")));
+	check_file("l/f", "deep");
+	check_file("abs", "deep");
+	check_file("l/../d/f", "deep");
+	/* 40 links are followed, 41 are not. */
+	assert_ok(symlink("d/f", at("c0")));
+	for (int i = 1; i <= 40; i++) {
+		snprintf(a, sizeof(a), "c%d", i - 1);
+		snprintf(b, sizeof(b), "c%d", i);
+		assert_ok(symlink(a, at(b)));
+	}
+	check_file("c39", "deep");
+	assert_errno(open(at("c40"), O_RDONLY), ELOOP);
+	for (int i = 0; i <= 40; i++) {
+		snprintf(a, sizeof(a), "c%d", i);
+		assert_ok(unlink(at(a)));
+	}
+	unlink(at("abs"));
+	unlink(at("l"));
+	unlink(at("d/f"));
+	rmdir(at("d"));
+}
+
+static void special_files_refused_on_umfs(void **state)
+{
+	(void)state;
+	if (on_umfs()) {
+		assert_errno(mkfifo(at("p"), 0644), ENOTSUP);
+		assert_errno(mknod(at("p"), S_IFSOCK | 0644, 0), ENOTSUP);
+	}
+	assert_ok(mknod(at("r"), S_IFREG | 0644, 0));
+	assert_ok(unlink(at("r")));
+}
+
+static void many_names(void **state)
+{
+	char name[64];
+
+	(void)state;
+	assert_ok(mkdir(at("many"), 0755));
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "many/a rather long name number %d", i);
+		assert_ok(close(open(at(name), O_WRONLY | O_CREAT | O_EXCL, 0644)));
+	}
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "many/a rather long name number %d", i);
+		assert_ok(access(at(name), F_OK));
+		assert_ok(unlink(at(name)));
+		assert_errno(access(at(name), F_OK), ENOENT);
+	}
+	assert_ok(rmdir(at("many")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mkdir_rules),
+		cmocka_unit_test(at_calls),
+		cmocka_unit_test(rename_rules),
+		cmocka_unit_test(rename_flags),
+		cmocka_unit_test(links),
+		cmocka_unit_test(across_file_systems_exdev),
+		cmocka_unit_test(symlinks),
+		cmocka_unit_test(links_in_the_middle),
+		cmocka_unit_test(special_files_refused_on_umfs),
+		cmocka_unit_test(many_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
