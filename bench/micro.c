@@ -85,6 +85,7 @@ static int time_op(struct bench *b, const char *name, uint64_t block, uint64_t n
 		if (!fn || !block || block > BENCH_BUF_BYTES)
 			return EINVAL;
 		b->block = block;
+		b->blocks = b->file_bytes / block;
 		b->random = op->random;
 		start = thread_cpu_ns();
 		err = fn(b, n);

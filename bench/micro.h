@@ -22,7 +22,7 @@ struct bench {
 	uint64_t file_bytes;
 	uint8_t *raw; /* side "raw": the mapping; else NULL */
 	uint8_t *buf; /* of BENCH_BUF_BYTES, page aligned */
-	uint64_t block;
+	uint64_t block, blocks; /* bytes of a call; how many fit into the file */
 	bool random;
 	uint64_t cursor;  /* sequential: number of the next block */
 	uint64_t draw;	  /* random: state of the generator, never 0 */
@@ -33,16 +33,19 @@ struct bench {
 /* Offset of the next call: a multiple of the block size. */
 static inline uint64_t bench_next_off(struct bench *b)
 {
-	uint64_t blocks = b->file_bytes / b->block, x = b->draw;
+	uint64_t x = b->draw;
 
-	if (!b->random)
-		return b->cursor++ % blocks * b->block;
+	if (!b->random) {
+		if (b->cursor >= b->blocks)
+			b->cursor = 0;
+		return b->cursor++ * b->block;
+	}
 	/* xorshift64: the same order in every run and on every side, in a few cycles. */
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
 	b->draw = x;
-	return ((x >> 32) * blocks >> 32) * b->block;
+	return ((x >> 32) * b->blocks >> 32) * b->block;
 }
 
 int bench_fill(struct bench *b, const char *path, uint64_t bytes);

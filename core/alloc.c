@@ -33,10 +33,18 @@ static uint32_t head_pages(const struct umfs *fs)
 
 /* ---- the group lock, noted in the lane ---- */
 
-static int group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group)
+/* -EAGAIN: it is held, and `wait` is false. */
+static int group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait)
 {
+	le64 *word = &umfs_group(fs, group)->lock;
+
 	st64(&lane->group, (uint64_t)port_thread() << 32 | (group + 1));
-	return umfs_lock(fs, &umfs_group(fs, group)->lock);
+	if (wait)
+		return umfs_lock(fs, word);
+	if (umfs_lock_try(fs, word, umfs_lock_value(fs, fs->slot)))
+		return 0;
+	st64(&lane->group, 0);
+	return -EAGAIN;
 }
 
 static void group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group)
@@ -317,28 +325,37 @@ static void take_pages(struct umfs *fs, uint32_t group, const struct run *run)
 	umfs_flush(fs, grp, sizeof(*grp));
 }
 
-/* 1: got a run, 0: nothing here, or -errno. `least`: a shorter run than that will not do. */
-static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, uint32_t want,
-			  uint32_t least, bool *no_backing, struct run *run)
+/* What an allocation of pages is looking for. */
+struct wish {
+	uint32_t want;
+	uint32_t least;	 /* a shorter run than that will not do */
+	bool wait;	 /* for a group's lock */
+	bool no_backing; /* there is no more to be had */
+};
+
+/* 1: got a run, 0: nothing here, or -errno. */
+static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, struct wish *wish,
+			  struct run *run)
 {
 	struct umfs *fs = tx->fs;
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 	int ret;
 
-	if ((ld32(&grp->flags) & UMFS_GROUP_INIT) ? ld32(&grp->free_pages) < least
-						  : *no_backing)
+	if ((ld32(&grp->flags) & UMFS_GROUP_INIT) ? ld32(&grp->free_pages) < wish->least
+						  : wish->no_backing)
 		return 0;
-	ret = group_lock(fs, tx->lane, group);
+	ret = group_lock(fs, tx->lane, group, wish->wait);
 	if (ret)
-		return ret;
+		return ret == -EAGAIN ? 0 : ret;
 	ret = group_init(fs, group);
 	if (ret == -ENOSPC) {
-		*no_backing = true;
+		wish->no_backing = true;
 		ret = 0;
 	} else if (!ret) {
 		if (!hint)
 			hint = UMFS_MIN(ld32(&grp->page_hint), umfs_group_pages(fs, group));
-		if (choose_run(fs, group, hint, want, no_backing, run) && run->count >= least) {
+		if (choose_run(fs, group, hint, wish->want, &wish->no_backing, run) &&
+		    run->count >= wish->least) {
 			ret = umfs_tx_note(tx, UMFS_REC_PAGES_ALLOC,
 					   umfs_group_page(fs, group) + run->first, run->count);
 			umfs_tx_fence(tx);
@@ -352,27 +369,31 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, uin
 	return ret;
 }
 
+#define WHOLE_RUN_GROUPS 8u /* so many are searched for a whole run before a part will do */
+
+/* Whole runs in groups near by that are not busy; then any part anywhere; then waiting too. */
 int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t *page,
 		     uint32_t *got)
 {
 	struct umfs *fs = tx->fs;
-	bool no_backing = false;
+	struct wish wish = {.want = UMFS_MIN(want, UMFS_UNIT_PAGES)};
 	uint32_t first = 0, hint = 0, pass, i;
 
-	want = UMFS_MIN(want, UMFS_UNIT_PAGES);
 	if (goal >= fs->geo.groups_page && goal < fs->geo.pool_pages) {
 		first = (uint32_t)((goal - fs->geo.groups_page) >> UMFS_GROUP_SHIFT);
 		if (umfs_page_valid(fs, goal))
 			hint = (uint32_t)(goal - umfs_group_page(fs, first));
 		first = UMFS_MIN(first, fs->geo.group_count - 1);
 	}
-	/* Whole runs first, in any group; then whatever there is. */
-	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < fs->geo.group_count; i++) {
-			uint32_t group = (first + i) % fs->geo.group_count;
+	for (pass = 0; pass < 3; pass++) {
+		uint32_t groups = fs->geo.group_count;
+
+		wish.least = pass ? 1 : wish.want;
+		wish.wait = pass == 2;
+		for (i = 0; i < (pass ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
+			uint32_t group = (first + i) % groups;
 			struct run run = {0, 0};
-			int ret = alloc_in_group(tx, group, i ? 0 : hint, want, pass ? 1 : want,
-						 &no_backing, &run);
+			int ret = alloc_in_group(tx, group, i ? 0 : hint, &wish, &run);
 
 			if (ret < 0)
 				return ret;
@@ -382,8 +403,6 @@ int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t 
 				return 0;
 			}
 		}
-		if (want == 1)
-			break;
 	}
 	return -ENOSPC;
 }
@@ -407,33 +426,57 @@ int umfs_pages_free(struct umfs_tx *tx, uint64_t page, uint64_t count)
 
 /* ---- inodes ---- */
 
-/* Lock held, group set up. 1: *index is free and its place backed. */
+/*
+ * Lock held, group set up. 1: *index is free, its place backed and itself locked.
+ * A free inode may be locked for a moment by who remembers its former life;
+ * nobody waits for it here, which would upset the order of locks.
+ */
 static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
 {
 	struct search s = {inode_bits(fs, group), ~0ull, fs->geo.inodes_per_group};
-	uint32_t hint = ld32(&umfs_group(fs, group)->inode_hint);
+	uint32_t hint = ld32(&umfs_group(fs, group)->inode_hint), tries;
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
 
 	if (hint >= s.end)
 		hint = 0;
-	*index = next_bit(&s, hint, s.end, false);
-	if (*index == s.end)
-		*index = next_bit(&s, 0, hint, false) < hint ? next_bit(&s, 0, hint, false) : s.end;
-	if (*index == s.end)
-		return 0;
-	return back_unit(fs, group, inode_unit(*index)) ? -ENOSPC : 1;
+	for (tries = 0; tries < 8; tries++) {
+		*index = next_bit(&s, hint, s.end, false);
+		if (*index == s.end)
+			*index = next_bit(&s, 0, s.end, false);
+		if (*index == s.end)
+			return 0;
+		if (back_unit(fs, group, inode_unit(*index)))
+			return -ENOSPC;
+		if (umfs_lock_try(fs,
+				  &umfs_inode(fs, group * fs->geo.inodes_per_group + *index)->lock,
+				  mine))
+			return 1;
+		hint = *index + 1 < s.end ? *index + 1 : 0;
+	}
+	return 0;
 }
 
-static int inode_in_group(struct umfs_tx *tx, uint32_t group, uint32_t *ino)
+static void take_inode(struct umfs *fs, uint32_t group, uint32_t index)
 {
-	struct umfs *fs = tx->fs;
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 	le64 *bits = inode_bits(fs, group);
+
+	fill_bits(bits, index, index + 1);
+	umfs_flush(fs, &bits[index / 64u], 8);
+	st32(&grp->free_inodes, ld32(&grp->free_inodes) - 1);
+	st32(&grp->inode_hint, index + 1);
+	umfs_flush(fs, grp, sizeof(*grp));
+}
+
+static int inode_in_group(struct umfs_tx *tx, uint32_t group, bool wait, uint32_t *ino)
+{
+	struct umfs *fs = tx->fs;
 	uint32_t index = 0;
 	int ret;
 
-	ret = group_lock(fs, tx->lane, group);
+	ret = group_lock(fs, tx->lane, group, wait);
 	if (ret)
-		return ret;
+		return ret == -EAGAIN ? 0 : ret;
 	ret = group_init(fs, group);
 	if (!ret)
 		ret = choose_inode(fs, group, &index);
@@ -442,12 +485,10 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, uint32_t *ino)
 		ret = umfs_tx_note(tx, UMFS_REC_INODE_ALLOC, *ino, 1);
 		umfs_tx_fence(tx);
 		if (!ret) {
-			fill_bits(bits, index, index + 1);
-			umfs_flush(fs, &bits[index / 64u], 8);
-			st32(&grp->free_inodes, ld32(&grp->free_inodes) - 1);
-			st32(&grp->inode_hint, index + 1);
-			umfs_flush(fs, grp, sizeof(*grp));
+			take_inode(fs, group, index);
 			ret = 1;
+		} else {
+			umfs_unlock(fs, &umfs_inode(fs, *ino)->lock);
 		}
 	}
 	group_unlock(fs, tx->lane, group);
@@ -456,8 +497,11 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, uint32_t *ino)
 
 /*
  * Files go near their directory. A directory goes to the next group that is in
- * use and has many inodes left, so that each has room for its files.
+ * use and has many inodes left, so that each has room for its files. A group
+ * whose lock is busy is passed over as long as there are others.
  */
+enum { PASS_HALF, PASS_FREE, PASS_WAIT, PASS_NEW, PASSES };
+
 int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
@@ -465,18 +509,18 @@ int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint
 	uint32_t half = fs->geo.inodes_per_group / 2;
 	uint32_t pass, i;
 
-	for (pass = directory ? 0 : 1; pass < 3; pass++) {
+	for (pass = directory ? PASS_HALF : PASS_FREE; pass < PASSES; pass++) {
 		for (i = 0; i < fs->geo.group_count; i++) {
 			uint32_t group = (first + i) % fs->geo.group_count;
 			struct umfs_group_pm *grp = umfs_group(fs, group);
 			bool init = ld32(&grp->flags) & UMFS_GROUP_INIT;
-			uint32_t least = pass == 0 ? half : 1;
+			uint32_t least = pass == PASS_HALF ? half : 1;
 			int ret;
 
 			/* Groups never used before come last: each costs backing. */
-			if (init ? ld32(&grp->free_inodes) < least : pass < 2)
+			if (init ? ld32(&grp->free_inodes) < least : pass < PASS_NEW)
 				continue;
-			ret = inode_in_group(tx, group, ino);
+			ret = inode_in_group(tx, group, pass >= PASS_WAIT, ino);
 			if (ret)
 				return ret < 0 ? ret : 0;
 		}
@@ -563,33 +607,30 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
  * thread has claimed and that may hold it already. A dead owner in the way is
  * not recovered, which would need other locks, but made to let go of this one.
  */
-static void group_lock_for(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane,
-			   uint32_t group)
+static int group_lock_for(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane,
+			  uint32_t group)
 {
 	le64 *word = &umfs_group(fs, group)->lock;
 	uint64_t mine = umfs_lock_value(fs, slot);
-	uint64_t seen = ld64(word);
+	struct umfs_wait w = {0, 0};
 
 	st64(&lane->group, (uint64_t)port_thread() << 32 | (group + 1));
 	while (!fs->broken) {
-		uint32_t owner = (uint32_t)(seen >> 24) & 0xffu;
+		uint32_t owner;
 
-		if (slot != fs->slot && umfs_lock_held_by(fs, seen, slot))
-			return;
-		if (umfs_lock_free(fs, seen)) {
-			if (cas64(word, &seen, mine | UMFS_LOCK_WAITERS))
-				return;
+		if (slot != fs->slot && umfs_lock_held_by(fs, ld64(word), slot))
+			return 0;
+		if (umfs_lock_try(fs, word, w.seen ? mine | UMFS_LOCK_WAITERS : mine))
+			return 0;
+		if (!umfs_lock_sleep(fs, word, &w))
 			continue;
-		}
-		/* Its owner may be dead too: what it did under this lock needs no other lock. */
-		if (owner != fs->slot && port_slot_claim(fs, owner) == 0) {
+		owner = umfs_lock_slot(w.seen);
+		if (port_slot_claim(fs, owner) == 0) {
 			umfs_slot_leave_groups(fs, owner);
 			port_slot_unclaim(fs, owner);
-		} else {
-			port_wait((const uint32_t *)(const void *)word, (uint32_t)seen, 1000000);
 		}
-		seen = ld64(word);
 	}
+	return -EIO;
 }
 
 static void group_unlock_for(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group)
@@ -620,7 +661,8 @@ void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane
 		umfs_persist64(fs, progress, value);
 		return;
 	}
-	group_lock_for(fs, slot, lane, group);
+	if (group_lock_for(fs, slot, lane, group))
+		return;
 	if (slot != fs->slot)
 		doubt_counts(fs, group);
 	clear_bits(fs, group, inodes, first, count);
@@ -630,24 +672,28 @@ void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane
 	group_unlock_for(fs, lane, group);
 }
 
-/*
- * The slot is dead and claimed by us; waits for nothing. Whatever the lane was
- * at under the group lock it holds, if it does hold one, is finished and the
- * lock let go, so that other recoveries can pass.
- */
-void umfs_bits_leave(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane,
-		     const struct umfs_bits *next)
+/* Does the lane's thread hold the group lock that the lane has noted? */
+bool umfs_bits_held(const struct umfs *fs, uint32_t slot, const struct umfs_lane_pm *lane)
 {
-	uint64_t note = ld64(&lane->group);
+	uint64_t note = ld64(&lane->group), word;
 	uint32_t group = (uint32_t)note - 1;
-	uint64_t word;
 
 	if (group >= fs->geo.group_count)
-		return;
+		return false;
 	word = ld64(&umfs_group(fs, group)->lock);
-	if (!umfs_lock_held_by(fs, word, slot) ||
-	    ((word >> 1) & UMFS_LOCK_THREAD_MASK) != note >> 32)
-		return;
+	return umfs_lock_held_by(fs, word, slot) &&
+	       ((word >> 1) & UMFS_LOCK_THREAD_MASK) == note >> 32;
+}
+
+/*
+ * The slot is dead and claimed by us, and its lane holds a group lock; waits for
+ * nothing. Whatever it was at under that lock is finished and the lock let go,
+ * so that other recoveries can pass.
+ */
+void umfs_bits_leave(struct umfs *fs, struct umfs_lane_pm *lane, const struct umfs_bits *next)
+{
+	uint32_t group = (uint32_t)ld64(&lane->group) - 1;
+
 	doubt_counts(fs, group);
 	if (next->any && umfs_bits_group(fs, next->inodes, next->first, next->count) == group) {
 		clear_bits(fs, group, next->inodes, next->first, next->count);

@@ -99,29 +99,21 @@ static int change_begin(struct umfs *fs, uint32_t ino, struct change *c)
 
 	c->ino = ino;
 	c->in = umfs_inode(fs, ino);
-	if (!c->in)
-		return -EUCLEAN;
-	err = umfs_lane_get(fs, &c->tx);
+	err = umfs_enter(fs, &c->tx, &c->ino, 1);
 	if (err)
 		return err;
-	err = umfs_lock(fs, &c->in->lock);
-	if (!err && ld32(&c->in->mode)) {
-		umfs_seq_begin(c->in);
-		return 0;
+	if (!ld32(&c->in->mode)) {
+		umfs_leave(&c->tx, &c->ino, 1);
+		return -ENOENT;
 	}
-	if (!err) {
-		umfs_unlock(fs, &c->in->lock);
-		err = -ENOENT;
-	}
-	umfs_lane_put(&c->tx);
-	return err;
+	umfs_seq_begin(c->in);
+	return 0;
 }
 
-static void change_end(struct umfs *fs, struct change *c)
+static void change_end(struct change *c)
 {
 	umfs_seq_end(c->in);
-	umfs_unlock(fs, &c->in->lock);
-	umfs_lane_put(&c->tx);
+	umfs_leave(&c->tx, &c->ino, 1);
 }
 
 /* Save what a change of attributes touches: lines 0 and 1, and the times. */
@@ -170,7 +162,7 @@ int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint
 		st32(&c.in->mode, (ld32(&c.in->mode) & ~07777u) | mode);
 		change_commit(fs, &c);
 	}
-	change_end(fs, &c);
+	change_end(&c);
 	return err;
 }
 
@@ -200,7 +192,7 @@ int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint
 			     mode & ~(04000u | ((mode & 010u) ? 02000u : 0u)));
 		change_commit(fs, &c);
 	}
-	change_end(fs, &c);
+	change_end(&c);
 	return err;
 }
 
@@ -230,7 +222,7 @@ int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, in
 			     (uint64_t)(mtime_ns == UMFS_TIME_NOW ? now : mtime_ns));
 		change_commit(fs, &c);
 	}
-	change_end(fs, &c);
+	change_end(&c);
 	return err;
 }
 

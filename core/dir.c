@@ -61,9 +61,12 @@ int umfs_dir_descend(const struct umfs *fs, const struct umfs_inode_pm *dir, uin
 		if (!umfs_page_valid(fs, ref_page(ref)))
 			return -EUCLEAN;
 		if (ref & UMFS_DREF_LEAF) {
+			uint32_t depth = ref_depth(ref);
+
+			if (depth > UMFS_DNODE_BITS || (p->level && !depth))
+				return -EUCLEAN;
 			p->leaf = umfs_page(fs, ref_page(ref));
-			p->last = last_hash(hash, p->level,
-					    UMFS_MIN(ref_depth(ref), UMFS_DNODE_BITS));
+			p->last = last_hash(hash, p->level, depth);
 			return umfs_dleaf_valid(p->leaf, dir_ino) ? 0 : -EUCLEAN;
 		}
 		if (p->level == UMFS_DIR_LEVELS_MAX)

@@ -104,7 +104,7 @@ static int64_t read_once(const struct umfs_file *f, struct sink *s, uint64_t n, 
 	uint64_t size = umfs_inode_size(f->inode);
 	int err;
 
-	if (ld32(&f->inode->generation) != f->generation)
+	if (ld32(&f->inode->generation) != f->generation || !ld32(&f->inode->mode))
 		return -EBADF;
 	if (off >= size)
 		return 0;
@@ -119,6 +119,7 @@ static int64_t read_locked(const struct umfs_file *f, struct sink *s, uint64_t n
 
 	if (ret)
 		return ret;
+	umfs_seq_heal(f->inode);
 	ret = read_once(f, s, n, off);
 	umfs_unlock(f->fs, &f->inode->lock);
 	return ret;
@@ -145,15 +146,17 @@ static int64_t read_chunk(const struct umfs_file *f, struct sink *s, uint64_t n,
 	return f->fs->readonly ? read_once(f, s, n, off) : read_locked(f, s, n, off);
 }
 
-/* relatime: only when not newer than the last change, or a day old. */
+/* relatime: only when not newer than the last change, or a day older than this attachment. */
 static void touch_atime(const struct umfs_file *f)
 {
 	int64_t atime = (int64_t)ld64(&f->inode->atime_ns);
 	int64_t now;
 
-	if (f->fs->readonly ||
-	    (atime > (int64_t)ld64(&f->inode->mtime_ns) &&
-	     atime > (int64_t)ld64(&f->inode->ctime_ns)))
+	if (__builtin_expect(atime > (int64_t)ld64(&f->inode->mtime_ns) &&
+				     atime > (int64_t)ld64(&f->inode->ctime_ns) &&
+				     atime > f->fs->day_ago_ns,
+			     1) ||
+	    f->fs->readonly)
 		return;
 	now = port_now_ns();
 	if (now > atime)
@@ -168,6 +171,8 @@ static int check_kind(const struct umfs_file *f)
 		return -EIO;
 	if (__builtin_expect(umfs_is_reg(mode), 1))
 		return 0;
+	if (!mode)
+		return -EBADF;
 	return umfs_is_dir(mode) ? -EISDIR : -EINVAL;
 }
 
@@ -315,6 +320,17 @@ static int64_t seek_data(const struct umfs_file *f, uint64_t off, bool hole)
 	return hole ? (int64_t)size : -ENXIO;
 }
 
+static int64_t seek_locked(const struct umfs_file *f, uint64_t off, bool hole)
+{
+	int64_t ret = umfs_lock(f->fs, &f->inode->lock);
+
+	if (ret)
+		return ret;
+	ret = seek_data(f, off, hole);
+	umfs_unlock(f->fs, &f->inode->lock);
+	return ret;
+}
+
 int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence)
 {
 	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
@@ -331,7 +347,7 @@ int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence)
 	else if (whence == 2)
 		base = dir ? 0 : (int64_t)umfs_inode_size(f->inode);
 	else if (whence == 3 || whence == 4)
-		off = off < 0 || dir ? -ENXIO : seek_data(f, (uint64_t)off, whence == 4);
+		off = off < 0 || dir ? -ENXIO : seek_locked(f, (uint64_t)off, whence == 4);
 	if (whence < 0 || whence > 4)
 		ret = -EINVAL;
 	else if (whence >= 3 && off < 0)
@@ -358,7 +374,20 @@ static void flush_range(struct umfs *fs, uint64_t root, uint64_t lo, uint64_t hi
 			   UMFS_PAGE_BYTES);
 }
 
-/* Only `posix` on a medium that needs write-back has anything left to do. */
+/* Lock held. */
+void umfs_irec_sync(struct umfs *fs, const struct umfs_inode_pm *inode, struct umfs_irec_pm *rec)
+{
+	uint64_t lo = ld64(&rec->dirty_lo), hi = ld64(&rec->dirty_hi);
+
+	if (lo >= hi)
+		return;
+	flush_range(fs, ld64(&inode->root), lo, UMFS_MIN(hi, umfs_inode_size(inode)));
+	umfs_fence(fs);
+	st64(&rec->dirty_lo, 0);
+	st64(&rec->dirty_hi, 0);
+}
+
+/* Only `posix` on a medium that needs write-back leaves anything to do, now or before. */
 int umfs_fsync(const struct umfs_file *f)
 {
 	struct umfs *fs = f->fs;
@@ -367,19 +396,14 @@ int umfs_fsync(const struct umfs_file *f)
 
 	if (fs->broken)
 		return -EIO;
-	if (fs->geo.durability != UMFS_DURABLE_FLUSH || umfs_mode(fs) != UMFS_MODE_POSIX)
+	if (fs->geo.durability != UMFS_DURABLE_FLUSH)
 		return 0;
 	err = umfs_lock(fs, &f->inode->lock);
 	if (err)
 		return err;
 	rec = umfs_irec_find(fs, f->inode, f->ino);
-	if (rec && ld64(&rec->dirty_lo) < ld64(&rec->dirty_hi)) {
-		flush_range(fs, ld64(&f->inode->root), ld64(&rec->dirty_lo),
-			    UMFS_MIN(ld64(&rec->dirty_hi), umfs_inode_size(f->inode)));
-		umfs_fence(fs);
-		st64(&rec->dirty_lo, 0);
-		st64(&rec->dirty_hi, 0);
-	}
+	if (rec)
+		umfs_irec_sync(fs, f->inode, rec);
 	umfs_unlock(fs, &f->inode->lock);
 	return 0;
 }

@@ -81,8 +81,7 @@ int umfs_inode_check(struct umfs *fs, uint32_t ino, struct umfs_inode_pm **inode
 	err = umfs_lock(fs, &in->lock);
 	if (err)
 		return err;
-	umfs_seq_begin(in);
-	umfs_seq_end(in);
+	umfs_seq_heal(in);
 	err = check_once(in, ino, ld64(&in->seq));
 	umfs_unlock(fs, &in->lock);
 	return err;
@@ -132,29 +131,68 @@ static uint32_t next_above(const uint32_t *ino, uint32_t count, uint32_t above)
 	return best;
 }
 
-int umfs_inodes_lock(struct umfs *fs, const uint32_t *ino, uint32_t count)
+static void unlock_up_to(struct umfs *fs, const uint32_t *ino, uint32_t count, uint32_t last)
 {
-	uint32_t at = 0, next, undo;
-	int err = 0;
+	uint32_t at = 0;
 
-	while (!err && (next = next_above(ino, count, at))) {
-		struct umfs_inode_pm *inode = umfs_inode(fs, next);
-
-		err = inode ? umfs_lock(fs, &inode->lock) : -EUCLEAN;
-		if (!err)
-			at = next;
-	}
-	if (!err)
-		return 0;
-	for (undo = 0; (undo = next_above(ino, count, undo)) && undo <= at;)
-		umfs_unlock(fs, &umfs_inode(fs, undo)->lock);
-	return err;
+	while ((at = next_above(ino, count, at)) && at <= last)
+		umfs_unlock(fs, &umfs_inode(fs, at)->lock);
 }
 
-void umfs_inodes_unlock(struct umfs *fs, const uint32_t *ino, uint32_t count)
+/* All locks without waiting, or none: -EAGAIN, and *busy is the one that is held. */
+static int try_locks(struct umfs *fs, const uint32_t *ino, uint32_t count, uint64_t mine,
+		     uint32_t *busy)
 {
-	uint32_t next = 0;
+	uint32_t held = 0, next;
 
-	while ((next = next_above(ino, count, next)))
-		umfs_unlock(fs, &umfs_inode(fs, next)->lock);
+	while ((next = next_above(ino, count, held))) {
+		struct umfs_inode_pm *inode = umfs_inode(fs, next);
+
+		if (!inode || !umfs_lock_try(fs, &inode->lock, mine)) {
+			unlock_up_to(fs, ino, count, held);
+			*busy = next;
+			return inode ? -EAGAIN : -EUCLEAN;
+		}
+		held = next;
+	}
+	return 0;
+}
+
+/*
+ * Waiting is done with neither lane nor lock in hand, so that a stopped owner
+ * of one file keeps no lane of this process from work on others.
+ */
+int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_t count)
+{
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	struct umfs_wait w = {0, 0};
+	uint32_t busy = 0;
+
+	for (;;) {
+		int err = umfs_lane_get(fs, tx);
+
+		if (err)
+			return err;
+		err = try_locks(fs, ino, count, w.seen ? mine | UMFS_LOCK_WAITERS : mine, &busy);
+		if (!err)
+			return 0;
+		umfs_lane_put(tx);
+		if (err != -EAGAIN)
+			return err;
+		umfs_lock_await(fs, &umfs_inode(fs, busy)->lock, &w);
+	}
+}
+
+void umfs_leave(struct umfs_tx *tx, const uint32_t *ino, uint32_t count)
+{
+	unlock_up_to(tx->fs, ino, count, UINT32_MAX);
+	umfs_lane_put(tx);
+}
+
+void umfs_seq_heal(struct umfs_inode_pm *inode)
+{
+	if (ld64(&inode->seq) & 1) {
+		umfs_seq_begin(inode);
+		umfs_seq_end(inode);
+	}
 }

@@ -2,10 +2,11 @@
 /*
  * internal.h - what the files of core share with one another.
  *
- * Lock order (checked in debug builds by lock.c):
- *   lane -> rename lock -> inode locks by ascending number -> group lock.
- * At most one group lock is held, and nothing is waited for under it. A lock on
- * an open file description comes before the lane.
+ * Lock order:
+ *   open file description -> rename lock -> lane -> inode locks by ascending
+ *   number -> reserve -> group lock.
+ * Inode locks are never waited for with a lane or another one in hand (umfs_enter);
+ * at most one group lock is held, and nothing is waited for under it.
  */
 #ifndef UMFS_CORE_INTERNAL_H
 #define UMFS_CORE_INTERNAL_H
@@ -116,6 +117,14 @@ uint32_t umfs_super_crc(const struct umfs_super_pm *sb);
 /* ---- lock.c ---- */
 
 int umfs_lock(struct umfs *fs, le64 *word);
+/* Spin for it a little. */
+bool umfs_lock_try(struct umfs *fs, le64 *word, uint64_t mine);
+struct umfs_wait {
+	uint64_t seen, ns; /* zero to begin with */
+};
+int umfs_lock_sleep(struct umfs *fs, le64 *word, struct umfs_wait *w);
+void umfs_lock_await(struct umfs *fs, le64 *word, struct umfs_wait *w);
+uint32_t umfs_lock_slot(uint64_t word);
 void umfs_unlock(struct umfs *fs, le64 *word);
 /* Is the word held by this very slot incarnation? */
 bool umfs_lock_held_by(const struct umfs *fs, uint64_t word, uint32_t slot);
@@ -170,6 +179,7 @@ int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t 
 		     uint32_t *got);
 int umfs_page_alloc_zeroed(struct umfs_tx *tx, uint64_t goal, uint64_t *page);
 int umfs_pages_free(struct umfs_tx *tx, uint64_t page, uint64_t count);
+/* *ino is locked: whoever remembers its former life must not change it while it is made. */
 int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino);
 int umfs_inode_free(struct umfs_tx *tx, uint32_t ino);
 /*
@@ -187,8 +197,8 @@ struct umfs_bits {
 	le64 *progress;
 	uint64_t value;
 };
-void umfs_bits_leave(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane,
-		     const struct umfs_bits *next);
+bool umfs_bits_held(const struct umfs *fs, uint32_t slot, const struct umfs_lane_pm *lane);
+void umfs_bits_leave(struct umfs *fs, struct umfs_lane_pm *lane, const struct umfs_bits *next);
 /* The group of a run of pages or inodes, or -1 when the run is not within one. */
 int64_t umfs_bits_group(const struct umfs *fs, bool inodes, uint64_t first, uint64_t count);
 /* Counts of a group afresh from its bitmaps, where recovery asked for it. */
@@ -231,9 +241,14 @@ static inline bool umfs_is_link(uint32_t mode)
 {
 	return (mode & 0170000u) == 0120000u;
 }
-/* Lock up to 4 inodes (duplicates and zeros allowed) in ascending order. */
-int umfs_inodes_lock(struct umfs *fs, const uint32_t *ino, uint32_t count);
-void umfs_inodes_unlock(struct umfs *fs, const uint32_t *ino, uint32_t count);
+/* After a writer died inside and was undone; lock held. */
+void umfs_seq_heal(struct umfs_inode_pm *inode);
+/*
+ * A lane, and the locks of up to 4 inodes (zeros and duplicates allowed) in
+ * ascending order. -EIO, -EROFS, -EUCLEAN: no such inode.
+ */
+int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_t count);
+void umfs_leave(struct umfs_tx *tx, const uint32_t *ino, uint32_t count);
 
 /* ---- fpt.c ---- */
 
@@ -349,7 +364,10 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 /* The record of an open inode, or NULL. */
 struct umfs_irec_pm *umfs_irec_find(struct umfs *fs, const struct umfs_inode_pm *inode,
 				    uint32_t ino);
-void umfs_irec_flag(struct umfs *fs, struct umfs_irec_pm *rec, uint32_t flag);
+void umfs_irec_flag(struct umfs *fs, struct umfs_inode_pm *inode, struct umfs_irec_pm *rec,
+		    uint32_t flag);
+/* posix: make durable what writes left in the caches (file.c). */
+void umfs_irec_sync(struct umfs *fs, const struct umfs_inode_pm *inode, struct umfs_irec_pm *rec);
 /* Drop it; when nobody is left, trim or reclaim. Takes a lane and the inode lock. */
 void umfs_irec_drop(struct umfs *fs, uint32_t irec);
 /* Reclaim what dead processes were the last to hold. */

@@ -141,16 +141,20 @@ int umfs_tx_note(struct umfs_tx *tx, uint32_t type, uint64_t where, uint64_t cou
 
 /* ---- reading it back; what lies there may be anything ---- */
 
-/* The record at `at` if it is one of transaction `txid`, else NULL. */
-static struct umfs_rec_pm *rec_at(struct umfs_lane_pm *lane, uint64_t txid, uint32_t at)
+/*
+ * The record at `at` if it is one of transaction `txid`, else NULL. `limit`: how
+ * much this process knows to be written, or UMFS_TX_BYTES.
+ */
+static struct umfs_rec_pm *rec_at(struct umfs_lane_pm *lane, uint64_t txid, uint32_t at,
+				  uint32_t limit)
 {
 	struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(lane->records + at);
 	uint32_t len;
 
-	if (at + sizeof(*rec) > UMFS_TX_BYTES)
+	if (at + sizeof(*rec) > limit)
 		return NULL;
 	len = ld16(&rec->len);
-	if (len > UMFS_SAVE_MAX || at + rec_bytes(len) > UMFS_TX_BYTES)
+	if (len > UMFS_SAVE_MAX || at + rec_bytes(len) > limit)
 		return NULL;
 	if (ld64(&rec->txid) != txid || ld32(&rec->crc) != rec_crc(rec, txid, len))
 		return NULL;
@@ -209,49 +213,52 @@ static bool entries_run(const le64 *entries, uint32_t count, uint32_t *i, struct
 	return true;
 }
 
-/*
- * The deferred free that `done` says is next, or false. Its number is counted
- * anew each time: frees are few but for large truncations, where a record
- * holds mostly one run.
- */
+/* Walks the deferred frees of a transaction in order; each record is checked once. */
 struct free_cursor {
-	uint32_t at, entry;
+	struct umfs_rec_pm *rec; /* the FPT record being walked, or NULL */
+	uint32_t at, limit, entry;
 	uint64_t number;
 };
+
+static bool next_of_rec(struct free_cursor *c, struct item *item)
+{
+	uint32_t type = ld16(&c->rec->type);
+
+	if (type == UMFS_REC_FPT)
+		return entries_run((const le64 *)(c->rec + 1), ld16(&c->rec->len) / 8u, &c->entry,
+				   item);
+	if ((type != UMFS_REC_PAGES_FREE && type != UMFS_REC_INODE_FREE) || c->entry++)
+		return false;
+	item_of_rec(c->rec, item);
+	return true;
+}
 
 static bool next_free(struct umfs_lane_pm *lane, uint64_t txid, struct free_cursor *c,
 		      struct item *item)
 {
-	struct umfs_rec_pm *rec;
-
-	while ((rec = rec_at(lane, txid, c->at))) {
-		uint32_t type = ld16(&rec->type);
-
-		if (type == UMFS_REC_FPT) {
-			uint32_t count = ld16(&rec->len) / 8u;
-
-			if (entries_run((const le64 *)(rec + 1), count, &c->entry, item)) {
-				item->number = c->number++;
-				return true;
-			}
+	for (;;) {
+		if (!c->rec) {
+			c->rec = rec_at(lane, txid, c->at, c->limit);
+			c->entry = 0;
+			if (!c->rec)
+				return false;
 		}
-		c->at += rec_bytes(ld16(&rec->len));
-		c->entry = 0;
-		if (type == UMFS_REC_PAGES_FREE || type == UMFS_REC_INODE_FREE) {
-			item_of_rec(rec, item);
+		if (next_of_rec(c, item)) {
 			item->number = c->number++;
 			return true;
 		}
+		c->at += rec_bytes(ld16(&c->rec->len));
+		c->rec = NULL;
 	}
-	return false;
 }
 
-static void run_frees(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint64_t txid)
+static void run_frees(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint64_t txid,
+		      uint32_t limit)
 {
-	struct free_cursor c = {0};
+	struct free_cursor c = {.limit = limit};
 	struct item item;
 
-	while (next_free(lane, txid, &c, &item))
+	while (!fs->broken && next_free(lane, txid, &c, &item))
 		if (item.number >= ld64(&lane->done))
 			umfs_bits_release(fs, slot, lane, item.inodes, item.first, item.count,
 					  &lane->done, item.number + 1);
@@ -259,16 +266,31 @@ static void run_frees(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane,
 
 /* ---- undo ---- */
 
-static uint32_t list_records(struct umfs_lane_pm *lane, uint64_t txid, uint16_t *at)
+/*
+ * Walks a transaction backwards. `number` counts the allocations passed; `done`
+ * of them were released by an earlier, interrupted undo, and what was saved
+ * after those was put back before them: it must not be put back again, since
+ * somebody else may have those pages by now (I3).
+ */
+struct undo_cursor {
+	uint16_t at[RECORDS_MAX];
+	uint32_t left;
+	uint64_t number, done;
+};
+
+static void undo_start(struct umfs_lane_pm *lane, uint64_t txid, uint32_t limit,
+		       struct undo_cursor *c)
 {
 	struct umfs_rec_pm *rec;
-	uint32_t n = 0, pos = 0;
+	uint32_t pos = 0;
 
-	while (n < RECORDS_MAX && (rec = rec_at(lane, txid, pos))) {
-		at[n++] = (uint16_t)pos;
+	c->left = 0;
+	c->number = 0;
+	c->done = ld64(&lane->done);
+	while (c->left < RECORDS_MAX && (rec = rec_at(lane, txid, pos, limit))) {
+		c->at[c->left++] = (uint16_t)pos;
 		pos += rec_bytes(ld16(&rec->len));
 	}
-	return n;
 }
 
 static void restore(struct umfs *fs, const struct umfs_rec_pm *rec)
@@ -293,31 +315,39 @@ static void clear_new_inode(struct umfs *fs, uint64_t ino)
 	umfs_flush(fs, inode, UMFS_LINE_BYTES);
 }
 
-static void undo(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint64_t txid)
+/* Put back what was saved after the next allocation to release; false: all is put back. */
+static bool undo_step(struct umfs *fs, struct umfs_lane_pm *lane, struct undo_cursor *c,
+		      struct item *item)
 {
-	uint16_t at[RECORDS_MAX];
-	uint32_t n = list_records(lane, txid, at);
-	uint64_t number = 0;
-	struct item item;
-
-	while (n--) {
-		struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(lane->records + at[n]);
+	while (c->left) {
+		struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(lane->records + c->at[--c->left]);
 		uint32_t type = ld16(&rec->type);
 
-		if (type == UMFS_REC_BYTES || type == UMFS_REC_FPT)
+		if ((type == UMFS_REC_BYTES || type == UMFS_REC_FPT) && c->number >= c->done)
 			restore(fs, rec);
-		if (!is_alloc(type))
+		if (!is_alloc(type) || c->number++ < c->done)
 			continue;
-		if (number++ < ld64(&lane->done))
-			continue;
+		item_of_rec(rec, item);
+		item->number = c->number;
+		if (item->inodes)
+			clear_new_inode(fs, item->first);
 		umfs_fence(fs); /* nothing refers to it any more, before it is free */
-		item_of_rec(rec, &item);
-		if (item.inodes)
-			clear_new_inode(fs, item.first);
-		umfs_bits_release(fs, slot, lane, item.inodes, item.first, item.count, &lane->done,
-				  number);
+		return true;
 	}
 	umfs_fence(fs);
+	return false;
+}
+
+static void undo(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint64_t txid,
+		 uint32_t limit)
+{
+	struct undo_cursor c;
+	struct item item;
+
+	undo_start(lane, txid, limit, &c);
+	while (!fs->broken && undo_step(fs, lane, &c, &item))
+		umfs_bits_release(fs, slot, lane, item.inodes, item.first, item.count, &lane->done,
+				  item.number);
 }
 
 /* ---- ends ---- */
@@ -325,17 +355,25 @@ static void undo(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint
 static void flush_saved(struct umfs_tx *tx)
 {
 	uint32_t at = 0;
-	struct umfs_rec_pm *rec;
 
 	if (tx->fs->geo.durability != UMFS_DURABLE_FLUSH)
 		return;
-	while (at < tx->used && (rec = rec_at(tx->lane, tx->txid, at))) {
+	while (at < tx->used) {
+		const struct umfs_rec_pm *rec =
+			(const struct umfs_rec_pm *)(tx->lane->records + at);
 		uint32_t type = ld16(&rec->type);
 
 		if (type == UMFS_REC_BYTES || type == UMFS_REC_FPT)
 			port_flush_lines(umfs_at(tx->fs, ld64(&rec->where)), ld16(&rec->len));
 		at += rec_bytes(ld16(&rec->len));
 	}
+}
+
+/* Nothing is left to do, unless an assertion failed on the way: then recovery has to look. */
+static void rest(struct umfs *fs, struct umfs_lane_pm *lane, uint64_t txid)
+{
+	if (!fs->broken)
+		umfs_persist64(fs, &lane->state, txid << 2 | UMFS_TX_IDLE);
 }
 
 void umfs_tx_commit(struct umfs_tx *tx)
@@ -351,8 +389,8 @@ void umfs_tx_commit(struct umfs_tx *tx)
 	} else {
 		umfs_persist64(fs, &lane->state,
 			       tx->txid << 2 | UMFS_TX_COMMITTED); /* commit point */
-		run_frees(fs, fs->slot, lane, tx->txid);
-		umfs_persist64(fs, &lane->state, tx->txid << 2 | UMFS_TX_IDLE);
+		run_frees(fs, fs->slot, lane, tx->txid, tx->used);
+		rest(fs, lane, tx->txid);
 	}
 	tx->active = false;
 }
@@ -361,11 +399,15 @@ void umfs_tx_abort(struct umfs_tx *tx)
 {
 	if (!tx->active)
 		return;
-	undo(tx->fs, tx->fs->slot, tx->lane, tx->txid);
-	umfs_persist64(tx->fs, &tx->lane->state, tx->txid << 2 | UMFS_TX_IDLE);
+	undo(tx->fs, tx->fs->slot, tx->lane, tx->txid, tx->used);
+	rest(tx->fs, tx->lane, tx->txid);
 	tx->active = false;
 }
 
+/*
+ * The transaction after the last known one may have left durable records and
+ * no durable state: its number is never used again (I4).
+ */
 int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 {
 	uint64_t state = ld64(&lane->state);
@@ -373,11 +415,12 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 	int err;
 
 	if ((state & 3) == UMFS_TX_ACTIVE)
-		undo(fs, slot, lane, txid);
+		undo(fs, slot, lane, txid, UMFS_TX_BYTES);
 	else if ((state & 3) == UMFS_TX_COMMITTED)
-		run_frees(fs, slot, lane, txid);
-	if (state & 3)
-		umfs_persist64(fs, &lane->state, txid << 2 | UMFS_TX_IDLE);
+		run_frees(fs, slot, lane, txid, UMFS_TX_BYTES);
+	if (fs->broken)
+		return -EIO;
+	umfs_persist64(fs, &lane->state, (txid + 1) << 2 | UMFS_TX_IDLE);
 	err = umfs_ulog_recover(fs, umfs_lane_ulog(lane), UMFS_ULOG_LANE_BYTES);
 	umfs_swap_recover(fs, slot, lane);
 	if (ld64(&lane->group))
@@ -385,54 +428,41 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 	return err;
 }
 
-/* What umfs_lane_recover would release first. */
-static void next_bits(struct umfs_lane_pm *lane, struct umfs_bits *bits)
+/* What umfs_lane_recover would release first, all before it done. */
+static void next_bits(struct umfs *fs, struct umfs_lane_pm *lane, struct umfs_bits *bits)
 {
 	uint64_t state = ld64(&lane->state), txid = state >> 2;
-	uint64_t done = ld64(&lane->done);
-	struct free_cursor c = {0};
-	uint16_t at[RECORDS_MAX];
+	struct free_cursor c = {.limit = UMFS_TX_BYTES};
+	struct undo_cursor u;
 	struct item item = {0};
-	uint64_t number = 0;
-	uint32_t n;
 
 	bits->any = false;
 	bits->progress = &lane->done;
-	bits->value = done + 1;
+	bits->value = ld64(&lane->done) + 1;
 	if ((state & 3) == UMFS_TX_COMMITTED) {
 		while (!bits->any && next_free(lane, txid, &c, &item))
-			bits->any = item.number >= done;
+			bits->any = item.number >= ld64(&lane->done);
 	} else if ((state & 3) == UMFS_TX_ACTIVE) {
-		n = list_records(lane, txid, at);
-		while (!bits->any && n--) {
-			struct umfs_rec_pm *rec = (struct umfs_rec_pm *)(lane->records + at[n]);
-
-			if (!is_alloc(ld16(&rec->type)) || number++ < done)
-				continue;
-			item_of_rec(rec, &item);
-			bits->any = true;
-		}
+		undo_start(lane, txid, UMFS_TX_BYTES, &u);
+		bits->any = undo_step(fs, lane, &u, &item);
 	} else if (ld64(&lane->spare)) { /* a spare was being given back */
-		item.inodes = false;
 		item.first = ld64(&lane->spare);
 		item.count = 1;
 		bits->any = true;
 		bits->progress = &lane->spare;
 		bits->value = 0;
 	}
-	if (bits->any) {
-		bits->inodes = item.inodes;
-		bits->first = item.first;
-		bits->count = item.count;
-	}
+	bits->inodes = item.inodes;
+	bits->first = item.first;
+	bits->count = item.count;
 }
 
 void umfs_lane_leave_group(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 {
 	struct umfs_bits bits;
 
-	if (!ld64(&lane->group))
+	if (!umfs_bits_held(fs, slot, lane))
 		return;
-	next_bits(lane, &bits);
-	umfs_bits_leave(fs, slot, lane, &bits);
+	next_bits(fs, lane, &bits);
+	umfs_bits_leave(fs, lane, &bits);
 }

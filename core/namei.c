@@ -51,6 +51,7 @@ static int find(struct umfs *fs, uint32_t dir, const struct umfs_name *n, uint32
 	err = umfs_lock(fs, &in->lock);
 	if (err)
 		return err;
+	umfs_seq_heal(in);
 	err = find_once(fs, in, dir, n, ino);
 	umfs_unlock(fs, &in->lock);
 	return err;
@@ -76,7 +77,7 @@ struct newborn {
 	uint32_t target_len;
 };
 
-/* Nobody refers to the inode yet; mode is stored last and makes it one in use. */
+/* No name refers to the inode yet, and it is locked; mode is stored last and makes it one in use. */
 static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 		       const struct umfs_inode_pm *dir, uint32_t dir_ino,
 		       const struct newborn *b)
@@ -138,15 +139,13 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 	struct umfs *fs = tx->fs;
 	bool is_dir = umfs_is_dir(b->mode);
 	struct umfs_inode_pm *in;
-	int err = umfs_dir_save(tx, dir);
+	int err = umfs_inode_save_times(tx, dir);
 
 	if (!err)
 		err = umfs_inode_alloc(tx, dir_ino, is_dir, ino);
 	if (err)
 		return err;
 	in = umfs_inode(fs, *ino);
-	if (!in)
-		return -EUCLEAN;
 	umfs_seq_begin(in);
 	init_inode(fs, in, *ino, dir, dir_ino, b);
 	if (b->target)
@@ -181,12 +180,15 @@ static int create_locked(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t
 	err = umfs_dir_reserve(tx, dir, dir_ino, n);
 	if (err)
 		return err;
+	*ino = 0;
 	umfs_tx_begin(tx);
 	err = create_in_tx(tx, dir, dir_ino, n, b, ino);
 	if (err)
 		umfs_tx_abort(tx);
 	else
 		umfs_tx_commit(tx); /* commit point */
+	if (*ino)
+		umfs_unlock(tx->fs, &umfs_inode(tx->fs, *ino)->lock);
 	return err;
 }
 
@@ -200,25 +202,18 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 
 	if (err)
 		return err;
-	if (!in)
-		return -EUCLEAN;
 	if (fs->zombies)
 		umfs_reap(fs);
-	err = umfs_lane_get(fs, &tx);
+	err = umfs_enter(fs, &tx, &dir, 1);
 	if (err)
 		return err;
-	err = umfs_lock(fs, &in->lock);
-	if (err)
-		goto err_lane;
 	err = umfs_dir_check(in);
 	if (!err) {
 		umfs_seq_begin(in);
 		err = create_locked(&tx, in, dir, &n, b, ino);
 		umfs_seq_end(in);
 	}
-	umfs_unlock(fs, &in->lock);
-err_lane:
-	umfs_lane_put(&tx);
+	umfs_leave(&tx, &dir, 1);
 	return err;
 }
 
@@ -270,10 +265,10 @@ static int check_removable(const struct umfs_inode_pm *in, bool want_dir)
 static int remove_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs_name *n)
 {
 	struct umfs_inode_pm *dir = x->in[FROM_DIR], *in = x->in[FROM];
-	int err = umfs_dir_save(tx, dir);
+	int err = umfs_inode_save_times(tx, dir);
 
 	if (!err)
-		err = umfs_inode_save(tx, in);
+		err = umfs_inode_save_times(tx, in);
 	if (!err)
 		err = umfs_dir_remove(tx, dir, x->ino[FROM_DIR], n);
 	if (err)
@@ -329,15 +324,11 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t d
 
 		err = find(fs, dir, &n, &x.ino[FROM]);
 		if (!err)
-			err = umfs_lane_get(fs, &tx);
+			err = umfs_four_enter(fs, &tx, &x);
 		if (err)
 			return err;
-		err = umfs_four_lock(fs, &x);
-		if (!err) {
-			err = remove_locked(&tx, cred, &x, &n, want_dir, &irec);
-			umfs_inodes_unlock(fs, x.ino, 4);
-		}
-		umfs_lane_put(&tx);
+		err = remove_locked(&tx, cred, &x, &n, want_dir, &irec);
+		umfs_leave(&tx, x.ino, 4);
 		if (irec >= 0)
 			umfs_irec_drop(fs, (uint32_t)irec);
 	} while (err == -EAGAIN);
@@ -361,10 +352,10 @@ int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, cons
 static int link_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs_name *n)
 {
 	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
-	int err = umfs_dir_save(tx, dir);
+	int err = umfs_inode_save_times(tx, dir);
 
 	if (!err)
-		err = umfs_inode_save(tx, in);
+		err = umfs_inode_save_times(tx, in);
 	if (!err)
 		err = umfs_dir_insert(tx, dir, x->ino[TO_DIR], n, x->ino[FROM],
 				      TYPE(ld32(&in->mode)));
@@ -422,16 +413,12 @@ int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint3
 		return err;
 	if (ino == dir)
 		return -EPERM;
-	err = umfs_lane_get(fs, &tx);
+	err = umfs_four_enter(fs, &tx, &x);
 	if (err)
 		return err;
-	err = umfs_four_lock(fs, &x);
-	if (!err) {
-		umfs_four_seq(&x, true);
-		err = link_locked(&tx, cred, &x, &n);
-		umfs_four_seq(&x, false);
-		umfs_inodes_unlock(fs, x.ino, 4);
-	}
-	umfs_lane_put(&tx);
+	umfs_four_seq(&x, true);
+	err = link_locked(&tx, cred, &x, &n);
+	umfs_four_seq(&x, false);
+	umfs_leave(&tx, x.ino, 4);
 	return err;
 }

@@ -23,16 +23,13 @@ int umfs_dir_check(const struct umfs_inode_pm *dir)
 	return umfs_is_dir(mode) ? 0 : -ENOTDIR;
 }
 
-int umfs_four_lock(struct umfs *fs, struct umfs_four *x)
+int umfs_four_enter(struct umfs *fs, struct umfs_tx *tx, struct umfs_four *x)
 {
 	uint32_t i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 4; i++)
 		x->in[i] = x->ino[i] ? umfs_inode(fs, x->ino[i]) : NULL;
-		if (x->ino[i] && !x->in[i])
-			return -EUCLEAN;
-	}
-	return umfs_inodes_lock(fs, x->ino, 4);
+	return umfs_enter(fs, tx, x->ino, 4);
 }
 
 bool umfs_four_first(const struct umfs_four *x, int i)
@@ -95,7 +92,7 @@ int umfs_hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, in
 
 	if (err)
 		return err;
-	umfs_irec_flag(fs, umfs_irec(fs, held), UMFS_IREC_ORPHAN);
+	umfs_irec_flag(fs, in, umfs_irec(fs, held), UMFS_IREC_ORPHAN);
 	*irec = held;
 	return 0;
 }
@@ -107,9 +104,9 @@ void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)
 	umfs_inode_seal(in, ino);
 }
 
-int umfs_dir_save(struct umfs_tx *tx, struct umfs_inode_pm *dir)
+int umfs_inode_save_times(struct umfs_tx *tx, struct umfs_inode_pm *inode)
 {
-	int err = umfs_inode_save(tx, dir);
+	int err = umfs_inode_save(tx, inode);
 
-	return err ? err : umfs_tx_save(tx, &dir->mtime_ns, 16);
+	return err ? err : umfs_tx_save(tx, &inode->mtime_ns, 16);
 }

@@ -19,7 +19,8 @@ struct umfs_four {
 int umfs_name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len);
 /* A directory that still has a name: 0, -ENOENT, -ENOTDIR. */
 int umfs_dir_check(const struct umfs_inode_pm *dir);
-int umfs_four_lock(struct umfs *fs, struct umfs_four *x);
+/* A lane and all their locks; see umfs_enter. */
+int umfs_four_enter(struct umfs *fs, struct umfs_tx *tx, struct umfs_four *x);
 /* Sequences of all of them, each once. */
 void umfs_four_seq(struct umfs_four *x, bool begin);
 /* Is x->in[i] the first of them that is this inode? */
@@ -36,7 +37,7 @@ bool umfs_last_link(const struct umfs_inode_pm *in);
 int umfs_hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, int64_t *irec);
 /* One name less, in a transaction that saved the inode. */
 void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino);
-/* Save a directory whose names, and so times, change. */
-int umfs_dir_save(struct umfs_tx *tx, struct umfs_inode_pm *dir);
+/* Save an inode whose mtime or ctime changes too. */
+int umfs_inode_save_times(struct umfs_tx *tx, struct umfs_inode_pm *inode);
 
 #endif

@@ -99,11 +99,13 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 	return 0;
 }
 
-/* Durable when this returns (I2). */
-void umfs_irec_flag(struct umfs *fs, struct umfs_irec_pm *rec, uint32_t flag)
+/* Durable when this returns (I2), and so is the way from the inode to the record. */
+void umfs_irec_flag(struct umfs *fs, struct umfs_inode_pm *inode, struct umfs_irec_pm *rec,
+		    uint32_t flag)
 {
 	if (ld32(&rec->flags) & flag)
 		return;
+	umfs_flush(fs, &inode->rec, sizeof(inode->rec));
 	st32(&rec->flags, ld32(&rec->flags) | flag);
 	umfs_flush(fs, rec, sizeof(*rec));
 	umfs_fence(fs);
@@ -139,26 +141,67 @@ out:
 	return err;
 }
 
-/* Inode lock and lane held, nobody has it open: do what its record says, free the record. */
+/* What its record promises for an inode that nobody has open; lane and lock held. */
+static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umfs_inode_pm *inode,
+			uint32_t ino)
+{
+	struct umfs *fs = tx->fs;
+	uint32_t flags = ld32(&rec->flags);
+	uint64_t pages = (umfs_inode_size(inode) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+
+	if ((flags & UMFS_IREC_ORPHAN) && ld32(&inode->nlink) == 0) {
+		(void)umfs_inode_reclaim(tx, inode, ino);
+	} else if ((flags & UMFS_IREC_TRIM) && umfs_is_reg(ld32(&inode->mode))) {
+		umfs_seq_begin(inode);
+		(void)umfs_fpt_trim(tx, inode, ino, pages);
+		umfs_seq_end(inode);
+	}
+}
+
+/*
+ * The last holder is gone. The record is let go of after what it promises is
+ * done, so that a death in between leaves it to be found again.
+ */
 static void irec_finish(struct umfs_tx *tx, struct umfs_irec_pm *rec,
 			struct umfs_inode_pm *inode, uint32_t ino)
 {
 	struct umfs *fs = tx->fs;
-	uint32_t flags = ld32(&rec->flags);
-	bool its = umfs_irec_find(fs, inode, ino) == rec &&
-		   ld32(&inode->generation) == ld32(&rec->generation) && ld32(&inode->mode);
+	bool its = umfs_irec_find(fs, inode, ino) == rec;
 
-	if (its) {
-		st64(&inode->rec, 0);
-		if ((flags & UMFS_IREC_ORPHAN) && ld32(&inode->nlink) == 0)
-			(void)umfs_inode_reclaim(tx, inode, ino);
-		else if ((flags & UMFS_IREC_TRIM) && umfs_is_reg(ld32(&inode->mode)))
-			(void)umfs_fpt_trim(tx, inode, ino,
-					    (umfs_inode_size(inode) + UMFS_PAGE_MASK) >>
-						    UMFS_PAGE_SHIFT);
+	if (its && ld32(&inode->mode) && ld32(&inode->generation) == ld32(&rec->generation)) {
+		umfs_irec_sync(fs, inode, rec);
+		irec_settle(tx, rec, inode, ino);
 	}
+	if (its)
+		st64(&inode->rec, 0);
 	st64(&rec->key, 0);
 	umfs_flush(fs, rec, sizeof(*rec));
+}
+
+/* Is there nothing to do for the inode but to forget the record? */
+static bool nothing_promised(const struct umfs_irec_pm *rec)
+{
+	return !ld32(&rec->flags) && ld64(&rec->dirty_lo) >= ld64(&rec->dirty_hi);
+}
+
+/* Inode locked. False: this may be the last holder of an inode with work to do, a lane is needed. */
+static bool drop_locked(struct umfs *fs, struct umfs_tx *tx, struct umfs_irec_pm *rec,
+			struct umfs_inode_pm *inode, uint32_t irec)
+{
+	if (!tx && !nothing_promised(rec))
+		return false;
+	if (__atomic_sub_fetch(&fs->irec_refs[irec], 1, __ATOMIC_ACQ_REL))
+		return true;
+	and64(&rec->opens[fs->slot / 64u], ~slot_bit(fs->slot));
+	if (!bits_empty(rec->opens))
+		return true;
+	if (tx) {
+		irec_finish(tx, rec, inode, (uint32_t)ld64(&rec->key));
+	} else {
+		st64(&inode->rec, 0);
+		st64(&rec->key, 0);
+	}
+	return true;
 }
 
 void umfs_irec_drop(struct umfs *fs, uint32_t irec)
@@ -167,39 +210,39 @@ void umfs_irec_drop(struct umfs *fs, uint32_t irec)
 	uint32_t ino = (uint32_t)ld64(&rec->key);
 	struct umfs_inode_pm *inode = umfs_inode(fs, ino);
 	struct umfs_tx tx;
+	bool done = false;
 
-	if (!inode || umfs_lane_get(fs, &tx))
+	if (!inode)
 		return;
-	if (umfs_lock(fs, &inode->lock) == 0) {
-		if (__atomic_sub_fetch(&fs->irec_refs[irec], 1, __ATOMIC_ACQ_REL) == 0) {
-			and64(&rec->opens[fs->slot / 64u], ~slot_bit(fs->slot));
-			if (bits_empty(rec->opens))
-				irec_finish(&tx, rec, inode, ino);
-		}
+	if (nothing_promised(rec)) {
+		if (umfs_lock(fs, &inode->lock))
+			return;
+		done = drop_locked(fs, NULL, rec, inode, irec);
 		umfs_unlock(fs, &inode->lock);
 	}
-	umfs_lane_put(&tx);
+	if (done || umfs_enter(fs, &tx, &ino, 1))
+		return;
+	(void)drop_locked(fs, &tx, rec, inode, irec);
+	umfs_leave(&tx, &ino, 1);
 }
 
 static void reap_one(struct umfs *fs, uint32_t irec)
 {
 	struct umfs_irec_pm *rec = umfs_irec(fs, irec);
 	uint64_t key = ld64(&rec->key);
-	struct umfs_inode_pm *inode = umfs_inode(fs, (uint32_t)key);
+	uint32_t ino = (uint32_t)key;
+	struct umfs_inode_pm *inode = umfs_inode(fs, ino);
 	struct umfs_tx tx;
 
 	if (!inode) {
 		(void)cas64(&rec->key, &key, 0);
 		return;
 	}
-	if (umfs_lane_get(fs, &tx))
+	if (umfs_enter(fs, &tx, &ino, 1))
 		return;
-	if (umfs_lock(fs, &inode->lock) == 0) {
-		if (ld64(&rec->key) == key && bits_empty(rec->opens))
-			irec_finish(&tx, rec, inode, (uint32_t)key);
-		umfs_unlock(fs, &inode->lock);
-	}
-	umfs_lane_put(&tx);
+	if (ld64(&rec->key) == key && bits_empty(rec->opens))
+		irec_finish(&tx, rec, inode, ino);
+	umfs_leave(&tx, &ino, 1);
 }
 
 void umfs_reap(struct umfs *fs)

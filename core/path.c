@@ -10,6 +10,7 @@
 
 #define LINKS_MAX 40u
 #define PATH_BYTES_MAX 4096u
+#define NAME_TRIES 100u
 
 static uint32_t text_len(const char *s)
 {
@@ -51,10 +52,8 @@ static int follow(struct umfs *fs, uint32_t ino, struct umfs_walk *w, const char
 		return -ENAMETOOLONG;
 	memmove(w->rest + attr.size, *at, rest + 1);
 	len = umfs_readlink(fs, ino, w->rest, attr.size);
-	if (len < 0)
-		return (int)len;
-	if ((uint64_t)len != attr.size)
-		return -EAGAIN; /* the link was replaced just now */
+	if (len < 0 || (uint64_t)len != attr.size)
+		return -ESTALE; /* removed just now, and the room is used: no second look */
 	*at = w->rest;
 	return w->rest[0] == '/' ? hand_back(w, w->rest, false) : 0;
 }
@@ -118,23 +117,35 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 {
 	bool last = only_slashes(after), slash = last && *after;
 	struct umfs_attr attr;
-	uint32_t ino = 0;
-	int err = umfs_lookup(fs, s->dir, name, len, &ino);
+	uint32_t ino = 0, tries = 0;
+	int err;
 
-	if (last && err == -ENOENT && (s->flags & UMFS_WALK_PARENT))
-		err = 0;
+	/* The name may be given to another inode between two looks at it. */
+	do {
+		const char *at = after;
+
+		err = umfs_lookup(fs, s->dir, name, len, &ino);
+		if (last && err == -ENOENT && (s->flags & UMFS_WALK_PARENT)) {
+			ino = 0;
+			err = 0;
+			break;
+		}
+		if (!err)
+			err = umfs_getattr(fs, ino, &attr);
+		else
+			break;
+		if (!err && umfs_is_link(attr.mode) &&
+		    (!last || slash || !(s->flags & UMFS_WALK_NOFOLLOW))) {
+			err = follow(fs, ino, w, &at);
+			if (!err)
+				s->at = at;
+			if (err != -ENOENT)
+				return err == -ESTALE ? -ENOENT : err;
+			w->links--;
+		}
+	} while (err == -ENOENT && ++tries < NAME_TRIES);
 	if (err)
 		return err;
-	if (ino) {
-		err = umfs_getattr(fs, ino, &attr);
-		if (err)
-			return err;
-		if (umfs_is_link(attr.mode) &&
-		    (!last || slash || !(s->flags & UMFS_WALK_NOFOLLOW))) {
-			s->at = after;
-			return follow(fs, ino, w, &s->at);
-		}
-	}
 	if (last) {
 		w->parent = s->dir;
 		w->ino = ino;

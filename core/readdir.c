@@ -10,6 +10,7 @@
 #include "internal.h"
 
 #define CELLS UMFS_DLEAF_CELLS
+#define TRIES 4u
 
 /* One leaf's cells in the order of their hashes. */
 struct order {
@@ -119,42 +120,104 @@ static int settled_seq(struct umfs *fs, struct umfs_inode_pm *dir, uint64_t *seq
 	err = umfs_lock(fs, &dir->lock);
 	if (err)
 		return err;
-	if (ld64(&dir->seq) & 1) { /* its writer died and was undone */
-		umfs_seq_begin(dir);
-		umfs_seq_end(dir);
-	}
+	umfs_seq_heal(dir); /* its writer died and was undone */
 	*seq = ld64(&dir->seq);
 	umfs_unlock(fs, &dir->lock);
 	return 0;
+}
+
+struct name {
+	uint64_t hash;
+	uint32_t len, ino, type;
+	char text[UMFS_NAME_MAX];
+};
+
+/* The name that comes next, under the directory's lock. -ENOENT: no more. */
+static int next_locked(struct umfs *fs, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		       uint64_t after, struct order *o, struct name *n)
+{
+	const struct umfs_dentry_pm *d;
+	int err = umfs_lock(fs, &dir->lock);
+
+	if (err)
+		return err;
+	umfs_seq_heal(dir);
+	do {
+		err = load_leaf(fs, dir, dir_ino, after, o);
+		if (!err && !o->count)
+			after = o->last;
+	} while (!err && !o->count && after < (uint64_t)INT64_MAX);
+	if (!err && !o->count)
+		err = -ENOENT;
+	if (!err) {
+		d = umfs_dleaf_dentry(o->leaf, o->cell[0]);
+		n->hash = ld64(&d->hash);
+		n->len = ld8(&d->len);
+		n->ino = ld32(&d->ino);
+		n->type = ld8(&d->type);
+		memcpy(n->text, d + 1, n->len);
+	}
+	umfs_unlock(fs, &dir->lock);
+	return err;
+}
+
+/* Where the directory changes too fast: one name at a time. 1: emit said stop. */
+static int emit_one(struct umfs *fs, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		    uint64_t *cookie, struct order *o, umfs_emit_fn emit, void *arg)
+{
+	struct name n;
+	int err = next_locked(fs, dir, dir_ino, *cookie, o, &n);
+
+	if (err)
+		return err;
+	if (emit(arg, n.text, n.len, n.ino, n.type, n.hash))
+		return 1;
+	*cookie = n.hash;
+	return 0;
+}
+
+/* One leaf's names without a lock. -EAGAIN: the directory changed meanwhile. */
+static int emit_some(struct umfs *fs, struct umfs_inode_pm *dir, uint32_t dir_ino,
+		     uint64_t *cookie, struct order *o, umfs_emit_fn emit, void *arg)
+{
+	uint64_t seq;
+	int err = settled_seq(fs, dir, &seq);
+
+	if (err)
+		return err;
+	err = load_leaf(fs, dir, dir_ino, *cookie, o);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (ld64(&dir->seq) != seq)
+		return -EAGAIN;
+	if (!err)
+		err = emit_leaf(dir, seq, o, cookie, emit, arg);
+	if (err == -EAGAIN && ld64(&dir->seq) == seq)
+		return -EUCLEAN; /* it is not a change that made no sense */
+	if (!err)
+		*cookie = UMFS_MAX(*cookie, o->last);
+	return err;
 }
 
 int umfs_readdir(struct umfs *fs, uint32_t dir, uint64_t cookie, umfs_emit_fn emit, void *arg)
 {
 	struct umfs_inode_pm *in;
 	struct order o;
-	uint64_t seq;
+	uint32_t missed = 0;
 	int err = umfs_inode_check(fs, dir, &in);
 
 	if (err)
 		return err;
 	if (!umfs_is_dir(ld32(&in->mode)))
 		return -ENOTDIR;
-	while (cookie < (uint64_t)INT64_MAX) {
-		err = settled_seq(fs, in, &seq);
-		if (err)
-			return err;
-		err = load_leaf(fs, in, dir, cookie, &o);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (ld64(&in->seq) != seq)
-			continue;
-		if (err)
-			return err == -ENOENT ? 0 : err;
-		err = emit_leaf(in, seq, &o, &cookie, emit, arg);
-		if (err == -EAGAIN && ld64(&in->seq) != seq)
-			continue;
-		if (err)
-			return err == 1 ? 0 : -EUCLEAN;
-		cookie = UMFS_MAX(cookie, o.last);
+	while (!err && cookie < (uint64_t)INT64_MAX) {
+		if (missed < TRIES) {
+			err = emit_some(fs, in, dir, &cookie, &o, emit, arg);
+			missed = err == -EAGAIN ? missed + 1 : 0;
+		} else {
+			err = emit_one(fs, in, dir, &cookie, &o, emit, arg);
+		}
+		if (err == -EAGAIN)
+			err = 0;
 	}
-	return 0;
+	return err == 1 || err == -ENOENT ? 0 : err;
 }

@@ -74,8 +74,7 @@ static int save_all(struct umfs_tx *tx, struct rename *r)
 
 	for (i = 0; !err && i < 4; i++)
 		if (umfs_four_first(&r->x, i))
-			err = i <= TO_DIR ? umfs_dir_save(tx, r->x.in[i])
-					  : umfs_inode_save(tx, r->x.in[i]);
+			err = umfs_inode_save_times(tx, r->x.in[i]);
 	return err;
 }
 
@@ -166,31 +165,26 @@ static int rename_once(struct umfs *fs, struct rename *r)
 	int err;
 
 	r->irec = -1;
-	err = umfs_lane_get(fs, &tx);
-	if (err)
-		return err;
 	err = lookup_both(fs, r);
 	if (err)
-		goto err_lane;
+		return err;
 	r->moves_dir = is_dir_at(r, FROM) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR];
 	if (r->moves_dir) {
 		err = umfs_lock(fs, rename_lock);
 		if (err)
-			goto err_lane;
+			return err;
 		err = check_ancestor(fs, r->x.ino[FROM], r->x.ino[TO_DIR]);
 	}
 	if (!err)
-		err = umfs_four_lock(fs, &r->x);
+		err = umfs_four_enter(fs, &tx, &r->x);
 	if (!err) {
 		umfs_four_seq(&r->x, true);
 		err = rename_locked(&tx, r);
 		umfs_four_seq(&r->x, false);
-		umfs_inodes_unlock(fs, r->x.ino, 4);
+		umfs_leave(&tx, r->x.ino, 4);
 	}
 	if (r->moves_dir)
 		umfs_unlock(fs, rename_lock);
-err_lane:
-	umfs_lane_put(&tx);
 	if (r->irec >= 0)
 		umfs_irec_drop(fs, (uint32_t)r->irec);
 	return err;

@@ -18,6 +18,7 @@
 #include "internal.h"
 
 #define NO_SLOT UINT32_MAX
+#define DAY_NS 86400000000000ll
 
 uint32_t umfs_mode(const struct umfs *fs)
 {
@@ -236,6 +237,8 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	fs->incarnation = incarnation;
 	memset(fs->lane_busy, 0, sizeof(fs->lane_busy));
 	fs->lane_wanted = 0;
+	fs->serial = incarnation * 2654435761u; /* keys of one slot's owners differ */
+	fs->day_ago_ns = port_now_ns() - DAY_NS;
 	fs->irec_cursor = slot * (fs->geo.irec_count / fs->geo.slot_count);
 	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
 }
@@ -290,16 +293,21 @@ void umfs_detach(struct umfs *fs)
 
 	if (fs->slot == NO_SLOT)
 		return;
-	umfs_slot_drop_own_opens(fs);
-	if (fs->zombies)
-		umfs_reap(fs);
-	leave_lanes(fs);
-	if (port_attach_lock(fs))
-		return; /* as if it had died: the next one cleans up */
+	if (!fs->broken) {
+		umfs_slot_drop_own_opens(fs);
+		if (fs->zombies)
+			umfs_reap(fs);
+		leave_lanes(fs);
+	}
+	if (fs->broken || port_attach_lock(fs)) {
+		port_slot_drop(fs, fs->slot); /* as if it had died: the next one cleans up */
+		fs->slot = NO_SLOT;
+		return;
+	}
 	set_slot(fs, fs->slot, UMFS_SLOT_FREE);
 	port_slot_drop(fs, fs->slot);
 	fs->slot = NO_SLOT;
-	if (!port_slot_any(fs) && !fs->broken && !any_live(fs)) {
+	if (!port_slot_any(fs) && !any_live(fs)) {
 		st64(&rt->clean, UMFS_CLEAN);
 		umfs_flush(fs, rt, sizeof(*rt));
 		umfs_fence(fs);

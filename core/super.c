@@ -49,13 +49,54 @@ static void load_geometry(const struct umfs_super_pm *sb, struct umfs_geometry *
 	g->hash_key[1] = ld64(&sb->hash_key[1]);
 }
 
-/* A table of the front: inside it, behind the fixed pages, not over the backup. */
-static bool table_fits(const struct umfs_geometry *g, uint64_t page, uint64_t bytes)
-{
-	uint64_t end = page + (bytes + UMFS_PAGE_MASK) / UMFS_PAGE_BYTES;
+/* The tables of the front: first page and pages. */
+struct table {
+	uint64_t page, pages;
+};
+#define TABLES 5u
 
-	return page > UMFS_SLOTS_PAGE && bytes && end <= g->groups_page &&
-	       (end <= UMFS_SB_BACKUP_PAGE || page > UMFS_SB_BACKUP_PAGE);
+static void list_tables(const struct umfs_geometry *g, struct table t[TABLES])
+{
+	uint64_t bytes[TABLES] = {
+		(uint64_t)g->group_count_max * sizeof(struct umfs_group_pm),
+		(uint64_t)g->slot_count * g->lanes_per_slot * UMFS_LANE_PAGES * UMFS_PAGE_BYTES,
+		(uint64_t)g->irec_count * sizeof(struct umfs_irec_pm),
+		(uint64_t)g->ofd_count * sizeof(struct umfs_ofd_pm),
+		(uint64_t)g->reserve_count * UMFS_RESERVE_PAGES * UMFS_PAGE_BYTES,
+	};
+	uint32_t pages[TABLES] = {g->gtable_page, g->lanes_page, g->irecs_page, g->ofds_page,
+				  g->reserves_page};
+	uint32_t i;
+
+	for (i = 0; i < TABLES; i++) {
+		t[i].page = pages[i];
+		t[i].pages = (bytes[i] + UMFS_PAGE_MASK) / UMFS_PAGE_BYTES;
+	}
+}
+
+static bool apart(const struct table *a, uint64_t page, uint64_t pages)
+{
+	return a->page + a->pages <= page || page + pages <= a->page;
+}
+
+/* All inside the front, behind the fixed pages, and none over another or the backup. */
+static bool tables_fit(const struct umfs_geometry *g)
+{
+	const uint64_t fixed = UMFS_SLOTS_PAGE + UMFS_SLOTS_MAX * sizeof(struct umfs_slot_pm) /
+							 UMFS_PAGE_BYTES;
+	struct table t[TABLES];
+	uint32_t i, k;
+
+	list_tables(g, t);
+	for (i = 0; i < TABLES; i++) {
+		if (t[i].page < fixed || t[i].page + t[i].pages > g->groups_page ||
+		    !apart(&t[i], UMFS_SB_BACKUP_PAGE, 1))
+			return false;
+		for (k = 0; k < i; k++)
+			if (!apart(&t[i], t[k].page, t[k].pages))
+				return false;
+	}
+	return true;
 }
 
 static bool counts_sane(const struct umfs_geometry *g)
@@ -81,18 +122,7 @@ static bool geometry_sane(const struct umfs_geometry *g)
 		return false;
 	/* The last group starts inside the pool and has room behind its head. */
 	last = g->groups_page + ((uint64_t)(g->group_count - 1) << UMFS_GROUP_SHIFT);
-	return last + UMFS_GROUP_HEAD_PAGES + g->itable_pages < g->pool_pages &&
-	       table_fits(g, g->gtable_page,
-			  (uint64_t)g->group_count_max * sizeof(struct umfs_group_pm)) &&
-	       table_fits(g, g->lanes_page,
-			  (uint64_t)g->slot_count * g->lanes_per_slot * UMFS_LANE_PAGES *
-				  UMFS_PAGE_BYTES) &&
-	       table_fits(g, g->irecs_page,
-			  (uint64_t)g->irec_count * sizeof(struct umfs_irec_pm)) &&
-	       table_fits(g, g->ofds_page,
-			  (uint64_t)g->ofd_count * sizeof(struct umfs_ofd_pm)) &&
-	       table_fits(g, g->reserves_page,
-			  (uint64_t)g->reserve_count * UMFS_RESERVE_PAGES * UMFS_PAGE_BYTES);
+	return last + UMFS_GROUP_HEAD_PAGES + g->itable_pages < g->pool_pages && tables_fit(g);
 }
 
 int umfs_super_check(const void *page, uint64_t bytes, struct umfs_geometry *geo)

@@ -18,7 +18,7 @@ static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, ui
 	if (size > old)
 		umfs_write_zero_gap(fs, in, old, size);
 	else if (size < old)
-		umfs_irec_flag(fs, umfs_irec(fs, irec), UMFS_IREC_TRIM);
+		umfs_irec_flag(fs, in, umfs_irec(fs, irec), UMFS_IREC_TRIM);
 	umfs_inode_touch(fs, in);
 	umfs_fence(fs);
 	umfs_inode_set_size(fs, in, ino, size); /* commit point */
@@ -32,35 +32,29 @@ int umfs_truncate(struct umfs *fs, uint32_t ino, uint64_t size)
 {
 	struct umfs_inode_pm *in = umfs_inode(fs, ino);
 	struct umfs_tx tx;
-	uint32_t irec;
+	uint32_t irec, mode;
 	int err;
 
-	if (!in)
-		return -EUCLEAN;
 	if (size > UMFS_FILE_BYTES_MAX)
 		return -EFBIG;
-	err = umfs_lane_get(fs, &tx);
+	err = umfs_enter(fs, &tx, &ino, 1);
 	if (err)
 		return err;
-	err = umfs_lock(fs, &in->lock);
-	if (err) {
-		umfs_lane_put(&tx);
-		return err;
-	}
-	if (!umfs_is_reg(ld32(&in->mode)))
-		err = umfs_is_dir(ld32(&in->mode)) ? -EISDIR : -EINVAL;
+	mode = ld32(&in->mode);
+	if (!mode)
+		err = -ENOENT;
+	else if (!umfs_is_reg(mode))
+		err = umfs_is_dir(mode) ? -EISDIR : -EINVAL;
 	else
 		err = umfs_irec_hold(fs, in, ino, &irec);
 	if (err) {
-		umfs_unlock(fs, &in->lock);
-		umfs_lane_put(&tx);
+		umfs_leave(&tx, &ino, 1);
 		return err;
 	}
 	umfs_seq_begin(in);
 	err = resize(&tx, in, ino, irec, size);
 	umfs_seq_end(in);
-	umfs_unlock(fs, &in->lock);
-	umfs_lane_put(&tx);
+	umfs_leave(&tx, &ino, 1);
 	umfs_irec_drop(fs, irec);
 	return err;
 }

@@ -50,6 +50,7 @@ struct umfs {
 	uint32_t irec_low, irec_high;	  /* records with references here lie in [low, high) */
 	uint32_t ofd_low, ofd_high;
 	uint32_t serial;
+	int64_t day_ago_ns; /* when attached, less a day: older atimes are renewed */
 	uint32_t zombies;    /* 1: a dead process was the last holder of some file */
 };
 

@@ -61,21 +61,33 @@ static void note_dirty(struct umfs_write *w, uint64_t off, uint64_t n)
 	st64(&rec->dirty_hi, UMFS_MAX(hi, off + n));
 }
 
-/* Bytes of the caller to `pool`, which is offset `off` of the file; durable after the drain. */
-int umfs_write_take(struct umfs_write *w, void *pool, uint64_t off, uint64_t n)
+/* Bytes of the caller to pages that nobody sees yet; durable after the drain. */
+int umfs_write_take(struct umfs_write *w, void *pool, uint64_t n)
 {
-	bool later = w->mode == UMFS_MODE_POSIX && w->fs->geo.durability == UMFS_DURABLE_FLUSH;
-	bool nt = n >= UMFS_NT_BYTES && !later;
+	bool nt = n >= UMFS_NT_BYTES;
 	int err = take(&w->src, pool, n, nt);
 
 	if (err)
 		return err;
-	if (later)
-		note_dirty(w, off, n);
-	else if (!nt)
+	if (!nt)
 		umfs_flush(w->fs, pool, n);
 	w->streamed |= nt;
 	return 0;
+}
+
+/*
+ * Over bytes that readers may be copying now, at offset `off` of the file.
+ * Streaming stores could overtake the odd sequence that warns those readers.
+ */
+static int take_over(struct umfs_write *w, void *pool, uint64_t off, uint64_t n)
+{
+	if (w->mode == UMFS_MODE_POSIX && w->fs->geo.durability == UMFS_DURABLE_FLUSH) {
+		note_dirty(w, off, n);
+		return take(&w->src, pool, n, false);
+	}
+	if (n >= UMFS_NT_BYTES && !w->streamed)
+		umfs_drain(w->fs);
+	return umfs_write_take(w, pool, n);
 }
 
 /* I3; without streamed bytes, and on DRAM, stores are in order by themselves. */
@@ -118,7 +130,8 @@ static int copy_in_place(struct umfs_write *w, uint64_t off, uint64_t end)
 			umfs_write_zero(w->fs, data + in_page + (stop - off),
 					(pages << UMFS_PAGE_SHIFT) - in_page - (stop - off));
 		}
-		err = umfs_write_take(w, data + in_page, off, stop - off);
+		err = umfs_pte_written(entry) ? take_over(w, data + in_page, off, stop - off)
+					      : umfs_write_take(w, data + in_page, stop - off);
 		off = stop;
 	}
 	return err;
@@ -224,6 +237,8 @@ static int settle_unwritten(struct umfs_write *w, uint64_t end)
 
 		if (umfs_pte_written(entry))
 			continue;
+		if (!entry)
+			return -EUCLEAN;
 		umfs_write_zero(w->fs, umfs_page(w->fs, umfs_pte_page(entry)), UMFS_PAGE_BYTES);
 		umfs_fence(w->fs);
 		err = show_range(w, index << UMFS_PAGE_SHIFT, (index << UMFS_PAGE_SHIFT) + 1);
@@ -234,14 +249,29 @@ static int settle_unwritten(struct umfs_write *w, uint64_t end)
 	return 0;
 }
 
+/* Any reserve that is free, else this lane's own. */
+static int take_reserve(struct umfs_write *w, struct umfs_ulog_pm **log)
+{
+	struct umfs *fs = w->fs;
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.reserve_count; i++) {
+		*log = umfs_reserve(fs, i);
+		if (umfs_lock_try(fs, &(*log)->lock, mine))
+			return 0;
+	}
+	*log = umfs_reserve(fs, w->tx.lane_index % fs->geo.reserve_count);
+	return umfs_lock(fs, &(*log)->lock);
+}
+
 static int write_by_reserve(struct umfs_write *w)
 {
-	struct umfs_ulog_pm *log =
-		umfs_reserve(w->fs, w->tx.lane_index % w->fs->geo.reserve_count);
+	struct umfs_ulog_pm *log;
 	int err = settle_unwritten(w, UMFS_MIN(w->end, w->old));
 
 	if (!err)
-		err = umfs_lock(w->fs, &log->lock);
+		err = take_reserve(w, &log);
 	if (err)
 		return err;
 	err = write_with_undo(w, log, UMFS_ATOMIC_BYTES);
@@ -262,7 +292,7 @@ static int write_by_swap(struct umfs_write *w, le64 *slot)
 	spare = ld64(&w->tx.lane->spare);
 	if (!umfs_page_valid(fs, spare))
 		return -EUCLEAN;
-	err = umfs_write_take(w, umfs_page(fs, spare), w->off, UMFS_PAGE_BYTES);
+	err = umfs_write_take(w, umfs_page(fs, spare), UMFS_PAGE_BYTES);
 	if (err)
 		return err;
 	umfs_inode_touch(fs, w->in);
@@ -349,7 +379,7 @@ static int write_in_page(struct umfs_write *w, le64 *slot)
 		return write_by_swap(w, slot);
 	if (undo)
 		umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, w->n, data);
-	err = umfs_write_take(w, data, w->off, w->n);
+	err = take_over(w, data, w->off, w->n);
 	umfs_write_drain(w);
 	if (err && undo) {
 		(void)umfs_ulog_recover(w->fs, log, UMFS_ULOG_LANE_BYTES);
@@ -438,21 +468,16 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	w.append = append;
 	w.streamed = false;
 	w.mode = umfs_mode(f->fs);
-	err = umfs_lane_get(w.fs, &w.tx);
+	err = umfs_enter(w.fs, &w.tx, &w.ino, 1);
 	if (err)
 		return err;
-	err = umfs_lock(w.fs, &w.in->lock);
-	if (err)
-		goto err_lane;
 	err = check_held(&w, f->generation);
 	if (!err) {
 		umfs_seq_begin(w.in);
 		err = write_locked(&w);
 		umfs_seq_end(w.in);
 	}
-	umfs_unlock(w.fs, &w.in->lock);
-err_lane:
-	umfs_lane_put(&w.tx);
+	umfs_leave(&w.tx, &w.ino, 1);
 	if (err)
 		return err;
 	*src = w.src;

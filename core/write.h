@@ -28,7 +28,7 @@ struct umfs_write {
 	bool streamed; /* non-temporal stores are under way */
 };
 
-int umfs_write_take(struct umfs_write *w, void *pool, uint64_t off, uint64_t n);
+int umfs_write_take(struct umfs_write *w, void *pool, uint64_t n);
 /* What was taken so far comes before what is stored next, and is durable then. */
 void umfs_write_drain(struct umfs_write *w);
 void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n);

@@ -79,7 +79,7 @@ static int fill_hole(struct umfs_write *w, uint64_t index, uint64_t count)
 		uint64_t most = UMFS_MIN(stop + ahead(w),
 					 UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT);
 
-		umfs_irec_flag(w->fs, w->rec, UMFS_IREC_TRIM);
+		umfs_irec_flag(w->fs, w->in, w->rec, UMFS_IREC_TRIM);
 		stop = umfs_fpt_next(w->fs, root, stop, most);
 	}
 	while (!err && index < stop) {

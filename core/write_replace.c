@@ -49,7 +49,7 @@ static int fill(struct umfs_write *w, const struct piece *p)
 		umfs_write_zero(w->fs, data + (to - start), stop - to);
 	umfs_flush(w->fs, data, from - start);
 	umfs_flush(w->fs, data + (to - start), stop - to);
-	return umfs_write_take(w, data + (from - start), from, to - from);
+	return umfs_write_take(w, data + (from - start), to - from);
 }
 
 /* How many entries from `index` are in the state of the first, in one table, at most `max`. */
@@ -79,7 +79,7 @@ static int add_piece(struct replace *r, uint64_t index, uint64_t max)
 
 	if (r->count == RUNS_MAX)
 		return -ENOSPC;
-	if (!slot)
+	if (!slot || !entry)
 		return -EUCLEAN;
 	want = same_state(w, index, max, &written);
 	p->index = index;
@@ -124,7 +124,7 @@ static int fill_past_end(struct umfs_write *w, uint64_t index)
 		uint64_t n = umfs_fpt_run(w->fs, ld64(&w->in->root), index, stop - index, &entry);
 		struct piece p = {index, umfs_pte_page(entry), (uint32_t)n, false};
 		uint64_t i;
-		int err = fill(w, &p);
+		int err = entry ? fill(w, &p) : -EUCLEAN;
 
 		if (err)
 			return err;

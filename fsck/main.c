@@ -135,8 +135,10 @@ static int check(struct fsck *c)
 		ret = no_memory(c);
 	if (!ret)
 		runtime_claim(c);
-	for (unsigned int i = 0; !ret && i < UMFS_ARRAY_LEN(passes); i++)
+	for (unsigned int i = 0; !ret && i < UMFS_ARRAY_LEN(passes); i++) {
+		media_report(c); /* what could not be read counts before anything is freed */
 		ret = passes[i](c);
+	}
 	media_report(c);
 	return ret;
 }

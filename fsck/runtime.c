@@ -333,7 +333,8 @@ static void check_ofds(struct fsck *c)
 
 		if (!this_epoch(c, ld64(&o->key)))
 			continue;
-		if (!c->resting && ino_good(c, ld32(&o->ino)) &&
+		/* Descriptions are not made durable: any part of one may be of the time before. */
+		if (!c->resting && (!ld32(&o->ino) || ino_good(c, ld32(&o->ino))) &&
 		    ld32(&o->irec) < c->geo.irec_count && holders_good(c, o->slots))
 			continue;
 		if (problem(c, PR_OFD_KEY, object("ofd", i), "inode %u, irec %u", ld32(&o->ino),

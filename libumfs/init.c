@@ -2,8 +2,8 @@
 /*
  * init.c - the library's beginning and end.
  *
- * The constructor reads the environment and does nothing else: pools are
- * attached when they are first used. It runs before all others (-z initfirst);
+ * The constructor reads the environment, and where that names a mount makes the
+ * process ready for it; pools are attached when they are first used. It runs before all others (-z initfirst);
  * where another library has taken that place, the first call with a path does
  * its work.
  */
@@ -24,6 +24,7 @@ static void init(char **envp)
 	umfs_config_init(envp);
 	if (umfs_active()) {
 		umfs_cred_init();
+		umfs_signal_install();
 		umfs_process_init();
 	}
 	STORE(&umfs_init_done, 1);

@@ -253,7 +253,7 @@ static inline void umfs_guard_leave(void)
 			umfs_guard_flush();
 	}
 }
-/* The fault handlers: installed when the first pool is attached. */
+/* The fault handlers; before anything of the host is touched through guarded copies. */
 void umfs_signal_install(void);
 
 /* ---- process.c ---- */

@@ -32,7 +32,6 @@ static void attach(struct mount *m)
 		return;
 	}
 	m->dev = device_number(&m->pool);
-	umfs_signal_install();
 	STORE(&m->state, MOUNT_LIVE);
 }
 

@@ -67,16 +67,15 @@ static bool above_mount(const char *done, size_t len)
 	return false;
 }
 
-/* Put link text before what remains; both fit or -ENAMETOOLONG. */
+/* Put link text before what remains (empty, or from a slash on); both fit or -ENAMETOOLONG. */
 static int insert(char *rest, const char *target, size_t n)
 {
 	size_t have = strlen(rest);
 
-	if (n + have + 2 > OUTER_BYTES)
+	if (n + have + 1 > OUTER_BYTES)
 		return -ENAMETOOLONG;
-	memmove(rest + n + 1, rest, have + 1);
+	memmove(rest + n, rest, have + 1);
 	memcpy(rest, target, n);
-	rest[n] = '/';
 	return 0;
 }
 
@@ -121,20 +120,20 @@ static bool only_slashes(const char *p)
 	return !*p;
 }
 
-bool umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
-		      uint32_t *links, struct mount **m, const char **rest)
+int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
+		     uint32_t *links, struct mount **m, const char **rest)
 {
 	char *done = sc->outer[0], *left = sc->outer[1], *target = sc->room;
 	size_t len = 0;
 	bool named;
 
 	if (!*path || parent_is_plain(dirfd, path, left))
-		return false;
+		return 0;
 	if (*path != '/') {
 		long n = base_text(dirfd, done, DIR_BYTES);
 
 		if (n <= 0 || done[0] != '/')
-			return false;
+			return 0;
 		len = n == 1 ? 0 : (size_t)n;
 		done[len] = '\0';
 	}
@@ -146,18 +145,20 @@ bool umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofo
 		if (*m && !**rest) {
 			memmove(left, p, strlen(p) + 1);
 			*rest = left;
-			return true;
+			return 1;
 		}
 		if (!named || (nofollow && only_slashes(p)))
 			continue;
 		n = sys4(SYS_readlinkat, AT_FDCWD, done, target, DIR_BYTES - 1);
 		if (n == -EINVAL || (n < 0 && above_mount(done, len)))
 			continue;
-		if (n <= 0 || ++*links > LINKS_MAX)
-			return false;
+		if (n <= 0)
+			return 0;
+		if (++*links > LINKS_MAX)
+			return -ELOOP;
 		memmove(left, p, strlen(p) + 1);
 		if (insert(left, target, (size_t)n))
-			return false;
+			return 0;
 		p = left;
 		if (target[0] == '/') {
 			len = 0;
@@ -169,5 +170,5 @@ bool umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofo
 		}
 		done[len] = '\0';
 	}
-	return false;
+	return 0;
 }

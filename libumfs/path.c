@@ -235,6 +235,7 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 {
 	struct start st = {UMFS_ROOT_INO, NULL};
 	struct mount *m;
+	int entered;
 
 	if (!s->scratch) {
 		s->scratch = scratch_get();
@@ -242,9 +243,12 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 		if (umfs_path_fetch(s->scratch->path, path) < 0)
 			return false;
 	}
-	if (!umfs_outer_enter(s->scratch, dirfd, s->scratch->path, flags & SPOT_NOFOLLOW,
-			      &s->w.links, &m, &st.rest))
-		return false;
+	entered = umfs_outer_enter(s->scratch, dirfd, s->scratch->path, flags & SPOT_NOFOLLOW,
+				   &s->w.links, &m, &st.rest);
+	if (entered <= 0) {
+		*ret = entered;
+		return entered < 0;
+	}
 	s->m = m;
 	*ret = umfs_mount_get(m);
 	if (!*ret)
@@ -281,7 +285,8 @@ static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
 	long ret = err;
 	bool again = true;
 
-	for (int i = 0; !err && !s.m && again && i < TRIES; i++)
+	/* Each time round follows a link at least, and those are counted. */
+	while (!err && !s.m && again)
 		ret = ask_kernel(&s, dirfd, path, flags, kernel, a, &again, &err);
 	if (err)
 		ret = err;
@@ -332,6 +337,11 @@ static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn ke
 			err = err ? err : err2;
 		}
 	}
+	/* One in a mount, the other perhaps by links that lead there. */
+	if (!err && from.m && !to.m)
+		umfs_spot_outer(&to, to.dirfd, to.path, p->to_flags, &err);
+	else if (!err && to.m && !from.m)
+		umfs_spot_outer(&from, from.dirfd, from.path, p->from_flags, &err);
 	if (err)
 		ret = err;
 	else if (from.m && from.m == to.m)

@@ -49,11 +49,12 @@ bool umfs_spot_doubtful(long ret);
 /* Copy the caller's text (at most 4096 bytes with its end): length, -EFAULT or -ENAMETOOLONG. */
 long umfs_path_fetch(char *to, const char *from);
 /*
- * Follow dirfd and path outside, component by component. True when that enters
- * a mount: *rest is what remains. `links` counts symbolic links.
+ * Follow dirfd and path outside, component by component. 1 when that enters a
+ * mount: *rest is what remains; 0 when it does not; -ELOOP. `links` counts
+ * symbolic links.
  */
-bool umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
-		      uint32_t *links, struct mount **m, const char **rest);
+int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
+		     uint32_t *links, struct mount **m, const char **rest);
 
 /* Arguments of a call, for the two functions below. */
 struct path_args {

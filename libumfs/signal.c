@@ -36,7 +36,7 @@ int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
 __thread struct guard umfs_guard_self __attribute__((tls_model("initial-exec")));
 static struct sigaction host[SIG_COUNT];
-static uint64_t wrapped;     /* the kernel's handler is ours; under LOCK_SIGNAL */
+static uint64_t wrapped;      /* the kernel's handler is ours; under LOCK_SIGNAL */
 static uint64_t interrupting; /* siginterrupt(sig, 1) was called */
 
 /* Unwinders know a signal frame by exactly these bytes. */
@@ -230,8 +230,6 @@ void umfs_signal_install(void)
 	for (int i = 0; i < 2; i++) {
 		int sig = faults[i];
 
-		if (wrapped & BIT(sig))
-			continue;
 		if (sys4(SYS_rt_sigaction, sig, &act, &old, sizeof(act.mask)))
 			continue;
 		host_from_kernel(&host[sig], &old);
@@ -267,7 +265,7 @@ static long action_change(int sig, const struct sigaction *act, struct sigaction
 	bool ours = wrapped & BIT(sig);
 	long err = 0;
 
-	if (ours && (FAULTS & BIT(sig))) {
+	if (FAULTS & BIT(sig)) {
 		if (act)
 			host[sig] = *act;
 	} else if (act) {

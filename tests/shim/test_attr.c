@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_attr.c - mode, owner, times; who may do what. */
+#include <sys/time.h>
+#include <sys/xattr.h>
+#include <utime.h>
+
+#include "shim_test.h"
+
+static struct stat stat_of(const char *name)
+{
+	struct stat st;
+
+	assert_ok(lstat(at(name), &st));
+	return st;
+}
+
+static void modes(void **state)
+{
+	int fd = make_file("f", "x"), dir = open(test_dir(), O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	assert_ok(chmod(at("f"), 04751));
+	assert_int_equal(stat_of("f").st_mode & 07777, 04751);
+	assert_ok(chmod(at("f"), 0751));
+	assert_int_equal(stat_of("f").st_mode & 07777, 0751);
+	assert_ok(fchmod(fd, 0600));
+	assert_int_equal(stat_of("f").st_mode & 07777, 0600);
+	assert_ok(fchmodat(dir, "f", 0640, 0));
+	assert_int_equal(stat_of("f").st_mode & 07777, 0640);
+	assert_ok(fchmodat(dir, "f", 0644, AT_SYMLINK_NOFOLLOW));
+	assert_int_equal(stat_of("f").st_mode & 07777, 0644);
+	assert_ok(symlink("f", at("l")));
+	assert_ok(chmod(at("l"), 0611));
+	assert_int_equal(stat_of("f").st_mode & 07777, 0611);
+	assert_errno(lchmod(at("l"), 0600), EOPNOTSUPP);
+	assert_errno(chmod(at("none"), 0600), ENOENT);
+	assert_errno(chmod(at("f/"), 0600), ENOTDIR);
+	assert_ok(unlink(at("l")));
+	close(dir);
+	close(fd);
+}
+
+static void owners(void **state)
+{
+	int fd = make_file("f", "x");
+	uid_t me = geteuid();
+
+	(void)state;
+	assert_ok(chown(at("f"), me, (gid_t)-1));
+	assert_ok(fchown(fd, (uid_t)-1, getegid()));
+	assert_int_equal(stat_of("f").st_uid, me);
+	if (me == 0) {
+		assert_ok(chown(at("f"), 12345, 54321));
+		assert_int_equal(stat_of("f").st_uid, 12345);
+		assert_int_equal(stat_of("f").st_gid, 54321);
+		assert_ok(symlink("f", at("l")));
+		assert_ok(lchown(at("l"), 7, 8));
+		assert_int_equal(stat_of("l").st_uid, 7);
+		assert_int_equal(stat_of("f").st_uid, 12345);
+		assert_ok(fchownat(AT_FDCWD, at("l"), 9, 10, AT_SYMLINK_NOFOLLOW));
+		assert_int_equal(stat_of("l").st_gid, 10);
+		assert_ok(unlink(at("l")));
+	} else {
+		assert_errno(chown(at("f"), 0, (gid_t)-1), EPERM);
+	}
+	assert_errno(chown(at("none"), 0, 0), ENOENT);
+	assert_ok(close(fd));
+}
+
+static void times(void **state)
+{
+	struct timespec ts[2] = {{1000, 123}, {2000, 456}};
+	struct timeval tv[2] = {{3000, 7}, {4000, 8}};
+	struct utimbuf ut = {5000, 6000};
+	int fd = make_file("f", "x"), dir = open(test_dir(), O_RDONLY | O_DIRECTORY);
+	struct stat st;
+
+	(void)state;
+	assert_ok(utimensat(dir, "f", ts, 0));
+	st = stat_of("f");
+	assert_int_equal(st.st_atim.tv_sec, 1000);
+	assert_int_equal(st.st_atim.tv_nsec, 123);
+	assert_int_equal(st.st_mtim.tv_sec, 2000);
+	assert_int_equal(st.st_mtim.tv_nsec, 456);
+	ts[0].tv_nsec = UTIME_OMIT;
+	ts[1].tv_sec = -5;
+	assert_ok(futimens(fd, ts));
+	st = stat_of("f");
+	assert_int_equal(st.st_atim.tv_sec, 1000);
+	assert_int_equal(st.st_mtim.tv_sec, -5);
+	assert_int_equal(st.st_mtim.tv_nsec, 456);
+	ts[1].tv_nsec = UTIME_NOW;
+	assert_ok(futimens(fd, ts));
+	assert_true(stat_of("f").st_mtim.tv_sec > 1600000000);
+	assert_ok(utimes(at("f"), tv));
+	assert_int_equal(stat_of("f").st_mtim.tv_sec, 4000);
+	assert_int_equal(stat_of("f").st_mtim.tv_nsec, 8000);
+	assert_ok(utime(at("f"), &ut));
+	assert_int_equal(stat_of("f").st_mtim.tv_sec, 6000);
+	assert_ok(futimes(fd, tv));
+	assert_int_equal(stat_of("f").st_atim.tv_sec, 3000);
+	assert_ok(utime(at("f"), NULL));
+	assert_true(stat_of("f").st_atim.tv_sec > 1600000000);
+	assert_ok(symlink("f", at("l")));
+	assert_ok(lutimes(at("l"), tv));
+	assert_int_equal(stat_of("l").st_mtim.tv_sec, 4000);
+	assert_true(stat_of("f").st_mtim.tv_sec > 1600000000);
+	ts[0].tv_nsec = 1000000000;
+	assert_errno(futimens(fd, ts), EINVAL);
+	assert_errno(utimensat(dir, "none", NULL, 0), ENOENT);
+	assert_ok(unlink(at("l")));
+	close(dir);
+	close(fd);
+}
+
+static void attributes_refused_on_umfs(void **state)
+{
+	char v[8];
+	int fd = make_file("f", "x");
+
+	(void)state;
+	if (on_umfs()) {
+		assert_errno(setxattr(at("f"), "user.a", "1", 1, 0), ENOTSUP);
+		assert_errno(getxattr(at("f"), "user.a", v, 8), ENOTSUP);
+		assert_errno(lgetxattr(at("f"), "user.a", v, 8), ENOTSUP);
+		assert_errno(fgetxattr(fd, "user.a", v, 8), ENOTSUP);
+		assert_errno(flistxattr(fd, v, 8), ENOTSUP);
+	}
+	assert_errno(getxattr(at("none"), "user.a", v, 8), ENOENT);
+	assert_ok(close(fd));
+}
+
+/* As somebody else, where we may become one. */
+static int as_nobody(void *arg)
+{
+	struct stat st;
+
+	(void)arg;
+	CHILD_CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+	CHILD_CHECK(open(at("private"), O_RDONLY) == -1 && errno == EACCES);
+	CHILD_CHECK(open(at("public"), O_RDONLY) >= 0);
+	CHILD_CHECK(open(at("public"), O_WRONLY) == -1 && errno == EACCES);
+	CHILD_CHECK(open(at("public"), O_RDONLY | O_TRUNC) == -1 && errno == EACCES);
+	CHILD_CHECK(truncate(at("public"), 0) == -1 && errno == EACCES);
+	CHILD_CHECK(open(at("new"), O_WRONLY | O_CREAT, 0644) == -1 && errno == EACCES);
+	CHILD_CHECK(mkdir(at("new"), 0755) == -1 && errno == EACCES);
+	CHILD_CHECK(unlink(at("public")) == -1 && errno == EACCES);
+	CHILD_CHECK(rename(at("public"), at("other")) == -1 && errno == EACCES);
+	CHILD_CHECK(chmod(at("public"), 0777) == -1 && errno == EPERM);
+	CHILD_CHECK(chown(at("public"), 65534, 65534) == -1 && errno == EPERM);
+	CHILD_CHECK(utime(at("public"), NULL) == -1 && errno == EACCES);
+	CHILD_CHECK(stat(at("closed/f"), &st) == -1 && errno == EACCES);
+	CHILD_CHECK(open(at("closed/f"), O_RDONLY | O_CREAT, 0644) == -1 && errno == EACCES);
+	CHILD_CHECK(chdir(at("closed")) == -1 && errno == EACCES);
+	CHILD_CHECK(access(at("private"), R_OK) == -1 && errno == EACCES);
+	CHILD_CHECK(access(at("public"), R_OK) == 0);
+	/* Anybody may make files in a sticky directory, and remove only his own. */
+	CHILD_CHECK(close(open(at("sticky/mine"), O_WRONLY | O_CREAT, 0644)) == 0);
+	CHILD_CHECK(stat(at("sticky/mine"), &st) == 0 && st.st_uid == 65534);
+	CHILD_CHECK(unlink(at("sticky/theirs")) == -1 && errno == EPERM);
+	CHILD_CHECK(unlink(at("sticky/mine")) == 0);
+	return 0;
+}
+
+static void others_are_kept_out(void **state)
+{
+	(void)state;
+	if (geteuid() != 0) {
+		/* The same rules against ourselves: mode bits of the owner count. */
+		put_file("private", "x");
+		assert_ok(chmod(at("private"), 0));
+		assert_errno(open(at("private"), O_RDONLY), EACCES);
+		assert_errno(truncate(at("private"), 0), EACCES);
+		assert_ok(chmod(at("private"), 0400));
+		assert_ok(close(open(at("private"), O_RDONLY)));
+		assert_errno(open(at("private"), O_WRONLY), EACCES);
+		assert_ok(mkdir(at("closed"), 0700));
+		assert_ok(chmod(at("closed"), 0500));
+		assert_errno(open(at("closed/f"), O_WRONLY | O_CREAT, 0644), EACCES);
+		assert_ok(chmod(at("closed"), 0600));
+		assert_errno(access(at("closed/f"), F_OK), EACCES);
+		assert_ok(rmdir(at("closed")));
+		assert_ok(unlink(at("private")));
+		return;
+	}
+	put_file("private", "x");
+	put_file("public", "x");
+	assert_ok(chmod(at("private"), 0600));
+	assert_ok(chmod(at("public"), 0644));
+	assert_ok(chmod(test_dir(), 0755));
+	assert_ok(chmod(getenv("SHIM_WORK"), 0755));
+	assert_ok(mkdir(at("closed"), 0700));
+	put_file("closed/f", "x");
+	assert_ok(mkdir(at("sticky"), 0777));
+	assert_ok(chmod(at("sticky"), 01777));
+	put_file("sticky/theirs", "x");
+	assert_int_equal(in_child(as_nobody, NULL), 0);
+}
+
+/* The ids that count are those of the moment. */
+static int back_and_forth(void *arg)
+{
+	(void)arg;
+	CHILD_CHECK(seteuid(65534) == 0);
+	CHILD_CHECK(open(at("private"), O_RDONLY) == -1 && errno == EACCES);
+	CHILD_CHECK(seteuid(0) == 0);
+	CHILD_CHECK(close(open(at("private"), O_RDONLY)) == 0);
+	CHILD_CHECK(setresuid(65534, 65534, 0) == 0);
+	CHILD_CHECK(open(at("private"), O_RDONLY) == -1 && errno == EACCES);
+	return 0;
+}
+
+static void ids_change(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		return; /* nobody else to become */
+	put_file("private", "x");
+	assert_ok(chmod(at("private"), 0600));
+	assert_int_equal(in_child(back_and_forth, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(modes),
+		cmocka_unit_test(owners),
+		cmocka_unit_test(times),
+		cmocka_unit_test(attributes_refused_on_umfs),
+		cmocka_unit_test(others_are_kept_out),
+		cmocka_unit_test(ids_change),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

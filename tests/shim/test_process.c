@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_process.c - fork, vfork, exec, spawn, exit. */
+#include <pthread.h>
+#include <spawn.h>
+
+#include "shim_test.h"
+
+extern char **environ;
+
+static int write_rest(void *arg)
+{
+	int fd = *(int *)arg;
+
+	CHILD_CHECK(write(fd, "child ", 6) == 6);
+	CHILD_CHECK(fcntl(fd, F_SETFL, O_APPEND) == 0);
+	CHILD_CHECK(close(fd) == 0);
+	CHILD_CHECK(mkdir(at("by-child"), 0755) == 0);
+	return 7;
+}
+
+static void fork_shares_descriptions(void **state)
+{
+	int fd = make_file("f", "parent ");
+
+	(void)state;
+	assert_int_equal(in_child(write_rest, &fd), 7);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 13);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_APPEND, O_APPEND);
+	assert_ok(fcntl(fd, F_SETFL, 0));
+	assert_int_equal(write(fd, "again", 5), 5);
+	check_text(fd, "parent child again");
+	assert_ok(rmdir(at("by-child")));
+	assert_ok(close(fd));
+}
+
+/* The parent's close leaves the child's file open, name or not. */
+static void child_keeps_unlinked_file(void **state)
+{
+	int fd = make_file("f", "kept"), status, go[2];
+	char c;
+	pid_t pid;
+
+	(void)state;
+	assert_ok(pipe(go));
+	pid = fork();
+	if (!pid) {
+		char buf[4];
+
+		close(go[1]);
+		if (read(go[0], &c, 1) != 0)
+			_exit(1);
+		_exit(pread(fd, buf, 4, 0) == 4 && !memcmp(buf, "kept", 4) ? 0 : 2);
+	}
+	close(go[0]);
+	assert_ok(unlink(at("f")));
+	assert_ok(close(fd));
+	/* Others get new files meanwhile, which must not land in its pages. */
+	for (int i = 0; i < 50; i++)
+		put_file("g", "something else entirely");
+	close(go[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static int grandchildren(void *arg)
+{
+	int fd = *(int *)arg, status;
+
+	for (int i = 0; i < 5; i++) {
+		pid_t pid = fork();
+
+		CHILD_CHECK(pid >= 0);
+		if (!pid) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "g%d", i);
+			put_file(name, name);
+			_exit(write(fd, "x", 1) == 1 ? 0 : 1);
+		}
+		CHILD_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	}
+	return 0;
+}
+
+static void forks_of_forks(void **state)
+{
+	int fd = make_file("f", "");
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(in_child(grandchildren, &fd), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 100);
+	check_file("g4", "g4");
+	assert_ok(close(fd));
+}
+
+static void many_at_once(void **state)
+{
+	pid_t pids[30];
+	int fd = make_file("log", ""), status;
+	struct stat st;
+
+	(void)state;
+	assert_ok(close(fd));
+	for (int i = 0; i < 30; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (!pids[i]) {
+			fd = open(at("log"), O_WRONLY | O_APPEND);
+			for (int k = 0; k < 100; k++)
+				if (write(fd, "0123456789", 10) != 10)
+					_exit(1);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 30; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_ok(stat(at("log"), &st));
+	assert_int_equal(st.st_size, 30 * 100 * 10);
+}
+
+/* Threads open and close while another forks: the child's counts must be whole. */
+static volatile int stop;
+
+static void *open_close(void *arg)
+{
+	const char *name = arg;
+
+	while (!stop) {
+		int fd = open(at(name), O_RDWR | O_CREAT, 0644);
+
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
+static int child_of_threads(void *arg)
+{
+	int fd = *(int *)arg;
+
+	CHILD_CHECK(pwrite(fd, "x", 1, 0) == 1);
+	CHILD_CHECK(close(open(at("t1"), O_RDWR | O_CREAT, 0644)) == 0);
+	CHILD_CHECK(unlink(at("t2")) == 0 || errno == ENOENT);
+	return 0;
+}
+
+static void fork_beside_threads(void **state)
+{
+	pthread_t t[2];
+	int fd = make_file("f", "");
+
+	(void)state;
+	stop = 0;
+	assert_int_equal(pthread_create(&t[0], NULL, open_close, (void *)"t1"), 0);
+	assert_int_equal(pthread_create(&t[1], NULL, open_close, (void *)"t2"), 0);
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(in_child(child_of_threads, &fd), 0);
+	stop = 1;
+	pthread_join(t[0], NULL);
+	pthread_join(t[1], NULL);
+	assert_ok(close(fd));
+}
+
+static void vfork_like_fork(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = vfork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		execlp("true", "true", (char *)NULL);
+		_exit(99);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* ---- exec ---- */
+
+static int run_true(void *arg)
+{
+	char *const argv[] = {(char *)"true", NULL};
+
+	(void)arg;
+	execv("/bin/true", argv);
+	return errno == ENOTSUP ? 50 : 51;
+}
+
+static void exec_with_inherited_descriptor(void **state)
+{
+	char *const argv[] = {(char *)"true", NULL};
+	int fd = make_file("f", "x"), err, status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(in_child(run_true, NULL), on_umfs() ? 50 : 0);
+	err = posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ);
+	assert_int_equal(err, on_umfs() ? ENOTSUP : 0);
+	if (!err)
+		waitpid(pid, &status, 0);
+	assert_ok(fcntl(fd, F_SETFD, FD_CLOEXEC));
+	assert_int_equal(in_child(run_true, NULL), 0);
+	assert_int_equal(posix_spawnp(&pid, "true", NULL, NULL, argv, environ), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	check_text(fd, "x");
+	assert_ok(close(fd));
+}
+
+static int failing_exec(void *arg)
+{
+	int fd = *(int *)arg;
+	char *const argv[] = {(char *)"none", NULL};
+
+	CHILD_CHECK(execv("/nonexistent/none", argv) == -1 && errno == ENOENT);
+	CHILD_CHECK(execvp("surely-no-such-program", argv) == -1 && errno == ENOENT);
+	CHILD_CHECK(execv(test_dir(), argv) == -1);
+	/* Everything is as before. */
+	CHILD_CHECK(pwrite(fd, "y", 1, 0) == 1);
+	CHILD_CHECK(access("f", F_OK) == 0);
+	return 0;
+}
+
+static void exec_that_fails_changes_nothing(void **state)
+{
+	int fd = make_file("f", "x");
+	char old[PATH_MAX];
+
+	(void)state;
+	assert_non_null(getcwd(old, sizeof(old)));
+	assert_ok(fcntl(fd, F_SETFD, FD_CLOEXEC));
+	assert_ok(chdir(test_dir()));
+	assert_int_equal(in_child(failing_exec, &fd), 0);
+	assert_ok(close(fd));
+	fd = open("/dev/null", O_RDWR);
+	/* The same with nothing of ours open but the working directory. */
+	{
+		char *const argv[] = {(char *)"none", NULL};
+
+		assert_errno(execv("/nonexistent/none", argv), ENOENT);
+	}
+	assert_ok(access("f", F_OK));
+	close(fd);
+	assert_ok(chdir(old));
+}
+
+static int pwd_is(void *arg)
+{
+	const char *want = arg;
+	char command[PATH_MAX + 100];
+
+	snprintf(command, sizeof(command), "test \"$(/bin/pwd)\" = '%s' && test -f f && cat f >/dev/null", want);
+	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+	return 99;
+}
+
+static void working_directory_passes_on(void **state)
+{
+	char old[PATH_MAX];
+
+	(void)state;
+	put_file("f", "x");
+	assert_ok(mkdir(at("d"), 0755));
+	put_file("d/f", "x");
+	assert_non_null(getcwd(old, sizeof(old)));
+	assert_ok(chdir(test_dir()));
+	assert_int_equal(in_child(pwd_is, (void *)test_dir()), 0);
+	assert_ok(chdir("d"));
+	assert_int_equal(in_child(pwd_is, (void *)at("d")), 0);
+	/* By libc's own exec too. */
+	assert_int_equal(system("test -f f && /bin/pwd >/dev/null"), 0);
+	assert_ok(chdir(old));
+	unlink(at("d/f"));
+	rmdir(at("d"));
+}
+
+static int exit_normally(void *arg)
+{
+	(void)arg;
+	put_file("at-exit", "x");
+	exit(3);
+}
+
+static void exits(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(exit_normally, NULL), 3);
+	assert_ok(unlink(at("at-exit")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fork_shares_descriptions),
+		cmocka_unit_test(child_keeps_unlinked_file),
+		cmocka_unit_test(forks_of_forks),
+		cmocka_unit_test(many_at_once),
+		cmocka_unit_test(vfork_like_fork),
+		cmocka_unit_test(exec_with_inherited_descriptor),
+		cmocka_unit_test(exec_that_fails_changes_nothing),
+		cmocka_unit_test(working_directory_passes_on),
+		cmocka_unit_test(exits),
+		cmocka_unit_test(fork_beside_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_alloc.c - pages and inodes: runs, alignment, exhaustion, backing. */
+#include "unit.h"
+
+#include <stdio.h>
+
+static void begin(struct unit *u, struct umfs_tx *tx)
+{
+	assert_ok(umfs_lane_get(u->fs, tx));
+	umfs_tx_begin(tx);
+}
+
+static void end(struct umfs_tx *tx)
+{
+	umfs_tx_abort(tx);
+	umfs_lane_put(tx);
+}
+
+static void pages_run_whole_and_neighbouring(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_tx tx;
+	uint64_t page, next;
+	uint32_t got;
+
+	begin(u, &tx);
+	assert_ok(umfs_pages_alloc(&tx, 0, 100, &page, &got));
+	assert_int_equal(got, 100);
+	assert_true(umfs_page_valid(u->fs, page) && umfs_page_valid(u->fs, page + 99));
+	assert_ok(umfs_pages_alloc(&tx, page + 100, 5, &next, &got));
+	assert_int_equal(next, page + 100);
+	end(&tx);
+}
+
+static void pages_of_a_unit_aligned(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_tx tx;
+	uint64_t page;
+	uint32_t got;
+
+	begin(u, &tx);
+	assert_ok(umfs_pages_alloc(&tx, 0, 3, &page, &got));
+	assert_ok(umfs_pages_alloc(&tx, 0, UMFS_UNIT_PAGES, &page, &got));
+	assert_int_equal(got, UMFS_UNIT_PAGES);
+	assert_int_equal(page % UMFS_UNIT_PAGES, 0);
+	end(&tx);
+}
+
+static void pages_until_full_never_twice(void **state)
+{
+	struct unit *u = *state;
+	uint64_t pages = u->fs->geo.pool_pages, page, all = 0;
+	uint8_t *seen = calloc(pages, 1);
+	struct umfs_tx tx;
+	uint32_t got, i, want = 1;
+	int err = 0;
+
+	assert_non_null(seen);
+	u->damaged = true; /* allocated and put into no file */
+	assert_ok(umfs_lane_get(u->fs, &tx));
+	while (!err) {
+		umfs_tx_begin(&tx);
+		err = umfs_pages_alloc(&tx, 0, want, &page, &got);
+		for (i = 0; !err && i < got; i++) {
+			assert_true(umfs_page_valid(u->fs, page + i));
+			assert_false(seen[page + i]);
+			seen[page + i] = 1;
+			all++;
+		}
+		if (err)
+			umfs_tx_abort(&tx);
+		else
+			umfs_tx_commit(&tx);
+		want = want * 3 % 97 + 1;
+	}
+	assert_int_equal(err, -ENOSPC);
+	assert_int_equal(unit_pages_free(u), 0);
+	assert_true(all > pages / 2);
+	umfs_lane_put(&tx);
+	free(seen);
+}
+
+static void pages_without_backing_refused(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_tx tx;
+	uint64_t page;
+	uint32_t got;
+	int err = 0;
+
+	u->damaged = true;
+	u->sim->back_left = 1;
+	assert_ok(umfs_lane_get(u->fs, &tx));
+	while (!err) {
+		umfs_tx_begin(&tx);
+		err = umfs_pages_alloc(&tx, 0, 64, &page, &got);
+		if (err)
+			umfs_tx_abort(&tx);
+		else
+			umfs_tx_commit(&tx);
+	}
+	assert_int_equal(err, -ENOSPC);
+	assert_true(unit_pages_free(u) > UMFS_UNIT_PAGES); /* in the pool, but not to be had */
+	u->sim->back_left = ~0ull;
+	umfs_tx_begin(&tx);
+	assert_ok(umfs_pages_alloc(&tx, 0, 64, &page, &got));
+	umfs_tx_abort(&tx);
+	umfs_lane_put(&tx);
+}
+
+static void pages_freed_found_again(void **state)
+{
+	struct unit *u = *state;
+	uint64_t before;
+	uint32_t i;
+
+	assert_ok(world_put(u->fs, "/fill", 0, 1, 1));
+	before = unit_pages_free(u);
+	for (i = 0; i < 50; i++) { /* ten times what the pool holds */
+		assert_ok(world_put(u->fs, "/f", 0, 5 * MIB, i));
+		assert_ok(world_unlink(u->fs, "/f"));
+	}
+	assert_int_equal(unit_pages_free(u), before);
+}
+
+static void inodes_until_none_left_each_once(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_statfs st;
+	uint32_t n = 0, ino, seen[1100] = {0};
+	char name[16];
+	int err;
+
+	umfs_statfs(u->fs, &st);
+	for (;; n++) {
+		snprintf(name, sizeof(name), "%u", n);
+		err = umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, (uint32_t)strlen(name),
+				  0100644, 0, &ino);
+		if (err)
+			break;
+		assert_true(ino < 1100 && !seen[ino]);
+		seen[ino] = 1;
+	}
+	assert_int_equal(err, -ENOSPC);
+	assert_int_equal(n, st.inodes_free);
+	umfs_statfs(u->fs, &st);
+	assert_int_equal(st.inodes_free, 0);
+	assert_ok(world_unlink(u->fs, "/17"));
+	assert_ok(world_creat(u->fs, "/again", 0644));
+}
+
+static void inode_reused_has_other_generation(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_attr first, now;
+	uint32_t i;
+
+	assert_ok(world_creat(u->fs, "/a", 0644));
+	assert_ok(world_stat(u->fs, "/a", &first));
+	for (i = 0; i < 3000; i++) {
+		assert_ok(world_unlink(u->fs, "/a"));
+		assert_ok(world_creat(u->fs, "/a", 0644));
+		assert_ok(world_stat(u->fs, "/a", &now));
+		if (now.ino == first.ino)
+			break;
+	}
+	assert_int_equal(now.ino, first.ino);
+	assert_true(now.generation != first.generation);
+}
+
+static void counts_doubted_counted_again(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_group_pm *grp = umfs_group(u->fs, 0);
+	uint64_t before = unit_pages_free(u);
+
+	st32(&grp->free_pages, 7);
+	st32(&grp->flags, ld32(&grp->flags) | UMFS_GROUP_RECOUNT);
+	assert_ok(world_creat(u->fs, "/a", 0644));
+	assert_ok(world_unlink(u->fs, "/a"));
+	assert_true(unit_pages_free(u) >= before - 1); /* the directory has a page now */
+}
+
+static const struct CMUnitTest tests[] = {
+	CASE(pages_run_whole_and_neighbouring),
+	CASE(pages_of_a_unit_aligned),
+	CASE(pages_until_full_never_twice),
+	CASE(pages_without_backing_refused),
+	CASE(pages_freed_found_again),
+	CASE(inodes_until_none_left_each_once),
+	CASE(inode_reused_has_other_generation),
+	CASE(counts_doubted_counted_again),
+};
+UNIT_MAIN("alloc", tests)

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_lock.c - lock words that survive their owner. */
+#include "unit.h"
+
+static le64 *word(struct umfs *fs)
+{
+	return &umfs_inode(fs, UMFS_ROOT_INO)->lock;
+}
+
+static void lock_free_taken(void **state)
+{
+	struct unit *u = *state;
+
+	assert_true(umfs_lock_free(u->fs, ld64(word(u->fs))));
+	assert_ok(umfs_lock(u->fs, word(u->fs)));
+	assert_false(umfs_lock_free(u->fs, ld64(word(u->fs))));
+	assert_true(umfs_lock_held_by(u->fs, ld64(word(u->fs)), u->fs->slot));
+	umfs_unlock(u->fs, word(u->fs));
+	assert_true(umfs_lock_free(u->fs, ld64(word(u->fs))));
+}
+
+static void lock_of_live_other_seen_as_held(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+
+	assert_ok(umfs_lock(&other->fs, word(&other->fs)));
+	assert_false(umfs_lock_free(u->fs, ld64(word(u->fs))));
+	assert_false(umfs_lock_held_by(u->fs, ld64(word(u->fs)), u->fs->slot));
+	umfs_unlock(&other->fs, word(&other->fs));
+	sim_detach(other);
+}
+
+static void lock_of_dead_other_taken_over(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+
+	assert_ok(umfs_lock(&other->fs, word(&other->fs)));
+	sim_kill(other);
+	assert_ok(umfs_lock(u->fs, word(u->fs)));
+	assert_true(umfs_lock_held_by(u->fs, ld64(word(u->fs)), u->fs->slot));
+	umfs_unlock(u->fs, word(u->fs));
+}
+
+static void lock_of_earlier_incarnation_free(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	uint32_t slot = other->fs.slot;
+	uint64_t held;
+
+	assert_ok(umfs_lock(&other->fs, word(&other->fs)));
+	held = ld64(word(u->fs));
+	umfs_unlock(&other->fs, word(&other->fs));
+	sim_detach(other);
+	other = unit_attach(u);
+	assert_int_equal(other->fs.slot, slot);
+	assert_true(umfs_lock_free(u->fs, held));
+	sim_detach(other);
+}
+
+static void lock_word_with_impossible_slot_free(void **state)
+{
+	struct unit *u = *state;
+
+	assert_true(umfs_lock_free(u->fs, 255ull << 24 | 2));
+	st64(word(u->fs), 255ull << 24 | 2);
+	assert_ok(umfs_lock(u->fs, word(u->fs)));
+	umfs_unlock(u->fs, word(u->fs));
+}
+
+static void lock_of_broken_pool_refused(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+
+	assert_ok(umfs_lock(&other->fs, word(&other->fs)));
+	u->fs->broken = 1;
+	assert_err(umfs_lock(u->fs, word(u->fs)), EIO);
+	u->fs->broken = 0;
+	umfs_unlock(&other->fs, word(&other->fs));
+	sim_detach(other);
+}
+
+static void locks_of_several_inodes_taken_once_each(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino[4] = {0, 0, 0, 0};
+	uint32_t dir = UMFS_ROOT_INO, i;
+
+	for (i = 0; i < 2; i++) {
+		char name = (char)('a' + i);
+
+		assert_ok(umfs_create(u->fs, &world_root, dir, &name, 1, 0100644, 0, &ino[i]));
+	}
+	ino[2] = ino[0]; /* a duplicate, and one that is missing */
+	assert_ok(umfs_inodes_lock(u->fs, ino, 4));
+	for (i = 0; i < 2; i++)
+		assert_false(umfs_lock_free(u->fs, ld64(&umfs_inode(u->fs, ino[i])->lock)));
+	umfs_inodes_unlock(u->fs, ino, 4);
+	for (i = 0; i < 2; i++)
+		assert_true(umfs_lock_free(u->fs, ld64(&umfs_inode(u->fs, ino[i])->lock)));
+}
+
+static void locks_with_an_impossible_inode_let_go(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino[4] = {UMFS_ROOT_INO, 0xfffffff0u, 0, 0};
+
+	assert_err(umfs_inodes_lock(u->fs, ino, 4), EUCLEAN);
+	assert_true(umfs_lock_free(u->fs, ld64(word(u->fs))));
+}
+
+static const struct CMUnitTest tests[] = {
+	CASE(lock_free_taken),
+	CASE(lock_of_live_other_seen_as_held),
+	CASE(lock_of_dead_other_taken_over),
+	CASE(lock_of_earlier_incarnation_free),
+	CASE(lock_word_with_impossible_slot_free),
+	CASE(lock_of_broken_pool_refused),
+	CASE(locks_of_several_inodes_taken_once_each),
+	CASE(locks_with_an_impossible_inode_let_go),
+};
+UNIT_MAIN("lock", tests)
