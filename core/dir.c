@@ -127,7 +127,7 @@ static void copy_dentries(struct umfs *fs, const struct umfs_dleaf_pm *from,
 		if (at + cells > UMFS_DLEAF_CELLS)
 			break; /* overlapping dentries: a damaged leaf */
 		port_copy(umfs_dleaf_dentry(to, at), d, 16u + ld8(&d->len));
-		st8(&to->tag[at], (uint8_t)ld64(&d->hash));
+		umfs_dleaf_tag(to, at, ld64(&d->hash), ld8(&d->len));
 		st64(&to->start[at / 64u], ld64(&to->start[at / 64u]) | 1ull << at % 64u);
 		at += cells;
 	}

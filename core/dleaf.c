@@ -4,14 +4,17 @@
  *
  * I1  A dentry exists if and only if its start bit is set: one 8-byte store
  *     makes it appear or vanish. All other cells are free, whatever they hold.
- * I2  tag[c] is the low byte of the hash of the dentry that starts at c; tags of
- *     other cells mean nothing.
+ * I2  tag[c] is the low byte of the hash of the dentry that starts at c, and
+ *     tag[c + 1] the number of its cells, of which it has at least two; tags of
+ *     other cells mean nothing. So both looking a name up and finding room read
+ *     the head of the leaf and hardly any dentry.
  * I3  No dentry lies at or past `tail`; a crash may leave it higher than needed.
  */
 #include "internal.h"
 
 #define FIRST UMFS_DLEAF_HEAD_CELLS
 #define CELLS UMFS_DLEAF_CELLS
+#define DENTRY_CELLS_MAX UMFS_DENTRY_CELLS(UMFS_NAME_MAX)
 #define BYTES_01 0x0101010101010101ull
 #define BYTES_80 0x8080808080808080ull
 
@@ -49,20 +52,24 @@ static uint32_t dentry_len(const struct umfs_dleaf_pm *leaf, uint32_t cell)
 	return cell >= FIRST && cell + UMFS_DENTRY_CELLS(len) <= CELLS ? len : 0;
 }
 
-uint32_t umfs_dleaf_next(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+/* Next cell at or after `cell` whose start bit is set, or 256. */
+static uint32_t next_start(const struct umfs_dleaf_pm *leaf, uint32_t cell)
 {
 	while (cell < CELLS) {
 		uint64_t word = ld64(&leaf->start[cell / 64u]) >> cell % 64u;
 
-		if (!word) {
-			cell = (cell / 64u + 1) * 64u;
-			continue;
-		}
-		cell += (uint32_t)__builtin_ctzll(word);
+		if (word)
+			return cell + (uint32_t)__builtin_ctzll(word);
+		cell = (cell / 64u + 1) * 64u;
+	}
+	return CELLS;
+}
+
+uint32_t umfs_dleaf_next(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	for (cell = next_start(leaf, cell); cell < CELLS; cell = next_start(leaf, cell + 1))
 		if (dentry_len(leaf, cell))
 			return cell;
-		cell++;
-	}
 	return CELLS;
 }
 
@@ -133,8 +140,8 @@ uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint3
 	*used = 0;
 	if (tail >= FIRST && tail + cells <= CELLS)
 		return tail;
-	for (cell = umfs_dleaf_next(leaf, 0); cell < CELLS; cell = umfs_dleaf_next(leaf, cell + 1)) {
-		uint32_t n = UMFS_DENTRY_CELLS(dentry_len(leaf, cell));
+	for (cell = next_start(leaf, 0); cell < CELLS - 1; cell = next_start(leaf, cell + 1)) {
+		uint32_t n = UMFS_MIN((uint32_t)ld8(&leaf->tag[cell + 1]), DENTRY_CELLS_MAX);
 
 		mark(map, cell, UMFS_MIN(n, CELLS - cell));
 		*used += n;
@@ -145,6 +152,12 @@ uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint3
 			return cell;
 	}
 	return 0;
+}
+
+void umfs_dleaf_tag(struct umfs_dleaf_pm *leaf, uint32_t cell, uint64_t hash, uint32_t len)
+{
+	st8(&leaf->tag[cell], (uint8_t)hash);
+	st8(&leaf->tag[cell + 1], (uint8_t)UMFS_DENTRY_CELLS(len));
 }
 
 void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
@@ -159,9 +172,9 @@ void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
 	st8(&d->len, (uint8_t)n->len);
 	port_copy(d + 1, n->name, n->len);
 	umfs_dentry_seal(d);
-	st8(&leaf->tag[cell], (uint8_t)n->hash);
+	umfs_dleaf_tag(leaf, cell, n->hash, n->len);
 	umfs_flush(fs, d, sizeof(*d) + n->len);
-	umfs_flush(fs, &leaf->tag[cell], 1);
+	umfs_flush(fs, &leaf->tag[cell], 2);
 	if (ld16(&leaf->tail) < stop)
 		st16(&leaf->tail, (uint16_t)stop);
 	umfs_fence(fs);

@@ -232,7 +232,7 @@ struct umfs_dleaf_pm {
 	le64 start[4]; /* bit n: a dentry starts at cell n (bits below 20 are 0) */
 	le16 tail;     /* no dentry lies at or past this cell */
 	le8 pad[22];
-	le8 tag[256]; /* low byte of the hash of the dentry that starts there, else free */
+	le8 tag[256]; /* where a dentry starts: low byte of its hash, then its cells; else free */
 };
 /* A dentry: this head, then the name, in (16 + len + 15) / 16 cells. */
 struct umfs_dentry_pm {

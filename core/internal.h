@@ -320,6 +320,8 @@ uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint3
 /* Write a dentry to free cells; nobody sees it before its start bit. */
 void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
 		    const struct umfs_name *n, uint32_t ino, uint32_t type);
+/* The two tags of a dentry; see I2 there. */
+void umfs_dleaf_tag(struct umfs_dleaf_pm *leaf, uint32_t cell, uint64_t hash, uint32_t len);
 /* Next live cell at or after `cell`, or 256; its dentry is in bounds. */
 uint32_t umfs_dleaf_next(const struct umfs_dleaf_pm *leaf, uint32_t cell);
 static inline struct umfs_dentry_pm *umfs_dleaf_dentry(const struct umfs_dleaf_pm *leaf,

@@ -9,8 +9,9 @@
  *
  * I1  The commit of the transaction is the commit point; room in the directory
  *     is made before it, in transactions that change no name.
- * I2  Whoever removes the last name first holds the inode and marks its record
- *     an orphan, so that a crash at any point after leaves it to be reclaimed.
+ * I2  Whoever removes the last name of an inode that does not go with it in the
+ *     same transaction first holds the inode and marks its record an orphan, so
+ *     that a crash at any point after leaves it to be reclaimed.
  * I3  Moving a directory to another parent happens under the pool's rename lock,
  *     under which the tree above it stands still: no cycle can arise.
  */
@@ -262,19 +263,47 @@ static int check_removable(const struct umfs_inode_pm *in, bool want_dir)
 	return is_dir && ld64(&in->entries) ? -ENOTEMPTY : 0;
 }
 
-static int remove_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs_name *n)
+/*
+ * Can the inode go with its last name, in one transaction? Nobody has it open,
+ * and it has one page at most.
+ */
+static bool goes_at_once(struct umfs *fs, const struct umfs_inode_pm *in, uint32_t ino)
+{
+	uint64_t root = ld64(&in->root);
+
+	return umfs_last_link(in) && !umfs_irec_find(fs, in, ino) &&
+	       (!root || (!umfs_is_dir(ld32(&in->mode)) && umfs_root_height(root) == 0 &&
+			  umfs_page_valid(fs, umfs_pte_page(root))));
+}
+
+static int note_frees(struct umfs_tx *tx, const struct umfs_inode_pm *in, uint32_t ino)
+{
+	uint64_t root = ld64(&in->root);
+	int err = root ? umfs_pages_free(tx, umfs_pte_page(root), 1) : 0;
+
+	return err ? err : umfs_inode_free(tx, ino);
+}
+
+static int remove_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs_name *n,
+			bool at_once)
 {
 	struct umfs_inode_pm *dir = x->in[FROM_DIR], *in = x->in[FROM];
 	int err = umfs_inode_save_times(tx, dir);
 
 	if (!err)
 		err = umfs_inode_save_times(tx, in);
+	if (!err && at_once)
+		err = note_frees(tx, in, x->ino[FROM]);
 	if (!err)
 		err = umfs_dir_remove(tx, dir, x->ino[FROM_DIR], n);
 	if (err)
 		return err;
 	if (umfs_is_dir(ld32(&in->mode)))
 		st32(&dir->nlink, ld32(&dir->nlink) - 1);
+	if (at_once) {
+		st64(&in->root, 0);
+		st32(&in->mode, 0);
+	}
 	umfs_drop_link(tx->fs, in, x->ino[FROM]);
 	umfs_inode_touch(tx->fs, dir);
 	umfs_inode_seal(dir, x->ino[FROM_DIR]);
@@ -286,19 +315,20 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 			 const struct umfs_name *n, bool want_dir, int64_t *irec)
 {
 	struct umfs *fs = tx->fs;
+	bool at_once = goes_at_once(fs, x->in[FROM], x->ino[FROM]);
 	int err = umfs_name_still(fs, x->in[FROM_DIR], x->ino[FROM_DIR], n, x->ino[FROM]);
 
 	if (!err)
 		err = umfs_may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
 	if (!err)
 		err = check_removable(x->in[FROM], want_dir);
-	if (!err && umfs_last_link(x->in[FROM]))
+	if (!err && umfs_last_link(x->in[FROM]) && !at_once)
 		err = umfs_hold_orphan(fs, x->in[FROM], x->ino[FROM], irec);
 	if (err)
 		return err;
 	umfs_tx_begin(tx);
 	umfs_four_seq(x, true);
-	err = remove_in_tx(tx, x, n);
+	err = remove_in_tx(tx, x, n, at_once);
 	if (err)
 		umfs_tx_abort(tx);
 	else

@@ -72,7 +72,7 @@ long umfs_hook_close_range(unsigned first, unsigned last, unsigned flags)
 	long err = 0;
 
 	if (first > last || (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) ||
-	    !umfs_uinfo_count)
+	    !umfs_active())
 		return sys3(SYS_close_range, first, last, flags);
 	umfs_guard_enter();
 	umfs_opens_enter();

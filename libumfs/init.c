@@ -25,6 +25,7 @@ static void init(char **envp)
 	if (umfs_active()) {
 		umfs_cred_init();
 		umfs_signal_install();
+		umfs_report_init();
 		umfs_process_init();
 	}
 	STORE(&umfs_init_done, 1);

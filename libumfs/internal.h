@@ -143,6 +143,8 @@ void umfs_mount_leave(void);
 
 /* A new lowest descriptor that holds a number for a file of ours: number or -errno. */
 int umfs_place_new(int min, bool cloexec);
+/* Duplicate a descriptor of the kernel's to a high, close-on-exec number. */
+int umfs_place_high(int fd);
 bool umfs_place_protected(int fd);
 /* First protected descriptor >= fd, or INT_MAX. */
 int umfs_place_protected_next(int fd);
@@ -298,6 +300,9 @@ static inline long umfs_refuse(enum report_kind kind, int err)
 	umfs_report_count(kind);
 	return -err;
 }
+extern int umfs_report_fd; /* where to, kept open; -1: a file, or no report */
+void umfs_report_init(void);
+void umfs_report_forked(void);
 void umfs_report_write(void);
 
 /* ---- init.c ---- */

@@ -47,6 +47,11 @@ static int high_number(void)
 	return lim.rlim_cur > 128 ? (int)lim.rlim_cur - 32 : (int)lim.rlim_cur / 2;
 }
 
+int umfs_place_high(int fd)
+{
+	return (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, high_number());
+}
+
 static long make_link(const char *place)
 {
 	char name[64];
@@ -62,7 +67,7 @@ static long make_link(const char *place)
 	sys3(SYS_unlinkat, AT_FDCWD, name, 0);
 	if (fd < 0)
 		return fd;
-	high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, high_number());
+	high = umfs_place_high((int)fd);
 	if (high < 0)
 		return fd;
 	sys1(SYS_close, fd);
@@ -100,9 +105,9 @@ int umfs_place_new(int min, bool cloexec)
 
 bool umfs_place_protected(int fd)
 {
-	if (fd < 0 || !umfs_uinfo_count)
+	if (fd < 0 || !umfs_active())
 		return false;
-	if (fd == LOAD_RELAXED(&place_fd))
+	if (fd == LOAD_RELAXED(&place_fd) || fd == umfs_report_fd)
 		return true;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
@@ -123,9 +128,8 @@ int umfs_place_protected_next(int fd)
 {
 	int best = INT_MAX;
 
-	if (!umfs_uinfo_count)
-		return best;
 	best = next_of(fd, LOAD_RELAXED(&place_fd), best);
+	best = next_of(fd, umfs_report_fd, best);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
 

@@ -72,6 +72,7 @@ static void in_child(void)
 		umfs_text_say("pool ", m->pool_path, ": not usable in a child of fork: ",
 			      pool_strerror(fork_errors[i]));
 	}
+	umfs_report_forked();
 	finish();
 }
 

@@ -5,6 +5,7 @@
 #include "internal.h"
 
 uint64_t umfs_report_counts[REPORT_KINDS];
+int umfs_report_fd = -1;
 static uint32_t written;
 
 static const char *const labels[REPORT_KINDS] = {
@@ -23,12 +24,27 @@ static const char *const labels[REPORT_KINDS] = {
 	[REPORT_NO_OTHER] = "unsupported: other",
 };
 
+/* Programs close stderr before they are done: keep another way to it. */
+void umfs_report_init(void)
+{
+	if (umfs_config.report && !umfs_config.report_path[0])
+		umfs_report_fd = umfs_place_high(2);
+}
+
+/* A child counts its own. */
+void umfs_report_forked(void)
+{
+	for (int i = 0; i < REPORT_KINDS; i++)
+		umfs_report_counts[i] = 0;
+	written = 0;
+}
+
 /* Counts of zero are left out, but for the first two. */
 void umfs_report_write(void)
 {
 	char line[1024], pid[24];
 	struct text t;
-	long fd = 2;
+	long fd = umfs_report_fd;
 
 	if (!umfs_config.report || __atomic_exchange_n(&written, 1, __ATOMIC_ACQ_REL))
 		return;
@@ -54,6 +70,6 @@ void umfs_report_write(void)
 		umfs_text_add(&t, "\n");
 	}
 	sys3(SYS_write, fd, line, t.len);
-	if (fd != 2)
+	if (fd != umfs_report_fd)
 		sys1(SYS_close, fd);
 }

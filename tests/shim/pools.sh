@@ -1,0 +1,190 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# pools.sh - what libumfs makes of bad configurations and bad pools: one clear
+# line, EIO below the directory, and nothing else disturbed.
+
+. "$(dirname "$0")/lib.sh"
+
+full() {
+	mkdir "$work/full"
+	mount -t tmpfs -o size=24M none "$work/full" || return 1
+	pool=$work/full/pool
+	make_pool 64M
+	u dd if=/dev/zero of="$mnt/first" bs=1M count=4 status=none || fail "full: first file"
+	out=$(u dd if=/dev/zero of="$mnt/big" bs=64k count=1000 2>&1) && fail "full: dd succeeded"
+	printf '%s\n' "$out" | grep -q 'No space left' || fail "full: $out"
+	# What was written before is whole, names can be removed, and then there is space.
+	u cmp -n 4194304 /dev/zero "$mnt/first" || fail "full: first file changed"
+	u dd if=/dev/urandom of="$mnt/first" bs=4k count=100 conv=notrunc status=none ||
+		fail "full: overwriting needs no space"
+	u rm "$mnt/big" || fail "full: rm"
+	u dd if=/dev/zero of="$mnt/next" bs=1M count=4 status=none || fail "full: no space after rm"
+	check_pool "a full file system"
+	umount "$work/full"
+}
+
+# A user who may not mount runs this part alone, in a namespace where he may.
+if [ "${1:-}" = full ]; then
+	full || fail "no tmpfs to try it on"
+	finish
+fi
+
+# refused TEXT PATTERN: `cat` below the directory says EIO; one line matches.
+refused() {
+	out=$(u cat "$mnt/f" "$mnt" "$mnt/d/e" 2>&1)
+	is "$1: exit" 1 $?
+	is "$1: lines of libumfs" 1 "$(printf '%s\n' "$out" | grep -c '^libumfs: ')"
+	printf '%s\n' "$out" | grep -q "^libumfs: pool $pool: .*$2" ||
+		fail "$1: no line with '$2' in: $out"
+	is "$1: EIO" 3 "$(printf '%s\n' "$out" | grep -c 'Input/output error')"
+	# Other paths are as ever.
+	is "$1: elsewhere" root: "$(u head -c 5 /etc/passwd 2>/dev/null)"
+}
+
+# ---- no pool ----
+
+rm -f "$pool"
+refused "missing pool" "no such file"
+mkdir "$pool"
+refused "directory as pool" "."
+rmdir "$pool"
+head -c 1000000 /dev/urandom >"$pool"
+refused "random bytes" "not a UMFS pool\|no UMFS\|pool"
+: >"$pool"
+refused "empty file" "."
+
+# ---- a pool that can not be used ----
+
+make_pool
+truncate -s 30M "$pool"
+refused "cut short" "short\|smaller\|cut"
+
+# Version 99 with a good checksum, in both superblocks.
+make_pool
+python3 - "$pool" <<'PY' || exit 2
+import struct, sys
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+with open(sys.argv[1], "r+b") as f:
+    for page in (0, 511):
+        f.seek(page * 4096)
+        sb = bytearray(f.read(512))
+        sb[8:12] = struct.pack("<I", 99)
+        sb[12:16] = bytes(4)
+        sb[12:16] = struct.pack("<I", crc32c(sb))
+        f.seek(page * 4096)
+        f.write(sb)
+PY
+refused "later format" "later\|newer\|format\|version"
+
+make_pool
+u sh -c "echo text > $mnt/f"
+head -c 512 /dev/urandom | dd of="$pool" conv=notrunc status=none
+is "damaged superblock, good backup" text "$(u cat "$mnt/f")"
+head -c 512 /dev/urandom | dd of="$pool" bs=4096 seek=511 conv=notrunc status=none
+refused "both superblocks damaged" "."
+
+make_pool
+chmod 0 "$pool"
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$work"
+	out=$(u setpriv --reuid=65534 --regid=65534 --clear-groups cat "$mnt/f" 2>&1)
+else
+	out=$(u cat "$mnt/f" 2>&1)
+fi
+printf '%s\n' "$out" | grep -q "^libumfs: pool $pool: .*ermission" ||
+	fail "no permission: $out"
+chmod 600 "$pool"
+
+# ---- configurations ----
+
+inactive() {
+	out=$(LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" "$@" 2>&1)
+	is "inactive: $*" 1 "$(printf '%s\n' "$out" | grep -c '^libumfs: .*UMFS is off')"
+	printf '%s\n' "$out" | grep -q '^root:' || fail "inactive: $*: the program did not run"
+}
+head_passwd="head -n 1 /etc/passwd"
+inactive env LIBUMFS_MOUNT=nonsense $head_passwd
+inactive env LIBUMFS_MOUNT="$mnt=" $head_passwd
+inactive env LIBUMFS_MOUNT="=$pool" $head_passwd
+inactive env LIBUMFS_MOUNT="relative=$pool" $head_passwd
+inactive env LIBUMFS_MOUNT="/a/../b=$pool" $head_passwd
+inactive env LIBUMFS_MOUNT="/=$pool" $head_passwd
+inactive env LIBUMFS_MOUNT="$mnt=$pool,$mnt=$pool" $head_passwd
+inactive env LIBUMFS_MOUNT="$mnt=$pool=x" $head_passwd
+inactive env LIBUMFS_MOUNT="$mnt=$pool\\" $head_passwd
+inactive env LIBUMFS_MOUNT="$mnt=$pool" LIBUMFS_MODE=fast $head_passwd
+is "empty means off" "" "$(LIBUMFS_MOUNT= LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" true 2>&1)"
+
+make_pool
+for mode in posix sync atomic; do
+	ok "mode $mode" env LIBUMFS_MODE=$mode LIBUMFS_MOUNT="$mnt=$pool" \
+		LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" \
+		dd if=/dev/zero of="$mnt/$mode" bs=100k count=3 status=none
+done
+check_pool modes
+
+# Escapes, several pools, one below the other; sloppy directories.
+mkdir "$work/odd,na=me\\"
+mv "$pool" "$work/odd,na=me\\/pool"
+mounts="$work//x/./y/=$work/odd\\,na\\=me\\\\/pool"
+is "escapes" "atomic posix sync" "$(u ls "$work/x/y" | tr '\n' ' ' | sed 's/ $//')"
+make_pool
+mounts="$mnt=$pool,$mnt/in/ner=$work/odd\\,na\\=me\\\\/pool"
+ok "two pools" u mkdir "$mnt/in"
+is "inner pool" "atomic posix sync" "$(u ls "$mnt/in/ner" | tr '\n' ' ' | sed 's/ $//')"
+ok "between pools" u cp "$mnt/in/ner/sync" "$mnt/copy"
+ok "move between pools" u mv "$mnt/in/ner/sync" "$mnt/moved"
+ok "the same content" u cmp "$mnt/copy" "$mnt/moved"
+mounts=
+
+# ---- the exit report ----
+
+out=$(LIBUMFS_REPORT=1 u cat "$mnt/copy" 2>&1 >/dev/null)
+printf '%s\n' "$out" | grep -q '^libumfs\[[0-9]*\]: calls served: [1-9]' ||
+	fail "report on stderr: $out"
+LIBUMFS_REPORT=$work/report u cp "$mnt/copy" "$mnt/again"
+grep -q 'unsupported: copy_file_range' "$work/report" || fail "report to a file"
+
+# ---- the pool's file system is full ----
+
+if [ "$(id -u)" = 0 ]; then
+	full || fail "pool on a full file system: no tmpfs to try it on"
+elif unshare -rm true 2>/dev/null; then
+	ok "pool on a full file system" unshare -rm "$0" full
+else
+	echo "SKIP: pool on a full file system: neither root nor a user namespace"
+fi
+
+# ---- the pool is cut short under a running program ----
+
+pool=$work/pool
+make_pool
+cat >"$work/cut.py" <<'PY'
+import os, sys
+mnt, pool = sys.argv[1:]
+fd = os.open(mnt + "/f", os.O_RDWR | os.O_CREAT)
+for i in range(256):
+    os.pwrite(fd, b"x" * 65536, i * 65536)
+os.truncate(pool, 4096)
+failed = 0
+for i in range(256):
+    try:
+        os.pread(fd, 65536, i * 65536)
+    except OSError as e:
+        failed += 1
+try:
+    os.mkdir(mnt + "/d")
+except OSError as e:
+    failed += 1
+print("went on", "errors" if failed else "no errors")
+PY
+is "pool cut short while in use" "went on errors" "$(u python3 "$work/cut.py" "$mnt" "$pool" 2>/dev/null)"
+
+finish
