@@ -145,7 +145,6 @@ out:
 static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umfs_inode_pm *inode,
 			uint32_t ino)
 {
-	struct umfs *fs = tx->fs;
 	uint32_t flags = ld32(&rec->flags);
 	uint64_t pages = (umfs_inode_size(inode) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
 

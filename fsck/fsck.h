@@ -19,6 +19,9 @@
  *     page is walked twice and no walk runs for ever.
  * I2  When something was found that hides what is in use (c->unsure), nothing
  *     is given back: a bit may be set, never cleared.
+ * I3  When pages in use are marked free while others are marked in use and are
+ *     not (c->crossed), an entry may lead to the wrong page and the right one be
+ *     among those: only -y decides for the entries.
  */
 #ifndef UMFS_FSCK_H
 #define UMFS_FSCK_H
@@ -78,6 +81,7 @@ struct fsck {
 	struct group_info *groups;
 	bool resting;	/* nothing ran here, or it was recovered: what is not at rest is damage */
 	bool unsure;	/* damage hides what is in use */
+	bool crossed;	/* pages in use are marked free, and others the other way round */
 	bool skipped;	/* -p on a clean pool */
 
 	uint64_t fixed, left, notes;
@@ -158,7 +162,7 @@ static inline void bit_clear(uint8_t *bits, uint32_t n)
 /* Memory for the groups in use; what is backed is checked. 0 or -ENOMEM. */
 int use_make(struct fsck *c);
 void use_drop(struct fsck *c);
-/* Could the page be a file's: inside a group that is in use, behind its head? */
+/* Could the page be a file's: in a group that is in use, behind its head, and backed? */
 bool page_valid(const struct fsck *c, uint64_t page);
 /* Note the page as in use; false when it already was. The page is valid. */
 bool page_claim(struct fsck *c, uint64_t page);

@@ -4,7 +4,7 @@
  * bitmaps.
  *
  * A bit may be set whenever something uses what it stands for. It is cleared
- * only while everything in use is known (c->unsure is false).
+ * only while everything in use is known (I2 in fsck.h, and see I3).
  */
 #include "fsck.h"
 
@@ -39,9 +39,14 @@ static void end_run(struct bits *b)
 {
 	struct object about = object(b->kind, b->first + b->from);
 
+	bool pages = b->code == PR_PAGE_FREE || b->code == PR_PAGE_LEAK;
+
 	if (!b->count)
 		return;
-	if (!b->value && b->c->unsure)
+	if (pages && b->c->crossed && b->c->mode == FSCK_PREEN)
+		problem_keep(b->c, b->code, about, "%u of them; an entry may lead to the wrong page",
+			     b->count);
+	else if (!b->value && b->c->unsure)
 		problem_keep(b->c, b->code, about, "%u of them; nothing is freed while damage is left",
 			     b->count);
 	else if (problem(b->c, b->code, about, "%u of them", b->count))
@@ -155,8 +160,27 @@ static void check_group(struct fsck *c, uint32_t group)
 		    count_zeros(page_at(c, group_first(c, group) + 1)));
 }
 
+static bool look_crossed(const struct fsck *c)
+{
+	bool lost = false, leaked = false;
+
+	for (uint32_t g = 0; g < c->geo.group_count; g++) {
+		const le64 *map = page_at(c, group_first(c, g));
+
+		for (uint32_t i = group_head(c); group_used(c, g) && i < group_pages(c, g); i++) {
+			bool set = ld64(&map[i / 64]) >> i % 64 & 1;
+			bool used = bit_get(c->groups[g].used, i);
+
+			lost |= used && !set;
+			leaked |= set && !used;
+		}
+	}
+	return lost && leaked;
+}
+
 int pass5(struct fsck *c)
 {
+	c->crossed = look_crossed(c);
 	for (uint32_t g = 0; g < c->geo.group_count; g++) {
 		check_group(c, g);
 		progress(c, 5, g + 1, c->geo.group_count);

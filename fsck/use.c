@@ -87,8 +87,9 @@ bool page_valid(const struct fsck *c, uint64_t page)
 		return false;
 	rel = page - c->geo.groups_page;
 	group = rel / UMFS_GROUP_PAGES;
+	rel %= UMFS_GROUP_PAGES;
 	return group < c->geo.group_count && group_used(c, (uint32_t)group) &&
-	       rel % UMFS_GROUP_PAGES >= group_head(c);
+	       rel >= group_head(c) && unit_backed(c, (uint32_t)group, (uint32_t)rel);
 }
 
 static uint8_t *used_bits(const struct fsck *c, uint64_t page, uint32_t *bit)

@@ -132,13 +132,12 @@ static void make_format(struct umfs_format *f, const struct sim *sim, uint32_t d
 /* Where formatting stored something there is memory. */
 static void note_backing(struct sim *sim)
 {
-	uint64_t at;
+	off_t at = 0, hole;
 
-	for (at = 0; at < sim->bytes; at += UMFS_PAGE_BYTES) {
-		const uint8_t *page = sim->mem + at;
-
-		if (page[0] || memcmp(page, page + 1, UMFS_PAGE_BYTES - 1))
-			sim->backed[at / UMFS_UNIT_BYTES] = 1;
+	while ((at = lseek(sim->fd, at, SEEK_DATA)) >= 0) {
+		hole = lseek(sim->fd, at, SEEK_HOLE);
+		for (; at < hole; at += UMFS_PAGE_BYTES)
+			sim->backed[(uint64_t)at / UMFS_UNIT_BYTES] = 1;
 	}
 }
 
@@ -151,7 +150,7 @@ struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
 
 	if (!sim)
 		return NULL;
-	fs.base = sim->mem;
+	fs.base = sim->media; /* at once where it belongs: nobody looks at how */
 	fs.bytes = bytes;
 	fs.port = sim;
 	make_format(&f, sim, durability, inodes);
@@ -162,7 +161,6 @@ struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
 		return NULL;
 	}
 	note_backing(sim);
-	sim_settle(sim);
 	sim->watch_backing = true;
 	return sim;
 }

@@ -388,6 +388,16 @@ static int tall_prepare(struct stage *s)
 	return 0;
 }
 
+static int unlink_tall_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/h");
+}
+
+static int rename_over_tall_run(struct stage *s)
+{
+	return world_rename(s->fs, "/a", "/h");
+}
+
 static int truncate_open_run(struct stage *s)
 {
 	return world_truncate(s->fs, "/b", 100);
@@ -468,6 +478,8 @@ const struct op ops[] = {
 	NAME_OP(truncate_tall_down, tall_prepare, 0),
 	NAME_OP(truncate_tall_middle, tall_prepare, 0),
 	NAME_OP(truncate_tall_zero, tall_prepare, 0),
+	NAME_OP(unlink_tall, tall_prepare, 0),
+	NAME_OP(rename_over_tall, tall_prepare, 0),
 	NAME_OP(truncate_open, open_b_prepare, 0),
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},

@@ -207,11 +207,15 @@ def _(p):
     p.flip_bit(p.groups + page // GROUP * GROUP, page % GROUP, False)
 
 
+def free_page(p):
+    """A free page of group 0 in a unit that is backed, since others of it are in use."""
+    free = [n for n in range(2048) if not p.bit(p.groups, n)]
+    return [n for n in free if any(p.bit(p.groups, k) for k in range(n & ~511, n))][-1]
+
+
 @special('pagebit-free')
 def _(p):
-    free = [n for n in range(2048) if not p.bit(p.groups, n)]
-    backed = [n for n in free if any(p.bit(p.groups, k) for k in range(n & ~511, n))]
-    p.flip_bit(p.groups, backed[-1], True)
+    p.flip_bit(p.groups, free_page(p), True)
 
 
 @special('pagebit-unbacked')
@@ -261,6 +265,16 @@ def _(p):
 @special('pte-unused-group')
 def _(p):
     p.put(p.at('pte:height1:1:3'), (p.groups + GROUP + 5000) * PAGE | LEAF)
+
+
+@special('pte-unbacked')
+def _(p):
+    p.put(p.at('pte:height1:1:3'), (p.groups + GROUP - 5) * PAGE | LEAF)
+
+
+@special('pte-crossed')
+def _(p):
+    p.put(p.at('pte:height1:1:3'), (p.groups + free_page(p)) * PAGE | LEAF)
 
 
 @special('pte-twice')

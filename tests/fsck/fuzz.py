@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Random damage to metadata: fsck ends, by itself, with one of its exit codes.
 
-Every tenth pool is also mended with -y and checked again. The seed is fixed unless
-FSCK_FUZZ_SEED says otherwise; a failing round names itself.
+Every tenth pool is also mended with -y and checked again: what is found then was found
+before, and nothing that was said to be mended. The seed is fixed unless FSCK_FUZZ_SEED says
+otherwise; a failing round names itself.
 """
 import os
 import random
@@ -59,6 +60,22 @@ def fsck(t, mode, pool, what):
     return done.returncode
 
 
+def keys(findings, fixed=False):
+    return {(f['code'], f['object']) for f in findings if f['fixed'] or not fixed}
+
+
+def mend(t, pool, what):
+    before = t.fsck('-n', pool)
+    mended = t.fsck('-y', pool)
+    after = t.fsck('-n', pool)
+    new = keys(after[1]) - keys(before[1])
+    check(not new, '%s: -y made it worse: %s' % (what, sorted(new)[:4]))
+    again = keys(mended[1], True) & keys(after[1])
+    check(not again, '%s: said to be mended: %s' % (what, sorted(again)[:4]))
+    check((mended[0] & 4) == (after[0] & 4), '%s: -y exits %d, then -n %d' %
+          (what, mended[0], after[0]))
+
+
 def test(t, rounds):
     seed = int(os.environ.get('FSCK_FUZZ_SEED', '1'))
     failed, seen = [], {}
@@ -73,8 +90,7 @@ def test(t, rounds):
             status = fsck(t, '-n', pool, what)
             seen[status] = seen.get(status, 0) + 1
             if n % 10 == 0:
-                fsck(t, '-y', pool, what)
-                fsck(t, '-n', pool, what)
+                mend(t, pool, what)
         except Failure as failure:
             failed.append(str(failure))
     print('%s rounds, exit codes of -n: %s' % (rounds, seen))

@@ -86,19 +86,20 @@ static void lock_of_broken_pool_refused(void **state)
 static void locks_of_several_inodes_taken_once_each(void **state)
 {
 	struct unit *u = *state;
-	uint32_t ino[4] = {0, 0, 0, 0};
-	uint32_t dir = UMFS_ROOT_INO, i;
+	uint32_t ino[4] = {0, 0, 0, 0}, i;
+	struct umfs_tx tx;
 
 	for (i = 0; i < 2; i++) {
 		char name = (char)('a' + i);
 
-		assert_ok(umfs_create(u->fs, &world_root, dir, &name, 1, 0100644, 0, &ino[i]));
+		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, &name, 1, 0100644, 0,
+				      &ino[i]));
 	}
 	ino[2] = ino[0]; /* a duplicate, and one that is missing */
-	assert_ok(umfs_inodes_lock(u->fs, ino, 4));
+	assert_ok(umfs_enter(u->fs, &tx, ino, 4));
 	for (i = 0; i < 2; i++)
 		assert_false(umfs_lock_free(u->fs, ld64(&umfs_inode(u->fs, ino[i])->lock)));
-	umfs_inodes_unlock(u->fs, ino, 4);
+	umfs_leave(&tx, ino, 4);
 	for (i = 0; i < 2; i++)
 		assert_true(umfs_lock_free(u->fs, ld64(&umfs_inode(u->fs, ino[i])->lock)));
 }
@@ -107,9 +108,12 @@ static void locks_with_an_impossible_inode_let_go(void **state)
 {
 	struct unit *u = *state;
 	uint32_t ino[4] = {UMFS_ROOT_INO, 0xfffffff0u, 0, 0};
+	struct umfs_tx tx;
 
-	assert_err(umfs_inodes_lock(u->fs, ino, 4), EUCLEAN);
+	assert_err(umfs_enter(u->fs, &tx, ino, 4), EUCLEAN);
 	assert_true(umfs_lock_free(u->fs, ld64(word(u->fs))));
+	assert_ok(umfs_lane_get(u->fs, &tx)); /* and no lane is lost */
+	umfs_lane_put(&tx);
 }
 
 static const struct CMUnitTest tests[] = {

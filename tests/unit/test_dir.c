@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_dir.c - directories: size, order, cookies, leaves that overflow. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#define MANY 100000u
+
+static uint32_t name_of(char *name, uint32_t i)
+{
+	return (uint32_t)sprintf(name, "name-%u", i);
+}
+
+static int create(struct umfs *fs, uint32_t dir, uint32_t i)
+{
+	char name[32];
+	uint32_t len = name_of(name, i), ino;
+
+	return umfs_create(fs, &world_root, dir, name, len, 0100644, 0, &ino);
+}
+
+static int look(struct umfs *fs, uint32_t dir, uint32_t i)
+{
+	char name[32];
+	uint32_t len = name_of(name, i), ino;
+
+	return umfs_lookup(fs, dir, name, len, &ino);
+}
+
+static int removed(struct umfs *fs, uint32_t dir, uint32_t i)
+{
+	char name[32];
+	uint32_t len = name_of(name, i);
+
+	return umfs_unlink(fs, &world_root, dir, name, len);
+}
+
+/* ---- listing ---- */
+
+struct listing {
+	uint8_t *seen; /* how often each number's name came */
+	uint32_t names, stop_after;
+	uint64_t last, cookie;
+};
+
+static int note(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
+		uint64_t cookie)
+{
+	struct listing *l = arg;
+	char text[300];
+
+	if (l->stop_after && l->names == l->stop_after)
+		return 1;
+	assert_true(cookie > l->last);
+	assert_true(ino != 0 && type == 8);
+	l->last = l->cookie = cookie;
+	l->names++;
+	memcpy(text, name, len);
+	text[len] = 0;
+	if (l->seen && !strncmp(text, "name-", 5))
+		l->seen[atoi(text + 5)]++;
+	return 0;
+}
+
+static void dir_of_100000_names_works(void **state)
+{
+	struct unit *u = *state;
+	struct listing l = {.seen = calloc(MANY, 1)};
+	uint64_t empty;
+	uint32_t i, ino;
+
+	unit_pool(u, 600 * MIB, MANY + 1000);
+	assert_non_null(l.seen);
+	empty = unit_pages_free(u);
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_ino(u->fs, "/d", &ino));
+	for (i = 0; i < MANY; i++)
+		assert_ok(create(u->fs, ino, i));
+	for (i = 0; i < MANY; i++)
+		assert_ok(look(u->fs, ino, i));
+	assert_err(look(u->fs, ino, MANY), ENOENT);
+	assert_ok(umfs_readdir(u->fs, ino, 0, note, &l));
+	assert_int_equal(l.names, MANY);
+	for (i = 0; i < MANY; i++)
+		assert_int_equal(l.seen[i], 1);
+	for (i = 0; i < MANY; i++)
+		assert_ok(removed(u->fs, ino, i));
+	assert_ok(world_rmdir(u->fs, "/d"));
+	assert_true(unit_pages_free(u) + 1 >= empty); /* the root has a leaf now */
+	free(l.seen);
+}
+
+/* Names there all the time come exactly once, whatever happens to others in between. */
+static void cookies_under_change_stay_valid(void **state)
+{
+	struct unit *u = *state;
+	struct listing l = {.seen = calloc(20000, 1)};
+	uint64_t random = 3;
+	uint32_t i, step;
+
+	unit_pool(u, 64 * MIB, 16000);
+	assert_non_null(l.seen);
+	for (i = 0; i < 2000; i++)
+		assert_ok(create(u->fs, UMFS_ROOT_INO, i));
+	for (step = 0; step < 2000; step++) {
+		uint32_t before = l.names;
+
+		l.stop_after = l.names + 1 + (uint32_t)sim_random(&random) % 5;
+		assert_ok(umfs_readdir(u->fs, UMFS_ROOT_INO, l.cookie, note, &l));
+		if (l.names == before)
+			break;
+		for (i = 0; i < 8; i++) /* others come, so that leaves split */
+			(void)create(u->fs, UMFS_ROOT_INO, 2000 + step * 8 + i);
+		if (step % 3 == 0)
+			for (i = 0; i < 20; i++)
+				(void)removed(u->fs, UMFS_ROOT_INO, 2000 + step * 4 + i);
+	}
+	assert_true(step < 2000);
+	for (i = 0; i < 2000; i++)
+		assert_int_equal(l.seen[i], 1);
+	for (; i < 20000; i++)
+		assert_true(l.seen[i] <= 1);
+	free(l.seen);
+}
+
+static void listing_stopped_goes_on_there(void **state)
+{
+	struct unit *u = *state;
+	struct listing l = {.stop_after = 3};
+	uint32_t i;
+
+	for (i = 0; i < 10; i++)
+		assert_ok(create(u->fs, UMFS_ROOT_INO, i));
+	assert_ok(umfs_readdir(u->fs, UMFS_ROOT_INO, 0, note, &l));
+	assert_int_equal(l.names, 3);
+	l.stop_after = 0;
+	assert_ok(umfs_readdir(u->fs, UMFS_ROOT_INO, l.cookie, note, &l));
+	assert_int_equal(l.names, 10);
+	assert_ok(umfs_readdir(u->fs, UMFS_ROOT_INO, l.cookie, note, &l));
+	assert_ok(umfs_readdir(u->fs, UMFS_ROOT_INO, INT64_MAX, note, &l));
+	assert_ok(umfs_readdir(u->fs, UMFS_ROOT_INO, UINT64_MAX, note, &l));
+	assert_int_equal(l.names, 10);
+}
+
+static void listing_of_a_file_refused(void **state)
+{
+	struct unit *u = *state;
+	struct listing l = {0};
+	uint32_t ino;
+
+	assert_ok(world_creat(u->fs, "/f", 0644));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	assert_err(umfs_readdir(u->fs, ino, 0, note, &l), ENOTDIR);
+}
+
+/* ---- overflow ---- */
+
+/* Names whose hashes share their top `bits`: they all want the same leaf until it goes deep. */
+static uint32_t colliding(struct umfs *fs, uint32_t bits, uint32_t *numbers, uint32_t count)
+{
+	uint64_t want = 0;
+	uint32_t i, n = 0;
+
+	for (i = 0; n < count && i < 1u << 30; i++) {
+		char name[32];
+		uint64_t hash = umfs_name_hash(fs, name, name_of(name, i)) >> (63 - bits);
+
+		if (!n)
+			want = hash;
+		if (hash == want)
+			numbers[n++] = i;
+	}
+	return n;
+}
+
+static void hashes_sharing_prefix_all_fit(void **state)
+{
+	struct unit *u = *state;
+	static uint32_t numbers[400];
+	struct listing l = {0};
+	uint32_t i, count = 400;
+
+	unit_pool(u, 32 * MIB, 4096);
+	assert_int_equal(colliding(u->fs, 14, numbers, count), count);
+	for (i = 0; i < count; i++)
+		assert_ok(create(u->fs, UMFS_ROOT_INO, numbers[i]));
+	for (i = 0; i < count; i++)
+		assert_ok(look(u->fs, UMFS_ROOT_INO, numbers[i]));
+	assert_ok(umfs_readdir(u->fs, UMFS_ROOT_INO, 0, note, &l));
+	assert_int_equal(l.names, count);
+	for (i = 0; i < count; i++)
+		assert_ok(removed(u->fs, UMFS_ROOT_INO, numbers[i]));
+}
+
+static void leaf_of_longest_names_overflows_and_all_found(void **state)
+{
+	struct unit *u = *state;
+	char name[256];
+	uint32_t i, ino;
+
+	for (i = 0; i < 300; i++) {
+		memset(name, 'a', 255);
+		sprintf(name, "%03u", i);
+		name[3] = 'b';
+		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0, &ino));
+	}
+	for (i = 0; i < 300; i++) {
+		memset(name, 'a', 255);
+		sprintf(name, "%03u", i);
+		name[3] = 'b';
+		assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &ino));
+		name[254] = 'c';
+		assert_err(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &ino), ENOENT);
+	}
+}
+
+static void dir_filled_and_emptied_again_does_not_grow(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_attr first, now;
+	uint32_t i, round;
+
+	u->sim->log = NULL;
+	assert_ok(world_mkdir(u->fs, "/d"));
+	for (round = 0; round < 20; round++) {
+		uint32_t ino;
+
+		assert_ok(world_ino(u->fs, "/d", &ino));
+		for (i = 0; i < 500; i++)
+			assert_ok(create(u->fs, ino, round * 500 + i));
+		for (i = 0; i < 500; i++)
+			assert_ok(removed(u->fs, ino, round * 500 + i));
+		assert_ok(world_stat(u->fs, "/d", round ? &now : &first));
+	}
+	assert_true(now.blocks_512 <= 3 * first.blocks_512);
+}
+
+/* ---- names ---- */
+
+static void name_lengths_at_the_limits(void **state)
+{
+	struct unit *u = *state;
+	char name[300];
+	uint32_t ino;
+
+	memset(name, 'x', sizeof(name));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 1, 0100644, 0, &ino));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0, &ino));
+	assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &ino));
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 256, 0100644, 0, &ino),
+		   ENAMETOOLONG);
+	assert_err(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 256, &ino), ENAMETOOLONG);
+	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 0, 0100644, 0, &ino) < 0);
+}
+
+static void names_of_any_bytes_kept(void **state)
+{
+	struct unit *u = *state;
+	char name[2];
+	uint32_t c, ino, found;
+
+	for (c = 1; c < 256; c++) {
+		if (c == '/' || c == '.')
+			continue;
+		name[0] = (char)c;
+		name[1] = (char)(256 - c);
+		if (name[1] == '/')
+			continue;
+		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 2, 0100644, 0, &ino));
+		assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 2, &found));
+		assert_int_equal(ino, found);
+	}
+}
+
+static int list_anything(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
+			 uint64_t cookie)
+{
+	(void)name;
+	(void)ino;
+	(void)type;
+	(void)cookie;
+	assert_true(len <= UMFS_NAME_MAX);
+	return ++((struct listing *)arg)->names > 1000;
+}
+
+/* A page of garbage in place of a leaf is an error, never a crash. */
+static void leaf_of_garbage_refused(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *in = umfs_inode(u->fs, UMFS_ROOT_INO);
+	uint64_t random = 9;
+	uint8_t *page, good[UMFS_PAGE_BYTES];
+	uint32_t i, k, round;
+
+	u->damaged = true;
+	for (i = 0; i < 60; i++)
+		assert_ok(create(u->fs, UMFS_ROOT_INO, i));
+	page = umfs_page(u->fs, (ld64(&in->root) & UMFS_DREF_ADDR) >> UMFS_PAGE_SHIFT);
+	memcpy(good, page, sizeof(good));
+	for (round = 0; round < 3000; round++) {
+		struct listing l = {0};
+
+		memcpy(page, good, sizeof(good));
+		for (k = 0; k < 1 + round % 8; k++)
+			page[8 + sim_random(&random) % (UMFS_PAGE_BYTES - 8)] =
+				(uint8_t)sim_random(&random);
+		(void)look(u->fs, UMFS_ROOT_INO, round % 60);
+		(void)create(u->fs, UMFS_ROOT_INO, 100 + round);
+		(void)removed(u->fs, UMFS_ROOT_INO, round % 60);
+		u->fs->readonly = 1; /* no writer is waited for */
+		(void)umfs_readdir(u->fs, UMFS_ROOT_INO, 0, list_anything, &l);
+		u->fs->readonly = 0;
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	CASE(dir_of_100000_names_works),
+	CASE(cookies_under_change_stay_valid),
+	CASE(listing_stopped_goes_on_there),
+	CASE(listing_of_a_file_refused),
+	CASE(hashes_sharing_prefix_all_fit),
+	CASE(leaf_of_longest_names_overflows_and_all_found),
+	CASE(dir_filled_and_emptied_again_does_not_grow),
+	CASE(name_lengths_at_the_limits),
+	CASE(names_of_any_bytes_kept),
+	CASE(leaf_of_garbage_refused),
+};
+UNIT_MAIN("dir", tests)

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_open.c - who has a file open, and what happens to it when nobody has. */
+#include "unit.h"
+
+#include <stdio.h>
+
+static void file_unlinked_while_open_lives_until_close(void **state)
+{
+	struct unit *u = *state;
+	uint64_t before;
+	struct umfs_file file;
+	struct umfs_attr attr;
+	uint8_t want[10000], got[10000];
+
+	assert_ok(world_creat(u->fs, "/other", 0644));
+	before = unit_pages_free(u);
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 10000, 1));
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_err(world_stat(u->fs, "/f", &attr), ENOENT);
+	assert_ok(world_write(&file, 5000, 5000, 2));
+	world_fill(want, 5000, 0, 1);
+	world_fill(want + 5000, 5000, 5000, 2);
+	assert_int_equal(umfs_pread(&file, got, sizeof(got), 0), sizeof(got));
+	assert_memory_equal(want, got, sizeof(got));
+	assert_ok(umfs_getattr(u->fs, file.ino, &attr));
+	assert_int_equal(attr.nlink, 0);
+	assert_true(unit_pages_free(u) < before);
+	world_close(&file);
+	assert_true(unit_pages_free(u) + 1 >= before); /* a spare page of the lane may remain */
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+}
+
+static void file_unlinked_lives_while_another_process_has_it(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	struct umfs_file mine, theirs;
+	uint8_t c;
+
+	assert_ok(world_put(u->fs, "/f", 0, 10000, 1));
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &mine));
+	assert_ok(world_open(&other->fs, "/f", O_RDWR, &theirs));
+	assert_ok(world_unlink(u->fs, "/f"));
+	world_close(&mine);
+	assert_int_equal(umfs_pread(&theirs, &c, 1, 9999), 1);
+	assert_ok(world_write(&theirs, 20000, 1, 1));
+	world_close(&theirs);
+	sim_detach(other);
+}
+
+static void file_held_by_the_dead_reclaimed(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	uint32_t slot = other->fs.slot;
+	struct umfs_file theirs;
+	struct umfs_attr attr;
+	uint64_t before;
+
+	assert_ok(world_creat(u->fs, "/x", 0644));
+	before = unit_pages_free(u);
+	assert_ok(world_open(&other->fs, "/f", O_RDWR | O_CREAT, &theirs));
+	assert_ok(world_write(&theirs, 0, 100000, 1));
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_ok(umfs_getattr(u->fs, theirs.ino, &attr));
+	sim_kill(other);
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	assert_ok(world_creat(u->fs, "/y", 0644)); /* whoever works next reclaims */
+	assert_ok(world_put(u->fs, "/x", 0, 0, 1));
+	assert_err(umfs_getattr(u->fs, theirs.ino, &attr), ENOENT);
+	assert_int_equal(unit_pages_free(u), before);
+}
+
+static void file_grown_trimmed_at_last_close(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file one, two;
+	struct umfs_attr attr;
+	uint32_t i;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &one));
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &two));
+	for (i = 0; i < 33; i++)
+		assert_ok(world_append(&one, UMFS_PAGE_BYTES, 1));
+	world_close(&one);
+	world_close(&two);
+	assert_ok(world_stat(u->fs, "/f", &attr));
+	assert_int_equal(attr.blocks_512, (33 + 1) * 8); /* its pages and a table */
+}
+
+static void descriptions_counted_by_descriptors(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	umfs_ofd_get(u->fs, file.ofd);
+	umfs_ofd_put(u->fs, file.ofd);
+	assert_non_null(umfs_ofd(u->fs, file.ofd));
+	assert_int_equal(umfs_seek(&file, 5, 0), 5);
+	umfs_ofd_put(u->fs, file.ofd);
+	assert_err(umfs_seek(&file, 5, 0), EBADF);
+	assert_null(umfs_ofd(u->fs, u->fs->geo.ofd_count));
+	assert_null(umfs_ofd(u->fs, ~0u));
+}
+
+static void table_of_descriptions_full_refused(void **state)
+{
+	struct unit *u = *state;
+	uint32_t count = u->fs->geo.ofd_count, i, n = 0, ino;
+	uint32_t *ofd = calloc(count + 1, sizeof(*ofd));
+	int err = 0;
+
+	assert_non_null(ofd);
+	u->sim->log = NULL;
+	assert_ok(world_creat(u->fs, "/f", 0644));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	while (!err && n <= count) {
+		err = umfs_open(u->fs, ino, O_RDONLY, &ofd[n]);
+		n += !err;
+	}
+	assert_int_equal(err, -ENFILE);
+	assert_int_equal(n, count);
+	for (i = 0; i < n; i++)
+		umfs_ofd_put(u->fs, ofd[i]);
+	assert_ok(umfs_open(u->fs, ino, O_RDONLY, &ofd[0]));
+	umfs_ofd_put(u->fs, ofd[0]);
+	free(ofd);
+}
+
+/* As many different open files as there are records for, not one more, and no harm done. */
+static void table_of_open_inodes_full_refused(void **state)
+{
+	struct unit *u = *state;
+	uint32_t count, i, n = 0;
+	uint32_t *ofd;
+	struct umfs_attr attr;
+	char path[32];
+	int err = 0;
+
+	unit_pool(u, 32 * MIB, 4096);
+	count = u->fs->geo.irec_count;
+	ofd = calloc(count + 2, sizeof(*ofd));
+	assert_non_null(ofd);
+	assert_ok(world_put(u->fs, "/large", 0, 4 * MIB, 1));
+	assert_ok(world_put(u->fs, "/large", GIB, 10, 1));
+	while (!err && n <= count) {
+		uint32_t ino;
+
+		snprintf(path, sizeof(path), "/%u", n);
+		assert_ok(world_creat(u->fs, path, 0644));
+		assert_ok(world_ino(u->fs, path, &ino));
+		err = umfs_open(u->fs, ino, O_RDONLY, &ofd[n]);
+		n += !err;
+	}
+	assert_int_equal(err, -ENFILE);
+	/* Removing may need one to be safe: then it is refused, and the file is as it was. */
+	err = world_unlink(u->fs, "/large");
+	assert_true(err == 0 || err == -ENFILE);
+	assert_int_equal(world_stat(u->fs, "/large", &attr), err ? 0 : -ENOENT);
+	for (i = 0; i < n; i++)
+		umfs_ofd_put(u->fs, ofd[i]);
+	assert_int_equal(world_unlink(u->fs, "/large"), err ? 0 : -ENOENT);
+	free(ofd);
+}
+
+static void open_of_missing_inode_refused(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ofd;
+
+	assert_err(umfs_open(u->fs, 900, O_RDONLY, &ofd), ENOENT);
+	assert_true(umfs_open(u->fs, 0, O_RDONLY, &ofd) < 0);
+	assert_true(umfs_open(u->fs, ~0u, O_RDONLY, &ofd) < 0);
+}
+
+static void file_of_earlier_generation_refused(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	char c = 'x';
+	uint32_t i;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	world_close(&file);
+	assert_ok(world_unlink(u->fs, "/f"));
+	for (i = 0; i < 1500; i++) { /* until the inode is somebody else's */
+		uint32_t ino;
+
+		assert_ok(world_creat(u->fs, "/g", 0644));
+		assert_ok(world_ino(u->fs, "/g", &ino));
+		if (ino == file.ino)
+			break;
+		assert_ok(world_unlink(u->fs, "/g"));
+	}
+	assert_true(i < 1500);
+	assert_err(umfs_pread(&file, &c, 1, 0), EBADF);
+	assert_err(umfs_pwrite(&file, &c, 1, 0), EBADF);
+}
+
+static const struct CMUnitTest tests[] = {
+	CASE(file_unlinked_while_open_lives_until_close),
+	CASE(file_unlinked_lives_while_another_process_has_it),
+	CASE(file_held_by_the_dead_reclaimed),
+	CASE(file_grown_trimmed_at_last_close),
+	CASE(descriptions_counted_by_descriptors),
+	CASE(table_of_descriptions_full_refused),
+	CASE(table_of_open_inodes_full_refused),
+	CASE(open_of_missing_inode_refused),
+	CASE(file_of_earlier_generation_refused),
+};
+UNIT_MAIN("open", tests)

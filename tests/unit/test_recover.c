@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_recover.c - recovery of what a crash left, and of what no crash leaves. */
+#include "unit.h"
+
+#include <stdio.h>
+
+static void pool_after_crash_of_all_recovered(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	struct umfs_file a, b;
+	struct umfs_attr attr;
+	struct umfs_statfs st;
+	uint64_t before;
+
+	assert_ok(world_put(u->fs, "/keep", 0, 5000, 1));
+	umfs_statfs(u->fs, &st);
+	before = st.pages_free;
+	assert_ok(world_open(u->fs, "/a", O_RDWR | O_CREAT, &a));
+	assert_ok(world_open(&other->fs, "/b", O_RDWR | O_CREAT, &b));
+	assert_ok(world_write(&a, 0, 50000, 1));
+	assert_ok(world_write(&b, 0, 50000, 1));
+	assert_ok(world_unlink(u->fs, "/a"));
+	assert_ok(world_unlink(u->fs, "/b"));
+	sim_kill(other);
+	unit_die(u);
+	assert_err(umfs_getattr(u->fs, a.ino, &attr), ENOENT);
+	assert_err(umfs_getattr(u->fs, b.ino, &attr), ENOENT);
+	assert_int_equal(unit_pages_free(u), before);
+	assert_ok(world_stat(u->fs, "/keep", &attr));
+}
+
+static void grown_file_trimmed_after_death(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	struct umfs_attr attr;
+	uint32_t i;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	for (i = 0; i < 33; i++)
+		assert_ok(world_append(&file, UMFS_PAGE_BYTES, 1));
+	unit_die(u);
+	assert_ok(world_stat(u->fs, "/f", &attr));
+	assert_int_equal(attr.size, 33 * UMFS_PAGE_BYTES);
+	assert_int_equal(attr.blocks_512, 34 * 8);
+}
+
+static void recovery_of_clean_pool_changes_nothing(void **state)
+{
+	struct unit *u = *state;
+	struct sim_log log = {0};
+	struct umfs fs = {0};
+	bool from_backup;
+
+	assert_ok(world_put(u->fs, "/f", 0, 5000, 1));
+	sim_detach(u->proc);
+	u->sim->log = &log;
+	fs.base = u->sim->mem;
+	fs.bytes = u->sim->bytes;
+	fs.port = u->sim;
+	assert_ok(umfs_super_load(&fs, &from_backup));
+	assert_ok(umfs_recover_all(&fs));
+	assert_int_equal(log.count, 0);
+	u->sim->log = NULL;
+	sim_log_free(&log);
+	u->proc = unit_attach(u);
+}
+
+static void locks_of_the_dead_no_obstacle(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	uint32_t ino, group;
+	struct umfs_tx tx;
+
+	assert_ok(world_put(u->fs, "/f", 0, 100, 1));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	assert_ok(umfs_lane_get(&other->fs, &tx));
+	assert_ok(umfs_lock(&other->fs, &umfs_runtime(u->fs)->rename_lock));
+	assert_ok(umfs_lock(&other->fs, &umfs_inode(u->fs, UMFS_ROOT_INO)->lock));
+	assert_ok(umfs_lock(&other->fs, &umfs_inode(u->fs, ino)->lock));
+	for (group = 0; group < u->fs->geo.group_count; group++)
+		assert_ok(umfs_lock(&other->fs, &umfs_group(u->fs, group)->lock));
+	sim_kill(other);
+	assert_ok(world_put(u->fs, "/f", 0, 10000, 2));
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_mkdir(u->fs, "/e"));
+	assert_ok(world_rename(u->fs, "/d", "/e/d"));
+}
+
+/* Crash, recover until killed at a random store, again and again. */
+static void recovery_killed_many_times_ends_well(void **state)
+{
+	struct unit *u = *state;
+	static jmp_buf jump;
+	struct umfs_file file;
+	struct sim_proc *volatile proc;
+	volatile uint32_t rounds = 0;
+	uint64_t random = 11;
+	int err;
+
+	u->sim->log = NULL;
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 3 * MIB, 1));
+	assert_ok(world_unlink(u->fs, "/f"));
+	sim_kill(u->proc);
+	for (;;) {
+		proc = sim_open(u->sim, &err);
+		assert_non_null(proc);
+		if (!setjmp(jump)) {
+			sim_kill_arm(u->sim, 1 + sim_random(&random) % 40, &jump);
+			err = umfs_attach(&proc->fs, u->mode);
+			sim_kill_arm(u->sim, 0, NULL);
+			assert_ok(err);
+			break;
+		}
+		sim_kill(proc);
+		/* Progress is kept, so fewer stores are left each time; but allow for bad luck. */
+		assert_true(++rounds < 100000);
+	}
+	u->proc = proc;
+	u->fs = &proc->fs;
+	assert_true(rounds > 0);
+	assert_true(u->fs->epoch != 0);
+}
+
+/* ---- what no crash leaves: every load is hostile ---- */
+
+static void scribble(uint8_t *at, uint64_t bytes, uint32_t count, uint64_t *random)
+{
+	static const uint8_t likely[] = {0, 1, 2, 0x7f, 0x80, 0xff};
+
+	while (count--) {
+		uint64_t r = sim_random(random);
+
+		at[r % bytes] = r >> 40 & 1 ? likely[(r >> 41) % sizeof(likely)] : (uint8_t)(r >> 48);
+	}
+}
+
+/* Attach, look at everything, use it a little: any error will do, a crash will not. */
+static void survive(struct unit *u)
+{
+	struct sim_proc *proc;
+	struct umfs_attr attr;
+	struct umfs_file file;
+	struct tree t = {0};
+	char why[256];
+	int err;
+
+	u->sim->watch_backing = false; /* hostile "backed" words */
+	proc = sim_attach(u->sim, UMFS_MODE_ATOMIC, &err);
+	if (!proc)
+		return;
+	(void)tree_read(&proc->fs, &t, why);
+	tree_free(&t);
+	(void)world_stat(&proc->fs, "/d/x", &attr);
+	(void)world_creat(&proc->fs, "/new", 0644);
+	if (!world_open(&proc->fs, "/f", O_RDWR, &file)) {
+		(void)world_write(&file, 100, 20000, 3);
+		(void)world_append(&file, 5000, 3);
+		(void)umfs_truncate(&proc->fs, file.ino, 3000);
+		world_close(&file);
+	}
+	(void)world_rename(&proc->fs, "/d", "/e");
+	(void)world_unlink(&proc->fs, "/f");
+	sim_kill(proc);
+}
+
+/* Damage in [first, first+pages) of a pool that died in the middle of things. */
+static void damage(struct unit *u, uint64_t first, uint64_t pages, uint32_t rounds)
+{
+	struct umfs_file file;
+	uint64_t random = first * 77 + 5;
+	uint32_t i;
+
+	u->sim->log = NULL;
+	u->damaged = true;
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_put(u->fs, "/d/x", 0, 100, 1));
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 100000, 1));
+	assert_ok(world_write(&file, 4096, 4096, 2));
+	assert_ok(world_write(&file, 10, 50, 2));
+	sim_kill(u->proc);
+	u->proc = NULL;
+	sim_settle(u->sim);
+	for (i = 0; i < rounds; i++) {
+		sim_reload(u->sim);
+		snprintf(sim_context, sizeof(sim_context), "damage from page %llu, round %u",
+			 (unsigned long long)first, i);
+		scribble(u->sim->mem + first * UMFS_PAGE_BYTES, pages * UMFS_PAGE_BYTES,
+			 1u << i % 12, &random);
+		survive(u);
+	}
+	sim_context[0] = 0;
+}
+
+static void lanes_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, u->fs->geo.lanes_page, 2ull * u->fs->geo.lanes_per_slot * UMFS_LANE_PAGES, 400);
+}
+
+static void runtime_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, UMFS_RUNTIME_PAGE, 1 + UMFS_SLOTS_MAX * 64 / UMFS_PAGE_BYTES, 400);
+}
+
+static void open_records_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, u->fs->geo.irecs_page, 2, 400);
+}
+
+static void descriptions_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, u->fs->geo.ofds_page, 2, 400);
+}
+
+static void reserves_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, u->fs->geo.reserves_page, 1, 400);
+}
+
+static void group_table_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, u->fs->geo.gtable_page, 1, 400);
+}
+
+static void bitmaps_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, u->fs->geo.groups_page, 2, 400);
+}
+
+static void inodes_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+
+	damage(u, u->fs->geo.groups_page + UMFS_GROUP_HEAD_PAGES, 1, 400);
+}
+
+static void tables_and_directories_of_garbage_survived(void **state)
+{
+	struct unit *u = *state;
+	uint64_t head = u->fs->geo.groups_page + UMFS_GROUP_HEAD_PAGES + u->fs->geo.itable_pages;
+
+	damage(u, head, 40, 400);
+}
+
+static const struct CMUnitTest tests[] = {
+	CASE(pool_after_crash_of_all_recovered),
+	CASE(grown_file_trimmed_after_death),
+	CASE(recovery_of_clean_pool_changes_nothing),
+	CASE(locks_of_the_dead_no_obstacle),
+	CASE(recovery_killed_many_times_ends_well),
+	CASE(lanes_of_garbage_survived),
+	CASE(runtime_of_garbage_survived),
+	CASE(open_records_of_garbage_survived),
+	CASE(descriptions_of_garbage_survived),
+	CASE(reserves_of_garbage_survived),
+	CASE(group_table_of_garbage_survived),
+	CASE(bitmaps_of_garbage_survived),
+	CASE(inodes_of_garbage_survived),
+	CASE(tables_and_directories_of_garbage_survived),
+};
+UNIT_MAIN("recover", tests)

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_slot.c - attaching, leaving, dying, forking. */
+#include "unit.h"
+
+static bool clean(struct unit *u)
+{
+	struct umfs_runtime_pm *rt =
+		(struct umfs_runtime_pm *)(u->sim->mem + UMFS_RUNTIME_PAGE * UMFS_PAGE_BYTES);
+
+	return ld64(&rt->clean) == UMFS_CLEAN;
+}
+
+static void pool_clean_only_when_nobody_is_attached(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other;
+
+	assert_false(clean(u));
+	other = unit_attach(u);
+	sim_detach(other);
+	assert_false(clean(u));
+	sim_detach(u->proc);
+	assert_true(clean(u));
+	u->proc = unit_attach(u);
+	assert_false(clean(u));
+}
+
+static void pool_left_by_the_dead_not_clean(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+
+	sim_kill(other);
+	assert_ok(world_creat(u->fs, "/a", 0644));
+	sim_kill(u->proc);
+	assert_false(clean(u));
+	u->proc = unit_attach(u);
+}
+
+static void change_seen_by_other_process(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	struct umfs_attr attr;
+
+	assert_ok(world_put(u->fs, "/f", 0, 1234, 1));
+	assert_ok(world_stat(&other->fs, "/f", &attr));
+	assert_int_equal(attr.size, 1234);
+	assert_ok(world_unlink(&other->fs, "/f"));
+	assert_err(world_stat(u->fs, "/f", &attr), ENOENT);
+	sim_detach(other);
+}
+
+static void slots_all_taken_refused(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *procs[UMFS_SLOTS_MAX];
+	uint32_t n = 0, i, slots = u->fs->geo.slot_count;
+	int err = 0;
+
+	for (;;) {
+		procs[n] = sim_attach(u->sim, u->mode, &err);
+		if (!procs[n])
+			break;
+		n++;
+	}
+	assert_int_equal(err, -EBUSY);
+	assert_int_equal(n, slots - 1);
+	sim_kill(procs[3]);
+	procs[3] = unit_attach(u); /* the dead one's slot is taken over */
+	for (i = 0; i < n; i++)
+		sim_detach(procs[i]);
+}
+
+static void mode_set_by_first_and_only_strengthened(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other;
+	int err;
+
+	unit_reattach(u, UMFS_MODE_POSIX);
+	assert_int_equal(umfs_mode(u->fs), UMFS_MODE_POSIX);
+	other = sim_attach(u->sim, UMFS_MODE_SYNC, &err);
+	assert_non_null(other);
+	assert_int_equal(umfs_mode(u->fs), UMFS_MODE_SYNC);
+	sim_detach(other);
+	other = sim_attach(u->sim, UMFS_MODE_POSIX, &err);
+	assert_non_null(other);
+	assert_int_equal(umfs_mode(&other->fs), UMFS_MODE_SYNC);
+	sim_detach(other);
+	unit_reattach(u, UMFS_MODE_POSIX);
+	assert_int_equal(umfs_mode(u->fs), UMFS_MODE_POSIX);
+}
+
+static void mode_unknown_refused(void **state)
+{
+	struct unit *u = *state;
+	int err;
+
+	assert_null(sim_attach(u->sim, 0, &err));
+	assert_int_equal(err, -EINVAL);
+	assert_null(sim_attach(u->sim, 4, &err));
+	assert_int_equal(err, -EINVAL);
+}
+
+static void live_slot_not_recovered(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+
+	assert_err(umfs_slot_recover(u->fs, other->fs.slot), EAGAIN);
+	assert_ok(umfs_slot_recover(u->fs, u->fs->geo.slot_count + 5));
+	sim_detach(other);
+}
+
+static void detach_twice_harmless(void **state)
+{
+	struct unit *u = *state;
+
+	umfs_detach(u->fs);
+	umfs_detach(u->fs);
+	assert_true(clean(u));
+	sim_proc_free(u->proc);
+	u->proc = unit_attach(u);
+	u->fs = &u->proc->fs;
+}
+
+/* What port/user does around fork: the child is a copy that becomes another slot. */
+static struct sim_proc *forked(struct unit *u)
+{
+	struct sim_proc *child;
+	uint32_t slot, incarnation;
+	int err;
+
+	assert_ok(umfs_slot_fork(u->fs, &slot, &incarnation));
+	child = sim_open(u->sim, &err);
+	assert_non_null(child);
+	{
+		uint32_t *irecs = child->fs.irec_refs, *ofds = child->fs.ofd_refs;
+
+		child->fs = *u->fs;
+		child->fs.irec_refs = irecs;
+		child->fs.ofd_refs = ofds;
+	}
+	memcpy(child->fs.irec_refs, u->fs->irec_refs, u->fs->geo.irec_count * sizeof(uint32_t));
+	memcpy(child->fs.ofd_refs, u->fs->ofd_refs, u->fs->geo.ofd_count * sizeof(uint32_t));
+	sim_slot_give(u->sim, slot, child);
+	umfs_slot_become(&child->fs, slot, incarnation);
+	return child;
+}
+
+static void fork_shares_positions(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_iov iov = {"abc", 3};
+	struct umfs_file file, theirs;
+	struct sim_proc *child;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_int_equal(umfs_writev(&file, &iov, 1), 3);
+	child = forked(u);
+	assert_ok(umfs_file_init(&child->fs, file.ofd, &theirs));
+	assert_int_equal(umfs_writev(&theirs, &iov, 1), 3);
+	assert_int_equal(umfs_seek(&file, 0, 1), 6);
+	world_close(&file);
+	assert_int_equal(umfs_writev(&theirs, &iov, 1), 3); /* open in the child still */
+	world_close(&theirs);
+	sim_detach(child);
+}
+
+static void fork_keeps_unlinked_file_alive(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file, theirs;
+	struct sim_proc *child;
+	struct umfs_attr attr;
+	char c;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 5000, 1));
+	child = forked(u);
+	assert_ok(umfs_file_init(&child->fs, file.ofd, &theirs));
+	assert_ok(world_unlink(u->fs, "/f"));
+	world_close(&file);
+	assert_int_equal(umfs_pread(&theirs, &c, 1, 4999), 1);
+	world_close(&theirs);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+	sim_detach(child);
+}
+
+static void fork_failed_gives_all_back(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint32_t slot, incarnation, i;
+	struct umfs_attr attr;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	for (i = 0; i < 3 * u->fs->geo.slot_count; i++) {
+		assert_ok(umfs_slot_fork(u->fs, &slot, &incarnation));
+		umfs_slot_abandon(u->fs, slot, incarnation);
+	}
+	assert_ok(world_unlink(u->fs, "/f"));
+	world_close(&file);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+}
+
+static void fork_child_dead_parent_keeps_its_files(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	struct sim_proc *child;
+	uint32_t slot;
+	char c;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 5000, 1));
+	child = forked(u);
+	slot = child->fs.slot;
+	assert_ok(world_unlink(u->fs, "/f"));
+	sim_kill(child);
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	assert_ok(world_creat(u->fs, "/other", 0644));
+	assert_int_equal(umfs_pread(&file, &c, 1, 0), 1);
+	world_close(&file);
+}
+
+static const struct CMUnitTest tests[] = {
+	CASE(pool_clean_only_when_nobody_is_attached),
+	CASE(pool_left_by_the_dead_not_clean),
+	CASE(change_seen_by_other_process),
+	CASE(slots_all_taken_refused),
+	CASE(mode_set_by_first_and_only_strengthened),
+	CASE(mode_unknown_refused),
+	CASE(live_slot_not_recovered),
+	CASE(detach_twice_harmless),
+	CASE(fork_shares_positions),
+	CASE(fork_keeps_unlinked_file_alive),
+	CASE(fork_failed_gives_all_back),
+	CASE(fork_child_dead_parent_keeps_its_files),
+};
+UNIT_MAIN("slot", tests)
