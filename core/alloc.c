@@ -227,6 +227,15 @@ static uint32_t next_bit(const struct search *s, uint32_t from, uint32_t end, bo
 	return end;
 }
 
+/* What an allocation of pages is looking for. */
+struct wish {
+	uint32_t want;
+	uint32_t least;	 /* a shorter run than that will not do */
+	bool behind;	 /* the hint is the page behind the file's last: alignment does not matter */
+	bool wait;	 /* for a group's lock */
+	bool no_backing; /* there is no more to be had */
+};
+
 struct run {
 	uint32_t first, count;
 };
@@ -265,12 +274,13 @@ static bool find_run(const struct search *s, uint32_t from, uint32_t to, uint32_
 	return false;
 }
 
-static bool find_around(const struct search *s, uint32_t hint, uint32_t want, struct run *best)
+static bool find_around(const struct search *s, uint32_t hint, bool behind, uint32_t want,
+			struct run *best)
 {
 	struct run exact = {0, 0};
 
 	/* Right behind what the file has already: no alignment asked for. */
-	if (hint < s->end && next_bit(s, hint, hint + 1, false) == hint) {
+	if (behind && hint < s->end && next_bit(s, hint, hint + 1, false) == hint) {
 		exact.first = hint;
 		exact.count = next_bit(s, hint, UMFS_MIN(s->end, hint + want), true) - hint;
 		if (exact.count == want) {
@@ -287,8 +297,8 @@ static bool find_around(const struct search *s, uint32_t hint, uint32_t want, st
  * A run in this group (lock held, group set up): in backed units if a whole one
  * is there, else by backing more, else the longest that is backed.
  */
-static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, uint32_t want,
-		       bool *no_backing, struct run *run)
+static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wish *wish,
+		       struct run *run)
 {
 	struct search s = {page_bits(fs, group), ld64(&umfs_group(fs, group)->backed),
 			   umfs_group_pages(fs, group)};
@@ -297,16 +307,16 @@ static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, uint32_t 
 	run->count = 0;
 	if (fs->geo.flags & UMFS_SB_BACKED)
 		s.backed = ~0ull;
-	if (find_around(&s, hint, want, run) || s.backed == ~0ull)
+	if (find_around(&s, hint, wish->behind, wish->want, run) || s.backed == ~0ull)
 		return run->count != 0;
-	if (!*no_backing) {
+	if (!wish->no_backing) {
 		s.backed = ~0ull;
-		find_around(&s, hint, want, &any);
+		find_around(&s, hint, wish->behind, wish->want, &any);
 		if (any.count > run->count) {
 			if (back_pages(fs, group, any.first, any.count) == 0)
 				*run = any;
 			else
-				*no_backing = true;
+				wish->no_backing = true;
 		}
 	}
 	return run->count != 0;
@@ -324,14 +334,6 @@ static void take_pages(struct umfs *fs, uint32_t group, const struct run *run)
 	st32(&grp->page_hint, run->first + run->count);
 	umfs_flush(fs, grp, sizeof(*grp));
 }
-
-/* What an allocation of pages is looking for. */
-struct wish {
-	uint32_t want;
-	uint32_t least;	 /* a shorter run than that will not do */
-	bool wait;	 /* for a group's lock */
-	bool no_backing; /* there is no more to be had */
-};
 
 /* 1: got a run, 0: nothing here, or -errno. */
 static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, struct wish *wish,
@@ -352,9 +354,10 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 		wish->no_backing = true;
 		ret = 0;
 	} else if (!ret) {
+		wish->behind = hint != 0;
 		if (!hint)
 			hint = UMFS_MIN(ld32(&grp->page_hint), umfs_group_pages(fs, group));
-		if (choose_run(fs, group, hint, wish->want, &wish->no_backing, run) &&
+		if (choose_run(fs, group, hint, wish, run) &&
 		    run->count >= wish->least) {
 			ret = umfs_tx_note(tx, UMFS_REC_PAGES_ALLOC,
 					   umfs_group_page(fs, group) + run->first, run->count);
