@@ -139,6 +139,7 @@ struct umfs_group_pm {
 	le8 pad[28];
 };
 #define UMFS_GROUP_INIT 1u /* bitmaps are there; else both bitmaps and counts are still to be made */
+#define UMFS_GROUP_RECOUNT 2u /* counts may be off after a recovery: whoever locks it counts */
 
 /*
  * Inode, 256 bytes. Lines 0 and 1 change only in transactions and carry the

@@ -205,7 +205,6 @@ int64_t umfs_bits_group(const struct umfs *fs, bool inodes, uint64_t first, uint
 void umfs_group_recount(struct umfs *fs, uint32_t group);
 int umfs_group_make_first(struct umfs *fs, uint32_t ino);
 bool umfs_inode_allocated(struct umfs *fs, uint32_t ino);
-#define UMFS_GROUP_RECOUNT 2u /* group flag: counts may be off after a recovery */
 
 /* ---- inode.c ---- */
 

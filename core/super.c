@@ -110,15 +110,19 @@ static bool counts_sane(const struct umfs_geometry *g)
 	       g->lanes_per_slot <= UMFS_LANES_MAX && g->irec_count >= 1 &&
 	       g->irec_count <= 1u << 24 && g->ofd_count >= 1 && g->ofd_count <= 1u << 24 &&
 	       g->reserve_count >= 1 && g->reserve_count <= UMFS_RESERVES_MAX &&
-	       g->durability <= UMFS_DURABLE_EADR;
+	       g->durability <= UMFS_DURABLE_EADR && !(g->flags & ~UMFS_SB_BACKED);
 }
 
 static bool geometry_sane(const struct umfs_geometry *g)
 {
-	uint64_t last;
+	uint64_t last, groups;
 
 	if (!counts_sane(g) || g->groups_page % UMFS_UNIT_PAGES ||
 	    g->groups_page >= g->pool_pages)
+		return false;
+	/* As many groups as begin in the pool, but for a tail too short to be one. */
+	groups = (g->pool_pages - g->groups_page + UMFS_GROUP_PAGES - 1) >> UMFS_GROUP_SHIFT;
+	if (g->group_count != groups && g->group_count + 1 != groups)
 		return false;
 	/* The last group starts inside the pool and has room behind its head. */
 	last = g->groups_page + ((uint64_t)(g->group_count - 1) << UMFS_GROUP_SHIFT);
@@ -131,10 +135,11 @@ int umfs_super_check(const void *page, uint64_t bytes, struct umfs_geometry *geo
 
 	if (ld64(&sb->magic) != UMFS_MAGIC)
 		return -EINVAL;
-	if (ld32(&sb->version) != UMFS_VERSION)
-		return ld32(&sb->version) ? -EPROTONOSUPPORT : -EUCLEAN;
+	/* Every format has its checksum here: what fails it says nothing, not even its version. */
 	if (ld32(&sb->crc) != super_crc(sb))
 		return -EUCLEAN;
+	if (ld32(&sb->version) != UMFS_VERSION)
+		return -EPROTONOSUPPORT;
 	/* No feature is known to this version yet; compatible ones may be there. */
 	if (ld64(&sb->feature_incompat) || ld64(&sb->feature_ro_compat))
 		return -EPROTONOSUPPORT;

@@ -41,7 +41,8 @@ static bool counts_good(const struct umfs_super_pm *sb, const char **why)
 	uint32_t per_page = UMFS_PAGE_BYTES / UMFS_INODE_BYTES;
 
 	*why = "pool_pages";
-	if (ld64(&sb->pool_pages) < UMFS_POOL_PAGES_MIN || ld64(&sb->pool_pages) > UMFS_POOL_PAGES_MAX)
+	if (ld64(&sb->pool_pages) < UMFS_POOL_PAGES_MIN ||
+	    ld64(&sb->pool_pages) > UMFS_POOL_PAGES_MAX)
 		return false;
 	*why = "slot_count";
 	if (!ld32(&sb->slot_count) || ld32(&sb->slot_count) > UMFS_SLOTS_MAX)

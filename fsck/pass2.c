@@ -78,7 +78,8 @@ static bool name_good(const uint8_t *name, uint32_t len)
 	return !memchr(name, '/', len) && !memchr(name, 0, len);
 }
 
-static void check_target(struct dir *d, const struct umfs_dentry_pm *e, uint64_t page, uint32_t cell)
+static void check_target(struct dir *d, const struct umfs_dentry_pm *e, uint64_t page,
+			 uint32_t cell)
 {
 	uint32_t ino = ld32(&e->ino);
 	struct inode_info *info = info_at(d->c, ino);
@@ -99,6 +100,18 @@ static void check_target(struct dir *d, const struct umfs_dentry_pm *e, uint64_t
 	}
 }
 
+/* The tag of a dentry's first cell is of its hash, that of its second how many cells it has. */
+static void check_tag(struct dir *d, const struct umfs_dleaf_pm *leaf, uint64_t page,
+		      uint32_t cell, uint8_t want)
+{
+	if (ld8(&leaf->tag[cell]) == want ||
+	    !problem(d->c, PR_LEAF_TAG, object("inode", d->ino), "pool page %llu cell %u",
+		     (unsigned long long)page, cell))
+		return;
+	st8((le8 *)&leaf->tag[cell], want);
+	media_sync(d->c, &leaf->tag[cell], 1);
+}
+
 static void check_dentry(struct dir *d, const struct umfs_dleaf_pm *leaf, uint64_t page,
 			 uint32_t cell, const struct where *at)
 {
@@ -117,12 +130,8 @@ static void check_dentry(struct dir *d, const struct umfs_dleaf_pm *leaf, uint64
 		bad(d, PR_DENTRY_HASH, "pool page %llu cell %u", (unsigned long long)page, cell);
 	else if (at->bits && hash >> (HASH_BITS - at->bits) != at->prefix)
 		bad(d, PR_DENTRY_PLACE, "pool page %llu cell %u", (unsigned long long)page, cell);
-	if (ld8(&leaf->tag[cell]) != (uint8_t)hash &&
-	    problem(d->c, PR_LEAF_TAG, object("inode", d->ino), "pool page %llu cell %u",
-		    (unsigned long long)page, cell)) {
-		st8((le8 *)&leaf->tag[cell], (uint8_t)hash);
-		media_sync(d->c, &leaf->tag[cell], 1);
-	}
+	check_tag(d, leaf, page, cell, (uint8_t)hash);
+	check_tag(d, leaf, page, cell + 1, (uint8_t)((sizeof(*e) + len + 15) / 16));
 	d->entries++;
 	check_target(d, e, page, cell);
 }

@@ -8,9 +8,6 @@
  */
 #include "fsck.h"
 
-#ifndef UMFS_GROUP_RECOUNT
-#define UMFS_GROUP_RECOUNT 2u
-#endif
 #define GROUP_FLAGS_KNOWN (UMFS_GROUP_INIT | UMFS_GROUP_RECOUNT)
 
 /* One kind of bits of one group, and a run of them that are wrong in the same way. */
@@ -44,11 +41,11 @@ static void end_run(struct bits *b)
 	if (!b->count)
 		return;
 	if (pages && b->c->crossed && b->c->mode == FSCK_PREEN)
-		problem_keep(b->c, b->code, about, "%u of them; an entry may lead to the wrong page",
-			     b->count);
+		problem_keep(b->c, b->code, about,
+			     "%u of them; an entry may lead to the wrong page", b->count);
 	else if (!b->value && b->c->unsure)
-		problem_keep(b->c, b->code, about, "%u of them; nothing is freed while damage is left",
-			     b->count);
+		problem_keep(b->c, b->code, about,
+			     "%u of them; nothing is freed while damage is left", b->count);
 	else if (problem(b->c, b->code, about, "%u of them", b->count))
 		flip_run(b);
 	b->count = 0;

@@ -8,7 +8,8 @@
 /* Units in which a bitmap says that something lies: they were given memory before. */
 static uint64_t units_needed(const struct fsck *c, uint32_t group)
 {
-	const le64 *pages = page_at(c, group_first(c, group)), *inodes = pages + UMFS_PAGE_BYTES / 8;
+	const le64 *pages = page_at(c, group_first(c, group));
+	const le64 *inodes = pages + UMFS_PAGE_BYTES / 8;
 	uint32_t per_page = UMFS_PAGE_BYTES / UMFS_INODE_BYTES;
 	uint64_t units = 1;
 

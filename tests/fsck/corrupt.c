@@ -9,7 +9,7 @@
  * OBJECT   super backup runtime slot:N group:N inode:PATH leaf:PATH dentry:PATH
  *          lane:N ulog:N (of lane N) rec:N (first record of lane N) reserve:N
  *          irec:N ofd:N, and single words: pte:PATH:LEVEL:INDEX (level 0: the root)
- *          dref:PATH:INDEX (of the top node) tag:PATH page:N:WORD
+ *          dref:PATH:INDEX (of the top node) tag:PATH tag2:PATH page:N:WORD
  * FIELD    of the struct, FIELD[I] for the I-th element of an array; `word` of a word
  * VALUE    a number, or ^number (exclusive or), or +number
  * seal     make the object's checksum fit what it now says
@@ -233,11 +233,12 @@ static struct object find_word(char *text)
 		uint64_t page = number_after(&rest);
 
 		o.at = (uint8_t *)page_at(page) + number_after(&rest) * 8;
-	} else if (!strcmp(text, "tag")) {
+	} else if (!strcmp(text, "tag") || !strcmp(text, "tag2")) {
+		int second = text[3] == '2';
 		uint8_t *e = (uint8_t *)need_dentry(rest);
 		struct umfs_dleaf_pm *leaf = leaf_of(e);
 
-		o.at = (uint8_t *)&leaf->tag[(e - (uint8_t *)leaf) / 16];
+		o.at = (uint8_t *)&leaf->tag[(e - (uint8_t *)leaf) / 16] + second;
 		o.word_size = 1;
 	} else if (!strcmp(text, "pte") || !strcmp(text, "dref")) {
 		char *path = rest;

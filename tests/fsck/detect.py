@@ -50,7 +50,7 @@ class Places:
                 continue
             dentry = at + cell * 16
             self.words('dentry', dentry, 2)
-            self.part('tag', at + 64 + cell, 1)
+            self.part('tag', at + 64 + cell, 2)
             for i in range(p.get(dentry + 13, 1)):
                 self.part('name', dentry + 16 + i, 1)
 

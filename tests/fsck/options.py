@@ -16,8 +16,8 @@ HUGE_SECONDS = 10
 
 
 def usage(t):
-    for args in ([], ['-n'], ['-n', '-y', 'x'], ['-p', '-n', 'x'], ['-C', 'x', 'y'], ['--nothing', 'x'],
-                 ['a', 'b'], ['-z', 'a']):
+    for args in ([], ['-n'], ['-n', '-y', 'x'], ['-p', '-n', 'x'], ['-C', 'x', 'y'],
+                 ['--nothing', 'x'], ['a', 'b'], ['-z', 'a']):
         check(run([t.fsck_path, *args]).returncode == 16, 'usage %s' % args)
     done = run([t.fsck_path, '--help'])
     check(done.returncode == 0 and b'fsck.umfs [-n|-p|-a|-y]' in done.stdout, '--help')
@@ -118,7 +118,8 @@ def progress(t):
         lines = [line.split() for line in f]
     check(done.returncode == 0, '-C')
     check({line[0] for line in lines} == {'0', '1', '2', '3', '4', '5'}, 'passes in -C')
-    check(all(len(x) == 4 and int(x[1]) <= int(x[2]) and x[3] == pool for x in lines), 'lines of -C')
+    check(all(len(x) == 4 and int(x[1]) <= int(x[2]) and x[3] == pool for x in lines),
+          'lines of -C')
 
 
 def huge(t):

@@ -29,7 +29,7 @@ int64_t need_at(int64_t err, const char *call, const char *file, int line)
 
 static int walk(struct umfs *fs, const char *path, uint32_t flags, struct umfs_walk *w)
 {
-	static char room[UMFS_WALK_ROOM];
+	static _Thread_local char room[UMFS_WALK_ROOM];
 	int ret;
 
 	memset(w, 0, sizeof(*w));
@@ -193,7 +193,7 @@ void world_fill(void *buf, uint64_t n, uint64_t off, uint32_t v)
 	}
 }
 
-uint64_t world_written;
+_Thread_local uint64_t world_written;
 
 static int all_or_error(int64_t got, uint64_t n)
 {

@@ -44,7 +44,7 @@ void world_close(struct umfs_file *file);
 /* The bytes that version `v` of a file has at `off`: no two versions share a word. */
 void world_fill(void *buf, uint64_t n, uint64_t off, uint32_t v);
 /* Write those; -EIO when fewer went in, and world_written says how many. */
-extern uint64_t world_written;
+extern _Thread_local uint64_t world_written;
 int world_write(struct umfs_file *file, uint64_t off, uint64_t n, uint32_t v);
 int world_append(struct umfs_file *file, uint64_t n, uint32_t v);
 /* Open (and create), write, fsync, close. */

@@ -221,7 +221,7 @@ static void jumps_out_of_calls(void **state)
 	assert_ok(setitimer(ITIMER_REAL, &off, NULL));
 	signal(SIGALRM, saved);
 	assert_int_equal(pwrite(fd, "done", 4, 0), 4);
-	assert_int_equal(hits, 200);
+	assert_true(hits >= 200);
 	assert_ok(close(fd));
 }
 

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * test_threads.c - eight threads at once on a real pool in shared memory.
+ *
+ *	test_threads [FSCK]
+ *
+ * UMFS_THREADS_SECONDS (3) says how long each case goes on.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "real.h"
+#include "tree.h"
+
+#include <cmocka.h>
+
+#define THREADS 8
+#define BLOCKS 16
+#define NAMES 16
+
+static const char *fsck;
+static char path[256];
+static struct pool *pool;
+
+struct thread {
+	pthread_t id;
+	uint32_t number;
+	uint64_t random, steps;
+	char why[128]; /* what went wrong, else empty */
+};
+
+static uint64_t stop_ns;
+
+static uint64_t random_of(struct thread *t)
+{
+	uint64_t z = (t->random += 0x9e3779b97f4a7c15ull);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+static bool go_on(struct thread *t)
+{
+	t->steps++;
+	return !t->why[0] && now_ns() < stop_ns;
+}
+
+#define wrong(t, ...) snprintf((t)->why, sizeof((t)->why), __VA_ARGS__)
+
+static void run(void *(*body)(void *))
+{
+	const char *seconds = getenv("UMFS_THREADS_SECONDS");
+	static struct thread threads[THREADS];
+	uint32_t i;
+
+	memset(threads, 0, sizeof(threads));
+	stop_ns = now_ns() + (seconds ? strtoull(seconds, NULL, 0) : 3) * 1000000000ull;
+	for (i = 0; i < THREADS; i++) {
+		threads[i].number = i;
+		threads[i].random = i + 1;
+		assert_int_equal(pthread_create(&threads[i].id, NULL, body, &threads[i]), 0);
+	}
+	for (i = 0; i < THREADS; i++)
+		pthread_join(threads[i].id, NULL);
+	for (i = 0; i < THREADS; i++) {
+		assert_string_equal(threads[i].why, "");
+		assert_true(threads[i].steps > 10);
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	real_make(path, "threads", 256 * MIB, UMFS_DURABLE_NONE, 16384);
+	pool = real_attach(path, UMFS_MODE_ATOMIC);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct tree t;
+	char why[256] = "";
+	int bad = tree_read(&pool->fs, &t, why);
+
+	(void)state;
+	if (bad)
+		fprintf(stderr, "%s\n", why);
+	tree_free(&t);
+	pool_close(pool);
+	free(pool);
+	if (fsck && real_fsck(fsck, path))
+		bad = -1;
+	unlink(path);
+	return bad;
+}
+
+/* ---- one file, writes that are whole or not there ---- */
+
+static const uint64_t sizes[] = {64, 512, 4096, 12288};
+
+static void block_fill(uint8_t *buf, uint64_t n, uint64_t word)
+{
+	uint64_t i;
+
+	for (i = 0; i < n; i += 8)
+		memcpy(buf + i, &word, 8);
+}
+
+static bool block_whole(const uint8_t *buf, uint64_t n)
+{
+	return !memcmp(buf, buf + 8, n - 8);
+}
+
+static void *one_file(void *arg)
+{
+	struct thread *t = arg;
+	uint64_t n = sizes[t->number % 4]; /* each size has an area of its own */
+	struct umfs_file file;
+	uint8_t buf[12288];
+
+	if (world_open(&pool->fs, "/f", O_RDWR | O_CREAT, &file)) {
+		wrong(t, "open");
+		return NULL;
+	}
+	while (go_on(t)) {
+		uint64_t off = MIB * (t->number % 4) + random_of(t) % BLOCKS * n;
+		int64_t got;
+
+		if (random_of(t) & 1) {
+			block_fill(buf, n, random_of(t));
+			got = umfs_pwrite(&file, buf, n, off);
+			if (got != (int64_t)n)
+				wrong(t, "pwrite: %lld", (long long)got);
+		} else {
+			got = umfs_pread(&file, buf, n, off);
+			if (got < 0 || (got == (int64_t)n && !block_whole(buf, n)))
+				wrong(t, "pread of %llu at %llu: %lld, a mixture",
+				      (unsigned long long)n, (unsigned long long)off,
+				      (long long)got);
+		}
+	}
+	world_close(&file);
+	return NULL;
+}
+
+static void writes_to_one_file_never_mixed(void **state)
+{
+	(void)state;
+	run(one_file);
+}
+
+/* ---- appends: every record once ---- */
+
+static uint64_t appended;
+
+static void *append(void *arg)
+{
+	struct thread *t = arg;
+	struct umfs_file file;
+	uint64_t record[8], n = 0, off;
+	struct umfs_iov iov = {record, sizeof(record)};
+
+	if (world_open(&pool->fs, "/log", O_RDWR | O_CREAT, &file)) {
+		wrong(t, "open");
+		return NULL;
+	}
+	while (go_on(t) && __atomic_load_n(&appended, __ATOMIC_RELAXED) < 1000000) {
+		block_fill((uint8_t *)record, sizeof(record), (uint64_t)t->number << 32 | n++);
+		if (umfs_pwritev(&file, &iov, 1, &off, true) != sizeof(record))
+			wrong(t, "append");
+		__atomic_fetch_add(&appended, 1, __ATOMIC_RELAXED);
+	}
+	world_close(&file);
+	return NULL;
+}
+
+static void appends_by_all_each_there_once(void **state)
+{
+	uint64_t next[THREADS] = {0}, record[8], off;
+	struct umfs_file file;
+	struct umfs_attr attr;
+
+	(void)state;
+	appended = 0;
+	run(append);
+	assert_int_equal(world_stat(&pool->fs, "/log", &attr), 0);
+	assert_int_equal(attr.size, appended * sizeof(record));
+	assert_int_equal(world_open(&pool->fs, "/log", O_RDONLY, &file), 0);
+	for (off = 0; off < attr.size; off += sizeof(record)) {
+		assert_int_equal(umfs_pread(&file, record, sizeof(record), off), sizeof(record));
+		assert_true(block_whole((uint8_t *)record, sizeof(record)));
+		assert_true(record[0] >> 32 < THREADS);
+		assert_int_equal((uint32_t)record[0], next[record[0] >> 32]++); /* in each one's order */
+	}
+	world_close(&file);
+}
+
+/* ---- names ---- */
+
+static bool allowed(int err)
+{
+	return !err || err == -ENOENT || err == -EEXIST || err == -ENOTEMPTY || err == -EISDIR ||
+	       err == -ENOTDIR || err == -EINVAL || err == -EPERM;
+}
+
+static int change_name(struct thread *t, const char *a, const char *b)
+{
+	struct umfs_attr attr;
+	struct umfs *fs = &pool->fs;
+
+	switch (random_of(t) % 8) {
+	case 0:
+		return world_creat(fs, a, 0644);
+	case 1:
+		return world_mkdir(fs, a);
+	case 2:
+		return world_unlink(fs, a);
+	case 3:
+		return world_rmdir(fs, a);
+	case 4:
+		return world_link(fs, a, b);
+	case 5:
+		return world_stat(fs, a, &attr);
+	default:
+		return world_rename(fs, a, b);
+	}
+}
+
+static void *names(void *arg)
+{
+	struct thread *t = arg;
+	char a[64], b[64];
+
+	while (go_on(t)) {
+		int err;
+
+		sprintf(a, "/d%u/%u", (unsigned)(random_of(t) % 3), (unsigned)(random_of(t) % NAMES));
+		sprintf(b, "/d%u/%u", (unsigned)(random_of(t) % 3), (unsigned)(random_of(t) % NAMES));
+		err = change_name(t, a, b);
+		if (!allowed(err))
+			wrong(t, "%s %s: %s", a, b, strerror(-err));
+	}
+	return NULL;
+}
+
+static void names_in_shared_directories_stay_consistent(void **state)
+{
+	uint32_t i;
+	char name[8];
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		sprintf(name, "/d%u", i);
+		assert_int_equal(world_mkdir(&pool->fs, name), 0);
+	}
+	run(names);
+}
+
+/* ---- a name that is there all the time is always found ---- */
+
+static void *rename_around(void *arg)
+{
+	struct thread *t = arg;
+	char mine[32], other[32];
+	struct umfs_attr attr;
+	uint32_t i;
+
+	while (go_on(t)) {
+		if (t->number == 0) { /* the directory splits and shrinks under the others */
+			for (i = 0; i < 300; i++) {
+				sprintf(mine, "/dir/fill%u", i);
+				(void)world_creat(&pool->fs, mine, 0644);
+			}
+			for (i = 0; i < 300; i++) {
+				sprintf(mine, "/dir/fill%u", i);
+				(void)world_unlink(&pool->fs, mine);
+			}
+			continue;
+		}
+		sprintf(mine, "/dir/stay%u", t->number);
+		sprintf(other, "/dir/move%u.%u", t->number, (unsigned)(t->steps & 1));
+		if (world_stat(&pool->fs, mine, &attr))
+			wrong(t, "%s is not found", mine);
+		if (world_rename(&pool->fs, other, "/dir/swap") == 0)
+			(void)world_rename(&pool->fs, "/dir/swap", other);
+		else
+			(void)world_creat(&pool->fs, other, 0644);
+	}
+	return NULL;
+}
+
+static void names_that_stay_always_found(void **state)
+{
+	char name[32];
+	uint32_t i;
+
+	(void)state;
+	assert_int_equal(world_mkdir(&pool->fs, "/dir"), 0);
+	for (i = 0; i < THREADS; i++) {
+		sprintf(name, "/dir/stay%u", i);
+		assert_int_equal(world_creat(&pool->fs, name, 0644), 0);
+	}
+	run(rename_around);
+}
+
+/* ---- open, write, unlink, close: nothing is left over ---- */
+
+static void *churn(void *arg)
+{
+	struct thread *t = arg;
+	char name[32];
+
+	while (go_on(t)) {
+		struct umfs_file file;
+		int err;
+
+		sprintf(name, "/c%u", (unsigned)(random_of(t) % 4));
+		err = world_open(&pool->fs, name, O_RDWR | O_CREAT, &file);
+		if (err) {
+			if (!allowed(err))
+				wrong(t, "open: %s", strerror(-err));
+			continue;
+		}
+		if (world_append(&file, random_of(t) % 40000, 1))
+			wrong(t, "append");
+		if (random_of(t) % 3 == 0 && umfs_truncate(&pool->fs, file.ino, random_of(t) % 50000))
+			wrong(t, "truncate");
+		err = world_unlink(&pool->fs, name);
+		if (!allowed(err))
+			wrong(t, "unlink: %s", strerror(-err));
+		if (world_write(&file, 0, 100, 2))
+			wrong(t, "write after unlink");
+		world_close(&file);
+	}
+	return NULL;
+}
+
+static void files_opened_and_removed_leave_nothing(void **state)
+{
+	struct umfs_statfs before, after;
+	char name[8];
+	uint32_t i;
+
+	(void)state;
+	assert_int_equal(world_creat(&pool->fs, "/first", 0644), 0);
+	umfs_statfs(&pool->fs, &before);
+	run(churn);
+	for (i = 0; i < 4; i++) {
+		sprintf(name, "/c%u", i);
+		(void)world_unlink(&pool->fs, name);
+	}
+	umfs_statfs(&pool->fs, &after);
+	assert_int_equal(before.inodes_free, after.inodes_free);
+	assert_true(before.pages_free - after.pages_free <= UMFS_LANES_MAX); /* lanes' spares */
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+static const struct CMUnitTest tests[] = {
+	CASE(writes_to_one_file_never_mixed),
+	CASE(appends_by_all_each_there_once),
+	CASE(names_in_shared_directories_stay_consistent),
+	CASE(names_that_stay_always_found),
+	CASE(files_opened_and_removed_leave_nothing),
+};
+
+int main(int argc, char **argv)
+{
+	fsck = argc > 1 ? argv[1] : NULL;
+	return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
+}
