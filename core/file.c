@@ -146,20 +146,20 @@ static int64_t read_chunk(const struct umfs_file *f, struct sink *s, uint64_t n,
 	return f->fs->readonly ? read_once(f, s, n, off) : read_locked(f, s, n, off);
 }
 
-/* relatime: only when not newer than the last change, or a day older than this attachment. */
-static void touch_atime(const struct umfs_file *f)
+/* relatime: newer than the last change, and less than a day older than this attachment. */
+static inline bool atime_fresh(const struct umfs_file *f)
 {
 	int64_t atime = (int64_t)ld64(&f->inode->atime_ns);
-	int64_t now;
 
-	if (__builtin_expect(atime > (int64_t)ld64(&f->inode->mtime_ns) &&
-				     atime > (int64_t)ld64(&f->inode->ctime_ns) &&
-				     atime > f->fs->day_ago_ns,
-			     1) ||
-	    f->fs->readonly)
-		return;
-	now = port_now_ns();
-	if (now > atime)
+	return atime > (int64_t)ld64(&f->inode->mtime_ns) &&
+	       atime > (int64_t)ld64(&f->inode->ctime_ns) && atime > f->fs->day_ago_ns;
+}
+
+static __attribute__((noinline)) void touch_atime(const struct umfs_file *f)
+{
+	int64_t now = port_now_ns();
+
+	if (!f->fs->readonly && now > (int64_t)ld64(&f->inode->atime_ns))
 		st64(&f->inode->atime_ns, (uint64_t)now);
 }
 
@@ -203,64 +203,78 @@ int64_t umfs_preadv(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 		if ((uint64_t)ret < part)
 			break;
 	}
-	if (done)
+	if (done && !atime_fresh(f))
 		touch_atime(f);
 	return (int64_t)done;
 }
 
 /*
- * The usual read, within one page: the walk is inlined and bounds only what
- * memory safety needs, since so few instructions let the processor overlap the
- * cache misses of neighbouring calls. -EAGAIN: the long way.
+ * The usual read, within one page. So few instructions let the processor
+ * overlap the cache misses of neighbouring calls: the walk is inlined and
+ * bounds only what memory safety needs. -EAGAIN: the long way.
  */
+#define STEP(shift)                                                                         \
+	do {                                                                                \
+		if ((entry & (UMFS_PTE_P | UMFS_PTE_PSE)) != UMFS_PTE_P ||                  \
+		    (entry & UMFS_PTE_ADDR) >= bytes)                                       \
+			return -EAGAIN;                                                     \
+		entry = ld64((const le64 *)(const void *)(base + (entry & UMFS_PTE_ADDR)) + \
+			     (index >> (shift) & (UMFS_PTE_PER_PAGE - 1)));                 \
+	} while (0)
+
 static inline int64_t read_in_page(const struct umfs_file *f, void *buf, uint64_t n, uint64_t off)
 {
 	const struct umfs_inode_pm *in = f->inode;
-	const struct umfs *fs = f->fs;
-	uint64_t seq = ld64(&in->seq), size = umfs_inode_size(in);
+	const uint8_t *base = f->fs->base;
+	uint64_t bytes = f->fs->bytes, seq = ld64(&in->seq), size = umfs_inode_size(in);
 	uint64_t entry = ld64(&in->root), index = off >> UMFS_PAGE_SHIFT;
 	uint32_t level = umfs_root_height(entry);
-	const uint8_t *from;
 	int err;
 
 	if ((seq & 1) || ld32(&in->generation) != f->generation || off >= size ||
 	    !umfs_is_reg(ld32(&in->mode)) || index >> (9 * level))
 		return -EAGAIN;
-	for (; level; level--) {
-		uint64_t page = umfs_pte_page(entry);
-
-		if (!(entry & UMFS_PTE_P) || page >= fs->geo.pool_pages ||
-		    (entry & UMFS_PTE_PSE))
-			return -EAGAIN;
-		entry = ld64((const le64 *)umfs_page(fs, page) +
-			     (index >> (9 * (level - 1)) & (UMFS_PTE_PER_PAGE - 1)));
+	switch (level) {
+	case 3:
+		STEP(18);
+		/* fall through */
+	case 2:
+		STEP(9);
+		/* fall through */
+	case 1:
+		STEP(0);
 	}
-	if (!(entry & UMFS_PTE_P) || umfs_pte_page(entry) >= fs->geo.pool_pages)
+	if (!(entry & UMFS_PTE_P) || (entry & UMFS_PTE_ADDR) >= bytes)
 		return -EAGAIN;
-	from = (const uint8_t *)umfs_page(fs, umfs_pte_page(entry)) + (off & UMFS_PAGE_MASK);
 	n = UMFS_MIN(n, size - off);
-	err = port_copy_out(buf, from, n);
+	err = port_copy_out(buf, base + (entry & UMFS_PTE_ADDR) + (off & UMFS_PAGE_MASK), n);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (ld64(&in->seq) != seq)
 		return -EAGAIN;
 	if (err)
 		return err;
-	touch_atime(f);
+	if (!atime_fresh(f))
+		touch_atime(f);
 	return (int64_t)n;
+}
+
+static __attribute__((noinline)) int64_t read_one(const struct umfs_file *f, void *buf,
+						  uint64_t n, uint64_t off)
+{
+	struct umfs_iov iov = {buf, n};
+
+	return umfs_preadv(f, &iov, 1, off);
 }
 
 int64_t umfs_pread(const struct umfs_file *f, void *buf, uint64_t n, uint64_t off)
 {
-	struct umfs_iov iov = {buf, n};
-
-	if (n && (off & UMFS_PAGE_MASK) + n <= UMFS_PAGE_BYTES && off <= (uint64_t)INT64_MAX &&
-	    !f->fs->broken) {
+	if (n && (off & UMFS_PAGE_MASK) + n <= UMFS_PAGE_BYTES && !f->fs->broken) {
 		int64_t ret = read_in_page(f, buf, n, off);
 
 		if (__builtin_expect(ret != -EAGAIN, 1))
 			return ret;
 	}
-	return umfs_preadv(f, &iov, 1, off);
+	return read_one(f, buf, n, off);
 }
 
 /* ---- positions ---- */

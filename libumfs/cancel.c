@@ -10,22 +10,18 @@
 
 #include "internal.h"
 
-long umfs_cancel_call(long nr, long a, long b, long c, long d, long e, long f)
+long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, long f)
 {
 	int old, ignored;
 	long ret;
 
-	if (__libc_single_threaded)
-		return sys6(nr, a, b, c, d, e, f);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
 	ret = sys6(nr, a, b, c, d, e, f);
 	pthread_setcanceltype(old, &ignored);
 	return ret;
 }
 
-/* A call on a descriptor of ours never blocks; it is a cancellation point at its start. */
-void umfs_cancel_test(void)
+void umfs_cancel_test_threads(void)
 {
-	if (!__libc_single_threaded)
-		pthread_testcancel();
+	pthread_testcancel();
 }

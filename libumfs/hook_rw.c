@@ -67,19 +67,26 @@ static inline long read_done(long ret)
 	return ret;
 }
 
-long umfs_hook_pread(int fd, void *buf, size_t n, off_t off)
+static __attribute__((noinline)) long pread_ours(int fd, void *buf, size_t n, off_t off)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
 
 	if (kind == UINFO_NONE)
-		return umfs_cancel_call(SYS_pread64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+		return -EBADF; /* closed just now */
 	if (!readable(&f, kind))
 		return why_not_readable(&f, kind);
 	if (unlikely(off < 0))
 		return -EINVAL;
 	begin();
 	return read_done(umfs_pread(&f, buf, UMFS_MIN(n, UMFS_RW_MAX), (uint64_t)off));
+}
+
+long umfs_hook_pread(int fd, void *buf, size_t n, off_t off)
+{
+	if (likely(!umfs_uinfo_ours(fd)))
+		return umfs_cancel_call(SYS_pread64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+	return pread_ours(fd, buf, n, off);
 }
 
 /* As Linux does, and POSIX does not: O_APPEND makes pwrite append. */
@@ -90,7 +97,7 @@ static bool appends(const struct umfs_file *f)
 	return ofd && (ld32(&ofd->flags) & O_APPEND);
 }
 
-long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off)
+static __attribute__((noinline)) long pwrite_ours(int fd, const void *buf, size_t n, off_t off)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
@@ -98,7 +105,7 @@ long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off)
 	uint64_t at = (uint64_t)off;
 
 	if (kind == UINFO_NONE)
-		return umfs_cancel_call(SYS_pwrite64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+		return -EBADF; /* closed just now */
 	if (!writable(&f, kind))
 		return why_not_writable(&f, kind);
 	if (unlikely(off < 0))
@@ -112,14 +119,21 @@ long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off)
 	return write_done(&f, umfs_pwritev(&f, &iov, 1, &at, true), 0);
 }
 
-long umfs_hook_read(int fd, void *buf, size_t n)
+long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off)
+{
+	if (likely(!umfs_uinfo_ours(fd)))
+		return umfs_cancel_call(SYS_pwrite64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+	return pwrite_ours(fd, buf, n, off);
+}
+
+static __attribute__((noinline)) long read_ours(int fd, void *buf, size_t n)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
 	struct umfs_iov iov;
 
 	if (kind == UINFO_NONE)
-		return umfs_cancel_call(SYS_read, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
+		return -EBADF; /* closed just now */
 	if (!readable(&f, kind))
 		return why_not_readable(&f, kind);
 	iov.base = buf;
@@ -128,20 +142,34 @@ long umfs_hook_read(int fd, void *buf, size_t n)
 	return read_done(umfs_readv(&f, &iov, 1));
 }
 
-long umfs_hook_write(int fd, const void *buf, size_t n)
+long umfs_hook_read(int fd, void *buf, size_t n)
+{
+	if (likely(!umfs_uinfo_ours(fd)))
+		return umfs_cancel_call(SYS_read, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
+	return read_ours(fd, buf, n);
+}
+
+static __attribute__((noinline)) long write_ours(int fd, const void *buf, size_t n)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
 	struct umfs_iov iov;
 
 	if (kind == UINFO_NONE)
-		return umfs_cancel_call(SYS_write, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
+		return -EBADF; /* closed just now */
 	if (!writable(&f, kind))
 		return why_not_writable(&f, kind);
 	iov.base = (void *)(uintptr_t)buf;
 	iov.len = UMFS_MIN(n, UMFS_RW_MAX);
 	begin();
 	return write_done(&f, umfs_writev(&f, &iov, 1), 0);
+}
+
+long umfs_hook_write(int fd, const void *buf, size_t n)
+{
+	if (likely(!umfs_uinfo_ours(fd)))
+		return umfs_cancel_call(SYS_write, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
+	return write_ours(fd, buf, n);
 }
 
 /*
@@ -260,19 +288,26 @@ long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t
 	return writable(&f, kind) ? small_or_large(&c, writev_with) : why_not_writable(&f, kind);
 }
 
-long umfs_hook_lseek(int fd, off_t off, int whence)
+static __attribute__((noinline)) long lseek_ours(int fd, off_t off, int whence)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
 
 	if (kind == UINFO_NONE)
-		return sys3(SYS_lseek, fd, off, whence);
+		return -EBADF; /* closed just now */
 	if (kind == UINFO_PATH)
 		return -EBADF;
 	if (whence < SEEK_SET || whence > SEEK_HOLE || (kind == UINFO_DIR && whence > SEEK_END))
 		return -EINVAL;
 	umfs_guard_enter();
 	return read_done(umfs_seek(&f, off, whence));
+}
+
+long umfs_hook_lseek(int fd, off_t off, int whence)
+{
+	if (likely(!umfs_uinfo_ours(fd)))
+		return sys3(SYS_lseek, fd, off, whence);
+	return lseek_ours(fd, off, whence);
 }
 
 long umfs_hook_fsync(int fd, bool data_only)

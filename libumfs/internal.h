@@ -195,9 +195,10 @@ static inline enum uinfo_kind umfs_uinfo_read(int fd, struct umfs_file *f)
 		return umfs_uinfo_read_slow(fd, f);
 	return (enum uinfo_kind)kind;
 }
+/* Hot hooks ask this first, so that a call of the kernel's needs no frame. */
 static inline bool umfs_uinfo_ours(int fd)
 {
-	return unlikely((uint32_t)fd < LOAD_RELAXED(&umfs_uinfo_count)) &&
+	return (uint32_t)fd < LOAD_RELAXED(&umfs_uinfo_count) &&
 	       LOAD_RELAXED(&umfs_uinfo_table[fd].kind) != UINFO_NONE;
 }
 int umfs_uinfo_init(void);
@@ -267,8 +268,20 @@ void umfs_process_init(void);
 /* ---- cancel.c ---- */
 
 /* A system call that is a cancellation point of POSIX, as libc makes it. */
-long umfs_cancel_call(long nr, long a, long b, long c, long d, long e, long f);
-void umfs_cancel_test(void);
+long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, long f);
+void umfs_cancel_test_threads(void);
+static inline long umfs_cancel_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+	if (likely(__libc_single_threaded))
+		return sys6(nr, a, b, c, d, e, f);
+	return umfs_cancel_call_threads(nr, a, b, c, d, e, f);
+}
+/* A call on a descriptor of ours never blocks; it is a cancellation point at its start. */
+static inline void umfs_cancel_test(void)
+{
+	if (!__libc_single_threaded)
+		umfs_cancel_test_threads();
+}
 
 /* ---- report.c ---- */
 

@@ -20,14 +20,15 @@
 #define SYM_ALIAS(name, old)                                                              \
 	__asm__(".globl " #name "\n\t.type " #name ", @function\n\t.set " #name ", " #old "\n")
 
-/* The outer edge: the only place where errno is set. */
+/* The outer edge: the only place where errno is set (out of line: the usual call has no frame). */
+static __attribute__((noinline, cold, unused)) long umfs_sym_error(long ret)
+{
+	errno = (int)-ret;
+	return -1;
+}
 static inline long umfs_sym_return(long ret)
 {
-	if (unlikely((unsigned long)ret > -4096ul)) {
-		errno = (int)-ret;
-		return -1;
-	}
-	return ret;
+	return unlikely((unsigned long)ret > -4096ul) ? umfs_sym_error(ret) : ret;
 }
 #define RETURN(x) return umfs_sym_return(x)
 #define RETURN_INT(x) return (int)umfs_sym_return(x)
