@@ -6,8 +6,7 @@
  * of ours are objects of our own. They lie in one reserved range of memory,
  * which tells them from libc's and keeps a stale pointer harmless.
  */
-#include "hooks.h"
-#include "internal.h"
+#include "hot.h"
 
 #include <linux/mman.h>
 

@@ -3,12 +3,13 @@
  * hook_rw.c - reading, writing and positions: the hot calls.
  *
  * Kept short in front of core: one look into U-Info, the access mode, the
- * guard. Anything unusual is out of line.
+ * guard. Anything unusual is out of line. What is the kernel's never gets here
+ * (hot.h).
  */
 #include <sys/uio.h>
 
 #include "file.h"
-#include "hooks.h"
+#include "hot.h"
 #include "path.h"
 
 #define IOV_SMALL 8
@@ -41,6 +42,19 @@ static inline bool writable(const struct umfs_file *f, enum uinfo_kind kind)
 	return likely(kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_RDONLY);
 }
 
+/* What umfs_uinfo_quick() would not say: true after all, or *err. */
+static __attribute__((noinline)) bool may(int fd, uint8_t want, struct umfs_file *f, long *err)
+{
+	enum uinfo_kind kind = umfs_uinfo_read(fd, f);
+
+	if (kind == UINFO_NONE)
+		*err = -EBADF; /* closed just now */
+	else
+		*err = want == UINFO_MAY_READ ? why_not_readable(f, kind) :
+						why_not_writable(f, kind);
+	return !*err;
+}
+
 /* O_SYNC and O_DSYNC matter in posix mode only, where write() alone is not durable. */
 static long write_done(const struct umfs_file *f, long ret, int rwf)
 {
@@ -67,26 +81,17 @@ static inline long read_done(long ret)
 	return ret;
 }
 
-static __attribute__((noinline)) long pread_ours(int fd, void *buf, size_t n, off_t off)
+long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off)
 {
 	struct umfs_file f;
-	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long err;
 
-	if (kind == UINFO_NONE)
-		return -EBADF; /* closed just now */
-	if (!readable(&f, kind))
-		return why_not_readable(&f, kind);
+	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
+		return err;
 	if (unlikely(off < 0))
 		return -EINVAL;
 	begin();
 	return read_done(umfs_pread(&f, buf, UMFS_MIN(n, UMFS_RW_MAX), (uint64_t)off));
-}
-
-long umfs_hook_pread(int fd, void *buf, size_t n, off_t off)
-{
-	if (likely(!umfs_uinfo_ours(fd)))
-		return umfs_cancel_call(SYS_pread64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
-	return pread_ours(fd, buf, n, off);
 }
 
 /* As Linux does, and POSIX does not: O_APPEND makes pwrite append. */
@@ -97,17 +102,15 @@ static bool appends(const struct umfs_file *f)
 	return ofd && (ld32(&ofd->flags) & O_APPEND);
 }
 
-static __attribute__((noinline)) long pwrite_ours(int fd, const void *buf, size_t n, off_t off)
+long umfs_hook_pwrite_ours(int fd, const void *buf, size_t n, off_t off)
 {
 	struct umfs_file f;
-	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long err;
 	struct umfs_iov iov;
 	uint64_t at = (uint64_t)off;
 
-	if (kind == UINFO_NONE)
-		return -EBADF; /* closed just now */
-	if (!writable(&f, kind))
-		return why_not_writable(&f, kind);
+	if (!umfs_uinfo_quick(fd, UINFO_MAY_WRITE, &f) && !may(fd, UINFO_MAY_WRITE, &f, &err))
+		return err;
 	if (unlikely(off < 0))
 		return -EINVAL;
 	n = UMFS_MIN(n, UMFS_RW_MAX);
@@ -119,57 +122,32 @@ static __attribute__((noinline)) long pwrite_ours(int fd, const void *buf, size_
 	return write_done(&f, umfs_pwritev(&f, &iov, 1, &at, true), 0);
 }
 
-long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off)
-{
-	if (likely(!umfs_uinfo_ours(fd)))
-		return umfs_cancel_call(SYS_pwrite64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
-	return pwrite_ours(fd, buf, n, off);
-}
-
-static __attribute__((noinline)) long read_ours(int fd, void *buf, size_t n)
+long umfs_hook_read_ours(int fd, void *buf, size_t n)
 {
 	struct umfs_file f;
-	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long err;
 	struct umfs_iov iov;
 
-	if (kind == UINFO_NONE)
-		return -EBADF; /* closed just now */
-	if (!readable(&f, kind))
-		return why_not_readable(&f, kind);
+	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
+		return err;
 	iov.base = buf;
 	iov.len = UMFS_MIN(n, UMFS_RW_MAX);
 	begin();
 	return read_done(umfs_readv(&f, &iov, 1));
 }
 
-long umfs_hook_read(int fd, void *buf, size_t n)
-{
-	if (likely(!umfs_uinfo_ours(fd)))
-		return umfs_cancel_call(SYS_read, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
-	return read_ours(fd, buf, n);
-}
-
-static __attribute__((noinline)) long write_ours(int fd, const void *buf, size_t n)
+long umfs_hook_write_ours(int fd, const void *buf, size_t n)
 {
 	struct umfs_file f;
-	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long err;
 	struct umfs_iov iov;
 
-	if (kind == UINFO_NONE)
-		return -EBADF; /* closed just now */
-	if (!writable(&f, kind))
-		return why_not_writable(&f, kind);
+	if (!umfs_uinfo_quick(fd, UINFO_MAY_WRITE, &f) && !may(fd, UINFO_MAY_WRITE, &f, &err))
+		return err;
 	iov.base = (void *)(uintptr_t)buf;
 	iov.len = UMFS_MIN(n, UMFS_RW_MAX);
 	begin();
 	return write_done(&f, umfs_writev(&f, &iov, 1), 0);
-}
-
-long umfs_hook_write(int fd, const void *buf, size_t n)
-{
-	if (likely(!umfs_uinfo_ours(fd)))
-		return umfs_cancel_call(SYS_write, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
-	return write_ours(fd, buf, n);
 }
 
 /*
@@ -288,7 +266,7 @@ long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t
 	return writable(&f, kind) ? small_or_large(&c, writev_with) : why_not_writable(&f, kind);
 }
 
-static __attribute__((noinline)) long lseek_ours(int fd, off_t off, int whence)
+long umfs_hook_lseek_ours(int fd, off_t off, int whence)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
@@ -301,13 +279,6 @@ static __attribute__((noinline)) long lseek_ours(int fd, off_t off, int whence)
 		return -EINVAL;
 	umfs_guard_enter();
 	return read_done(umfs_seek(&f, off, whence));
-}
-
-long umfs_hook_lseek(int fd, off_t off, int whence)
-{
-	if (likely(!umfs_uinfo_ours(fd)))
-		return sys3(SYS_lseek, fd, off, whence);
-	return lseek_ours(fd, off, whence);
 }
 
 long umfs_hook_fsync(int fd, bool data_only)

@@ -39,15 +39,10 @@ long umfs_hook_isatty(int fd); /* 1, or -errno */
 long umfs_hook_flock(int fd, int op);
 long umfs_hook_lockf(int fd, int cmd, off_t len);
 
-/* hook_rw.c */
-long umfs_hook_read(int fd, void *buf, size_t n);
-long umfs_hook_write(int fd, const void *buf, size_t n);
-long umfs_hook_pread(int fd, void *buf, size_t n, off_t off);
-long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off);
+/* hook_rw.c; read, write, pread, pwrite, lseek and fstat are in hot.h */
 /* off -1 with `at` false: at the file's position. */
 long umfs_hook_readv(int fd, const struct iovec *iov, int count, bool at, off_t off, int flags);
 long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t off, int flags);
-long umfs_hook_lseek(int fd, off_t off, int whence);
 long umfs_hook_fsync(int fd, bool data_only);
 long umfs_hook_sync(void);
 long umfs_hook_syncfs(int fd);
@@ -67,7 +62,6 @@ long umfs_hook_splice(int in, off_t *in_off, int out, off_t *out_off, size_t n, 
 long umfs_hook_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off);
 
 /* hook_stat.c */
-long umfs_hook_fstat(int fd, struct stat *st);
 long umfs_hook_fstatat(int dirfd, const char *path, struct stat *st, int flags);
 long umfs_hook_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx);
 long umfs_hook_access(int dirfd, const char *path, int mode, int flags);

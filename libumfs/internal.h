@@ -158,11 +158,15 @@ bool umfs_place_in_limbo(uint64_t *dev, uint32_t *ino, uint32_t *generation);
 /* RESERVED: a number held for a file that is still being opened; to the program it is not open. */
 enum uinfo_kind { UINFO_NONE = 0, UINFO_RESERVED, UINFO_FILE, UINFO_DIR, UINFO_PATH };
 
+#define UINFO_MAY_READ 1
+#define UINFO_MAY_WRITE 2
+
 struct uinfo {
 	uint32_t seq; /* odd while the rest changes */
 	uint8_t kind; /* enum uinfo_kind */
 	uint8_t cloexec;
-	uint8_t pad[2];
+	uint8_t may; /* UINFO_MAY_*: what a regular file was opened for */
+	uint8_t pad;
 	struct umfs_file file;
 } __attribute__((aligned(64)));
 
@@ -200,6 +204,20 @@ static inline bool umfs_uinfo_ours(int fd)
 {
 	return (uint32_t)fd < LOAD_RELAXED(&umfs_uinfo_count) &&
 	       LOAD_RELAXED(&umfs_uinfo_table[fd].kind) != UINFO_NONE;
+}
+/*
+ * The same for the hot calls, when umfs_uinfo_ours(fd) was true: false also
+ * for whatever is out of the ordinary.
+ */
+static inline bool umfs_uinfo_quick(int fd, uint8_t want, struct umfs_file *f)
+{
+	const struct uinfo *u = &umfs_uinfo_table[fd];
+	uint32_t seq = LOAD(&u->seq);
+	uint8_t may = LOAD_RELAXED(&u->may);
+
+	*f = u->file;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return likely((may & want) && !((seq & 1) | (LOAD_RELAXED(&u->seq) ^ seq)));
 }
 int umfs_uinfo_init(void);
 /* Under LOCK_UINFO: */

@@ -2,6 +2,7 @@
 /*
  * sym_rw.c - exported symbols: reading, writing, positions, space, mappings.
  */
+#include "hot.h"
 #include "sym.h"
 
 SYM(ssize_t, read, (int fd, void *buf, size_t n))

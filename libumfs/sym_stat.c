@@ -6,6 +6,7 @@
  */
 #include <unistd.h>
 
+#include "hot.h"
 #include "sym.h"
 
 SYM(int, stat, (const char *path, struct stat *st))

@@ -75,6 +75,14 @@ enum uinfo_kind umfs_uinfo_read_slow(int fd, struct umfs_file *f)
 	return read_entry(&umfs_uinfo_table[fd], f);
 }
 
+static uint8_t may_of(enum uinfo_kind kind, const struct umfs_file *f)
+{
+	if (kind != UINFO_FILE)
+		return 0;
+	return ((f->flags & O_ACCMODE) != O_WRONLY ? UINFO_MAY_READ : 0) |
+	       ((f->flags & O_ACCMODE) != O_RDONLY ? UINFO_MAY_WRITE : 0);
+}
+
 static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs_file *f,
 			bool cloexec)
 {
@@ -86,6 +94,7 @@ static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs
 		u->file = *f;
 	__atomic_store_n(&u->kind, (uint8_t)kind, __ATOMIC_RELAXED);
 	__atomic_store_n(&u->cloexec, cloexec, __ATOMIC_RELAXED);
+	__atomic_store_n(&u->may, may_of(kind, f), __ATOMIC_RELAXED);
 	STORE(&u->seq, seq + 2);
 }
 

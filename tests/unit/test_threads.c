@@ -2,7 +2,7 @@
 /*
  * test_threads.c - eight threads at once on a real pool in shared memory.
  *
- *	test_threads [FSCK]
+ *	test_threads [FSCK [CASE]]
  *
  * UMFS_THREADS_SECONDS (3) says how long each case goes on.
  */
@@ -163,6 +163,7 @@ static void *append(void *arg)
 	struct thread *t = arg;
 	struct umfs_file file;
 	uint64_t record[8], n = 0, off;
+	int64_t got;
 	struct umfs_iov iov = {record, sizeof(record)};
 
 	if (world_open(&pool->fs, "/log", O_RDWR | O_CREAT, &file)) {
@@ -171,8 +172,10 @@ static void *append(void *arg)
 	}
 	while (go_on(t) && __atomic_load_n(&appended, __ATOMIC_RELAXED) < 1000000) {
 		block_fill((uint8_t *)record, sizeof(record), (uint64_t)t->number << 32 | n++);
-		if (umfs_pwritev(&file, &iov, 1, &off, true) != sizeof(record))
-			wrong(t, "append");
+		off = 0;
+		got = umfs_pwritev(&file, &iov, 1, &off, true);
+		if (got != sizeof(record))
+			wrong(t, "append: %lld", (long long)got);
 		__atomic_fetch_add(&appended, 1, __ATOMIC_RELAXED);
 	}
 	world_close(&file);
@@ -243,7 +246,7 @@ static void *names(void *arg)
 		sprintf(b, "/d%u/%u", (unsigned)(random_of(t) % 3), (unsigned)(random_of(t) % NAMES));
 		err = change_name(t, a, b);
 		if (!allowed(err))
-			wrong(t, "%s %s: %s", a, b, strerror(-err));
+			wrong(t, "%.20s %.20s: %.80s", a, b, strerror(-err));
 	}
 	return NULL;
 }
@@ -372,5 +375,7 @@ static const struct CMUnitTest tests[] = {
 int main(int argc, char **argv)
 {
 	fsck = argc > 1 ? argv[1] : NULL;
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
 	return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
 }
