@@ -277,6 +277,10 @@ static inline void umfs_guard_leave(void)
 /* The fault handlers; before anything of the host is touched through guarded copies. */
 void umfs_signal_install(void);
 
+/* ---- path.c ---- */
+
+void umfs_path_forked(void);
+
 /* ---- process.c ---- */
 
 /* No other thread runs in this process. */

@@ -34,6 +34,12 @@ static struct scratch *scratch_get(void)
 	}
 }
 
+/* In a child of fork nobody has any: the thread that forked had none. */
+void umfs_path_forked(void)
+{
+	STORE(&scratches_used, 0);
+}
+
 static void scratch_put(struct scratch *sc)
 {
 	__atomic_fetch_and(&scratches_used, ~(1u << (sc - scratches)), __ATOMIC_RELEASE);
@@ -239,7 +245,6 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 
 	if (!s->scratch) {
 		s->scratch = scratch_get();
-		s->w.links = 0;
 		if (umfs_path_fetch(s->scratch->path, path) < 0)
 			return false;
 	}
@@ -256,25 +261,32 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 	return true;
 }
 
-/* The kernel's answer, unless the path leads into a mount: then *again. */
+/*
+ * The kernel's answer, unless the path leads into a mount: then *again. Asked
+ * without the guard and without working memory, since the call may block, be
+ * cancelled or be left by a signal handler's jump.
+ */
 static long ask_kernel(struct spot *s, int dirfd, const char *path, uint32_t flags,
 		       kernel_fn kernel, struct path_args *a, bool *again, int *err)
 {
 	long ret;
 
-	*again = false;
-	if (!s->rewritten) {
-		umfs_spot_end(s);
-		umfs_guard_leave();
-		ret = kernel(dirfd, path, a);
-		umfs_guard_enter();
-	} else {
-		ret = kernel(s->dirfd, s->path, a);
-		dirfd = AT_FDCWD;
-	}
-	if (umfs_spot_doubtful(ret))
-		*again = umfs_spot_outer(s, dirfd, path, flags, err);
+	umfs_spot_end(s);
+	umfs_guard_leave();
+	ret = kernel(dirfd, path, a);
+	umfs_guard_enter();
+	*again = umfs_spot_doubtful(ret) && umfs_spot_outer(s, dirfd, path, flags, err);
 	return ret;
+}
+
+static __attribute__((noinline)) long ask_rewritten(struct spot *s, uint32_t flags,
+						    kernel_fn kernel, struct path_args *a,
+						    bool *again, int *err)
+{
+	char path[DIR_BYTES];
+
+	memcpy(path, s->path, strlen(s->path) + 1);
+	return ask_kernel(s, AT_FDCWD, path, flags, kernel, a, again, err);
 }
 
 static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
@@ -287,7 +299,8 @@ static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
 
 	/* Each time round follows a link at least, and those are counted. */
 	while (!err && !s.m && again)
-		ret = ask_kernel(&s, dirfd, path, flags, kernel, a, &again, &err);
+		ret = s.rewritten ? ask_rewritten(&s, flags, kernel, a, &again, &err) :
+				    ask_kernel(&s, dirfd, path, flags, kernel, a, &again, &err);
 	if (err)
 		ret = err;
 	else if (s.m)

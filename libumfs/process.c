@@ -73,6 +73,7 @@ static void in_child(void)
 			      pool_strerror(fork_errors[i]));
 	}
 	umfs_report_forked();
+	umfs_path_forked();
 	finish();
 }
 

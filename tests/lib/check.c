@@ -25,7 +25,8 @@ static void note(struct fsck *c, enum problem_code code, struct object about, co
 {
 	int n;
 
-	if (kinds[code].fix == FIX_NOTE)
+	/* Recovery has trimmed what was open: pages past the end are lost space here. */
+	if (kinds[code].fix == FIX_NOTE && code != PR_FPT_PAST_END)
 		return;
 	if (c->left++)
 		return; /* the first says it */

@@ -144,6 +144,19 @@ ok "move between pools" u mv "$mnt/in/ner/sync" "$mnt/moved"
 ok "the same content" u cmp "$mnt/copy" "$mnt/moved"
 mounts=
 
+# ---- a directory that exists, as long as nobody may write to it ----
+
+mkdir "$work/there"
+chmod 555 "$work/there"
+ln -s there "$work/to-there"
+mounts=$work/there=$pool
+is "existing directory" "copy in moved" "$(u ls "$work/there" | tr '\n' ' ' | sed 's/ $//')"
+is "link to it" "copy in moved" "$(cd / && u sh -c "cd $work/to-there && ls" | tr '\n' ' ' | sed 's/ $//')"
+is "working directory" "$work/there" "$(cd / && u sh -c "cd $work/to-there && /bin/pwd")"
+ok "beneath a link" u cmp "$work/to-there/copy" "$work/there/copy"
+is "nothing written beneath" "" "$(ls "$work/there")"
+mounts=
+
 # ---- the exit report ----
 
 out=$(LIBUMFS_REPORT=1 u cat "$mnt/copy" 2>&1 >/dev/null)

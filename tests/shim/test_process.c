@@ -217,6 +217,7 @@ static int failing_exec(void *arg)
 	int fd = *(int *)arg;
 	char *const argv[] = {(char *)"none", NULL};
 
+	setenv("PATH", "/usr/bin:/bin", 1);
 	CHILD_CHECK(execv("/nonexistent/none", argv) == -1 && errno == ENOENT);
 	CHILD_CHECK(execvp("surely-no-such-program", argv) == -1 && errno == ENOENT);
 	CHILD_CHECK(execv(test_dir(), argv) == -1);

@@ -217,10 +217,8 @@ static pid_t start(int me)
 		perror("fork");
 		exit(1);
 	}
-	if (!pid) {
-		signal(SIGTERM, on_term);
+	if (!pid)
 		_exit(work(me, &enough));
-	}
 	return pid;
 }
 
@@ -248,6 +246,8 @@ int main(int argc, char **argv)
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
+	/* Before the first worker, which may be asked to end before it runs at all. */
+	signal(SIGTERM, on_term);
 	srandom(argc > 2 ? (unsigned)atoi(argv[2]) : (unsigned)time(NULL));
 	for (int i = 0; i < 3; i++) {
 		char name[16];
@@ -262,7 +262,7 @@ int main(int argc, char **argv)
 		pids[i] = start(i);
 		moved[i] = now();
 	}
-	while (now() < end && !shared->failed && !bad) {
+	while (now() < end && !shared->failed && !bad && !enough) {
 		int victim = (int)(random() % WORKERS);
 
 		usleep((useconds_t)(random() % 20000));
