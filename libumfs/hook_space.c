@@ -66,8 +66,8 @@ long umfs_hook_fallocate(int fd, int mode, off_t off, off_t n)
 }
 
 /*
- * Space past the end is made by writing zeros; a range that begins inside the
- * file could only be filled by rewriting bytes that others may be writing.
+ * Not emulated by writing either: the part inside the file could only be
+ * filled by rewriting bytes that others may be writing.
  */
 long umfs_hook_posix_fallocate(int fd, off_t off, off_t n)
 {

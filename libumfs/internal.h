@@ -248,7 +248,7 @@ void umfs_cred_changed(void);
 uint32_t umfs_cred_umask(uint32_t mask);
 void umfs_cred_init(void);
 
-/* ---- guard.c, signal.c: see L3 ---- */
+/* ---- signal.c: see L3 ---- */
 
 struct guard {
 	uint32_t busy;	  /* depth */
