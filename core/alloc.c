@@ -503,7 +503,7 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, bool wait, uint32_
  * use and has many inodes left, so that each has room for its files. A group
  * whose lock is busy is passed over as long as there are others.
  */
-enum { PASS_HALF, PASS_FREE, PASS_WAIT, PASS_NEW, PASSES };
+enum { PASS_HALF, PASS_FREE, PASS_NEW, PASS_WAIT, PASSES };
 
 int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
 {
@@ -520,7 +520,7 @@ int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint
 			uint32_t least = pass == PASS_HALF ? half : 1;
 			int ret;
 
-			/* Groups never used before come last: each costs backing. */
+			/* Groups never used before cost backing: after the others, but before waiting. */
 			if (init ? ld32(&grp->free_inodes) < least : pass < PASS_NEW)
 				continue;
 			ret = inode_in_group(tx, group, pass >= PASS_WAIT, ino);

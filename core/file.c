@@ -279,9 +279,17 @@ int64_t umfs_pread(const struct umfs_file *f, void *buf, uint64_t n, uint64_t of
 
 /* ---- positions ---- */
 
-int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
+/* The description that f came from, unless it was closed, and maybe reused, meanwhile. */
+static struct umfs_ofd_pm *own_ofd(const struct umfs_file *f)
 {
 	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+
+	return o && ld32(&o->ino) == f->ino && ld32(&o->generation) == f->generation ? o : NULL;
+}
+
+int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
+{
+	struct umfs_ofd_pm *o = own_ofd(f);
 	int64_t ret;
 
 	if (!o)
@@ -298,7 +306,7 @@ int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32
 
 int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
 {
-	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+	struct umfs_ofd_pm *o = own_ofd(f);
 	uint64_t off;
 	int64_t ret;
 
@@ -347,7 +355,7 @@ static int64_t seek_locked(const struct umfs_file *f, uint64_t off, bool hole)
 
 int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence)
 {
-	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+	struct umfs_ofd_pm *o = own_ofd(f);
 	bool dir = umfs_is_dir(ld32(&f->inode->mode));
 	int64_t base = 0, ret;
 

@@ -2,10 +2,10 @@
 /*
  * init.c - the library's beginning and end.
  *
- * The constructor reads the environment, and where that names a mount makes the
- * process ready for it; pools are attached when they are first used. It runs before all others (-z initfirst);
- * where another library has taken that place, the first call with a path does
- * its work.
+ * The constructor reads the environment, and where that names a mount makes
+ * the process ready for it; pools are attached when they are first used. It
+ * runs before all others (-z initfirst); where another library has taken that
+ * place, the first call with a path does its work.
  */
 #include <dlfcn.h>
 #include <unistd.h>

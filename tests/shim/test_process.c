@@ -255,7 +255,8 @@ static int pwd_is(void *arg)
 	const char *want = arg;
 	char command[PATH_MAX + 100];
 
-	snprintf(command, sizeof(command), "test \"$(/bin/pwd)\" = '%s' && test -f f && cat f >/dev/null", want);
+	snprintf(command, sizeof(command),
+		 "test \"$(/bin/pwd)\" = '%s' && test -f f && cat f >/dev/null", want);
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	return 99;
 }
