@@ -56,11 +56,12 @@ install_missing() {
 build_in() {
 	local dir=$1
 	shift
+	mkdir -p "$dir"
 	if [ -f "$dir/build.ninja" ]; then
 		meson configure "$dir" "$@" >/dev/null
 	else
-		meson setup "$dir" "$ROOT" "$@" >"$dir.setup.log" 2>&1 ||
-			{ tail -n 20 "$dir.setup.log" >&2; return 1; }
+		meson setup "$dir" "$ROOT" "$@" >"$dir/setup.log" 2>&1 ||
+			{ tail -n 20 "$dir/setup.log" >&2; return 1; }
 	fi
-	ninja -j "$(nproc)" -C "$dir" >"$dir.ninja.log" 2>&1 || { tail -n 40 "$dir.ninja.log" >&2; return 1; }
+	ninja -j "$(nproc)" -C "$dir" >"$dir/ninja.log" 2>&1 || { tail -n 40 "$dir/ninja.log" >&2; return 1; }
 }
