@@ -155,7 +155,7 @@ static inline bool atime_fresh(const struct umfs_file *f)
 	       atime > (int64_t)ld64(&f->inode->ctime_ns) && atime > f->fs->day_ago_ns;
 }
 
-static __attribute__((noinline)) void touch_atime(const struct umfs_file *f)
+static __attribute__((__noinline__)) void touch_atime(const struct umfs_file *f)
 {
 	int64_t now = port_now_ns();
 
@@ -237,10 +237,10 @@ static inline int64_t read_in_page(const struct umfs_file *f, void *buf, uint64_
 	switch (level) {
 	case 3:
 		STEP(18);
-		/* fall through */
+		__attribute__((__fallthrough__));
 	case 2:
 		STEP(9);
-		/* fall through */
+		__attribute__((__fallthrough__));
 	case 1:
 		STEP(0);
 	}
@@ -258,7 +258,7 @@ static inline int64_t read_in_page(const struct umfs_file *f, void *buf, uint64_
 	return (int64_t)n;
 }
 
-static __attribute__((noinline)) int64_t read_one(const struct umfs_file *f, void *buf,
+static __attribute__((__noinline__)) int64_t read_one(const struct umfs_file *f, void *buf,
 						  uint64_t n, uint64_t off)
 {
 	struct umfs_iov iov = {buf, n};
