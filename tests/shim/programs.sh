@@ -32,7 +32,7 @@ same "cat, head, tail, wc" '
 same "cp and cmp" '
 	cp /bin/ls $DIR/ls; cmp /bin/ls $DIR/ls && echo same
 	cp $DIR/ls $DIR/ls2; cmp $DIR/ls $DIR/ls2 && echo same
-	cp -p $DIR/ls /dev/null; cp -a $DIR/ls $DIR/ls3; stat -c "%a %s %F" $DIR/ls3'
+	cp -p $DIR/ls $DIR/ls2; rm $DIR/ls2; cp -a $DIR/ls $DIR/ls3; stat -c "%a %s %F" $DIR/ls3'
 same "cp out of the directory" '
 	cp $DIR/ls /dev/shm/umfs-programs-$$; cmp /bin/ls /dev/shm/umfs-programs-$$ && echo same
 	rm /dev/shm/umfs-programs-$$'
