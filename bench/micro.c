@@ -85,11 +85,17 @@ static int time_op(struct bench *b, const char *name, uint64_t block, uint64_t n
 		if (!fn || !block || block > BENCH_BUF_BYTES)
 			return EINVAL;
 		b->block = block;
-		b->blocks = b->file_bytes / block;
-		b->random = op->random;
+		b->at = (struct place){
+			.state = op->random ? b->draw : 0,
+			.blocks = b->file_bytes / block,
+			.block = block,
+			.random = op->random,
+		};
 		start = thread_cpu_ns();
 		err = fn(b, n);
 		*ns = thread_cpu_ns() - start;
+		if (op->random)
+			b->draw = b->at.state;
 		if (!err && op->after)
 			err = op->after(b, n);
 		return err;

@@ -15,6 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where the next call goes. */
+struct place {
+	uint64_t state;	 /* random: of the generator, never 0; sequential: number of the block */
+	uint64_t blocks; /* calls that fit into the file */
+	uint64_t block;	 /* bytes of a call */
+	bool random;
+};
+
 struct bench {
 	const char *dir; /* where names are made */
 	int fd;		 /* the filled file, or -1 */
@@ -22,30 +30,28 @@ struct bench {
 	uint64_t file_bytes;
 	uint8_t *raw; /* side "raw": the mapping; else NULL */
 	uint8_t *buf; /* of BENCH_BUF_BYTES, page aligned */
-	uint64_t block, blocks; /* bytes of a call; how many fit into the file */
-	bool random;
-	uint64_t cursor;  /* sequential: number of the next block */
-	uint64_t draw;	  /* random: state of the generator, never 0 */
+	uint64_t block;
+	struct place at;
+	uint64_t draw;	 /* the generator's state, kept between the runs */
 	uint64_t serial; /* next number of a name */
 };
 #define BENCH_BUF_BYTES (2u << 20)
 
 /* Offset of the next call: a multiple of the block size. */
-static inline uint64_t bench_next_off(struct bench *b)
+static inline uint64_t bench_next_off(struct place *at)
 {
-	uint64_t x = b->draw;
+	uint64_t x = at->state;
 
-	if (!b->random) {
-		if (b->cursor >= b->blocks)
-			b->cursor = 0;
-		return b->cursor++ * b->block;
+	if (!at->random) {
+		at->state = x + 1 < at->blocks ? x + 1 : 0;
+		return x * at->block;
 	}
 	/* xorshift64: the same order in every run and on every side, in a few cycles. */
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
-	b->draw = x;
-	return ((x >> 32) * b->blocks >> 32) * b->block;
+	at->state = x;
+	return ((x >> 32) * at->blocks >> 32) * at->block;
 }
 
 int bench_fill(struct bench *b, const char *path, uint64_t bytes);

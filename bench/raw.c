@@ -57,10 +57,13 @@ int raw_map(struct bench *b, const char *path, uint64_t bytes)
 
 int raw_read(struct bench *b, uint64_t n)
 {
+	struct place at = b->at;
+
 	while (n--) {
-		memcpy(b->buf, b->raw + bench_next_off(b), b->block);
+		memcpy(b->buf, b->raw + bench_next_off(&at), at.block);
 		__asm__ volatile("" ::"r"(b->buf) : "memory");
 	}
+	b->at = at;
 	return 0;
 }
 
@@ -82,11 +85,14 @@ static void copy_nt(uint8_t *to, const uint8_t *from, uint64_t n)
 
 int raw_write(struct bench *b, uint64_t n)
 {
-	if (b->block % 64)
+	struct place at = b->at;
+
+	if (at.block % 64)
 		return EINVAL;
 	while (n--) {
-		copy_nt(b->raw + bench_next_off(b), b->buf, b->block);
+		copy_nt(b->raw + bench_next_off(&at), b->buf, at.block);
 		_mm_sfence();
 	}
+	b->at = at;
 	return 0;
 }

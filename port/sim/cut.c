@@ -29,11 +29,11 @@ struct piece {
 
 struct line {
 	uint32_t head, tail;
-	uint32_t count;	  /* pieces pending */
+	uint32_t count; /* pieces pending */
 	uint32_t flushed; /* the first so many are there after the next fence */
-	uint32_t old;	  /* so many were there before what is under test */
+	uint32_t old; /* so many were there before what is under test */
 	uint32_t dirty_at; /* place in `dirty`, NONE: no piece pending */
-	bool mixed;	  /* has other than non-temporal stores */
+	bool mixed; /* has other than non-temporal stores */
 };
 
 struct cutter {
@@ -47,12 +47,12 @@ struct cutter {
 	int stop;
 
 	struct line *lines; /* of the whole pool */
-	uint32_t *dirty;    /* numbers of the lines with pieces */
+	uint32_t *dirty; /* numbers of the lines with pieces */
 	uint32_t dirty_count, dirty_room;
 	struct piece *pieces;
 	uint32_t piece_count, piece_room;
 	uint32_t *take; /* for each of `dirty`: pieces in the image */
-	bool changed;	/* something is pending that no image was made of */
+	bool changed; /* something is pending that no image was made of */
 };
 
 /* ---- what is pending ---- */
@@ -258,9 +258,8 @@ static void try_singles(struct cutter *c)
 
 	for (i = 0; i < n; i++) {
 		/* all lines when there are few, else some anywhere */
-		uint32_t line = n == c->dirty_count ?
-					i :
-					(uint32_t)(sim_random(&c->seed) % c->dirty_count);
+		uint32_t line =
+			n == c->dirty_count ? i : (uint32_t)(sim_random(&c->seed) % c->dirty_count);
 
 		pick(c, PICK_NONE);
 		c->take[line] = count_of(c, line);
@@ -358,8 +357,13 @@ static void step(struct cutter *c, const struct sim_event *e)
 uint64_t sim_images_cut(struct sim *sim, const struct sim_log *log, size_t first,
 			const struct sim_effort *effort, sim_image_fn fn, void *arg)
 {
-	struct cutter c = {.sim = sim, .log = log, .effort = effort, .first = first,
-			   .fn = fn, .arg = arg, .seed = effort->seed};
+	struct cutter c = {.sim = sim,
+			   .log = log,
+			   .effort = effort,
+			   .first = first,
+			   .fn = fn,
+			   .arg = arg,
+			   .seed = effort->seed};
 	uint64_t lines = sim->bytes / UMFS_LINE_BYTES;
 
 	c.lines = calloc(lines, sizeof(*c.lines));

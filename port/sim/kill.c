@@ -47,8 +47,8 @@ static int store(struct run *run, size_t at)
 	return at < run->first ? 0 : image(run, at + 1, 0);
 }
 
-uint64_t sim_images_kill(struct sim *sim, const struct sim_log *log, size_t first,
-			 sim_image_fn fn, void *arg)
+uint64_t sim_images_kill(struct sim *sim, const struct sim_log *log, size_t first, sim_image_fn fn,
+			 void *arg)
 {
 	struct run run = {sim, log, first, fn, arg, 0};
 	size_t at;

@@ -100,8 +100,8 @@ static struct sim *pool_map(uint64_t bytes)
 	if (sim->fd < 0 || ftruncate(sim->fd, (off_t)bytes))
 		goto err_free;
 	sim->media = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, sim->fd, 0);
-	sim->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
-			sim->fd, 0);
+	sim->mem =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, sim->fd, 0);
 	sim->backed = calloc(units(sim), 1);
 	if (sim->media == MAP_FAILED || sim->mem == MAP_FAILED || !sim->backed)
 		sim_fail("out of memory");

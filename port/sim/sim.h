@@ -30,7 +30,7 @@ enum sim_kind {
 struct sim_event {
 	enum sim_kind kind;
 	uint32_t len;
-	uint64_t off;  /* in the pool */
+	uint64_t off; /* in the pool */
 	uint64_t data; /* where the stored bytes lie in the log's data */
 };
 
@@ -61,7 +61,7 @@ struct sim {
 	bool watch_backing; /* a store to an unbacked unit is SIGBUS: the test ends */
 	uint64_t back_calls;
 	uint64_t back_fail_at; /* this call to port_back fails, counted from 1; 0: none */
-	uint64_t back_left;    /* units the surroundings still give; ~0: no end */
+	uint64_t back_left; /* units the surroundings still give; ~0: no end */
 
 	uint64_t stores; /* counted since sim_kill_arm */
 	uint64_t kill_at;
@@ -103,7 +103,7 @@ struct sim_proc *sim_open(struct sim *sim, int *err);
 /* sim_open and umfs_attach; NULL with *err set when that fails. */
 struct sim_proc *sim_attach(struct sim *sim, uint32_t mode, int *err);
 void sim_detach(struct sim_proc *proc); /* umfs_detach and free */
-void sim_kill(struct sim_proc *proc);	/* SIGKILL: its slots are dead; the handle is freed */
+void sim_kill(struct sim_proc *proc); /* SIGKILL: its slots are dead; the handle is freed */
 void sim_proc_free(struct sim_proc *proc);
 /* The slot passes to `child`, as over fork. */
 void sim_slot_give(struct sim *sim, uint32_t slot, const struct sim_proc *child);
@@ -116,17 +116,17 @@ void sim_kill_arm(struct sim *sim, uint64_t n, jmp_buf *jump);
 /* How many images to try where all are too many. */
 struct sim_effort {
 	uint32_t exhaustive; /* try all when there are at most so many */
-	uint32_t singles;    /* lines tried alone, and left out alone */
-	uint32_t prefixes;   /* cuts in time order */
+	uint32_t singles; /* lines tried alone, and left out alone */
+	uint32_t prefixes; /* cuts in time order */
 	uint32_t randoms;
 	uint64_t seed;
 };
 
 struct sim_point {
-	size_t event;	  /* the image is what may be found before this event of the log */
-	size_t old;	  /* events before this one were not under test */
-	bool complete;	  /* all of the log has happened */
-	char what[96];	  /* for people */
+	size_t event; /* the image is what may be found before this event of the log */
+	size_t old; /* events before this one were not under test */
+	bool complete; /* all of the log has happened */
+	char what[96]; /* for people */
 };
 
 /* Called with mem being the image and no process there. Non-zero ends the run. */
@@ -137,8 +137,8 @@ typedef int (*sim_image_fn)(void *arg, const struct sim_point *point);
  * long copies are cut in a few places. media must be what it was when the log
  * began; it ends as the last image. Returns the number of images.
  */
-uint64_t sim_images_kill(struct sim *sim, const struct sim_log *log, size_t first,
-			 sim_image_fn fn, void *arg);
+uint64_t sim_images_kill(struct sim *sim, const struct sim_log *log, size_t first, sim_image_fn fn,
+			 void *arg);
 /*
  * A power cut before each fence from event `first` on, and after all. What was
  * flushed and fenced is there; of each other line any prefix of its stores may

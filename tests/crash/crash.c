@@ -43,7 +43,7 @@ struct run {
 	struct tree before, after;
 
 	struct sim_proc *live; /* attached before; NULL when power goes */
-	struct umfs live_fs;   /* as it was during the op */
+	struct umfs live_fs; /* as it was during the op */
 	uint32_t *live_refs;
 
 	uint64_t points, in_recovery;
@@ -82,8 +82,8 @@ static int judge(const struct run *r, const struct sim_point *point, const struc
 }
 
 /* Read, judge; *t is the tree then. */
-static int look(const struct run *r, const struct sim_point *point, struct umfs *fs,
-		struct tree *t, char why[256])
+static int look(const struct run *r, const struct sim_point *point, struct umfs *fs, struct tree *t,
+		char why[256])
 {
 	if (tree_read(fs, t, why))
 		return -1;
@@ -170,8 +170,7 @@ static int recover_others(struct umfs *fs, char why[256])
 	return 0;
 }
 
-static int live_process(struct run *r, const struct sim_point *point, enum way way,
-			char why[256])
+static int live_process(struct run *r, const struct sim_point *point, enum way way, char why[256])
 {
 	struct umfs *fs = live_restore(r);
 	struct tree t = {0}, again = {0};
@@ -316,31 +315,39 @@ static int kill_image(void *arg, const struct sim_point *point)
 
 /* ---- for whoever has to find out why ---- */
 
-/* What lies at a pool offset. */
+/* A table of the pool, for naming what lies in it. */
+struct table {
+	const char *name;
+	uint64_t first, bytes; /* page, length */
+	uint32_t each; /* bytes of an entry */
+};
+
 static void describe(const struct umfs_geometry *g, uint64_t off, char text[64])
 {
-	uint64_t page = off >> UMFS_PAGE_SHIFT, lanes = g->lanes_page, rel;
-	uint64_t lane_pages = (uint64_t)g->slot_count * g->lanes_per_slot * UMFS_LANE_PAGES;
-	uint64_t head = g->groups_page + UMFS_GROUP_HEAD_PAGES;
+	const struct table tables[] = {
+		{"runtime", UMFS_RUNTIME_PAGE, 4096, 4096},
+		{"slot", UMFS_SLOTS_PAGE, UMFS_SLOTS_MAX * sizeof(struct umfs_slot_pm),
+		 sizeof(struct umfs_slot_pm)},
+		{"lane", g->lanes_page,
+		 (uint64_t)g->slot_count * g->lanes_per_slot * UMFS_LANE_PAGES * UMFS_PAGE_BYTES,
+		 UMFS_LANE_PAGES * UMFS_PAGE_BYTES},
+		{"group", g->gtable_page, g->group_count * sizeof(struct umfs_group_pm),
+		 sizeof(struct umfs_group_pm)},
+		{"irec", g->irecs_page, g->irec_count * sizeof(struct umfs_irec_pm),
+		 sizeof(struct umfs_irec_pm)},
+		{"ofd", g->ofds_page, g->ofd_count * sizeof(struct umfs_ofd_pm),
+		 sizeof(struct umfs_ofd_pm)},
+		{"inode", g->groups_page + UMFS_GROUP_HEAD_PAGES,
+		 (uint64_t)g->itable_pages * UMFS_PAGE_BYTES, UMFS_INODE_BYTES},
+		{"page", 0, UINT64_MAX, UMFS_PAGE_BYTES}, /* anything else */
+	};
+	const struct table *t = tables;
 
-	if (page == UMFS_RUNTIME_PAGE)
-		snprintf(text, 64, "runtime +%u", (unsigned)(off & UMFS_PAGE_MASK));
-	else if (page >= UMFS_SLOTS_PAGE && off < (UMFS_SLOTS_PAGE << UMFS_PAGE_SHIFT) +
-						  UMFS_SLOTS_MAX * sizeof(struct umfs_slot_pm))
-		snprintf(text, 64, "slot %u +%u", (unsigned)((off >> 6) - (UMFS_SLOTS_PAGE << 6)),
-			 (unsigned)(off & 63));
-	else if (page >= lanes && page < lanes + lane_pages)
-		rel = off - (lanes << UMFS_PAGE_SHIFT), snprintf(text, 64, "lane %u +%u",
-			 (unsigned)(rel >> 14), (unsigned)(rel & 16383));
-	else if (page >= g->irecs_page && page < g->ofds_page)
-		rel = off - ((uint64_t)g->irecs_page << UMFS_PAGE_SHIFT),
-		snprintf(text, 64, "irec %u +%u", (unsigned)(rel >> 6), (unsigned)(rel & 63));
-	else if (page >= head && page < head + g->itable_pages)
-		rel = off - (head << UMFS_PAGE_SHIFT), snprintf(text, 64, "inode %u +%u",
-			 (unsigned)(rel >> 8), (unsigned)(rel & 255));
-	else
-		snprintf(text, 64, "page %llu +%u", (unsigned long long)page,
-			 (unsigned)(off & UMFS_PAGE_MASK));
+	while (off < t->first << UMFS_PAGE_SHIFT || off - (t->first << UMFS_PAGE_SHIFT) >= t->bytes)
+		t++;
+	off -= t->first << UMFS_PAGE_SHIFT;
+	snprintf(text, 64, "%s %llu +%llu", t->name, (unsigned long long)(off / t->each),
+		 (unsigned long long)(off % t->each));
 }
 
 static void trace(const struct run *r, const struct umfs_geometry *g)

@@ -227,7 +227,8 @@ static void few_pages(const struct op *op, uint32_t mode)
 	bool full = true;
 
 	for (n = 0; full && n < TRIES_MAX && !failed; n++) {
-		snprintf(sim_context, sizeof(sim_context), "%llu pages free", (unsigned long long)n);
+		snprintf(sim_context, sizeof(sim_context), "%llu pages free",
+			 (unsigned long long)n);
 		start(&t, op, mode);
 		leave_pages(&t.proc->fs, n);
 		look(&t);

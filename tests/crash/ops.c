@@ -289,14 +289,14 @@ static int open_for(struct stage *s, const char *path)
 	return 0;
 }
 
-#define WRITE_OP(name, op_path, op_off, op_len)                    \
-	static int name##_prepare(struct stage *s)                 \
-	{                                                          \
-		return open_for(s, op_path);                       \
-	}                                                          \
-	static int name##_run(struct stage *s)                     \
-	{                                                          \
-		return world_write(&s->file, op_off, op_len, 2);   \
+#define WRITE_OP(name, op_path, op_off, op_len)                                                    \
+	static int name##_prepare(struct stage *s)                                                 \
+	{                                                                                          \
+		return open_for(s, op_path);                                                       \
+	}                                                                                          \
+	static int name##_run(struct stage *s)                                                     \
+	{                                                                                          \
+		return world_write(&s->file, op_off, op_len, 2);                                   \
 	}
 
 WRITE_OP(write_64, "/b", 128, 64)
@@ -361,10 +361,10 @@ static int fsync_run(struct stage *s)
 
 /* ---- truncate ---- */
 
-#define TRUNCATE_OP(name, path, size)                          \
-	static int name##_run(struct stage *s)                 \
-	{                                                      \
-		return world_truncate(s->fs, path, size);      \
+#define TRUNCATE_OP(name, path, size)                                                              \
+	static int name##_run(struct stage *s)                                                     \
+	{                                                                                          \
+		return world_truncate(s->fs, path, size);                                          \
 	}
 
 TRUNCATE_OP(truncate_up, "/b", 50000)
@@ -403,14 +403,11 @@ static int truncate_open_run(struct stage *s)
 	return world_truncate(s->fs, "/b", 100);
 }
 
-#define NAME_OP(name, prepare, flags)                        \
-	{                                                    \
-		#name, prepare, name##_run, flags, NULL, 0, 0 \
-	}
-#define DATA_OP(name, flags, path, off, len)                                  \
-	{                                                                     \
-		#name, name##_prepare, name##_run, flags, path, off, len      \
-	}
+#define NAME_OP(op, prep, how)                                                                     \
+	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
+#define DATA_OP(op, how, file, at, n)                                                              \
+	{.name = #op, .prepare = op##_prepare, .run = op##_run, .flags = how, .path = file,        \
+	 .off = at, .len = n}
 
 const struct op ops[] = {
 	NAME_OP(creat, NULL, OP_NEEDS_INODE),

@@ -15,8 +15,8 @@ struct stage {
 	uint32_t count; /* op's own */
 };
 
-#define OP_TIMES 1u  /* sets times: they are compared too */
-#define OP_FSYNC 2u  /* what it wrote is durable in every mode when it returns */
+#define OP_TIMES 1u /* sets times: they are compared too */
+#define OP_FSYNC 2u /* what it wrote is durable in every mode when it returns */
 #define OP_ATTACH 4u /* the call is the attaching itself; prepare and run are NULL */
 #define OP_DETACH 8u
 /* What it needs, and so must fail without; an op with neither must not fail for lack of room. */

@@ -89,8 +89,8 @@ static bool block_whole(const uint8_t *buf, uint64_t n)
 /* What may be answered on names and files that others create, move and remove all the time. */
 static void allow(struct worker *w, int64_t ret, const char *call)
 {
-	static const int fine[] = {ENOENT, EEXIST, ENOTEMPTY, EISDIR, ENOTDIR, EINVAL, EBADF,
-				   EXDEV, ELOOP, EPERM};
+	static const int fine[] = {ENOENT, EEXIST, ENOTEMPTY, EISDIR, ENOTDIR,
+				   EINVAL, EBADF,  EXDEV,     ELOOP,  EPERM};
 	size_t i;
 
 	__atomic_fetch_add(&board->calls, 1, __ATOMIC_RELAXED);
@@ -100,8 +100,7 @@ static void allow(struct worker *w, int64_t ret, const char *call)
 	for (i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
 		if (ret == -fine[i])
 			return;
-	die("worker %u: %s: %s (%s)", w->number, call, strerror((int)-ret),
-	    board->what[w->number]);
+	die("worker %u: %s: %s (%s)", w->number, call, strerror((int)-ret), board->what[w->number]);
 }
 
 static void do_write(struct worker *w)
@@ -244,7 +243,9 @@ static _Noreturn void work(const char *path, uint32_t mode, uint32_t number, uin
 		uint32_t kind = upto(&w, 4);
 
 		snprintf(board->what[number], 64, "%s",
-			 kind == 0 ? "writing" : kind == 1 ? "reading" : "names");
+			 kind == 0   ? "writing"
+			 : kind == 1 ? "reading"
+				     : "names");
 		if (kind == 0)
 			do_write(&w);
 		else if (kind == 1)
@@ -410,7 +411,8 @@ int main(int argc, char **argv)
 	printf("seed %llu, %llu workers, %llu s\n", (unsigned long long)seed,
 	       (unsigned long long)workers, (unsigned long long)seconds);
 	fflush(stdout);
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	if (board == MAP_FAILED)
 		die("out of memory");
 	real_make(path, "storm", POOL_BYTES, UMFS_DURABLE_NONE, 4096);

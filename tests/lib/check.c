@@ -15,7 +15,7 @@ static const struct {
 	const char *code, *text;
 	enum problem_fix fix;
 } kinds[] = {
-#define X(id, code, text, fix) [PR_##id] = { code, text, FIX_##fix },
+#define X(id, code, text, fix) [PR_##id] = {code, text, FIX_##fix},
 	PROBLEMS(X)
 #undef X
 };

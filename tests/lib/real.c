@@ -23,8 +23,10 @@ void real_make(char path[256], const char *name, uint64_t bytes, uint32_t durabi
 	       uint64_t inodes)
 {
 	const char *dir = getenv("UMFS_TEST_DIR");
-	struct umfs_format f = {.pool_pages = bytes >> UMFS_PAGE_SHIFT, .inode_count = inodes,
-				.durability = durability, .root_mode = 0755,
+	struct umfs_format f = {.pool_pages = bytes >> UMFS_PAGE_SHIFT,
+				.inode_count = inodes,
+				.durability = durability,
+				.root_mode = 0755,
 				.now_ns = 1700000000000000000ull};
 	struct pool *p = calloc(1, sizeof(*p));
 	int fd;

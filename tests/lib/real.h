@@ -13,7 +13,7 @@ struct pool *real_attach(const char *path, uint32_t mode);
 /* What is in the file now, to be put back at any time. NULL: no memory. */
 struct real_image {
 	uint64_t bytes;
-	uint64_t *page;	 /* numbers of those that are not zero */
+	uint64_t *page; /* numbers of those that are not zero */
 	uint8_t *data;
 	uint64_t count;
 };

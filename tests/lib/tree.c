@@ -120,7 +120,8 @@ static int read_dir(struct umfs *fs, struct tree *t, size_t at, char *why)
 	if (err < 0)
 		return fail("readdir of %s: %s", l.dir, strerror(-err));
 	if (nlink != l.subdirs + 2)
-		return fail("%s has %u directories in it and link count %u", l.dir, l.subdirs, nlink);
+		return fail("%s has %u directories in it and link count %u", l.dir, l.subdirs,
+			    nlink);
 	return 0;
 }
 
@@ -204,11 +205,11 @@ static int attr_differ(const struct node *a, const struct node *b, bool times, c
 {
 	const struct umfs_attr *x = &a->attr, *y = &b->attr;
 
-#define SAME(field)                                                                \
-	do {                                                                       \
-		if (x->field != y->field)                                          \
-			return fail("%s: " #field " %lld, not %lld", a->path,      \
-				    (long long)x->field, (long long)y->field);     \
+#define SAME(field)                                                                                \
+	do {                                                                                       \
+		if (x->field != y->field)                                                          \
+			return fail("%s: " #field " %lld, not %lld", a->path, (long long)x->field, \
+				    (long long)y->field);                                          \
 	} while (0)
 	SAME(ino);
 	SAME(generation);
@@ -239,8 +240,8 @@ static int data_differ(const struct node *a, const struct node *b, char *why)
 }
 
 /* `but`: an inode whose content and size do not matter here; 0: none. */
-static int differ(const struct tree *a, const struct tree *b, const char *times_of,
-		  uint32_t but, char *why)
+static int differ(const struct tree *a, const struct tree *b, const char *times_of, uint32_t but,
+		  char *why)
 {
 	size_t i;
 
@@ -378,8 +379,7 @@ int tree_use(struct umfs *fs, const struct tree *t, char why[WHY])
 	size_t i;
 
 	for (i = 0; i < t->count; i++)
-		if ((t->nodes[i].attr.mode & 0170000) == 0040000 &&
-		    use_dir(fs, &t->nodes[i], why))
+		if ((t->nodes[i].attr.mode & 0170000) == 0040000 && use_dir(fs, &t->nodes[i], why))
 			return -1;
 	return 0;
 }

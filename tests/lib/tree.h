@@ -31,9 +31,9 @@ const struct node *tree_find(const struct tree *t, const char *path);
 
 /* Where bytes may be of either tree. */
 struct tree_torn {
-	const char *path;   /* NULL: nowhere */
-	uint64_t off, len;  /* those bytes of it */
-	bool zeros_too;	    /* or zero */
+	const char *path; /* NULL: nowhere */
+	uint64_t off, len; /* those bytes of it */
+	bool zeros_too; /* or zero */
 	bool any_if_longer; /* also when the size is the one after */
 	const char *times_of; /* its mtime and atime are of either tree too; NULL: no matter */
 };

@@ -40,8 +40,7 @@ static int walk(struct umfs *fs, const char *path, uint32_t flags, struct umfs_w
 	return ret == UMFS_WALK_ESCAPED ? -EXDEV : ret;
 }
 
-int world_parent(struct umfs *fs, const char *path, uint32_t *dir, const char **name,
-		 uint32_t *len)
+int world_parent(struct umfs *fs, const char *path, uint32_t *dir, const char **name, uint32_t *len)
 {
 	struct umfs_walk w;
 	int err = walk(fs, path, UMFS_WALK_NOFOLLOW | UMFS_WALK_PARENT, &w);
@@ -100,8 +99,8 @@ int world_symlink(struct umfs *fs, const char *target, const char *path)
 	int err = world_parent(fs, path, &dir, &name, &len);
 
 	return err ? err
-		   : umfs_symlink(fs, &world_root, dir, name, len, target,
-				  (uint32_t)strlen(target), &ino);
+		   : umfs_symlink(fs, &world_root, dir, name, len, target, (uint32_t)strlen(target),
+				  &ino);
 }
 
 int world_link(struct umfs *fs, const char *from, const char *to)
@@ -183,8 +182,8 @@ void world_fill(void *buf, uint64_t n, uint64_t off, uint32_t v)
 	uint64_t i = 0;
 
 	while (i < n) {
-		uint64_t word = ((off + i) / 8 + 1) * 0x9e3779b97f4a7c15ull ^
-				v * 0xc2b2ae3d27d4eb4full;
+		uint64_t word =
+			((off + i) / 8 + 1) * 0x9e3779b97f4a7c15ull ^ v * 0xc2b2ae3d27d4eb4full;
 		uint64_t skip = (off + i) % 8, part = UMFS_MIN(8 - skip, n - i);
 
 		word ^= word >> 29;

@@ -183,13 +183,9 @@ static void counts_doubted_counted_again(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	CASE(pages_run_whole_and_neighbouring),
-	CASE(pages_of_a_unit_aligned),
-	CASE(pages_until_full_never_twice),
-	CASE(pages_without_backing_refused),
-	CASE(pages_freed_found_again),
-	CASE(inodes_until_none_left_each_once),
-	CASE(inode_reused_has_other_generation),
-	CASE(counts_doubted_counted_again),
+	CASE(pages_run_whole_and_neighbouring),	 CASE(pages_of_a_unit_aligned),
+	CASE(pages_until_full_never_twice),	 CASE(pages_without_backing_refused),
+	CASE(pages_freed_found_again),		 CASE(inodes_until_none_left_each_once),
+	CASE(inode_reused_has_other_generation), CASE(counts_doubted_counted_again),
 };
 UNIT_MAIN("alloc", tests)

@@ -202,7 +202,8 @@ static void leaf_of_longest_names_overflows_and_all_found(void **state)
 		memset(name, 'a', 255);
 		sprintf(name, "%03u", i);
 		name[3] = 'b';
-		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0, &ino));
+		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0,
+				      &ino));
 	}
 	for (i = 0; i < 300; i++) {
 		memset(name, 'a', 255);
@@ -266,7 +267,8 @@ static void names_of_any_bytes_kept(void **state)
 		name[1] = (char)(256 - c);
 		if (name[1] == '/')
 			continue;
-		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 2, 0100644, 0, &ino));
+		assert_ok(
+			umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 2, 0100644, 0, &ino));
 		assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 2, &found));
 		assert_int_equal(ino, found);
 	}

@@ -249,8 +249,8 @@ static void offsets_beyond_off_t_refused(void **state)
 static void write_fault_leaves_file_as_it_was(void **state)
 {
 	struct unit *u = *state;
-	static const uint64_t cases[][2] = {{0, 50}, {100, 64}, {0, 4096}, {100, 9000},
-					    {19990, 5000}, {30000, 100}};
+	static const uint64_t cases[][2] = {{0, 50},	 {100, 64},	{0, 4096},
+					    {100, 9000}, {19990, 5000}, {30000, 100}};
 	uint8_t *buf = malloc(20000), before[20000], after[40000];
 	struct umfs_file file;
 	struct umfs_attr attr;

@@ -135,8 +135,10 @@ static void pool_of_several_groups_usable(void **state)
 static void pool_formatted_again_forgets_the_old(void **state)
 {
 	struct unit *u = *state;
-	struct umfs_format f = {.pool_pages = u->sim->bytes / UMFS_PAGE_BYTES, .now_ns = 1ull << 60,
-				.root_mode = 0700, .durability = u->fs->geo.durability};
+	struct umfs_format f = {.pool_pages = u->sim->bytes / UMFS_PAGE_BYTES,
+				.now_ns = 1ull << 60,
+				.root_mode = 0700,
+				.durability = u->fs->geo.durability};
 	struct umfs fs = {0};
 	struct umfs_attr attr;
 

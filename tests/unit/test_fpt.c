@@ -2,8 +2,10 @@
 /* test_fpt.c - file page tables of all heights, and entries that are not believed. */
 #include "unit.h"
 
-static const uint64_t edges[] = {0, 1, 511, 512, 513, (1u << 18) - 1, 1u << 18,
-				 (1u << 27) - 1}; /* pages at the ends of each height */
+static const uint64_t edges[] = {0,	   1,
+				 511,	   512,
+				 513,	   (1u << 18) - 1,
+				 1u << 18, (1u << 27) - 1}; /* pages at the ends of each height */
 
 static struct umfs_inode_pm *file_at(struct unit *u, uint64_t index)
 {
@@ -130,8 +132,13 @@ static void hostile_entries_never_followed(void **state)
 {
 	struct unit *u = *state;
 	struct umfs_inode_pm *in = file_at(u, 600); /* height 2 */
-	uint64_t bad[] = {0, 1, UMFS_SB_BACKUP_PAGE, u->fs->geo.groups_page,
-			  u->fs->geo.pool_pages, ~0ull >> 12, 1ull << 39};
+	uint64_t bad[] = {0,
+			  1,
+			  UMFS_SB_BACKUP_PAGE,
+			  u->fs->geo.groups_page,
+			  u->fs->geo.pool_pages,
+			  ~0ull >> 12,
+			  1ull << 39};
 	uint64_t root = ld64(&in->root), size = UMFS_PAGE_BYTES;
 	le64 *top = umfs_page(u->fs, umfs_pte_page(root));
 	uint64_t good = ld64(&top[1]);
@@ -190,14 +197,10 @@ static void huge_leaf_resolved_to_its_pages(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	CASE(entry_at_each_edge_found),
-	CASE(height_is_least_that_covers),
-	CASE(height_grown_keeps_what_was),
-	CASE(trim_at_each_edge_frees_the_rest),
-	CASE(runs_of_alike_pages_counted),
-	CASE(volatile_bits_ignored),
-	CASE(hostile_entries_never_followed),
-	CASE(table_in_a_circle_ends),
+	CASE(entry_at_each_edge_found),	       CASE(height_is_least_that_covers),
+	CASE(height_grown_keeps_what_was),     CASE(trim_at_each_edge_frees_the_rest),
+	CASE(runs_of_alike_pages_counted),     CASE(volatile_bits_ignored),
+	CASE(hostile_entries_never_followed),  CASE(table_in_a_circle_ends),
 	CASE(huge_leaf_resolved_to_its_pages),
 };
 UNIT_MAIN("fpt", tests)

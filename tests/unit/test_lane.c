@@ -201,8 +201,8 @@ static void record_of_other_transaction_not_believed(void **state)
 /* A record with a good checksum that wants to write outside the pool, or over the superblock. */
 static void record_with_hostile_target_harmless(void **state)
 {
-	static const uint64_t targets[] = {0, 8, 4088, ~0ull, ~0ull - 7, 24 * MIB, 24 * MIB - 4,
-					   1ull << 63};
+	static const uint64_t targets[] = {0,	      8,	4088,	      ~0ull,
+					   ~0ull - 7, 24 * MIB, 24 * MIB - 4, 1ull << 63};
 	struct unit *u = *state;
 	struct scratch s;
 	struct umfs_rec_pm *rec = die_with_record(u, &s);

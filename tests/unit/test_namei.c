@@ -136,7 +136,8 @@ static void symlink_targets_at_the_limits(void **state)
 	assert_int_equal(umfs_readlink(u->fs, ino, got, 10), 10);
 	assert_err(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, target, 4096, &ino),
 		   ENAMETOOLONG);
-	assert_err(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, target, 0, &ino), ENOENT);
+	assert_err(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, target, 0, &ino),
+		   ENOENT);
 	assert_ok(world_creat(u->fs, "/f", 0644));
 	assert_ok(world_ino(u->fs, "/f", &ino));
 	assert_err(umfs_readlink(u->fs, ino, got, sizeof(got)), EINVAL);
@@ -401,7 +402,8 @@ static void model_check(struct unit *u, const struct model *m)
 	for (i = 0; i < 2 * SLOTS; i++) /* the same file where the model says so */
 		for (k = 0; k < i; k++)
 			if (m->file[i / SLOTS][i % SLOTS])
-				assert_int_equal(ino[i / SLOTS][i % SLOTS] == ino[k / SLOTS][k % SLOTS],
+				assert_int_equal(ino[i / SLOTS][i % SLOTS] ==
+							 ino[k / SLOTS][k % SLOTS],
 						 m->file[i / SLOTS][i % SLOTS] ==
 							 m->file[k / SLOTS][k % SLOTS]);
 }

@@ -134,7 +134,8 @@ static void scribble(uint8_t *at, uint64_t bytes, uint32_t count, uint64_t *rand
 	while (count--) {
 		uint64_t r = sim_random(random);
 
-		at[r % bytes] = r >> 40 & 1 ? likely[(r >> 41) % sizeof(likely)] : (uint8_t)(r >> 48);
+		at[r % bytes] =
+			r >> 40 & 1 ? likely[(r >> 41) % sizeof(likely)] : (uint8_t)(r >> 48);
 	}
 }
 

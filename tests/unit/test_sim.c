@@ -89,7 +89,8 @@ static void protocol_right_never_caught(void **state)
 
 static void flush_or_fence_missing_caught(void **state)
 {
-	static const uint32_t wrong[] = {ALL & ~FLUSH_VALUE, ALL & ~FENCE_VALUE, FLUSH_FLAG | FENCE_FLAG};
+	static const uint32_t wrong[] = {ALL & ~FLUSH_VALUE, ALL & ~FENCE_VALUE,
+					 FLUSH_FLAG | FENCE_FLAG};
 	struct toy t;
 	uint32_t i;
 
@@ -271,18 +272,12 @@ static void crc32c_has_its_known_value(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	CASE(protocol_right_never_caught),
-	CASE(flush_or_fence_missing_caught),
-	CASE(last_flush_or_fence_missing_caught),
-	CASE(nt_store_needs_fence_but_no_flush),
-	CASE(stores_to_one_line_persist_in_order),
-	CASE(stores_to_one_line_in_wrong_order_caught),
-	CASE(flush_before_store_does_not_count),
-	CASE(unflushed_line_may_persist_late),
-	CASE(kill_leaves_each_prefix_once),
-	CASE(kill_tears_long_copies),
-	CASE(store_not_told_of_noticed),
-	CASE(kill_arm_stops_after_that_store),
+	CASE(protocol_right_never_caught),	   CASE(flush_or_fence_missing_caught),
+	CASE(last_flush_or_fence_missing_caught),  CASE(nt_store_needs_fence_but_no_flush),
+	CASE(stores_to_one_line_persist_in_order), CASE(stores_to_one_line_in_wrong_order_caught),
+	CASE(flush_before_store_does_not_count),   CASE(unflushed_line_may_persist_late),
+	CASE(kill_leaves_each_prefix_once),	   CASE(kill_tears_long_copies),
+	CASE(store_not_told_of_noticed),	   CASE(kill_arm_stops_after_that_store),
 	CASE(crc32c_has_its_known_value),
 };
 UNIT_MAIN("sim", tests)

@@ -143,7 +143,8 @@ static void super_and_backup_damaged_refused(void **state)
 /* Is everything that geometry addresses inside the pool? */
 static bool inside(const struct umfs_geometry *g, uint64_t page, uint64_t count, uint64_t bytes)
 {
-	return page > 0 && page * UMFS_PAGE_BYTES + count * bytes <= g->pool_pages * UMFS_PAGE_BYTES;
+	return page > 0 &&
+	       page * UMFS_PAGE_BYTES + count * bytes <= g->pool_pages * UMFS_PAGE_BYTES;
 }
 
 static bool geometry_safe(const struct umfs_geometry *g)
@@ -156,7 +157,8 @@ static bool geometry_safe(const struct umfs_geometry *g)
 	       inside(g, g->reserves_page, g->reserve_count,
 		      UMFS_RESERVE_PAGES * UMFS_PAGE_BYTES) &&
 	       g->groups_page + (g->group_count - 1) * (uint64_t)UMFS_GROUP_PAGES +
-			       UMFS_GROUP_HEAD_PAGES + g->itable_pages < g->pool_pages &&
+			       UMFS_GROUP_HEAD_PAGES + g->itable_pages <
+		       g->pool_pages &&
 	       g->slot_count <= UMFS_SLOTS_MAX && g->lanes_per_slot <= UMFS_LANES_MAX &&
 	       g->reserve_count <= UMFS_RESERVES_MAX;
 }
@@ -165,8 +167,9 @@ static bool geometry_safe(const struct umfs_geometry *g)
 static void super_with_hostile_geometry_never_unsafe(void **state)
 {
 	struct unit *u = *state;
-	static const uint32_t values[] = {0, 1, 2, 3, 63, 64, 511, 512, 4095, 65535, 1u << 20,
-					  1u << 24, 1u << 31, 0xffffffff};
+	static const uint32_t values[] = {0,	    1,	      2,	3,	   63,
+					  64,	    511,      512,	4095,	   65535,
+					  1u << 20, 1u << 24, 1u << 31, 0xffffffff};
 	uint32_t at = offsetof(struct umfs_super_pm, pool_pages), i;
 	struct umfs_geometry geo;
 	uint32_t taken = 0;

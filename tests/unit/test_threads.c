@@ -198,7 +198,8 @@ static void appends_by_all_each_there_once(void **state)
 		assert_int_equal(umfs_pread(&file, record, sizeof(record), off), sizeof(record));
 		assert_true(block_whole((uint8_t *)record, sizeof(record)));
 		assert_true(record[0] >> 32 < THREADS);
-		assert_int_equal((uint32_t)record[0], next[record[0] >> 32]++); /* in each one's order */
+		assert_int_equal((uint32_t)record[0],
+				 next[record[0] >> 32]++); /* in each one's order */
 	}
 	world_close(&file);
 }
@@ -242,8 +243,10 @@ static void *names(void *arg)
 	while (go_on(t)) {
 		int err;
 
-		sprintf(a, "/d%u/%u", (unsigned)(random_of(t) % 3), (unsigned)(random_of(t) % NAMES));
-		sprintf(b, "/d%u/%u", (unsigned)(random_of(t) % 3), (unsigned)(random_of(t) % NAMES));
+		sprintf(a, "/d%u/%u", (unsigned)(random_of(t) % 3),
+			(unsigned)(random_of(t) % NAMES));
+		sprintf(b, "/d%u/%u", (unsigned)(random_of(t) % 3),
+			(unsigned)(random_of(t) % NAMES));
 		err = change_name(t, a, b);
 		if (!allowed(err))
 			wrong(t, "%.20s %.20s: %.80s", a, b, strerror(-err));
@@ -331,7 +334,8 @@ static void *churn(void *arg)
 		}
 		if (world_append(&file, random_of(t) % 40000, 1))
 			wrong(t, "append");
-		if (random_of(t) % 3 == 0 && umfs_truncate(&pool->fs, file.ino, random_of(t) % 50000))
+		if (random_of(t) % 3 == 0 &&
+		    umfs_truncate(&pool->fs, file.ino, random_of(t) % 50000))
 			wrong(t, "truncate");
 		err = world_unlink(&pool->fs, name);
 		if (!allowed(err))

@@ -43,11 +43,10 @@ void unit_die(struct unit *u);
 uint64_t unit_pages_free(struct unit *u);
 
 int unit_run(int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t n);
-#define UNIT_MAIN(name, tests)                                               \
-	int main(int argc, char **argv)                                      \
-	{                                                                    \
-		return unit_run(argc, argv, name, tests,                     \
-				sizeof(tests) / sizeof((tests)[0]));         \
+#define UNIT_MAIN(name, tests)                                                                     \
+	int main(int argc, char **argv)                                                            \
+	{                                                                                          \
+		return unit_run(argc, argv, name, tests, sizeof(tests) / sizeof((tests)[0]));      \
 	}
 
 #define assert_ok(call) assert_int_equal(call, 0)
