@@ -96,7 +96,7 @@ static inline void umfs_flush(const struct umfs *fs, const void *p, uint64_t n)
 /* What was flushed before is durable before anything stored after. */
 static inline void umfs_fence(const struct umfs *fs)
 {
-	if (fs->geo.durability == UMFS_DURABLE_FLUSH)
+	if (fs->geo.durability != UMFS_DURABLE_NONE)
 		port_fence();
 }
 /* After non-temporal stores, on every medium, before a store that publishes them. */
