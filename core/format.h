@@ -196,6 +196,7 @@ struct umfs_inode_pm {
 #define UMFS_PTE_SPECIAL (1ull << 9)
 #define UMFS_PTE_UNWRITTEN (1ull << 10) /* with P clear: allocated, reads as zeros */
 #define UMFS_PTE_SOFT_DIRTY (1ull << 11)
+#define UMFS_PTE_RUN (1ull << 54) /* of a PTE page's: its 512 entries are written neighbours */
 #define UMFS_PTE_NX (1ull << 63)
 #define UMFS_PTE_ADDR 0x000ffffffffff000ull
 #define UMFS_PTE_VOLATILE (UMFS_PTE_A | UMFS_PTE_D | UMFS_PTE_SOFT_DIRTY | (1ull << 58))

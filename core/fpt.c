@@ -9,6 +9,11 @@
  *
  * A 2 MiB leaf that is cut in two by a truncation stays whole: it is never
  * split, so that freeing never needs a page.
+ *
+ * I1  UMFS_PTE_RUN on the entry of a PTE page: that page's 512 entries are all
+ *     written and name neighbours in order, so any one of them tells all. Set
+ *     when that is durable, cleared durably before one of them changes: a crash
+ *     at any store leaves it true or not set.
  */
 #include "internal.h"
 
@@ -31,15 +36,25 @@ struct place {
 	le64 *parent;	/* the entry that names the PTE page or is the 2 MiB leaf; NULL: the root */
 	uint64_t leaf;	/* 2 MiB leaf, or the root entry at height 0; else 0 */
 	uint64_t span;	/* pages from index to the end of what was found */
+	bool run;	/* UMFS_PTE_RUN of `ptes` */
 };
+
+/* All of [page, page+count) valid; count <= 512. Only the head of a group is not. */
+static bool pages_valid(const struct umfs *fs, uint64_t page, uint64_t count)
+{
+	uint64_t last = page + count - 1;
+
+	return umfs_page_valid(fs, page) && umfs_page_valid(fs, last) &&
+	       (page - fs->geo.groups_page) >> UMFS_GROUP_SHIFT ==
+		       (last - fs->geo.groups_page) >> UMFS_GROUP_SHIFT;
+}
 
 static bool is_leaf_2m(const struct umfs *fs, uint64_t entry)
 {
 	uint64_t page = umfs_pte_page(entry);
 
 	return (entry & UMFS_PTE_PSE) && (entry & UMFS_PTE_P) &&
-	       !(page & (UMFS_UNIT_PAGES - 1)) && umfs_page_valid(fs, page) &&
-	       umfs_page_valid(fs, page + UMFS_UNIT_PAGES - 1);
+	       !(page & (UMFS_UNIT_PAGES - 1)) && pages_valid(fs, page, UMFS_UNIT_PAGES);
 }
 
 static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, struct place *p)
@@ -49,6 +64,7 @@ static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, str
 
 	p->ptes = p->parent = NULL;
 	p->leaf = 0;
+	p->run = false;
 	if (level == 0) {
 		p->leaf = index == 0 ? entry : 0;
 		p->span = index == 0 ? 1 : FPT_PAGES_MAX;
@@ -67,6 +83,7 @@ static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, str
 		table = umfs_page(fs, umfs_pte_page(entry));
 		if (level == 1) {
 			p->ptes = table;
+			p->run = entry & UMFS_PTE_RUN && p->parent;
 			return;
 		}
 		p->parent = &table[level_index(index, level)];
@@ -142,8 +159,8 @@ uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint
 				*entry = e;
 			else if (!alike(*entry, e, n + i))
 				return n + i;
-			if (!p.ptes && !p.leaf)
-				i = span - 1; /* all of it is a hole */
+			if (!p.ptes || (p.run && pages_valid(fs, umfs_pte_page(e), span - i)))
+				i = span - 1; /* a hole, a leaf, a run: the rest follows */
 		}
 		n += span;
 	}
@@ -166,6 +183,37 @@ uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uin
 		index = stop;
 	}
 	return end;
+}
+
+void umfs_fpt_break_run(const struct umfs *fs, const struct umfs_inode_pm *inode, uint64_t index)
+{
+	struct place p;
+
+	find_place(fs, ld64(&inode->root), index, &p);
+	if (p.run)
+		umfs_persist64(fs, p.parent, ld64(p.parent) & ~UMFS_PTE_RUN);
+}
+
+static bool is_run(const struct umfs *fs, const le64 *ptes)
+{
+	uint64_t first = sane(fs, ld64(ptes));
+	uint32_t i;
+
+	for (i = 1; i < UMFS_PTE_PER_PAGE; i++)
+		if (!alike(first, sane(fs, ld64(&ptes[i])), i))
+			return false;
+	return umfs_pte_written(first);
+}
+
+void umfs_fpt_mark_run(const struct umfs *fs, const struct umfs_inode_pm *inode, uint64_t index)
+{
+	struct place p;
+
+	find_place(fs, ld64(&inode->root), index, &p);
+	if (!p.ptes || !p.parent || p.run || !is_run(fs, p.ptes))
+		return;
+	umfs_fence(fs); /* the entries before the mark */
+	umfs_persist64(fs, p.parent, ld64(p.parent) | UMFS_PTE_RUN);
 }
 
 le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index)
@@ -345,6 +393,8 @@ static int trim_step(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 	*index = start + UMFS_PTE_PER_PAGE;
 	if (p.leaf)
 		return start < keep ? 0 : drop_entries(tx, inode, ino, p.parent, 1, NULL);
+	if (p.run && first)
+		umfs_persist64(fs, p.parent, ld64(p.parent) & ~UMFS_PTE_RUN);
 	return drop_entries(tx, inode, ino, p.ptes + first, UMFS_PTE_PER_PAGE - first,
 			    first ? NULL : p.parent);
 }

@@ -260,6 +260,12 @@ uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint
 uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end);
 /* Where the 4 KiB entry of `index` lies, or NULL: no table, or a 2 MiB leaf. */
 le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index);
+/*
+ * Before the entry of `index` in a PTE page changes: the page is no run any
+ * more. After all its entries were shown: it may be one. Inode lock held.
+ */
+void umfs_fpt_break_run(const struct umfs *fs, const struct umfs_inode_pm *inode, uint64_t index);
+void umfs_fpt_mark_run(const struct umfs *fs, const struct umfs_inode_pm *inode, uint64_t index);
 /* Make tables down to `index`; inode saved and lines 0..1 updated inside the transaction. */
 int umfs_fpt_reserve(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
 		     uint64_t index);

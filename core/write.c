@@ -178,12 +178,16 @@ static int show_root(struct umfs_write *w)
 
 static int show_range(struct umfs_write *w, uint64_t off, uint64_t end)
 {
-	uint64_t root = ld64(&w->in->root);
+	uint64_t root = ld64(&w->in->root), last = (end - 1) >> UMFS_PAGE_SHIFT, index;
 
 	umfs_write_drain(w);
 	if (umfs_root_height(root) == 0)
 		return (root & UMFS_PTE_UNWRITTEN) ? show_root(w) : 0;
 	show_pages(w, off, end);
+	/* Files are mostly filled in order: what ends a PTE page may have made it a run. */
+	index = off >> UMFS_PAGE_SHIFT | (UMFS_PTE_PER_PAGE - 1);
+	for (; index <= last; index += UMFS_PTE_PER_PAGE)
+		umfs_fpt_mark_run(w->fs, w->in, index);
 	return 0;
 }
 
@@ -296,6 +300,7 @@ static int write_by_swap(struct umfs_write *w, le64 *slot)
 	if (err)
 		return err;
 	umfs_inode_touch(fs, w->in);
+	umfs_fpt_break_run(fs, w->in, w->off >> UMFS_PAGE_SHIFT);
 	umfs_swap_commit(&w->tx, slot, spare << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
 	return 0;
 }

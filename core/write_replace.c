@@ -108,6 +108,7 @@ static void store_entries(struct replace *r)
 		const struct piece *p = &r->piece[i];
 		le64 *slot = umfs_fpt_slot(w->fs, w->in, p->index);
 
+		umfs_fpt_break_run(w->fs, w->in, p->index);
 		for (k = 0; k < p->count; k++)
 			st64(&slot[k], (p->page + k) << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
 		if (slot == &w->in->root)

@@ -80,30 +80,57 @@ static void check_leaf(struct walk *w, uint64_t entry, uint64_t index, bool larg
 		w->past += large ? UMFS_UNIT_PAGES : 1;
 }
 
-/* `level` is that of the table which `entry` names: 1 for a PTE page. */
-static void check_table(struct walk *w, uint64_t entry, uint32_t level, uint64_t index)
+static bool is_run(const le64 *ptes)
 {
-	const le64 *table;
+	uint64_t first = ld64(ptes) & ~UMFS_PTE_VOLATILE;
 
-	if ((entry & ~UMFS_PTE_ADDR) != TABLE_BITS) {
+	for (uint64_t i = 0; i < UMFS_PTE_PER_PAGE; i++)
+		if ((ld64(&ptes[i]) & ~UMFS_PTE_VOLATILE) != first + (i << UMFS_PAGE_SHIFT))
+			return false;
+	return first & UMFS_PTE_P;
+}
+
+/* The mark only makes reads faster: without it nothing is lost. */
+static void check_run(struct walk *w, const le64 *ptes, le64 *parent, uint64_t index)
+{
+	if (w->drop || is_run(ptes) ||
+	    !problem(w->c, PR_FPT_RUN, object("inode", w->ino), "page %llu of the file",
+		     (unsigned long long)index))
+		return;
+	st64(parent, ld64(parent) & ~UMFS_PTE_RUN);
+	media_sync(w->c, parent, sizeof(*parent));
+}
+
+/*
+ * `level` is that of the table which `entry` names: 1 for a PTE page. `at`:
+ * where the entry lies in a table; NULL for the root.
+ */
+static void check_table(struct walk *w, uint64_t entry, uint32_t level, uint64_t index, le64 *at)
+{
+	uint64_t mark = level == 1 && at ? UMFS_PTE_RUN : 0;
+	le64 *table;
+
+	if ((entry & ~(UMFS_PTE_ADDR | mark)) != TABLE_BITS) {
 		bad(w, PR_FPT_ENTRY, index, entry);
 		return;
 	}
 	if (!w->drop && !take(w, entry, 1, index))
 		return;
 	table = page_at(w->c, entry_page(w, entry));
+	if (entry & mark)
+		check_run(w, table, at, index);
 	for (uint64_t i = 0; i < UMFS_PTE_PER_PAGE; i++) {
 		uint64_t e = ld64(&table[i]) & ~UMFS_PTE_VOLATILE;
-		uint64_t at = index + (i << 9 * (level - 1));
+		uint64_t part = index + (i << 9 * (level - 1));
 
 		if (!e)
 			continue;
 		if (level == 1)
-			check_leaf(w, e, at, false);
+			check_leaf(w, e, part, false);
 		else if (level == 2 && (e & UMFS_PTE_PSE))
-			check_leaf(w, e, at, true);
+			check_leaf(w, e, part, true);
 		else
-			check_table(w, e, level - 1, at);
+			check_table(w, e, level - 1, part, &table[i]);
 	}
 	if (w->drop)
 		take(w, entry, 1, index);
@@ -121,7 +148,7 @@ static void walk_root(struct walk *w, uint64_t root)
 			(unsigned long long)root);
 		inode_bad(w->c, w->info);
 	} else if (height) {
-		check_table(w, entry, height, 0);
+		check_table(w, entry, height, 0, NULL);
 	} else {
 		check_leaf(w, entry, 0, false);
 	}

@@ -53,6 +53,7 @@
 	X(FPT_ENTRY, "fpt-entry", "entry of the page table is wrong", NEVER)            \
 	X(FPT_RANGE, "fpt-range", "page is outside the pool's data", NEVER)             \
 	X(FPT_ALIGN, "fpt-align", "2 MiB leaf is not aligned", NEVER)                   \
+	X(FPT_RUN, "fpt-run", "table marked as a run of pages is none", PREEN)         \
 	X(PAGE_TWICE, "page-twice", "page is used twice", NEVER)                        \
 	X(FPT_PAST_END, "fpt-past-end", "file has pages past its end", NOTE)            \
 	X(DIR_ROOT, "dir-root", "root of the directory is wrong", NEVER)                \
