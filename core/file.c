@@ -8,6 +8,7 @@
  * just freed; what it got then is thrown away.
  */
 #include "internal.h"
+#include "view.h"
 
 #define TRIES 4
 
@@ -208,54 +209,24 @@ int64_t umfs_preadv(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 	return (int64_t)done;
 }
 
-/*
- * The usual read, within one page. So few instructions let the processor
- * overlap the cache misses of neighbouring calls: the walk is inlined and
- * bounds only what memory safety needs. -EAGAIN: the long way.
- */
-#define STEP(shift)                                                                         \
-	do {                                                                                \
-		if ((entry & (UMFS_PTE_P | UMFS_PTE_PSE)) != UMFS_PTE_P ||                  \
-		    (entry & UMFS_PTE_ADDR) >= bytes)                                       \
-			return -EAGAIN;                                                     \
-		entry = ld64((const le64 *)(const void *)(base + (entry & UMFS_PTE_ADDR)) + \
-			     (index >> (shift) & (UMFS_PTE_PER_PAGE - 1)));                 \
-	} while (0)
+/* ---- the usual read, within one page ---- */
 
-static inline int64_t read_in_page(const struct umfs_file *f, void *buf, uint64_t n, uint64_t off)
+void umfs_view_take(const struct umfs_file *f, struct umfs_view *v)
 {
 	const struct umfs_inode_pm *in = f->inode;
-	const uint8_t *base = f->fs->base;
-	uint64_t bytes = f->fs->bytes, seq = ld64(&in->seq), size = umfs_inode_size(in);
-	uint64_t entry = ld64(&in->root), index = off >> UMFS_PAGE_SHIFT;
-	uint32_t level = umfs_root_height(entry);
-	int err;
+	uint64_t seq = ld64(&in->seq), root = ld64(&in->root);
+	uint64_t reach = 1ull << (9 * umfs_root_height(root) + UMFS_PAGE_SHIFT);
 
-	if ((seq & 1) || ld32(&in->generation) != f->generation || off >= size ||
-	    !umfs_is_reg(ld32(&in->mode)) || index >> (9 * level))
-		return -EAGAIN;
-	switch (level) {
-	case 3:
-		STEP(18);
-		__attribute__((__fallthrough__));
-	case 2:
-		STEP(9);
-		__attribute__((__fallthrough__));
-	case 1:
-		STEP(0);
-	}
-	if (!(entry & UMFS_PTE_P) || (entry & UMFS_PTE_ADDR) >= bytes)
-		return -EAGAIN;
-	n = UMFS_MIN(n, size - off);
-	err = port_copy_out(buf, base + (entry & UMFS_PTE_ADDR) + (off & UMFS_PAGE_MASK), n);
+	v->size = UMFS_MIN(umfs_inode_size(in), reach);
+	v->table = (root & UMFS_PTE_ADDR) | umfs_root_height(root);
+	v->seq = 0;
+	if ((seq & 1) || f->fs->broken || ld32(&in->generation) != f->generation ||
+	    !umfs_is_reg(ld32(&in->mode)) || !atime_fresh(f) || !(root & UMFS_PTE_P) ||
+	    !umfs_page_valid(f->fs, umfs_pte_page(root)))
+		return;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if (ld64(&in->seq) != seq)
-		return -EAGAIN;
-	if (err)
-		return err;
-	if (!atime_fresh(f))
-		touch_atime(f);
-	return (int64_t)n;
+	if (ld64(&in->seq) == seq)
+		v->seq = seq;
 }
 
 static __attribute__((__noinline__)) int64_t read_one(const struct umfs_file *f, void *buf,
@@ -268,13 +239,13 @@ static __attribute__((__noinline__)) int64_t read_one(const struct umfs_file *f,
 
 int64_t umfs_pread(const struct umfs_file *f, void *buf, uint64_t n, uint64_t off)
 {
-	if (n && (off & UMFS_PAGE_MASK) + n <= UMFS_PAGE_BYTES && !f->fs->broken) {
-		int64_t ret = read_in_page(f, buf, n, off);
+	struct umfs_view v;
+	int64_t ret = -EAGAIN;
 
-		if (__builtin_expect(ret != -EAGAIN, 1))
-			return ret;
-	}
-	return read_one(f, buf, n, off);
+	umfs_view_take(f, &v);
+	if (v.seq)
+		ret = umfs_view_pread(f, &v, buf, n, off);
+	return ret == -EAGAIN ? read_one(f, buf, n, off) : ret;
 }
 
 /* ---- positions ---- */

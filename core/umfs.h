@@ -236,6 +236,17 @@ struct umfs_file {
 };
 int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f);
 
+/*
+ * What a reader keeps of an open file for as long as the inode's sequence is
+ * `seq`: it was found in order and readable then. Used by view.h.
+ */
+struct umfs_view {
+	uint64_t seq;	/* 0: nothing is kept */
+	uint64_t size;	/* bytes that the table can reach, at most the file's size */
+	uint64_t table; /* offset in the pool of the topmost table or only page; height in bits 0..1 */
+};
+void umfs_view_take(const struct umfs_file *f, struct umfs_view *v);
+
 /* Bytes moved, or -EFAULT, -EISDIR, -EBADF, -ENOSPC, -EFBIG, -EINVAL. A fault after some bytes returns those. */
 int64_t umfs_pread(const struct umfs_file *f, void *buf, uint64_t n, uint64_t off);
 int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off);

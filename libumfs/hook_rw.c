@@ -84,14 +84,17 @@ static inline long read_done(long ret)
 long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off)
 {
 	struct umfs_file f;
-	long err;
+	long err, ret;
 
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
 		return err;
 	if (unlikely(off < 0))
 		return -EINVAL;
 	begin();
-	return read_done(umfs_pread(&f, buf, UMFS_MIN(n, UMFS_RW_MAX), (uint64_t)off));
+	ret = umfs_pread(&f, buf, UMFS_MIN(n, UMFS_RW_MAX), (uint64_t)off);
+	if (ret > 0)
+		umfs_uinfo_view(fd);
+	return read_done(ret);
 }
 
 /* As Linux does, and POSIX does not: O_APPEND makes pwrite append. */

@@ -11,6 +11,7 @@
 
 #include "hooks.h"
 #include "internal.h"
+#include "view.h"
 
 long umfs_hook_read_ours(int fd, void *buf, size_t n);
 long umfs_hook_write_ours(int fd, const void *buf, size_t n);
@@ -33,10 +34,28 @@ static inline long umfs_hook_write(int fd, const void *buf, size_t n)
 	return umfs_cancel_call(SYS_write, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
 }
 
+/*
+ * Needs no guard: it takes no lock and keeps nothing, so a signal handler of
+ * the host may come in the middle and call anything, or never come back.
+ */
 static inline long umfs_hook_pread(int fd, void *buf, size_t n, off_t off)
 {
-	if (umfs_uinfo_ours(fd))
-		return umfs_hook_pread_ours(fd, buf, n, off);
+	if ((uint32_t)fd < LOAD_RELAXED(&umfs_uinfo_count)) {
+		const struct uinfo *u = &umfs_uinfo_table[fd];
+		uint32_t seq = LOAD(&u->seq);
+
+		if (likely(LOAD(&u->view.seq))) {
+			long ret;
+
+			umfs_cancel_test();
+			ret = umfs_view_pread(&u->file, &u->view, buf, n, (uint64_t)off);
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (likely(ret != -EAGAIN && LOAD_RELAXED(&u->seq) == seq))
+				return ret;
+		}
+		if (LOAD_RELAXED(&u->kind) != UINFO_NONE)
+			return umfs_hook_pread_ours(fd, buf, n, off);
+	}
 	return umfs_cancel_call(SYS_pread64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
 }
 

@@ -51,6 +51,7 @@ enum lock { /* in the order they are taken */
 	LOCK_COUNT
 };
 void umfs_local_lock(enum lock which);
+bool umfs_local_trylock(enum lock which);
 void umfs_local_unlock(enum lock which);
 /* Around fork, so that the child has no lock that a thread it lacks holds. */
 void umfs_local_lock_all(void);
@@ -168,6 +169,7 @@ struct uinfo {
 	uint8_t may; /* UINFO_MAY_*: what a regular file was opened for */
 	uint8_t pad;
 	struct umfs_file file;
+	struct umfs_view view; /* of a file that may be read; see U4 in uinfo.c */
 } __attribute__((aligned(64)));
 
 extern struct uinfo *umfs_uinfo_table;
@@ -219,6 +221,8 @@ static inline bool umfs_uinfo_quick(int fd, uint8_t want, struct umfs_file *f)
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return likely((may & want) && !((seq & 1) | (LOAD_RELAXED(&u->seq) ^ seq)));
 }
+/* Keep a view of the file behind fd for the reads to come, if nobody is in the way. */
+void umfs_uinfo_view(int fd);
 int umfs_uinfo_init(void);
 /* Under LOCK_UINFO: */
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec);

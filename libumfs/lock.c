@@ -12,13 +12,19 @@
 
 static uint32_t words[LOCK_COUNT]; /* 0 free, 1 held, 2 held and waited for */
 
+bool umfs_local_trylock(enum lock which)
+{
+	uint32_t seen = 0;
+
+	return __atomic_compare_exchange_n(&words[which], &seen, 1, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
 void umfs_local_lock(enum lock which)
 {
 	uint32_t *word = &words[which];
-	uint32_t seen = 0;
 
-	if (__atomic_compare_exchange_n(word, &seen, 1, false, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
+	if (umfs_local_trylock(which))
 		return;
 	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
 		sys4(SYS_futex, word, FUTEX_WAIT_PRIVATE, 2, 0);

@@ -11,6 +11,9 @@
  *      taken away before the number is free again.
  *  U2  A reader sees an entry of one piece (sequence word).
  *  U3  Each entry owns one umfs_ofd_get() reference.
+ *  U4  A view's sequence is stored last, and taken away before anything else of
+ *      the entry changes: who finds one and then finds the entry's own sequence
+ *      unchanged has used a view of the entry's file.
  */
 #include <linux/mman.h>
 #include <sys/resource.h>
@@ -88,6 +91,8 @@ static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs
 {
 	uint32_t seq = LOAD_RELAXED(&u->seq);
 
+	STORE(&u->view.seq, 0);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&u->seq, seq + 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	if (f)
@@ -96,6 +101,23 @@ static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs
 	__atomic_store_n(&u->cloexec, cloexec, __ATOMIC_RELAXED);
 	__atomic_store_n(&u->may, may_of(kind, f), __ATOMIC_RELAXED);
 	STORE(&u->seq, seq + 2);
+}
+
+void umfs_uinfo_view(int fd)
+{
+	struct uinfo *u = &umfs_uinfo_table[fd];
+	struct umfs_view v;
+
+	if (umfs_config.report || !umfs_local_trylock(LOCK_UINFO))
+		return; /* what is counted goes the long way */
+	if (u->kind == UINFO_FILE && (u->may & UINFO_MAY_READ)) {
+		STORE(&u->view.seq, 0);
+		umfs_view_take(&u->file, &v);
+		__atomic_store_n(&u->view.size, v.size, __ATOMIC_RELEASE);
+		__atomic_store_n(&u->view.table, v.table, __ATOMIC_RELEASE);
+		STORE(&u->view.seq, v.seq);
+	}
+	umfs_local_unlock(LOCK_UINFO);
 }
 
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec)
