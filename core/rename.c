@@ -1,5 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
-/* rename.c - see namei.c for how names change and which locks are taken. */
+/*
+ * rename.c - a name moves, or two names change places.
+ *
+ * See namei.c for how names change and which locks are taken.
+ *
+ * I1  One transaction switches the names, link counts and parents; its commit is
+ *     the commit point. A crash before leaves both names as they were.
+ * I2  A directory gets another parent only under the rename lock, and only when
+ *     it is seen, with all four inodes locked, not to be above that parent. What
+ *     is above a directory that is locked and has a name can neither move (rename
+ *     lock) nor be removed (it is not empty), so that what was seen holds until
+ *     the commit. An exchange looks both ways.
+ */
 #include "names.h"
 
 struct rename {
@@ -7,14 +19,32 @@ struct rename {
 	struct umfs_name from, to;
 	struct umfs_four x;
 	int64_t irec; /* hold on what was replaced, when that was its last name */
-	bool moves_dir; /* a directory gets another parent: the rename lock is held */
+	uint32_t flags; /* UMFS_RENAME_* */
+	bool moves_dir; /* a directory may get another parent: the rename lock is held */
 };
+
+static bool exchanges(const struct rename *r)
+{
+	return r->flags & UMFS_RENAME_EXCHANGE;
+}
 
 static bool is_dir_at(const struct rename *r, int i)
 {
 	return r->x.ino[i] && umfs_is_dir(ld32(&r->x.in[i]->mode));
 }
 
+/* Does what x.ino[i] names change its parent, and is it a directory? */
+static bool moves(const struct rename *r, int i)
+{
+	return is_dir_at(r, i) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR];
+}
+
+static bool any_moves(const struct rename *r)
+{
+	return moves(r, FROM) || (exchanges(r) && moves(r, TO));
+}
+
+/* Also what the flags ask of the new name: -EEXIST, -ENOENT. */
 static int lookup_both(struct umfs *fs, struct rename *r)
 {
 	int err;
@@ -24,18 +54,21 @@ static int lookup_both(struct umfs *fs, struct rename *r)
 	if (err)
 		return err;
 	err = umfs_lookup(fs, r->x.ino[TO_DIR], r->to.name, r->to.len, &r->x.ino[TO]);
-	if (err && err != -ENOENT)
+	if (err && (err != -ENOENT || exchanges(r)))
 		return err;
+	if (!err && (r->flags & UMFS_RENAME_NOREPLACE))
+		return -EEXIST;
 	r->x.in[FROM] = umfs_inode(fs, r->x.ino[FROM]);
-	return r->x.in[FROM] ? 0 : -EUCLEAN;
+	r->x.in[TO] = r->x.ino[TO] ? umfs_inode(fs, r->x.ino[TO]) : NULL;
+	return r->x.in[FROM] && (r->x.in[TO] || !r->x.ino[TO]) ? 0 : -EUCLEAN;
 }
 
-/* Is `ino` the directory `below` or above it? The rename lock keeps the tree still. */
+/* Is `ino` the directory `below` or above it? -EINVAL: yes (I2). */
 static int check_ancestor(struct umfs *fs, uint32_t ino, uint32_t below)
 {
-	uint64_t steps;
+	uint64_t steps, most = (uint64_t)fs->geo.group_count * fs->geo.inodes_per_group;
 
-	for (steps = 0; steps < UINT32_MAX; steps++) {
+	for (steps = 0; steps < most; steps++) {
 		struct umfs_inode_pm *in = umfs_inode(fs, below);
 
 		if (below == ino)
@@ -49,21 +82,55 @@ static int check_ancestor(struct umfs *fs, uint32_t ino, uint32_t below)
 	return -EUCLEAN;
 }
 
+/* No directory into what is below it. */
+static int check_cycle(struct umfs *fs, const struct rename *r)
+{
+	int err = 0;
+
+	if (moves(r, FROM))
+		err = check_ancestor(fs, r->x.ino[FROM], r->x.ino[TO_DIR]);
+	if (!err && exchanges(r) && moves(r, TO))
+		err = check_ancestor(fs, r->x.ino[TO], r->x.ino[FROM_DIR]);
+	return err;
+}
+
+/* A file's name and a directory's change places: may the latter's new parent have one more? */
+static int check_exchange(const struct rename *r)
+{
+	int gains = is_dir_at(r, FROM) ? TO_DIR : FROM_DIR;
+
+	if (r->x.ino[FROM_DIR] != r->x.ino[TO_DIR] && is_dir_at(r, FROM) != is_dir_at(r, TO) &&
+	    ld32(&r->x.in[gains]->nlink) >= UMFS_LINKS_MAX)
+		return -EMLINK;
+	return 0;
+}
+
 static int check_kinds(const struct rename *r)
 {
-	bool gains = is_dir_at(r, FROM) && !r->x.ino[TO] && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR];
-
+	if (exchanges(r))
+		return check_exchange(r);
 	if (r->x.ino[TO] && is_dir_at(r, TO) && !is_dir_at(r, FROM))
 		return -EISDIR;
 	if (r->x.ino[TO] && !is_dir_at(r, TO) && is_dir_at(r, FROM))
 		return -ENOTDIR;
 	if (is_dir_at(r, TO) && ld64(&r->x.in[TO]->entries))
 		return -ENOTEMPTY;
-	if (gains && ld32(&r->x.in[TO_DIR]->nlink) >= UMFS_LINKS_MAX)
+	if (moves(r, FROM) && !r->x.ino[TO] && ld32(&r->x.in[TO_DIR]->nlink) >= UMFS_LINKS_MAX)
 		return -EMLINK;
-	/* A directory that changes parents needs to be written itself. */
-	if (is_dir_at(r, FROM) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR] &&
-	    !umfs_may(r->cred, r->x.in[FROM], 2))
+	return 0;
+}
+
+/* A directory that changes parents needs to be written itself. */
+static int check_rights(const struct rename *r)
+{
+	int err = umfs_may_remove(r->cred, r->x.in[FROM_DIR], r->x.in[FROM]);
+
+	if (!err)
+		err = umfs_may_remove(r->cred, r->x.in[TO_DIR], r->x.in[TO]);
+	if (err)
+		return err;
+	if ((moves(r, FROM) && !umfs_may(r->cred, r->x.in[FROM], 2)) ||
+	    (exchanges(r) && moves(r, TO) && !umfs_may(r->cred, r->x.in[TO], 2)))
 		return -EACCES;
 	return 0;
 }
@@ -83,18 +150,26 @@ static void bump(struct umfs_inode_pm *in, int by)
 	st32(&in->nlink, ld32(&in->nlink) + (uint32_t)by);
 }
 
+/* What x.ino[i] names, if a directory, leaves one parent for another. */
+static void move_dir(struct rename *r, int i, int old_dir, int new_dir)
+{
+	if (!moves(r, i))
+		return;
+	st64(&r->x.in[i]->parent, r->x.ino[new_dir]);
+	bump(r->x.in[old_dir], -1);
+	bump(r->x.in[new_dir], 1);
+}
+
 /* Link counts and parents, after the names were switched. */
 static void relink(struct umfs *fs, struct rename *r)
 {
-	bool dir = is_dir_at(r, FROM);
 	int i;
 
-	if (dir && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR]) {
-		st64(&r->x.in[FROM]->parent, r->x.ino[TO_DIR]);
-		bump(r->x.in[FROM_DIR], -1);
-		bump(r->x.in[TO_DIR], 1);
-	}
-	if (r->x.ino[TO]) {
+	move_dir(r, FROM, FROM_DIR, TO_DIR);
+	if (exchanges(r)) {
+		move_dir(r, TO, TO_DIR, FROM_DIR);
+		umfs_inode_touch_ctime(fs, r->x.in[TO]);
+	} else if (r->x.ino[TO]) {
 		if (is_dir_at(r, TO))
 			bump(r->x.in[TO_DIR], -1);
 		umfs_drop_link(fs, r->x.in[TO], r->x.ino[TO]);
@@ -107,45 +182,69 @@ static void relink(struct umfs *fs, struct rename *r)
 			umfs_inode_seal(r->x.in[i], r->x.ino[i]);
 }
 
+/* The name `n` in directory x.ino[dir] means x.ino[i] from now on. */
+static int point_at(struct umfs_tx *tx, struct rename *r, int dir, const struct umfs_name *n, int i)
+{
+	return umfs_dir_replace(tx, r->x.in[dir], r->x.ino[dir], n, r->x.ino[i],
+				ld32(&r->x.in[i]->mode) >> 12);
+}
+
+static int put_new_name(struct umfs_tx *tx, struct rename *r)
+{
+	if (r->x.ino[TO])
+		return point_at(tx, r, TO_DIR, &r->to, FROM);
+	return umfs_dir_insert(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to, r->x.ino[FROM],
+			       ld32(&r->x.in[FROM]->mode) >> 12);
+}
+
 static int rename_in_tx(struct umfs_tx *tx, struct rename *r)
 {
-	uint32_t type = ld32(&r->x.in[FROM]->mode) >> 12;
 	int err = save_all(tx, r);
 
 	if (!err)
-		err = r->x.ino[TO] ? umfs_dir_replace(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to,
-						    r->x.ino[FROM], type)
-				 : umfs_dir_insert(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to,
-						   r->x.ino[FROM], type);
+		err = put_new_name(tx, r);
 	if (!err)
-		err = umfs_dir_remove(tx, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from);
+		err = exchanges(r) ? point_at(tx, r, FROM_DIR, &r->from, TO)
+				   : umfs_dir_remove(tx, r->x.in[FROM_DIR], r->x.ino[FROM_DIR],
+						     &r->from);
 	if (!err)
 		relink(tx->fs, r);
 	return err;
 }
 
-/* Everything locked, sequences odd. */
-static int rename_locked(struct umfs_tx *tx, struct rename *r)
+/* Do the names still mean what was found? -EAGAIN: look again. */
+static int check_still(struct umfs *fs, const struct rename *r)
 {
-	struct umfs *fs = tx->fs;
 	int err = umfs_name_still(fs, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from,
 				  r->x.ino[FROM]);
 
 	if (!err)
 		err = umfs_name_still(fs, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to,
 				      r->x.ino[TO]);
+	return !err && any_moves(r) && !r->moves_dir ? -EAGAIN : err;
+}
+
+static int check_all(struct umfs *fs, const struct rename *r)
+{
+	int err = check_cycle(fs, r);
+
+	if (!err)
+		err = check_rights(r);
+	return err ? err : check_kinds(r);
+}
+
+/* Everything locked, sequences odd. */
+static int rename_locked(struct umfs_tx *tx, struct rename *r)
+{
+	struct umfs *fs = tx->fs;
+	int err = check_still(fs, r);
+
 	if (err || r->x.ino[FROM] == r->x.ino[TO])
 		return err; /* two names of one file: nothing to do */
-	if (is_dir_at(r, FROM) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR] && !r->moves_dir)
-		return -EAGAIN;
-	err = umfs_may_remove(r->cred, r->x.in[FROM_DIR], r->x.in[FROM]);
-	if (!err)
-		err = umfs_may_remove(r->cred, r->x.in[TO_DIR], r->x.in[TO]);
-	if (!err)
-		err = check_kinds(r);
+	err = check_all(fs, r);
 	if (!err && !r->x.ino[TO])
 		err = umfs_dir_reserve(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to);
-	if (!err && r->x.ino[TO] && umfs_last_link(r->x.in[TO]))
+	if (!err && r->x.ino[TO] && !exchanges(r) && umfs_last_link(r->x.in[TO]))
 		err = umfs_hold_orphan(fs, r->x.in[TO], r->x.ino[TO], &r->irec);
 	if (err)
 		return err;
@@ -168,15 +267,12 @@ static int rename_once(struct umfs *fs, struct rename *r)
 	err = lookup_both(fs, r);
 	if (err)
 		return err;
-	r->moves_dir = is_dir_at(r, FROM) && r->x.ino[FROM_DIR] != r->x.ino[TO_DIR];
-	if (r->moves_dir) {
+	r->moves_dir = any_moves(r);
+	if (r->moves_dir)
 		err = umfs_lock(fs, rename_lock);
-		if (err)
-			return err;
-		err = check_ancestor(fs, r->x.ino[FROM], r->x.ino[TO_DIR]);
-	}
-	if (!err)
-		err = umfs_four_enter(fs, &tx, &r->x);
+	if (err)
+		return err;
+	err = umfs_four_enter(fs, &tx, &r->x);
 	if (!err) {
 		umfs_four_seq(&r->x, true);
 		err = rename_locked(&tx, r);
@@ -199,10 +295,15 @@ static int init_name(struct umfs *fs, struct umfs_name *n, const char *name, uin
 
 int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, uint32_t from_dir,
 		const char *from, uint32_t from_len, uint32_t to_dir, const char *to,
-		uint32_t to_len)
+		uint32_t to_len, uint32_t flags)
 {
-	struct rename r = {.cred = cred, .x.ino = {from_dir, to_dir}};
-	int err = init_name(fs, &r.from, from, from_len);
+	struct rename r = {.cred = cred, .x.ino = {from_dir, to_dir}, .flags = flags};
+	int err;
+
+	if (flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE) ||
+	    flags == (UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE))
+		return -EINVAL;
+	err = init_name(fs, &r.from, from, from_len);
 
 	if (!err)
 		err = init_name(fs, &r.to, to, to_len);

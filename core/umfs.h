@@ -151,9 +151,12 @@ int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, con
 		uint32_t len);
 int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
 	       uint32_t len);
+/* As renameat2(2): nothing may have the new name; both names are there and change places. */
+#define UMFS_RENAME_NOREPLACE 1u
+#define UMFS_RENAME_EXCHANGE 2u
 int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, uint32_t from_dir,
 		const char *from, uint32_t from_len, uint32_t to_dir, const char *to,
-		uint32_t to_len);
+		uint32_t to_len, uint32_t flags);
 
 /*
  * Names of a directory in cookie order, those after `cookie` (0: from the

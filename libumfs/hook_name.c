@@ -2,6 +2,7 @@
 /*
  * hook_name.c - names: mkdir, unlink, rename, link, symlink, readlink, mknod.
  */
+#include <linux/fs.h>
 #include <sys/stat.h>
 
 #include "hooks.h"
@@ -103,26 +104,49 @@ long umfs_hook_remove(const char *path)
 
 /* ---- rename, link ---- */
 
-/* A trailing slash asks for a directory on either side. */
+/* A trailing slash asks for a directory. */
+static long want_dir(const struct spot *s, uint32_t ino)
+{
+	struct umfs_attr attr;
+	long err = umfs_getattr(fs_of(s), ino, &attr);
+
+	if (err)
+		return err == -ENOENT ? SPOT_AGAIN : err;
+	return S_ISDIR(attr.mode) ? 0 : -ENOTDIR;
+}
+
+/* Of the new name only an exchange asks what is there; else the old one's is to be a directory. */
+static long rename_slashes(const struct spot *from, const struct spot *to, bool exchange)
+{
+	long err = 0;
+
+	if (from->w.must_be_dir || (to->w.must_be_dir && !exchange))
+		err = want_dir(from, from->w.ino);
+	if (!err && exchange && to->w.must_be_dir && to->w.ino)
+		err = want_dir(to, to->w.ino);
+	return err;
+}
+
 static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
 {
+	uint32_t flags = (uint32_t)a->a;
 	struct umfs_cred cred;
-	struct umfs_attr attr;
 	long err;
 
-	(void)a;
+	if (flags & RENAME_WHITEOUT)
+		return umfs_refuse(REPORT_NO_WHITEOUT, EINVAL);
 	if (!from->w.name_len || !to->w.name_len)
-		return -EBUSY;
-	if (from->w.must_be_dir || to->w.must_be_dir) {
-		err = umfs_getattr(fs_of(from), from->w.ino, &attr);
-		if (err)
-			return err == -ENOENT ? SPOT_AGAIN : err;
-		if (!S_ISDIR(attr.mode))
-			return -ENOTDIR;
-	}
+		return from->w.name_len && (flags & RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
+	if ((flags & RENAME_NOREPLACE) && to->w.ino)
+		return -EEXIST;
+	if ((flags & RENAME_EXCHANGE) && !to->w.ino)
+		return -ENOENT;
+	err = rename_slashes(from, to, flags & RENAME_EXCHANGE);
+	if (err)
+		return err;
 	umfs_cred_get(&cred);
 	return umfs_rename(fs_of(from), &cred, from->w.parent, from->w.name, from->w.name_len,
-			   to->w.parent, to->w.name, to->w.name_len);
+			   to->w.parent, to->w.name, to->w.name_len, flags);
 }
 
 static long rename_kernel(const struct path_pair *p, struct path_args *a)
@@ -132,15 +156,6 @@ static long rename_kernel(const struct path_pair *p, struct path_args *a)
 	return sys5(SYS_renameat2, p->from_dirfd, p->from, p->to_dirfd, p->to, a->a);
 }
 
-/* Callers of renameat2 fall back to plain rename on EINVAL. */
-static long rename_flags_ours(struct spot *from, struct spot *to, struct path_args *a)
-{
-	(void)from;
-	(void)to;
-	(void)a;
-	return umfs_refuse(REPORT_NO_RENAME_FLAGS, EINVAL);
-}
-
 long umfs_hook_rename(int from_dirfd, const char *from, int to_dirfd, const char *to,
 		      unsigned flags)
 {
@@ -148,7 +163,11 @@ long umfs_hook_rename(int from_dirfd, const char *from, int to_dirfd, const char
 			      to,	  SPOT_NOFOLLOW, SPOT_NOFOLLOW | SPOT_PARENT};
 	struct path_args a = {.a = flags};
 
-	return umfs_path_pair(&p, flags ? rename_flags_ours : rename_ours, rename_kernel, &a);
+	/* As the kernel, before it looks at the paths. */
+	if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) ||
+	    ((flags & RENAME_EXCHANGE) && (flags & ~RENAME_EXCHANGE)))
+		return -EINVAL;
+	return umfs_path_pair(&p, rename_ours, rename_kernel, &a);
 }
 
 static long link_ours(struct spot *from, struct spot *to, struct path_args *a)

@@ -20,7 +20,7 @@ static const char *const labels[REPORT_KINDS] = {
 	[REPORT_NO_XATTR] = "unsupported: extended attribute",
 	[REPORT_NO_TMPFILE] = "unsupported: O_TMPFILE",
 	[REPORT_NO_STDIO] = "unsupported: stdio stream",
-	[REPORT_NO_RENAME_FLAGS] = "unsupported: renameat2 flags",
+	[REPORT_NO_WHITEOUT] = "unsupported: RENAME_WHITEOUT",
 	[REPORT_NO_OTHER] = "unsupported: other",
 };
 

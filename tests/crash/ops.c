@@ -255,6 +255,25 @@ static int rename_dir_across_over_run(struct stage *s)
 	return world_rename(s->fs, "/d/sub", "/e");
 }
 
+static int rename_noreplace_run(struct stage *s)
+{
+	return world_rename2(s->fs, "/a", "/t/new", UMFS_RENAME_NOREPLACE);
+}
+
+#define EXCHANGE_OP(name, one, other)                                                              \
+	static int name##_run(struct stage *s)                                                     \
+	{                                                                                          \
+		return world_rename2(s->fs, one, other, UMFS_RENAME_EXCHANGE);                     \
+	}
+
+EXCHANGE_OP(exchange_files, "/a", "/m")
+EXCHANGE_OP(exchange_files_across, "/b", "/d/sub/y")
+EXCHANGE_OP(exchange_dirs, "/d", "/t")
+EXCHANGE_OP(exchange_dirs_across, "/d/sub", "/t")
+EXCHANGE_OP(exchange_file_and_dir, "/s", "/e")
+EXCHANGE_OP(exchange_file_and_dir_across, "/m", "/d/sub")
+EXCHANGE_OP(exchange_dir_and_file_across, "/e", "/d/sub/y")
+
 /* ---- attributes ---- */
 
 static int chmod_run(struct stage *s)
@@ -439,6 +458,14 @@ const struct op ops[] = {
 	NAME_OP(rename_across_over, NULL, 0),
 	NAME_OP(rename_dir_across, NULL, 0),
 	NAME_OP(rename_dir_across_over, NULL, 0),
+	NAME_OP(rename_noreplace, NULL, 0),
+	NAME_OP(exchange_files, NULL, 0),
+	NAME_OP(exchange_files_across, NULL, 0),
+	NAME_OP(exchange_dirs, NULL, 0),
+	NAME_OP(exchange_dirs_across, NULL, 0),
+	NAME_OP(exchange_file_and_dir, NULL, 0),
+	NAME_OP(exchange_file_and_dir_across, NULL, 0),
+	NAME_OP(exchange_dir_and_file_across, NULL, 0),
 	NAME_OP(chmod, NULL, 0),
 	NAME_OP(chown, NULL, 0),
 	NAME_OP(utimens, NULL, OP_TIMES),

@@ -132,7 +132,7 @@ int world_rmdir(struct umfs *fs, const char *path)
 	return err ? err : umfs_rmdir(fs, &world_root, dir, name, len);
 }
 
-int world_rename(struct umfs *fs, const char *from, const char *to)
+int world_rename2(struct umfs *fs, const char *from, const char *to, uint32_t flags)
 {
 	const char *from_name, *to_name;
 	uint32_t from_dir, to_dir, from_len, to_len;
@@ -142,7 +142,12 @@ int world_rename(struct umfs *fs, const char *from, const char *to)
 		err = world_parent(fs, to, &to_dir, &to_name, &to_len);
 	return err ? err
 		   : umfs_rename(fs, &world_root, from_dir, from_name, from_len, to_dir, to_name,
-				 to_len);
+				 to_len, flags);
+}
+
+int world_rename(struct umfs *fs, const char *from, const char *to)
+{
+	return world_rename2(fs, from, to, 0);
 }
 
 int world_truncate(struct umfs *fs, const char *path, uint64_t size)

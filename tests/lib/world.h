@@ -35,6 +35,7 @@ int world_link(struct umfs *fs, const char *from, const char *to);
 int world_unlink(struct umfs *fs, const char *path);
 int world_rmdir(struct umfs *fs, const char *path);
 int world_rename(struct umfs *fs, const char *from, const char *to);
+int world_rename2(struct umfs *fs, const char *from, const char *to, uint32_t flags);
 int world_truncate(struct umfs *fs, const char *path, uint64_t size);
 
 /* An open file; flags as open(2), O_CREAT among them. */

@@ -102,18 +102,98 @@ static void rename_rules(void **state)
 	assert_ok(rmdir(at("x")));
 }
 
-static void rename_flags(void **state)
+static int rename2(const char *from, const char *to, unsigned flags)
+{
+	return renameat2(AT_FDCWD, at(from), AT_FDCWD, at(to), flags);
+}
+
+static ino_t ino_of(const char *name)
+{
+	struct stat st;
+
+	assert_ok(lstat(at(name), &st));
+	return st.st_ino;
+}
+
+static unsigned links_of(const char *name)
+{
+	struct stat st;
+
+	assert_ok(lstat(at(name), &st));
+	return (unsigned)st.st_nlink;
+}
+
+static void rename_noreplace(void **state)
 {
 	(void)state;
 	put_file("a", "A");
 	put_file("b", "B");
+	assert_ok(mkdir(at("d"), 0755));
+	assert_errno(rename2("a", "b", RENAME_NOREPLACE), EEXIST);
+	assert_errno(rename2("a", "a", RENAME_NOREPLACE), EEXIST);
+	assert_errno(rename2("a", "d", RENAME_NOREPLACE), EEXIST);
+	assert_errno(rename2("a", "d/.", RENAME_NOREPLACE), EEXIST);
+	assert_errno(rename2("d/.", "x", RENAME_NOREPLACE), EBUSY);
+	assert_errno(rename2("none", "x", RENAME_NOREPLACE), ENOENT);
+	assert_errno(rename2("none", "b", RENAME_NOREPLACE), ENOENT);
+	assert_errno(rename2("d", "d/e", RENAME_NOREPLACE), EINVAL);
+	assert_ok(rename2("a", "d/c", RENAME_NOREPLACE));
+	check_file("d/c", "A");
+	assert_ok(rename2("d", "e", RENAME_NOREPLACE));
+	check_file("e/c", "A");
+	check_file("b", "B");
+	assert_ok(unlink(at("e/c")));
+	assert_ok(rmdir(at("e")));
+	assert_ok(unlink(at("b")));
+}
+
+static void rename_exchange(void **state)
+{
+	ino_t a, b;
+
+	(void)state;
+	put_file("a", "A");
+	put_file("b", "B");
+	assert_ok(mkdir(at("d"), 0755));
+	assert_ok(mkdir(at("d/sub"), 0755));
+	assert_ok(mkdir(at("e"), 0755));
+	a = ino_of("a");
+	b = ino_of("b");
+	assert_ok(rename2("a", "b", RENAME_EXCHANGE));
+	assert_true(ino_of("a") == b && ino_of("b") == a);
+	check_file("a", "B");
+	check_file("b", "A");
+	assert_ok(rename2("a", "a", RENAME_EXCHANGE));
+	assert_errno(rename2("a", "none", RENAME_EXCHANGE), ENOENT);
+	assert_errno(rename2("none", "a", RENAME_EXCHANGE), ENOENT);
+	assert_errno(rename2("a/", "d", RENAME_EXCHANGE), ENOTDIR);
+	assert_errno(rename2("d", "a/", RENAME_EXCHANGE), ENOTDIR);
+	assert_errno(rename2("d", "d/sub", RENAME_EXCHANGE), EINVAL);
+	assert_errno(rename2("d/sub", "d", RENAME_EXCHANGE), EINVAL);
+	/* A file and a directory, in one directory and across. */
+	assert_ok(rename2("a", "d", RENAME_EXCHANGE));
+	check_file("d", "B");
+	assert_ok(access(at("a/sub"), F_OK));
+	assert_ok(rename2("a/", "d", RENAME_EXCHANGE));
+	assert_ok(rename2("a", "d/sub", RENAME_EXCHANGE));
+	check_file("d/sub", "B");
+	assert_int_equal(links_of("d"), 2);
+	assert_ok(rename2("d/sub", "a/", RENAME_EXCHANGE));
+	assert_int_equal(links_of("d"), 3);
+	/* Two directories that are not empty. */
+	put_file("e/x", "X");
+	assert_ok(rename2("d/sub", "e", RENAME_EXCHANGE));
+	check_file("d/sub/x", "X");
+	assert_ok(rename2("e", "d/sub", RENAME_EXCHANGE));
+	assert_errno(rename2("a", "b", RENAME_EXCHANGE | RENAME_NOREPLACE), EINVAL);
+	assert_errno(rename2("a", "b", 0x100), EINVAL);
 	if (on_umfs())
-		assert_errno(renameat2(AT_FDCWD, at("a"), AT_FDCWD, at("c"), RENAME_NOREPLACE),
-			     EINVAL);
-	else
-		assert_errno(renameat2(AT_FDCWD, at("a"), AT_FDCWD, at("b"), RENAME_NOREPLACE),
-			     EEXIST);
-	assert_ok(renameat2(AT_FDCWD, at("a"), AT_FDCWD, at("b"), 0));
+		assert_errno(rename2("a", "w", RENAME_WHITEOUT), EINVAL);
+	assert_ok(unlink(at("e/x")));
+	assert_ok(rmdir(at("e")));
+	assert_ok(rmdir(at("d/sub")));
+	assert_ok(rmdir(at("d")));
+	assert_ok(unlink(at("a")));
 	assert_ok(unlink(at("b")));
 }
 
@@ -266,7 +346,8 @@ int main(void)
 		cmocka_unit_test(mkdir_rules),
 		cmocka_unit_test(at_calls),
 		cmocka_unit_test(rename_rules),
-		cmocka_unit_test(rename_flags),
+		cmocka_unit_test(rename_noreplace),
+		cmocka_unit_test(rename_exchange),
 		cmocka_unit_test(links),
 		cmocka_unit_test(across_file_systems_exdev),
 		cmocka_unit_test(symlinks),

@@ -118,8 +118,8 @@ static void dot_names_refused(void **state)
 	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "..", 2, 0100644, 0, &ino) < 0);
 	assert_true(umfs_rmdir(u->fs, &world_root, UMFS_ROOT_INO, ".", 1) < 0);
 	assert_ok(world_mkdir(u->fs, "/d"));
-	assert_true(umfs_rename(u->fs, &world_root, UMFS_ROOT_INO, "d", 1, UMFS_ROOT_INO, "..", 2) <
-		    0);
+	assert_true(umfs_rename(u->fs, &world_root, UMFS_ROOT_INO, "d", 1, UMFS_ROOT_INO, "..", 2,
+				0) < 0);
 }
 
 static void symlink_targets_at_the_limits(void **state)
@@ -181,6 +181,9 @@ static void subdirectories_up_to_the_link_limit(void **state)
 	assert_ok(world_mkdir(u->fs, "/outside"));
 	assert_err(world_rename(u->fs, "/outside", "/d/more"), EMLINK);
 	assert_ok(world_creat(u->fs, "/d/file", 0644));
+	assert_err(world_rename2(u->fs, "/outside", "/d/file", UMFS_RENAME_EXCHANGE), EMLINK);
+	assert_err(world_rename2(u->fs, "/d/file", "/outside", UMFS_RENAME_EXCHANGE), EMLINK);
+	assert_ok(world_rename2(u->fs, "/d/5", "/outside", UMFS_RENAME_EXCHANGE));
 }
 
 static void link_of_directory_refused(void **state)
@@ -237,7 +240,8 @@ static void sticky_directory_keeps_others_files(void **state)
 	assert_ok(umfs_chmod(u->fs, &world_root, UMFS_ROOT_INO, 01777));
 	assert_ok(umfs_create(u->fs, &user, UMFS_ROOT_INO, "f", 1, 0100666, 0, &ino));
 	assert_err(umfs_unlink(u->fs, &other, UMFS_ROOT_INO, "f", 1), EPERM);
-	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "f", 1, UMFS_ROOT_INO, "g", 1), EPERM);
+	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "f", 1, UMFS_ROOT_INO, "g", 1, 0),
+		   EPERM);
 	assert_ok(umfs_unlink(u->fs, &user, UMFS_ROOT_INO, "f", 1));
 }
 
@@ -253,7 +257,8 @@ static void changes_without_write_permission_refused(void **state)
 	assert_err(umfs_symlink(u->fs, &user, UMFS_ROOT_INO, "x", 1, "t", 1, &ino), EACCES);
 	assert_err(umfs_link(u->fs, &user, file, UMFS_ROOT_INO, "x", 1), EACCES);
 	assert_err(umfs_unlink(u->fs, &user, UMFS_ROOT_INO, "f", 1), EACCES);
-	assert_err(umfs_rename(u->fs, &user, UMFS_ROOT_INO, "f", 1, UMFS_ROOT_INO, "x", 1), EACCES);
+	assert_err(umfs_rename(u->fs, &user, UMFS_ROOT_INO, "f", 1, UMFS_ROOT_INO, "x", 1, 0),
+		   EACCES);
 }
 
 /* ---- rename ---- */
@@ -335,6 +340,106 @@ static void rename_over_file_frees_it(void **state)
 	assert_int_equal(stat_of(u, "/b").size, 0);
 }
 
+static void rename_with_unknown_flags_refused(void **state)
+{
+	struct unit *u = *state;
+
+	assert_ok(world_creat(u->fs, "/a", 0644));
+	assert_ok(world_creat(u->fs, "/b", 0644));
+	assert_err(world_rename2(u->fs, "/a", "/b", 4), EINVAL); /* a whiteout */
+	assert_err(world_rename2(u->fs, "/a", "/b", 3), EINVAL);
+	assert_err(world_rename2(u->fs, "/a", "/b", 1u << 31), EINVAL);
+	assert_ok(missing(u, "/a"));
+}
+
+static void rename_noreplace_keeps_what_is_there(void **state)
+{
+	struct unit *u = *state;
+
+	assert_ok(world_put(u->fs, "/a", 0, 10, 1));
+	assert_ok(world_put(u->fs, "/b", 0, 20, 1));
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_err(world_rename2(u->fs, "/a", "/b", UMFS_RENAME_NOREPLACE), EEXIST);
+	assert_err(world_rename2(u->fs, "/a", "/a", UMFS_RENAME_NOREPLACE), EEXIST);
+	assert_err(world_rename2(u->fs, "/a", "/d", UMFS_RENAME_NOREPLACE), EEXIST);
+	assert_err(world_rename2(u->fs, "/none", "/x", UMFS_RENAME_NOREPLACE), ENOENT);
+	assert_int_equal(stat_of(u, "/b").size, 20);
+	assert_ok(world_rename2(u->fs, "/a", "/d/x", UMFS_RENAME_NOREPLACE));
+	assert_err(missing(u, "/a"), ENOENT);
+}
+
+static void exchange_moves_directory_counts(void **state)
+{
+	struct unit *u = *state;
+	struct tree t;
+	char why[256];
+
+	assert_ok(world_mkdir(u->fs, "/a"));
+	assert_ok(world_mkdir(u->fs, "/b"));
+	assert_ok(world_mkdir(u->fs, "/a/d"));
+	assert_ok(world_creat(u->fs, "/a/d/deep", 0644));
+	assert_ok(world_creat(u->fs, "/b/f", 0644));
+	assert_ok(world_rename2(u->fs, "/a/d", "/b/f", UMFS_RENAME_EXCHANGE));
+	assert_int_equal(stat_of(u, "/a").nlink, 2);
+	assert_int_equal(stat_of(u, "/b").nlink, 3);
+	assert_ok(missing(u, "/b/f/deep"));
+	assert_ok(world_rename2(u->fs, "/a/d", "/b/f", UMFS_RENAME_EXCHANGE));
+	assert_int_equal(stat_of(u, "/a").nlink, 3);
+	assert_int_equal(stat_of(u, "/b").nlink, 2);
+	assert_ok(world_mkdir(u->fs, "/b/e"));
+	assert_ok(world_rename2(u->fs, "/a/d", "/b/e", UMFS_RENAME_EXCHANGE));
+	assert_ok(missing(u, "/b/e/deep"));
+	assert_ok(tree_read(u->fs, &t, why));
+	tree_free(&t);
+}
+
+static void exchange_with_own_parent_refused(void **state)
+{
+	struct unit *u = *state;
+
+	assert_ok(world_mkdir(u->fs, "/a"));
+	assert_ok(world_mkdir(u->fs, "/a/b"));
+	assert_ok(world_mkdir(u->fs, "/a/b/c"));
+	assert_ok(world_creat(u->fs, "/a/b/f", 0644));
+	assert_err(world_rename2(u->fs, "/a", "/a/b", UMFS_RENAME_EXCHANGE), EINVAL);
+	assert_err(world_rename2(u->fs, "/a/b", "/a", UMFS_RENAME_EXCHANGE), EINVAL);
+	assert_err(world_rename2(u->fs, "/a/b/c", "/a", UMFS_RENAME_EXCHANGE), EINVAL);
+	assert_err(world_rename2(u->fs, "/a", "/a/b/c", UMFS_RENAME_EXCHANGE), EINVAL);
+	assert_err(world_rename2(u->fs, "/a/b/f", "/a", UMFS_RENAME_EXCHANGE), EINVAL);
+	assert_err(world_rename2(u->fs, "/a", "/a/b/f", UMFS_RENAME_EXCHANGE), EINVAL);
+	assert_err(world_rename2(u->fs, "/a", "/a/none", UMFS_RENAME_EXCHANGE), ENOENT);
+	assert_ok(world_rename2(u->fs, "/a/b/c", "/a/b/f", UMFS_RENAME_EXCHANGE));
+}
+
+/* Each side needs what a rename of it would need. */
+static void exchange_without_rights_refused(void **state)
+{
+	struct unit *u = *state;
+	uint32_t mine, theirs, ino;
+
+	assert_ok(world_mkdir(u->fs, "/mine"));
+	assert_ok(world_mkdir(u->fs, "/theirs"));
+	assert_ok(world_ino(u->fs, "/mine", &mine));
+	assert_ok(world_ino(u->fs, "/theirs", &theirs));
+	assert_ok(umfs_chmod(u->fs, &world_root, mine, 0777));
+	assert_ok(umfs_create(u->fs, &user, mine, "f", 1, 0100644, 0, &ino));
+	assert_ok(umfs_mkdir(u->fs, &world_root, theirs, "d", 1, 0755, &ino));
+	assert_err(umfs_rename(u->fs, &user, mine, "f", 1, theirs, "d", 1, UMFS_RENAME_EXCHANGE),
+		   EACCES);
+	assert_err(umfs_rename(u->fs, &user, theirs, "d", 1, mine, "f", 1, UMFS_RENAME_EXCHANGE),
+		   EACCES);
+	assert_ok(umfs_chmod(u->fs, &world_root, theirs, 0777));
+	/* The directory's ".." would change, and that is not the user's to write. */
+	assert_err(umfs_rename(u->fs, &user, mine, "f", 1, theirs, "d", 1, UMFS_RENAME_EXCHANGE),
+		   EACCES);
+	assert_ok(umfs_chmod(u->fs, &world_root, theirs, 01777));
+	assert_ok(umfs_chmod(u->fs, &world_root, ino, 0777));
+	assert_err(umfs_rename(u->fs, &user, mine, "f", 1, theirs, "d", 1, UMFS_RENAME_EXCHANGE),
+		   EPERM);
+	assert_ok(umfs_chmod(u->fs, &world_root, theirs, 0777));
+	assert_ok(umfs_rename(u->fs, &user, mine, "f", 1, theirs, "d", 1, UMFS_RENAME_EXCHANGE));
+}
+
 /* ---- a random history of names against a model ---- */
 
 #define SLOTS 12
@@ -349,6 +454,14 @@ static void path_of(char *path, uint32_t dir, uint32_t slot)
 	sprintf(path, "/%u/%u", dir, slot);
 }
 
+static void swap(uint32_t *a, uint32_t *b)
+{
+	uint32_t was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 static void model_step(struct unit *u, struct model *m, uint32_t serial)
 {
 	uint32_t d1 = sim_random(&m->random) & 1, d2 = sim_random(&m->random) & 1;
@@ -359,7 +472,7 @@ static void model_step(struct unit *u, struct model *m, uint32_t serial)
 
 	path_of(a, d1, s1);
 	path_of(b, d2, s2);
-	switch (sim_random(&m->random) % 4) {
+	switch (sim_random(&m->random) % 6) {
 	case 0:
 		got = world_creat(u->fs, a, 0644);
 		want = *from ? -EEXIST : 0;
@@ -376,6 +489,18 @@ static void model_step(struct unit *u, struct model *m, uint32_t serial)
 		want = !*from ? -ENOENT : *to ? -EEXIST : 0;
 		if (!want)
 			*to = *from;
+		break;
+	case 3:
+		got = world_rename2(u->fs, a, b, UMFS_RENAME_EXCHANGE);
+		want = *from && *to ? 0 : -ENOENT;
+		if (!want)
+			swap(from, to);
+		break;
+	case 4:
+		got = world_rename2(u->fs, a, b, UMFS_RENAME_NOREPLACE);
+		want = !*from ? -ENOENT : *to ? -EEXIST : 0;
+		if (!want)
+			swap(from, to);
 		break;
 	default:
 		got = world_rename(u->fs, a, b);
@@ -447,6 +572,11 @@ static const struct CMUnitTest tests[] = {
 	CASE(rename_to_itself_changes_nothing),
 	CASE(rename_moves_directory_counts),
 	CASE(rename_over_file_frees_it),
+	CASE(rename_with_unknown_flags_refused),
+	CASE(rename_noreplace_keeps_what_is_there),
+	CASE(exchange_moves_directory_counts),
+	CASE(exchange_with_own_parent_refused),
+	CASE(exchange_without_rights_refused),
 	CASE(history_of_names_as_model),
 };
 UNIT_MAIN("namei", tests)
