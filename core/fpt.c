@@ -16,6 +16,7 @@
  *     at any store leaves it true or not set.
  */
 #include "internal.h"
+#include "view.h"
 
 #define FPT_PAGES_MAX (UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT)
 #define LEVEL_BITS 9u
@@ -183,6 +184,39 @@ uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uin
 		index = stop;
 	}
 	return end;
+}
+
+static bool is_table(const struct umfs *fs, uint64_t entry)
+{
+	return (entry & (UMFS_PTE_P | UMFS_PTE_PSE)) == UMFS_PTE_P &&
+	       umfs_page_valid(fs, umfs_pte_page(entry));
+}
+
+bool umfs_fpt_find(const struct umfs *fs, uint64_t root, uint64_t index, struct umfs_fpt_at *at)
+{
+	uint32_t level = umfs_root_height(root), in_table = index & (UMFS_PTE_PER_PAGE - 1);
+	uint32_t look = in_table;
+	uint64_t entry = root;
+	le64 *slot = NULL, *ptes;
+
+	if (!level || index >> (LEVEL_BITS * level))
+		return false;
+	for (; level > 1; level--) {
+		if (!is_table(fs, entry))
+			return false;
+		slot = (le64 *)umfs_page(fs, umfs_pte_page(entry)) + level_index(index, level);
+		entry = ld64(slot);
+	}
+	if (!is_table(fs, entry))
+		return false;
+	ptes = umfs_page(fs, umfs_pte_page(entry));
+	at->slot = &ptes[in_table];
+	at->run = slot && (entry & UMFS_PTE_RUN) ? slot : NULL;
+	if (at->run)
+		look = umfs_run_look(index);
+	entry = ld64(&ptes[look]);
+	at->page = umfs_pte_page(entry) + in_table - look;
+	return umfs_pte_written(entry) && umfs_page_valid(fs, at->page);
 }
 
 void umfs_fpt_break_run(const struct umfs *fs, const struct umfs_inode_pm *inode, uint64_t index)

@@ -183,6 +183,29 @@ int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_
 	}
 }
 
+int umfs_enter_inode(struct umfs *fs, struct umfs_tx *tx, struct umfs_inode_pm *inode)
+{
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	struct umfs_wait w = {0, 0};
+
+	for (;;) {
+		int err = umfs_lane_get(fs, tx);
+
+		if (err)
+			return err;
+		if (umfs_lock_try(fs, &inode->lock, w.seen ? mine | UMFS_LOCK_WAITERS : mine))
+			return 0;
+		umfs_lane_put(tx);
+		umfs_lock_await(fs, &inode->lock, &w);
+	}
+}
+
+void umfs_leave_inode(struct umfs_tx *tx, struct umfs_inode_pm *inode)
+{
+	umfs_unlock(tx->fs, &inode->lock);
+	umfs_lane_put(tx);
+}
+
 void umfs_leave(struct umfs_tx *tx, const uint32_t *ino, uint32_t count)
 {
 	unlock_up_to(tx->fs, ino, count, UINT32_MAX);

@@ -248,6 +248,9 @@ void umfs_seq_heal(struct umfs_inode_pm *inode);
  */
 int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_t count);
 void umfs_leave(struct umfs_tx *tx, const uint32_t *ino, uint32_t count);
+/* The same for one inode that is known. */
+int umfs_enter_inode(struct umfs *fs, struct umfs_tx *tx, struct umfs_inode_pm *inode);
+void umfs_leave_inode(struct umfs_tx *tx, struct umfs_inode_pm *inode);
 
 /* ---- fpt.c ---- */
 
@@ -260,6 +263,16 @@ uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint
 uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end);
 /* Where the 4 KiB entry of `index` lies, or NULL: no table, or a 2 MiB leaf. */
 le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index);
+/*
+ * Where the usual page lies: written, in a PTE page, the file higher than one
+ * page. False for everything else. Lock-free; counts after a sequence check.
+ */
+struct umfs_fpt_at {
+	le64 *slot;
+	le64 *run; /* the entry that says the PTE page is a run, or NULL */
+	uint64_t page;
+};
+bool umfs_fpt_find(const struct umfs *fs, uint64_t root, uint64_t index, struct umfs_fpt_at *at);
 /*
  * Before the entry of `index` in a PTE page changes: the page is no run any
  * more. After all its entries were shown: it may be one. Inode lock held.

@@ -16,6 +16,16 @@
 
 #include "umfs.h"
 
+/*
+ * Which entry of a run to look at for page `index` of the file: always the same
+ * for one table, so that one of its 64 lines stays cached, and another for the
+ * next table, so that those lines do not all fall on one set of the cache.
+ */
+static inline uint32_t umfs_run_look(uint64_t index)
+{
+	return (uint32_t)(index >> 6) & (UMFS_PTE_PER_PAGE - 8);
+}
+
 /* May this entry of a table be followed in a pool of so many bytes? */
 static inline bool umfs_view_follows(uint64_t entry, uint64_t bytes)
 {
@@ -52,9 +62,8 @@ static inline int64_t umfs_view_pread(const struct umfs_file *f, const struct um
 				     (index >> 9 & (UMFS_PTE_PER_PAGE - 1)));
 			if (!umfs_view_follows(entry, bytes))
 				return -EAGAIN;
-			/* Any entry of a run tells: one line of the table, not all 64, stays cached. */
 			if (entry & UMFS_PTE_RUN)
-				at = index >> 6 & (UMFS_PTE_PER_PAGE - 8);
+				at = umfs_run_look(index);
 			entry &= UMFS_PTE_ADDR;
 		}
 		entry = ld64((const le64 *)(const void *)(base + entry) + at);

@@ -2,13 +2,15 @@
 /*
  * write.c - write(): up to 2 MiB at a time under the inode's lock.
  *
+ * An overwrite inside one page has a shorter way (write_page.c); this is the
+ * general one.
+ *
  * First every page of the range is allocated, unwritten, which nobody can see.
  * Then, by what is overwritten and what the mode promises:
  *
  *   extend    nothing before the old end changes: bytes in place, then the size
  *   in place  sync, posix: bytes in place, then the size
  *   undo      atomic, less than a page: old bytes to the lane's U-Log first
- *   swap      atomic, exactly one page: written once, exchanged for the spare
  *   replace   atomic, more: fresh pages in one transaction
  *   reserve   atomic, no fresh pages to be had, or a 2 MiB leaf: old bytes to a
  *             reserve U-Log first
@@ -184,8 +186,12 @@ static int show_range(struct umfs_write *w, uint64_t off, uint64_t end)
 	if (umfs_root_height(root) == 0)
 		return (root & UMFS_PTE_UNWRITTEN) ? show_root(w) : 0;
 	show_pages(w, off, end);
-	/* Files are mostly filled in order: what ends a PTE page may have made it a run. */
-	index = off >> UMFS_PAGE_SHIFT | (UMFS_PTE_PER_PAGE - 1);
+	/*
+	 * Files are mostly filled in order: what ends a PTE page may have made it
+	 * a run; so may what begins the next one, when the file had no height for it.
+	 */
+	index = off >> UMFS_PAGE_SHIFT;
+	index = (index ? index - 1 : 0) | (UMFS_PTE_PER_PAGE - 1);
 	for (; index <= last; index += UMFS_PTE_PER_PAGE)
 		umfs_fpt_mark_run(w->fs, w->in, index);
 	return 0;
@@ -283,28 +289,6 @@ static int write_by_reserve(struct umfs_write *w)
 	return err;
 }
 
-/* ---- swap ---- */
-
-static int write_by_swap(struct umfs_write *w, le64 *slot)
-{
-	struct umfs *fs = w->fs;
-	uint64_t spare;
-	int err = umfs_swap_prepare(&w->tx, umfs_pte_page(ld64(slot)));
-
-	if (err)
-		return err;
-	spare = ld64(&w->tx.lane->spare);
-	if (!umfs_page_valid(fs, spare))
-		return -EUCLEAN;
-	err = umfs_write_take(w, umfs_page(fs, spare), UMFS_PAGE_BYTES);
-	if (err)
-		return err;
-	umfs_inode_touch(fs, w->in);
-	umfs_fpt_break_run(fs, w->in, w->off >> UMFS_PAGE_SHIFT);
-	umfs_swap_commit(&w->tx, slot, spare << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
-	return 0;
-}
-
 /* ---- choosing ---- */
 
 /* What is overwritten of [off, min(end, old size)). */
@@ -339,15 +323,8 @@ static int write_atomic(struct umfs_write *w)
 	look(w, &c);
 	if (c.all_written && over < UMFS_PAGE_BYTES)
 		return write_with_undo(w, umfs_lane_ulog(w->tx.lane), UMFS_ULOG_LANE_BYTES);
-	if (!c.leaf_2m) {
-		le64 *slot = umfs_fpt_slot(w->fs, w->in, w->off >> UMFS_PAGE_SHIFT);
-
-		if (c.all_written && !(w->off & UMFS_PAGE_MASK) && w->end <= w->old &&
-		    w->end - w->off == UMFS_PAGE_BYTES && slot != &w->in->root)
-			err = write_by_swap(w, slot);
-		else
-			err = umfs_write_replace(w);
-	}
+	if (!c.leaf_2m)
+		err = umfs_write_replace(w);
 	return err == -ENOSPC ? write_by_reserve(w) : err;
 }
 
@@ -371,53 +348,8 @@ void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64
 	umfs_fence(fs);
 }
 
-/* The usual overwrite: inside one written page. */
-static int write_in_page(struct umfs_write *w, le64 *slot)
-{
-	uint8_t *data = (uint8_t *)umfs_page(w->fs, umfs_pte_page(ld64(slot))) +
-			(w->off & UMFS_PAGE_MASK);
-	struct umfs_ulog_pm *log = umfs_lane_ulog(w->tx.lane);
-	bool undo = w->mode == UMFS_MODE_ATOMIC;
-	int err;
-
-	if (undo && w->n == UMFS_PAGE_BYTES)
-		return write_by_swap(w, slot);
-	if (undo)
-		umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, w->n, data);
-	err = take_over(w, data, w->off, w->n);
-	umfs_write_drain(w);
-	if (err && undo) {
-		(void)umfs_ulog_recover(w->fs, log, UMFS_ULOG_LANE_BYTES);
-		return err;
-	}
-	umfs_inode_touch(w->fs, w->in);
-	if (undo)
-		umfs_ulog_retire(w->fs, log); /* commit point */
-	else
-		umfs_fence(w->fs);
-	return err;
-}
-
-/* The entry when the write is an overwrite inside one written page, else NULL. */
-static le64 *one_page(struct umfs_write *w)
-{
-	uint64_t entry;
-	le64 *slot;
-
-	if ((w->off & UMFS_PAGE_MASK) + w->n > UMFS_PAGE_BYTES || w->off + w->n > w->old)
-		return NULL;
-	slot = umfs_fpt_slot(w->fs, w->in, w->off >> UMFS_PAGE_SHIFT);
-	if (!slot || slot == &w->in->root)
-		return NULL;
-	entry = ld64(slot);
-	return umfs_pte_written(entry) && umfs_page_valid(w->fs, umfs_pte_page(entry)) ? slot
-										   : NULL;
-}
-
 static int write_locked(struct umfs_write *w)
 {
-	struct umfs_src start = w->src;
-	le64 *slot;
 	int err;
 
 	w->old = umfs_inode_size(w->in);
@@ -426,14 +358,6 @@ static int write_locked(struct umfs_write *w)
 	if (w->off >= UMFS_FILE_BYTES_MAX)
 		return -EFBIG;
 	w->end = UMFS_MIN(w->off + w->n, UMFS_FILE_BYTES_MAX);
-	slot = one_page(w);
-	if (slot) {
-		err = write_in_page(w, slot);
-		if (err != -ENOSPC)
-			return err;
-		w->src = start;
-		return write_by_reserve(w);
-	}
 	err = umfs_write_allocate(w);
 	if (err)
 		return err;
@@ -473,7 +397,7 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	w.append = append;
 	w.streamed = false;
 	w.mode = umfs_mode(f->fs);
-	err = umfs_enter(w.fs, &w.tx, &w.ino, 1);
+	err = umfs_enter_inode(w.fs, &w.tx, w.in);
 	if (err)
 		return err;
 	err = check_held(&w, f->generation);
@@ -482,7 +406,7 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 		err = write_locked(&w);
 		umfs_seq_end(w.in);
 	}
-	umfs_leave(&w.tx, &w.ino, 1);
+	umfs_leave_inode(&w.tx, w.in);
 	if (err)
 		return err;
 	*src = w.src;
@@ -505,6 +429,11 @@ int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint
 	}
 	if (*off > (uint64_t)INT64_MAX)
 		return -EINVAL;
+	if (count == 1 && !append) {
+		ret = umfs_write_in_page(f, iov->base, total, *off);
+		if (ret != -EAGAIN)
+			return ret;
+	}
 	while (done < total) {
 		part = UMFS_MIN(total - done, (uint64_t)UMFS_ATOMIC_BYTES);
 		ret = write_chunk(f, &src, part, &at, append);

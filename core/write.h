@@ -36,6 +36,8 @@ void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64
 			 uint64_t to);
 /* Every page of the range has an entry when this returns 0; w->end is cut at what space allows. */
 int umfs_write_allocate(struct umfs_write *w);
+/* An overwrite inside one written page: `n`, or an error; -EAGAIN: it is another kind of write. */
+int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off);
 /* Fresh pages for all that is overwritten, in one transaction. -ENOSPC: use a reserve. */
 int umfs_write_replace(struct umfs_write *w);
 

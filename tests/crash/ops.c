@@ -371,6 +371,39 @@ static int write_2m_run(struct stage *s)
 	return world_write(&s->file, 4096 + 50, 2 * MIB, 2);
 }
 
+/* A PTE page that is a run (its mark must go first), and one that becomes one. */
+
+static int write_run_page_run(struct stage *s)
+{
+	return world_write(&s->file, 8192, 4096, 2);
+}
+
+static int write_run_pages_run(struct stage *s)
+{
+	return world_write(&s->file, 12288, 8192, 2);
+}
+
+static int write_run_part_run(struct stage *s)
+{
+	return world_write(&s->file, 20000, 100, 2);
+}
+
+static int truncate_run_run(struct stage *s)
+{
+	return world_truncate(s->fs, "/h", MIB + 5);
+}
+
+static int run_completed_prepare(struct stage *s)
+{
+	need(world_put(s->fs, "/h", 0, 2 * MIB - 4096, 1));
+	return open_for(s, "/h");
+}
+
+static int run_completed_run(struct stage *s)
+{
+	return world_write(&s->file, 2 * MIB - 4096, 3 * 4096, 2);
+}
+
 static int fsync_run(struct stage *s)
 {
 	int err = world_write(&s->file, 100, 9000, 2);
@@ -491,6 +524,12 @@ const struct op ops[] = {
 	{"write_hole_pages", hole_prepare, write_hole_pages_run, OP_NEEDS_PAGE, "/h", 8192, 8192},
 	{"write_over_hole", hole_prepare, write_over_hole_run, OP_NEEDS_PAGE, "/h", 1000, 43000},
 	{"write_2m", write_3m_prepare, write_2m_run, OP_LONG, "/h", 4146, 2 * MIB},
+	{"write_run_page", write_3m_prepare, write_run_page_run, 0, "/h", 8192, 4096},
+	{"write_run_pages", write_3m_prepare, write_run_pages_run, 0, "/h", 12288, 8192},
+	{"write_run_part", write_3m_prepare, write_run_part_run, 0, "/h", 20000, 100},
+	{"truncate_run", write_3m_prepare, truncate_run_run, 0, NULL, 0, 0},
+	{"run_completed", run_completed_prepare, run_completed_run, OP_NEEDS_PAGE, "/h",
+	 2 * MIB - 4096, 3 * 4096},
 	{"fsync", open_b_prepare, fsync_run, OP_FSYNC | OP_NEEDS_PAGE, "/b", 100, 9000},
 	NAME_OP(truncate_up, NULL, 0),
 	NAME_OP(truncate_up_in_page, NULL, 0),

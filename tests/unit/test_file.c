@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_file.c - read, write, seek, truncate, fsync, against a model of plain bytes. */
 #include "unit.h"
+#include "view.h"
 
 #define LAST_PAGE (UMFS_FILE_BYTES_MAX - UMFS_PAGE_BYTES)
 
@@ -52,6 +53,44 @@ static void write_of_nothing_changes_nothing(void **state)
 	assert_ok(umfs_getattr(u->fs, file.ino, &attr));
 	assert_int_equal(attr.size, 0);
 	world_close(&file);
+}
+
+/* A view serves reads within a page while nothing changed the inode, and none after. */
+static void view_serves_until_a_change(void **state)
+{
+	static const uint64_t tall = 3u << 20; /* height 2 */
+	struct unit *u = *state;
+	struct umfs_file file;
+	struct umfs_view v;
+	char buf[8192];
+
+	open_new(u, &file);
+	umfs_view_take(&file, &v); /* of an empty file: nothing to keep */
+	assert_int_equal(v.seq, 0);
+	assert_int_equal(umfs_pwrite(&file, "first", 5, 0), 5);
+	assert_int_equal(umfs_pwrite(&file, "second", 6, 4094), 6);
+	assert_int_equal(umfs_pwrite(&file, "third", 5, tall), 5);
+	assert_int_equal(umfs_pread(&file, buf, 1, 0), 1); /* renews the access time */
+	umfs_view_take(&file, &v);
+	assert_true(v.seq != 0);
+	assert_int_equal(umfs_view_pread(&file, &v, buf, 5, 0), 5);
+	assert_memory_equal(buf, "first", 5);
+	assert_int_equal(umfs_view_pread(&file, &v, buf, 100, tall), 5);
+	assert_memory_equal(buf, "third", 5);
+	assert_err(umfs_view_pread(&file, &v, buf, 6, 4094), EAGAIN); /* across pages */
+	assert_err(umfs_view_pread(&file, &v, buf, 0, 0), EAGAIN);
+	assert_err(umfs_view_pread(&file, &v, buf, 1, tall + 5), EAGAIN);
+	assert_err(umfs_view_pread(&file, &v, buf, 1, 2u << 20), EAGAIN); /* a hole */
+	assert_err(umfs_view_pread(&file, &v, buf, 1, ~0ull), EAGAIN);
+	assert_int_equal(umfs_pwrite(&file, "F", 1, 0), 1);
+	assert_err(umfs_view_pread(&file, &v, buf, 5, 0), EAGAIN);
+	umfs_view_take(&file, &v);
+	assert_ok(world_truncate(u->fs, "/f", 3));
+	assert_err(umfs_view_pread(&file, &v, buf, 5, 0), EAGAIN);
+	world_close(&file);
+	assert_ok(world_unlink(u->fs, "/f"));
+	umfs_view_take(&file, &v); /* gone */
+	assert_int_equal(v.seq, 0);
 }
 
 static void gap_before_write_reads_as_zeros(void **state)
@@ -456,6 +495,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(read_of_empty_file_gives_nothing),
 	CASE(read_across_end_cut),
 	CASE(write_of_nothing_changes_nothing),
+	CASE(view_serves_until_a_change),
 	CASE(gap_before_write_reads_as_zeros),
 	CASE(bytes_cut_off_stay_gone),
 	CASE(history_in_atomic_mode_as_model),

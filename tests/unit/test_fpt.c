@@ -115,6 +115,50 @@ static void runs_of_alike_pages_counted(void **state)
 	assert_int_equal(n, 1u << 20);
 }
 
+static bool marked(const struct unit *u, const struct umfs_inode_pm *in, uint32_t table)
+{
+	const le64 *top = umfs_page(u->fs, umfs_pte_page(ld64(&in->root)));
+
+	return ld64(&top[table]) & UMFS_PTE_RUN;
+}
+
+/* Each change of an entry takes the mark of its table away, and no other. */
+static void run_marked_and_broken(void **state)
+{
+	struct unit *u = *state;
+	const uint64_t table = UMFS_PTE_PER_PAGE * UMFS_PAGE_BYTES;
+	struct umfs_inode_pm *in;
+	struct umfs_file file;
+	uint64_t i, entry;
+	uint32_t ino;
+
+	for (i = 0; i < 8; i++)
+		assert_ok(world_put(u->fs, "/f", i * table / 2, (uint32_t)table / 2, 1));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	in = umfs_inode(u->fs, ino);
+	for (i = 0; i < 4; i++) {
+		assert_true(marked(u, in, (uint32_t)i));
+		assert_int_equal(umfs_fpt_run(u->fs, ld64(&in->root), i * 512 + 5, 507, &entry),
+				 507);
+		assert_int_equal(entry, umfs_fpt_get(u->fs, ld64(&in->root), i * 512 + 5));
+	}
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &file));
+	assert_ok(world_write(&file, 5, 100, 2)); /* in place */
+	assert_true(marked(u, in, 0));
+	assert_ok(world_write(&file, 5 * UMFS_PAGE_BYTES, UMFS_PAGE_BYTES, 2));
+	assert_int_equal(marked(u, in, 0), umfs_mode(u->fs) != UMFS_MODE_ATOMIC);
+	assert_ok(world_write(&file, table + 7 * UMFS_PAGE_BYTES, 3 * UMFS_PAGE_BYTES, 2));
+	assert_int_equal(marked(u, in, 1), umfs_mode(u->fs) != UMFS_MODE_ATOMIC);
+	assert_true(marked(u, in, 2));
+	assert_true(marked(u, in, 3));
+	assert_ok(world_truncate(u->fs, "/f", 3 * table + 5000));
+	assert_false(marked(u, in, 3));
+	assert_true(marked(u, in, 2));
+	assert_ok(world_truncate(u->fs, "/f", 3 * table));
+	assert_true(marked(u, in, 2));
+	world_close(&file);
+}
+
 /* What the processor writes into entries changes nothing. */
 static void volatile_bits_ignored(void **state)
 {
@@ -201,6 +245,6 @@ static const struct CMUnitTest tests[] = {
 	CASE(height_grown_keeps_what_was),     CASE(trim_at_each_edge_frees_the_rest),
 	CASE(runs_of_alike_pages_counted),     CASE(volatile_bits_ignored),
 	CASE(hostile_entries_never_followed),  CASE(table_in_a_circle_ends),
-	CASE(huge_leaf_resolved_to_its_pages),
+	CASE(huge_leaf_resolved_to_its_pages), CASE(run_marked_and_broken),
 };
 UNIT_MAIN("fpt", tests)

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * write_page.c - the usual overwrite: inside one written page.
+ *
+ * What the general way (write.c) would find out step by step is known here:
+ * nothing is allocated, the size stays, one copy does it. By mode and length:
+ *
+ *   sync, posix    in place; no lane, for nothing is ever undone
+ *   atomic         the old bytes to the lane's U-Log, then in place
+ *   atomic, all    written once into the lane's spare page, then exchanged
+ *
+ * A file of height 0 has its one entry under the inode's checksum and goes the
+ * general way, as does posix where dirty ranges are kept.
+ */
+#include "write.h"
+
+/* Like umfs_write_take(), for a copy that is the only one. */
+static int put(const struct umfs *fs, void *pool, const void *buf, uint64_t n)
+{
+	int err;
+
+	if (n >= UMFS_NT_BYTES)
+		return port_copy_in_nt(pool, buf, n);
+	err = port_copy_in(pool, buf, n);
+	umfs_flush(fs, pool, n);
+	return err;
+}
+
+/*
+ * The bytes are durable, and seen before what is stored next. Streaming stores
+ * could also overtake the odd sequence that warns readers: so before them, too.
+ */
+static void settle(const struct umfs *fs, uint64_t n)
+{
+	if (n >= UMFS_NT_BYTES)
+		umfs_drain(fs);
+	else
+		umfs_fence(fs);
+}
+
+static int write_over(struct umfs *fs, struct umfs_inode_pm *in, uint8_t *data, const void *buf,
+		      uint64_t n)
+{
+	int err;
+
+	if (n >= UMFS_NT_BYTES)
+		umfs_drain(fs);
+	err = put(fs, data, buf, n);
+	settle(fs, n);
+	if (err)
+		return err;
+	umfs_inode_touch(fs, in);
+	return 0;
+}
+
+static int write_undo(struct umfs_tx *tx, const struct umfs_file *f, uint8_t *data,
+		      const void *buf, uint64_t n, uint64_t off)
+{
+	struct umfs_ulog_pm *log = umfs_lane_ulog(tx->lane);
+	int err;
+
+	umfs_ulog_arm(f->fs, log, f->inode, f->ino, off, n, data);
+	err = write_over(f->fs, f->inode, data, buf, n);
+	if (err)
+		(void)umfs_ulog_recover(f->fs, log, UMFS_ULOG_LANE_BYTES);
+	else
+		umfs_ulog_retire(f->fs, log); /* commit point */
+	return err;
+}
+
+static int write_swap(struct umfs_tx *tx, const struct umfs_file *f, const struct umfs_fpt_at *at,
+		      const void *buf)
+{
+	struct umfs *fs = f->fs;
+	uint64_t spare;
+	int err = umfs_swap_prepare(tx, at->page);
+
+	if (err)
+		return err == -ENOSPC ? -EAGAIN : err; /* the general way has a reserve */
+	spare = ld64(&tx->lane->spare);
+	if (!umfs_page_valid(fs, spare))
+		return -EUCLEAN;
+	err = put(fs, umfs_page(fs, spare), buf, UMFS_PAGE_BYTES);
+	if (err)
+		return err;
+	umfs_inode_touch(fs, f->inode);
+	if (at->run)
+		umfs_persist64(fs, at->run, ld64(at->run) & ~UMFS_PTE_RUN);
+	umfs_swap_commit(tx, at->slot, spare << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
+	return 0;
+}
+
+/* Inode locked; tx: its lane, in atomic mode, else NULL. */
+static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const void *buf, uint64_t n,
+			uint64_t off)
+{
+	struct umfs_inode_pm *in = f->inode;
+	struct umfs_fpt_at at;
+	uint8_t *data;
+	int err;
+
+	if (ld32(&in->generation) != f->generation || !umfs_is_reg(ld32(&in->mode)) ||
+	    off + n > umfs_inode_size(in) ||
+	    !umfs_fpt_find(f->fs, ld64(&in->root), off >> UMFS_PAGE_SHIFT, &at))
+		return -EAGAIN;
+	data = (uint8_t *)umfs_page(f->fs, at.page) + (off & UMFS_PAGE_MASK);
+	umfs_seq_begin(in);
+	if (!tx)
+		err = write_over(f->fs, in, data, buf, n);
+	else if (n < UMFS_PAGE_BYTES)
+		err = write_undo(tx, f, data, buf, n, off);
+	else
+		err = write_swap(tx, f, &at, buf);
+	umfs_seq_end(in);
+	return err;
+}
+
+int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
+{
+	struct umfs *fs = f->fs;
+	uint32_t mode = umfs_mode(fs);
+	struct umfs_tx tx;
+	int err;
+
+	if (n - 1 >= UMFS_PAGE_BYTES - (off & UMFS_PAGE_MASK) || off >= UMFS_FILE_BYTES_MAX ||
+	    fs->readonly ||
+	    (mode == UMFS_MODE_POSIX && fs->geo.durability == UMFS_DURABLE_FLUSH))
+		return -EAGAIN;
+	if (mode == UMFS_MODE_ATOMIC) {
+		err = umfs_enter_inode(fs, &tx, f->inode);
+		if (err)
+			return err;
+		err = write_locked(&tx, f, buf, n, off);
+		umfs_leave_inode(&tx, f->inode);
+	} else {
+		err = umfs_lock(fs, &f->inode->lock);
+		if (err)
+			return err;
+		err = write_locked(NULL, f, buf, n, off);
+		umfs_unlock(fs, &f->inode->lock);
+	}
+	return err ? err : (int64_t)n;
+}
