@@ -395,6 +395,11 @@ void umfs_reap(struct umfs *fs);
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
 void umfs_slot_drop_own_opens(struct umfs *fs);
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
+/* An open file description of what is held; the hold passes to it, or is dropped. -ENFILE. */
+struct umfs_held {
+	uint32_t ino, generation, irec;
+};
+int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd);
 /* An inode without names or holders: free its pages and itself. Lock and lane held. */
 int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
 

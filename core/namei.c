@@ -12,6 +12,7 @@
  * I2  Whoever removes the last name of an inode that does not go with it in the
  *     same transaction first holds the inode and marks its record an orphan, so
  *     that a crash at any point after leaves it to be reclaimed.
+ *     Whoever makes an inode without a name does so before it is one in use.
  * I3  Moving a directory to another parent happens under the pool's rename lock,
  *     under which the tree above it stands still: no cycle can arise.
  */
@@ -76,6 +77,7 @@ struct newborn {
 	uint64_t rdev;
 	const char *target; /* symbolic link */
 	uint32_t target_len;
+	bool nameless, linkable; /* see umfs_tmpfile */
 };
 
 /* No name refers to the inode yet, and it is locked; mode is stored last and makes it one in use. */
@@ -95,7 +97,7 @@ static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 	st32(&in->generation, ld32(&in->generation) + 1);
 	st32(&in->uid, b->cred->uid);
 	st32(&in->gid, gid);
-	st32(&in->nlink, is_dir ? 2 : 1);
+	st32(&in->nlink, b->nameless ? 0 : is_dir ? 2 : 1);
 	st32(&in->flags, 0);
 	st64(&in->root, 0);
 	st64(&in->base, 0);
@@ -221,7 +223,7 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
 		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino)
 {
-	struct newborn b = {cred, mode & ~(cred->umask & 0777u), rdev, NULL, 0};
+	struct newborn b = {.cred = cred, .mode = mode & ~(cred->umask & 0777u), .rdev = rdev};
 
 	if (!TYPE(b.mode))
 		b.mode |= 0100000u;
@@ -233,7 +235,7 @@ int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, con
 int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
 	       uint32_t len, uint32_t mode, uint32_t *ino)
 {
-	struct newborn b = {cred, 0040000u | (mode & 01777u & ~cred->umask), 0, NULL, 0};
+	struct newborn b = {.cred = cred, .mode = 0040000u | (mode & 01777u & ~cred->umask)};
 
 	return create(fs, dir, name, len, &b, ino);
 }
@@ -241,13 +243,81 @@ int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, cons
 int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
 		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino)
 {
-	struct newborn b = {cred, 0120777u, 0, target, target_len};
+	struct newborn b = {
+		.cred = cred, .mode = 0120777u, .target = target, .target_len = target_len};
 
 	if (!target_len)
 		return -ENOENT;
 	if (target_len >= UMFS_PAGE_BYTES)
 		return -ENAMETOOLONG;
 	return create(fs, dir, name, len, &b, ino);
+}
+
+/* ---- creating without a name ---- */
+
+/* The promise to reclaim it is durable before the commit makes it an inode in use (I2). */
+static int tmpfile_in_tx(struct umfs_tx *tx, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+			 const struct newborn *b, struct umfs_held *h)
+{
+	struct umfs *fs = tx->fs;
+	struct umfs_inode_pm *in;
+	int err = umfs_inode_alloc(tx, dir_ino, false, &h->ino);
+
+	if (err)
+		return err;
+	in = umfs_inode(fs, h->ino);
+	umfs_seq_begin(in);
+	init_inode(fs, in, h->ino, dir, dir_ino, b);
+	umfs_seq_end(in);
+	umfs_flush(fs, in, UMFS_INODE_BYTES);
+	h->generation = ld32(&in->generation);
+	err = umfs_irec_hold(fs, in, h->ino, &h->irec);
+	if (!err)
+		umfs_irec_flag(fs, in, umfs_irec(fs, h->irec),
+			       UMFS_IREC_ORPHAN | (b->linkable ? UMFS_IREC_LINKABLE : 0));
+	return err;
+}
+
+/* Directory locked. */
+static int tmpfile_locked(struct umfs_tx *tx, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+			  const struct newborn *b, struct umfs_held *h)
+{
+	int err = umfs_dir_check(dir);
+
+	if (err)
+		return err;
+	if (!umfs_may(b->cred, dir, 3))
+		return -EACCES;
+	umfs_tx_begin(tx);
+	err = tmpfile_in_tx(tx, dir, dir_ino, b, h);
+	if (err)
+		umfs_tx_abort(tx);
+	else
+		umfs_tx_commit(tx); /* commit point */
+	if (h->ino)
+		umfs_unlock(tx->fs, &umfs_inode(tx->fs, h->ino)->lock);
+	return err;
+}
+
+int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, uint32_t mode,
+		 bool linkable, uint32_t flags, uint32_t *ofd)
+{
+	struct newborn b = {.cred = cred,
+			    .mode = 0100000u | (mode & 07777u & ~(cred->umask & 0777u)),
+			    .nameless = true,
+			    .linkable = linkable};
+	struct umfs_held h = {0};
+	struct umfs_tx tx;
+	int err;
+
+	if (fs->zombies)
+		umfs_reap(fs);
+	err = umfs_enter(fs, &tx, &dir, 1);
+	if (err)
+		return err;
+	err = tmpfile_locked(&tx, umfs_inode(fs, dir), dir, &b, &h);
+	umfs_leave(&tx, &dir, 1);
+	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);
 }
 
 /* ---- unlink, rmdir ---- */
@@ -399,6 +469,23 @@ static int link_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs
 	return 0;
 }
 
+/* A name, or made without one and open: see umfs_tmpfile. */
+static bool may_be_named(struct umfs *fs, const struct umfs_inode_pm *in, uint32_t ino)
+{
+	const struct umfs_irec_pm *rec = umfs_irec_find(fs, in, ino);
+
+	return ld32(&in->nlink) || (rec && (ld32(&rec->flags) & UMFS_IREC_LINKABLE));
+}
+
+/* It has a name: should it lose that, it gets no other. A crash keeps nothing that could. */
+static void settle_linkable(struct umfs *fs, const struct umfs_inode_pm *in, uint32_t ino)
+{
+	struct umfs_irec_pm *rec = umfs_irec_find(fs, in, ino);
+
+	if (rec && (ld32(&rec->flags) & UMFS_IREC_LINKABLE))
+		st32(&rec->flags, ld32(&rec->flags) & ~UMFS_IREC_LINKABLE);
+}
+
 static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct umfs_four *x,
 		       const struct umfs_name *n)
 {
@@ -408,7 +495,7 @@ static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct 
 
 	if (err)
 		return err;
-	if (!ld32(&in->mode) || !ld32(&in->nlink))
+	if (!ld32(&in->mode) || !may_be_named(tx->fs, in, x->ino[FROM]))
 		return -ENOENT;
 	if (umfs_is_dir(ld32(&in->mode)))
 		return -EPERM;
@@ -424,11 +511,13 @@ static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct 
 		return err;
 	umfs_tx_begin(tx);
 	err = link_in_tx(tx, x, n);
-	if (err)
+	if (err) {
 		umfs_tx_abort(tx);
-	else
-		umfs_tx_commit(tx); /* commit point */
-	return err;
+		return err;
+	}
+	umfs_tx_commit(tx); /* commit point */
+	settle_linkable(tx->fs, in, x->ino[FROM]);
+	return 0;
 }
 
 int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t dir,

@@ -103,7 +103,7 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 void umfs_irec_flag(struct umfs *fs, struct umfs_inode_pm *inode, struct umfs_irec_pm *rec,
 		    uint32_t flag)
 {
-	if (ld32(&rec->flags) & flag)
+	if ((ld32(&rec->flags) & flag) == flag)
 		return;
 	umfs_flush(fs, &inode->rec, sizeof(inode->rec));
 	st32(&rec->flags, ld32(&rec->flags) | flag);
@@ -309,8 +309,8 @@ static int hold_open(struct umfs *fs, uint32_t ino, uint32_t *irec, uint32_t *ge
 	err = umfs_lock(fs, &inode->lock);
 	if (err)
 		return err;
-	if (!ld32(&inode->mode) || !ld32(&inode->nlink))
-		err = -ENOENT;
+	if (!ld32(&inode->mode) || (!ld32(&inode->nlink) && !umfs_irec_find(fs, inode, ino)))
+		err = -ENOENT; /* without a name it can still be opened by who has it open */
 	else
 		err = umfs_irec_hold(fs, inode, ino, irec);
 	*generation = ld32(&inode->generation);
@@ -318,26 +318,19 @@ static int hold_open(struct umfs *fs, uint32_t ino, uint32_t *irec, uint32_t *ge
 	return err;
 }
 
-int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd)
+int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd)
 {
-	uint32_t irec, generation;
 	struct umfs_ofd_pm *o;
-	int err;
+	int err = ofd_claim(fs, ofd);
 
-	if (fs->zombies)
-		umfs_reap(fs);
-	err = hold_open(fs, ino, &irec, &generation);
-	if (err)
-		return err;
-	err = ofd_claim(fs, ofd);
 	if (err) {
-		umfs_irec_drop(fs, irec);
+		umfs_irec_drop(fs, h->irec);
 		return err;
 	}
 	o = ofd_at(fs, *ofd);
-	st32(&o->ino, ino);
-	st32(&o->generation, generation);
-	st32(&o->irec, irec);
+	st32(&o->ino, h->ino);
+	st32(&o->generation, h->generation);
+	st32(&o->irec, h->irec);
 	st32(&o->flags, flags);
 	st64(&o->pos, 0);
 	st64(&o->lock, 0);
@@ -345,6 +338,17 @@ int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd)
 	widen(&fs->ofd_low, &fs->ofd_high, *ofd);
 	or64(&o->slots[fs->slot / 64u], slot_bit(fs->slot));
 	return 0;
+}
+
+int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd)
+{
+	struct umfs_held h = {.ino = ino};
+	int err;
+
+	if (fs->zombies)
+		umfs_reap(fs);
+	err = hold_open(fs, ino, &h.irec, &h.generation);
+	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);
 }
 
 void umfs_ofd_get(struct umfs *fs, uint32_t ofd)

@@ -145,6 +145,14 @@ int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, cons
 /* target: 1..4095 bytes. */
 int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
 		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino);
+/*
+ * New regular file without a name, with an open file description: it is gone
+ * with the last holder, or when a crash comes, unless umfs_link() names it
+ * before, which only `linkable` allows. `dir` says where it lies and whose
+ * group it gets, and is to be writable. -ENFILE as umfs_open().
+ */
+int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, uint32_t mode,
+		 bool linkable, uint32_t flags, uint32_t *ofd);
 int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t dir,
 	      const char *name, uint32_t len);
 int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
@@ -218,7 +226,8 @@ void umfs_statfs(struct umfs *fs, struct umfs_statfs *st);
 
 /*
  * A new open file description of `ino`, with one reference of this process.
- * Rights are the caller's to check. -ENFILE: table full; -ENOENT: it went away.
+ * Rights are the caller's to check. A file without a name can be opened while
+ * somebody has it open. -ENFILE: table full; -ENOENT: it went away.
  */
 int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd);
 void umfs_ofd_get(struct umfs *fs, uint32_t ofd); /* one more descriptor here */

@@ -88,29 +88,29 @@ static enum uinfo_kind kind_of(int flags, uint32_t mode)
 	return S_ISDIR(mode) ? UINFO_DIR : UINFO_FILE;
 }
 
-static long open_gated(struct umfs *fs, uint32_t ino, int flags, uint32_t mode, int fd)
+/* The reserved number becomes the descriptor of `ofd`, whose reference this takes. */
+static long publish(struct umfs *fs, uint32_t ofd, int flags, uint32_t mode, int fd)
 {
 	struct umfs_file file;
-	uint32_t ofd;
-	long ret;
+	long ret = umfs_file_init(fs, ofd, &file);
 
-	ret = umfs_open(fs, ino, (uint32_t)(flags & KEPT_FLAGS), &ofd);
+	if (!ret && (flags & O_TRUNC) && S_ISREG(mode) && !(flags & O_PATH))
+		ret = umfs_truncate(fs, file.ino, 0);
+	if (!ret)
+		ret = umfs_file_publish(&file, kind_of(flags, mode), fd);
+	if (ret < 0)
+		umfs_ofd_put(fs, ofd);
+	return ret;
+}
+
+static long open_gated(struct umfs *fs, uint32_t ino, int flags, uint32_t mode, int fd)
+{
+	uint32_t ofd;
+	long ret = umfs_open(fs, ino, (uint32_t)(flags & KEPT_FLAGS), &ofd);
+
 	if (ret)
 		return ret == -ENOENT ? SPOT_AGAIN : ret;
-	ret = umfs_file_init(fs, ofd, &file);
-	if (ret)
-		goto err_put;
-	if ((flags & O_TRUNC) && S_ISREG(mode) && !(flags & O_PATH)) {
-		ret = umfs_truncate(fs, ino, 0);
-		if (ret)
-			goto err_put;
-	}
-	ret = umfs_file_publish(&file, kind_of(flags, mode), fd);
-	if (ret >= 0)
-		return ret;
-err_put:
-	umfs_ofd_put(fs, ofd);
-	return ret;
+	return publish(fs, ofd, flags, mode, fd);
 }
 
 static long open_inode(struct umfs *fs, uint32_t ino, int flags, uint32_t mode, int fd)
@@ -182,12 +182,38 @@ static long open_kernel(int dirfd, const char *path, struct path_args *a)
 	return umfs_cancel_call(SYS_openat, dirfd, SYS_ARG(path), a->a, a->b, 0, 0);
 }
 
-/* O_TMPFILE names a directory; there is no such file here yet. */
+/* ---- O_TMPFILE: the path names a directory ---- */
+
+static long tmpfile_gated(struct umfs *fs, uint32_t dir, int flags, mode_t mode, int fd)
+{
+	struct umfs_cred cred;
+	uint32_t ofd;
+	long ret;
+
+	umfs_cred_get(&cred);
+	umfs_opens_enter();
+	ret = umfs_tmpfile(fs, &cred, dir, mode & 07777, !(flags & O_EXCL),
+			   (uint32_t)(flags & KEPT_FLAGS & ~O_DIRECTORY), &ofd);
+	if (!ret)
+		ret = publish(fs, ofd, flags & ~O_TRUNC, S_IFREG, fd);
+	umfs_opens_leave();
+	return ret;
+}
+
 static long tmpfile_ours(struct spot *s, struct path_args *a)
 {
-	(void)s;
-	(void)a;
-	return umfs_refuse(REPORT_NO_TMPFILE, EOPNOTSUPP);
+	int flags = (int)a->a;
+	long ret, fd;
+
+	if ((flags & O_CREAT) || (flags & O_ACCMODE) == O_RDONLY)
+		return -EINVAL;
+	fd = umfs_file_reserve(flags & O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	ret = tmpfile_gated(umfs_mount_fs(s->m), s->w.ino, flags, (mode_t)a->b, (int)fd);
+	if (ret < 0)
+		umfs_file_unreserve((int)fd);
+	return ret;
 }
 
 long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)

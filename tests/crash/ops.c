@@ -189,6 +189,54 @@ static int close_written_prepare(struct stage *s)
 	return 0;
 }
 
+/* ---- files without a name ---- */
+
+static int tmpfile_run(struct stage *s)
+{
+	return world_tmpfile(s->fs, "/d", true, &s->file);
+}
+
+static int tmpfile_excl_run(struct stage *s)
+{
+	return world_tmpfile(s->fs, "/d", false, &s->file);
+}
+
+static int tmpfile_prepare(struct stage *s)
+{
+	return world_tmpfile(s->fs, "/d", true, &s->file);
+}
+
+static int tmpfile_write_run(struct stage *s)
+{
+	return world_write(&s->file, 0, 100, 1);
+}
+
+static int tmpfile_grown_prepare(struct stage *s)
+{
+	uint32_t i;
+
+	need(tmpfile_prepare(s));
+	for (i = 0; i < 9; i++)
+		need(world_append(&s->file, 4096, 1));
+	return umfs_fsync(&s->file);
+}
+
+static int tmpfile_name_run(struct stage *s)
+{
+	return world_name(&s->file, "/d/new");
+}
+
+static int tmpfile_name_first_run(struct stage *s)
+{
+	return world_name(&s->file, "/e/first");
+}
+
+static int close_named_prepare(struct stage *s)
+{
+	need(tmpfile_grown_prepare(s));
+	return world_name(&s->file, "/d/new");
+}
+
 static int rmdir_run(struct stage *s)
 {
 	return world_rmdir(s->fs, "/e");
@@ -479,6 +527,13 @@ const struct op ops[] = {
 	NAME_OP(unlink_open, open_b_prepare, 0),
 	{"close_unlinked", close_unlinked_prepare, close_run, 0, NULL, 0, 0},
 	{"close_written", close_written_prepare, close_run, 0, NULL, 0, 0},
+	NAME_OP(tmpfile, NULL, OP_NEEDS_INODE),
+	NAME_OP(tmpfile_excl, NULL, OP_NEEDS_INODE),
+	NAME_OP(tmpfile_write, tmpfile_prepare, OP_NEEDS_PAGE),
+	NAME_OP(tmpfile_name, tmpfile_grown_prepare, 0),
+	NAME_OP(tmpfile_name_first, tmpfile_grown_prepare, OP_NEEDS_PAGE),
+	{"close_tmpfile", tmpfile_grown_prepare, close_run, 0, NULL, 0, 0},
+	{"close_named_tmpfile", close_named_prepare, close_run, 0, NULL, 0, 0},
 	NAME_OP(rmdir, NULL, 0),
 	NAME_OP(rmdir_used, rmdir_used_prepare, 0),
 	NAME_OP(rename, NULL, 0),

@@ -176,6 +176,25 @@ int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_fi
 	return err ? err : umfs_file_init(fs, ofd, file);
 }
 
+int world_tmpfile(struct umfs *fs, const char *dir, bool linkable, struct umfs_file *file)
+{
+	uint32_t ino, ofd;
+	int err = world_ino(fs, dir, &ino);
+
+	if (!err)
+		err = umfs_tmpfile(fs, &world_root, ino, 0644, linkable, O_RDWR, &ofd);
+	return err ? err : umfs_file_init(fs, ofd, file);
+}
+
+int world_name(struct umfs_file *file, const char *path)
+{
+	const char *name;
+	uint32_t dir, len;
+	int err = world_parent(file->fs, path, &dir, &name, &len);
+
+	return err ? err : umfs_link(file->fs, &world_root, file->ino, dir, name, len);
+}
+
 void world_close(struct umfs_file *file)
 {
 	umfs_ofd_put(file->fs, file->ofd);

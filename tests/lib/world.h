@@ -40,6 +40,9 @@ int world_truncate(struct umfs *fs, const char *path, uint64_t size);
 
 /* An open file; flags as open(2), O_CREAT among them. */
 int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_file *file);
+/* A file without a name, and giving it one. */
+int world_tmpfile(struct umfs *fs, const char *dir, bool linkable, struct umfs_file *file);
+int world_name(struct umfs_file *file, const char *path);
 void world_close(struct umfs_file *file);
 
 /* The bytes that version `v` of a file has at `off`: no two versions share a word. */

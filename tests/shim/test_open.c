@@ -320,17 +320,77 @@ static void reopen_by_descriptor(void **state)
 	assert_ok(unlink(at("file")));
 }
 
-static void tmpfile_flag(void **state)
+/* By /proc/self/fd, which every kernel lets anybody do. */
+static int name_it(int fd, const char *name)
 {
-	int fd;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, AT_FDCWD, at(name), AT_SYMLINK_FOLLOW);
+}
+
+static void tmpfile_named(void **state)
+{
+	char path[64];
+	struct stat st;
+	int fd, again;
 
 	(void)state;
-	if (on_umfs()) {
-		assert_errno(open(test_dir(), O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP);
-		return;
-	}
-	fd = open(test_dir(), O_TMPFILE | O_RDWR, 0600);
+	umask(022);
+	assert_errno(open(test_dir(), O_TMPFILE | O_RDONLY, 0600), EINVAL);
+	assert_errno(open(at("none"), O_TMPFILE | O_RDWR, 0600), ENOENT);
+	put_file("f", "x");
+	assert_errno(open(at("f"), O_TMPFILE | O_RDWR, 0600), ENOTDIR);
+	fd = open(test_dir(), O_TMPFILE | O_RDWR, 0666);
 	assert_true(fd >= 0);
+	assert_ok(fstat(fd, &st));
+	assert_int_equal(st.st_mode, S_IFREG | 0644);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(write(fd, "no name yet", 11), 11);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY);
+	assert_true(again >= 0);
+	check_text(again, "no name yet");
+	assert_ok(close(again));
+	assert_errno(name_it(fd, "f"), EEXIST);
+	assert_ok(name_it(fd, "named"));
+	assert_ok(fstat(fd, &st));
+	assert_int_equal(st.st_nlink, 1);
+	assert_ok(close(fd));
+	check_file("named", "no name yet");
+	assert_ok(unlink(at("named")));
+	assert_ok(unlink(at("f")));
+}
+
+static void tmpfile_not_to_be_named(void **state)
+{
+	int fd = open(test_dir(), O_TMPFILE | O_WRONLY | O_EXCL, 0600);
+	char c;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_errno(read(fd, &c, 1), EBADF);
+	assert_errno(name_it(fd, "named"), ENOENT);
+	assert_ok(close(fd));
+	/* Nor what had a name and lost it. */
+	fd = make_file("gone", "x");
+	assert_ok(unlink(at("gone")));
+	assert_errno(name_it(fd, "named"), ENOENT);
+	assert_ok(close(fd));
+}
+
+static void tmpfile_named_by_descriptor(void **state)
+{
+	int fd = open(test_dir(), O_TMPFILE | O_RDWR, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	/* The kernel asks for a capability. */
+	if (on_umfs() || geteuid() == 0) {
+		assert_ok(linkat(fd, "", AT_FDCWD, at("named"), AT_EMPTY_PATH));
+		assert_ok(unlink(at("named")));
+	}
 	assert_ok(close(fd));
 }
 
@@ -354,7 +414,9 @@ int main(void)
 		cmocka_unit_test(temporary_names),
 		cmocka_unit_test(unlinked_open_goes_on),
 		cmocka_unit_test(reopen_by_descriptor),
-		cmocka_unit_test(tmpfile_flag),
+		cmocka_unit_test(tmpfile_named),
+		cmocka_unit_test(tmpfile_not_to_be_named),
+		cmocka_unit_test(tmpfile_named_by_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

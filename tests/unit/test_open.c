@@ -4,6 +4,14 @@
 
 #include <stdio.h>
 
+static uint64_t inodes_free(struct unit *u)
+{
+	struct umfs_statfs st;
+
+	umfs_statfs(u->fs, &st);
+	return st.inodes_free;
+}
+
 static void file_unlinked_while_open_lives_until_close(void **state)
 {
 	struct unit *u = *state;
@@ -110,6 +118,8 @@ static void table_of_descriptions_full_refused(void **state)
 	struct unit *u = *state;
 	uint32_t count = u->fs->geo.ofd_count, i, n = 0, ino;
 	uint32_t *ofd = calloc(count + 1, sizeof(*ofd));
+	struct umfs_file file;
+	uint64_t inodes;
 	int err = 0;
 
 	assert_non_null(ofd);
@@ -122,6 +132,9 @@ static void table_of_descriptions_full_refused(void **state)
 	}
 	assert_int_equal(err, -ENFILE);
 	assert_int_equal(n, count);
+	inodes = inodes_free(u);
+	assert_err(world_tmpfile(u->fs, "/", true, &file), ENFILE);
+	assert_int_equal(inodes_free(u), inodes);
 	for (i = 0; i < n; i++)
 		umfs_ofd_put(u->fs, ofd[i]);
 	assert_ok(umfs_open(u->fs, ino, O_RDONLY, &ofd[0]));
@@ -135,7 +148,9 @@ static void table_of_open_inodes_full_refused(void **state)
 	struct unit *u = *state;
 	uint32_t count, i, n = 0;
 	uint32_t *ofd;
+	struct umfs_file file;
 	struct umfs_attr attr;
+	uint64_t inodes;
 	char path[32];
 	int err = 0;
 
@@ -155,6 +170,9 @@ static void table_of_open_inodes_full_refused(void **state)
 		n += !err;
 	}
 	assert_int_equal(err, -ENFILE);
+	inodes = inodes_free(u);
+	assert_err(world_tmpfile(u->fs, "/", true, &file), ENFILE);
+	assert_int_equal(inodes_free(u), inodes);
 	/* Removing may need one to be safe: then it is refused, and the file is as it was. */
 	err = world_unlink(u->fs, "/large");
 	assert_true(err == 0 || err == -ENFILE);
@@ -163,6 +181,132 @@ static void table_of_open_inodes_full_refused(void **state)
 		umfs_ofd_put(u->fs, ofd[i]);
 	assert_int_equal(world_unlink(u->fs, "/large"), err ? 0 : -ENOENT);
 	free(ofd);
+}
+
+static void tmpfile_has_no_name_and_goes_with_its_holder(void **state)
+{
+	struct unit *u = *state;
+	uint64_t inodes = inodes_free(u);
+	struct umfs_file file;
+	struct umfs_attr attr;
+	struct tree t;
+	char why[256];
+
+	assert_ok(world_tmpfile(u->fs, "/", true, &file));
+	assert_int_equal(inodes_free(u), inodes - 1);
+	assert_ok(world_write(&file, 0, 10000, 1));
+	assert_ok(umfs_getattr(u->fs, file.ino, &attr));
+	assert_int_equal(attr.nlink, 0);
+	assert_int_equal(attr.mode, 0100644);
+	assert_int_equal(attr.size, 10000);
+	assert_ok(tree_read(u->fs, &t, why));
+	assert_int_equal(t.count, 1);
+	tree_free(&t);
+	world_close(&file);
+	assert_int_equal(inodes_free(u), inodes);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+}
+
+static void tmpfile_named_once_stays(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file, again;
+	struct umfs_attr attr;
+	uint8_t c;
+
+	assert_ok(world_creat(u->fs, "/there", 0644));
+	assert_ok(world_tmpfile(u->fs, "/", true, &file));
+	assert_ok(world_write(&file, 0, 5000, 1));
+	assert_err(world_name(&file, "/there"), EEXIST);
+	assert_ok(world_name(&file, "/f"));
+	assert_ok(world_name(&file, "/g"));
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_ok(world_unlink(u->fs, "/g"));
+	/* What had a name and lost it can not be named again. */
+	assert_err(world_name(&file, "/h"), ENOENT);
+	world_close(&file);
+	assert_ok(world_tmpfile(u->fs, "/", true, &file));
+	assert_ok(world_write(&file, 0, 5000, 1));
+	assert_ok(world_name(&file, "/f"));
+	world_close(&file);
+	unit_die(u);
+	assert_ok(world_stat(u->fs, "/f", &attr));
+	assert_int_equal(attr.nlink, 1);
+	assert_ok(world_open(u->fs, "/f", O_RDONLY, &again));
+	assert_int_equal(umfs_pread(&again, &c, 1, 4999), 1);
+	world_close(&again);
+}
+
+static void tmpfile_exclusive_not_named(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+
+	assert_ok(world_tmpfile(u->fs, "/", false, &file));
+	assert_err(world_name(&file, "/f"), ENOENT);
+	world_close(&file);
+}
+
+static void tmpfile_of_the_dead_reclaimed(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	uint64_t inodes = inodes_free(u);
+	uint32_t slot = other->fs.slot;
+	struct umfs_file file;
+
+	assert_ok(world_tmpfile(&other->fs, "/", true, &file));
+	assert_ok(world_write(&file, 0, 100000, 1));
+	sim_kill(other);
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	umfs_reap(u->fs);
+	assert_int_equal(inodes_free(u), inodes);
+}
+
+static void tmpfile_as_its_directory_says(void **state)
+{
+	static const struct umfs_cred user = {.uid = 1000, .gid = 1000, .umask = 022};
+	struct unit *u = *state;
+	uint64_t inodes;
+	uint32_t ofd, file, dir;
+	struct umfs_attr attr;
+	struct umfs_file f;
+
+	assert_ok(world_creat(u->fs, "/f", 0644));
+	assert_ok(world_ino(u->fs, "/f", &file));
+	inodes = inodes_free(u);
+	assert_err(umfs_tmpfile(u->fs, &user, UMFS_ROOT_INO, 0600, true, O_RDWR, &ofd), EACCES);
+	assert_err(umfs_tmpfile(u->fs, &world_root, file, 0600, true, O_RDWR, &ofd), ENOTDIR);
+	assert_int_equal(inodes_free(u), inodes);
+	/* A setgid directory gives its group here too. */
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_ino(u->fs, "/d", &dir));
+	assert_ok(umfs_chown(u->fs, &world_root, dir, ~0u, 77));
+	assert_ok(umfs_chmod(u->fs, &world_root, dir, 02777));
+	assert_ok(umfs_tmpfile(u->fs, &user, dir, 0666, true, O_RDWR, &ofd));
+	assert_ok(umfs_file_init(u->fs, ofd, &f));
+	assert_ok(umfs_getattr(u->fs, f.ino, &attr));
+	assert_int_equal(attr.gid, 77);
+	assert_int_equal(attr.mode, 0100644);
+	umfs_ofd_put(u->fs, ofd);
+}
+
+static void file_without_a_name_opened_again_by_number(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file, again;
+	uint32_t ofd;
+	uint8_t c;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 10, 1));
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_ok(umfs_open(u->fs, file.ino, O_RDWR, &ofd));
+	assert_ok(umfs_file_init(u->fs, ofd, &again));
+	world_close(&file);
+	assert_int_equal(umfs_pread(&again, &c, 1, 9), 1);
+	world_close(&again);
+	assert_err(umfs_open(u->fs, file.ino, O_RDWR, &ofd), ENOENT);
 }
 
 static void open_of_missing_inode_refused(void **state)
@@ -207,6 +351,12 @@ static const struct CMUnitTest tests[] = {
 	CASE(descriptions_counted_by_descriptors),
 	CASE(table_of_descriptions_full_refused),
 	CASE(table_of_open_inodes_full_refused),
+	CASE(tmpfile_has_no_name_and_goes_with_its_holder),
+	CASE(tmpfile_named_once_stays),
+	CASE(tmpfile_exclusive_not_named),
+	CASE(tmpfile_of_the_dead_reclaimed),
+	CASE(tmpfile_as_its_directory_says),
+	CASE(file_without_a_name_opened_again_by_number),
 	CASE(open_of_missing_inode_refused),
 	CASE(file_of_earlier_generation_refused),
 };
