@@ -223,12 +223,23 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
 		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino)
 {
-	struct newborn b = {.cred = cred, .mode = mode & ~(cred->umask & 0777u), .rdev = rdev};
+	struct newborn b = {.cred = cred, .mode = mode & 0177777u & ~(cred->umask & 0777u)};
 
-	if (!TYPE(b.mode))
+	switch (TYPE(mode)) {
+	case 0:
 		b.mode |= 0100000u;
-	if (umfs_is_dir(b.mode) || umfs_is_link(b.mode))
+		break;
+	case 002: /* character and block device */
+	case 006:
+		b.rdev = rdev;
+		break;
+	case 001: /* FIFO, regular, socket */
+	case 010:
+	case 014:
+		break;
+	default:
 		return -EINVAL;
+	}
 	return create(fs, dir, name, len, &b, ino);
 }
 

@@ -137,7 +137,7 @@ int umfs_recover_all(struct umfs *fs);
 /* ---- namei.c: names; `name` is not terminated, 1..255 bytes, no '/' ---- */
 
 int umfs_lookup(struct umfs *fs, uint32_t dir, const char *name, uint32_t len, uint32_t *ino);
-/* New regular file, FIFO, socket or device by `mode`; *ino is set. -EEXIST sets *ino too. */
+/* New regular file, FIFO, socket or device (`rdev`) by `mode`; *ino is set. -EEXIST sets *ino too. */
 int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
 		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino);
 int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,

@@ -275,21 +275,42 @@ long umfs_hook_readlink(int dirfd, const char *path, char *buf, size_t size)
 
 /* ---- mknod, mkfifo ---- */
 
+/* As the kernel: 0 or the error. Devices are for who may make them anywhere. */
+static long mknod_type(uint32_t mode, const struct umfs_cred *cred)
+{
+	switch (mode & S_IFMT) {
+	case 0:
+	case S_IFREG:
+	case S_IFIFO:
+	case S_IFSOCK:
+		return 0;
+	case S_IFCHR:
+	case S_IFBLK:
+		return cred->override ? 0 : -EPERM;
+	case S_IFDIR:
+		return -EPERM;
+	}
+	return -EINVAL;
+}
+
 static long mknod_ours(struct spot *s, struct path_args *a)
 {
 	uint32_t mode = (uint32_t)a->a;
 	struct umfs_cred cred;
 	uint32_t ino;
+	long err;
 
+	umfs_cred_get(&cred);
+	err = mknod_type(mode, &cred);
+	if (err && (mode & S_IFMT) != S_IFCHR && (mode & S_IFMT) != S_IFBLK)
+		return err; /* asked before the path is looked at */
 	if (s->w.ino || !s->w.name_len)
 		return -EEXIST;
 	if (s->w.must_be_dir)
 		return -ENOENT;
-	if ((mode & S_IFMT) && !S_ISREG(mode))
-		return umfs_refuse(REPORT_NO_SPECIAL, ENOTSUP);
-	umfs_cred_get(&cred);
-	return umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len,
-			   S_IFREG | (mode & 07777), 0, &ino);
+	return err ? err
+		   : umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, mode,
+				 (uint64_t)a->b, &ino);
 }
 
 static long mknod_kernel(int dirfd, const char *path, struct path_args *a)
@@ -300,6 +321,9 @@ static long mknod_kernel(int dirfd, const char *path, struct path_args *a)
 long umfs_hook_mknod(int dirfd, const char *path, mode_t mode, dev_t rdev)
 {
 	struct path_args a = {.a = mode, .b = (long)rdev};
+
+	if (rdev > UINT32_MAX)
+		return -EINVAL; /* as glibc: the system call takes 32 bits */
 
 	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, mknod_ours, mknod_kernel,
 			      &a);

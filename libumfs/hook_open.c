@@ -66,6 +66,7 @@ static long check_existing(struct umfs *fs, uint32_t ino, int flags, uint32_t mo
 {
 	struct umfs_cred cred;
 	bool writes = wanted_access(flags) & 2;
+	long err = 0;
 
 	if (S_ISLNK(mode) && !(flags & O_PATH))
 		return -ELOOP;
@@ -73,12 +74,14 @@ static long check_existing(struct umfs *fs, uint32_t ino, int flags, uint32_t mo
 		return -ENOTDIR;
 	if (S_ISDIR(mode) && (writes || (flags & O_CREAT)) && !(flags & O_PATH))
 		return -EISDIR;
-	if (!S_ISREG(mode) && !S_ISDIR(mode) && !(flags & O_PATH))
-		return umfs_refuse(REPORT_NO_SPECIAL, S_ISSOCK(mode) ? ENXIO : ENOTSUP);
-	if (!wanted_access(flags))
-		return 0;
-	umfs_cred_get(&cred);
-	return umfs_access(fs, &cred, ino, wanted_access(flags));
+	if (wanted_access(flags)) {
+		umfs_cred_get(&cred);
+		err = umfs_access(fs, &cred, ino, wanted_access(flags));
+	}
+	/* Their other ends are the kernel's, which does not know them. */
+	if (!err && !S_ISREG(mode) && !S_ISDIR(mode) && !(flags & O_PATH))
+		return umfs_refuse(REPORT_NO_SPECIAL, S_ISFIFO(mode) ? ENOTSUP : ENXIO);
+	return err;
 }
 
 static enum uinfo_kind kind_of(int flags, uint32_t mode)

@@ -114,6 +114,50 @@ static int mkdir_run(struct stage *s)
 	return world_mkdir(s->fs, "/d/new");
 }
 
+static int mkfifo_run(struct stage *s)
+{
+	return world_mknod(s->fs, "/d/new", 0010644, 0);
+}
+
+static int mksock_run(struct stage *s)
+{
+	return world_mknod(s->fs, "/d/new", 0140755, 0);
+}
+
+static int mknod_run(struct stage *s)
+{
+	return world_mknod(s->fs, "/d/new", 0060640, 0x801);
+}
+
+static int special_prepare(struct stage *s)
+{
+	need(world_mknod(s->fs, "/d/fifo", 0010644, 0));
+	return world_mknod(s->fs, "/d/device", 0020600, 0x103);
+}
+
+static int unlink_device_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/d/device");
+}
+
+static int rename_over_fifo_run(struct stage *s)
+{
+	return world_rename(s->fs, "/d/device", "/d/fifo");
+}
+
+static int exchange_device_run(struct stage *s)
+{
+	return world_rename2(s->fs, "/d/device", "/m", UMFS_RENAME_EXCHANGE);
+}
+
+static int chmod_fifo_run(struct stage *s)
+{
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/d/fifo", &ino));
+	return umfs_chmod(s->fs, &world_root, ino, 0600);
+}
+
 static int symlink_run(struct stage *s)
 {
 	return world_symlink(s->fs, "where/to", "/d/new");
@@ -519,6 +563,13 @@ const struct op ops[] = {
 	NAME_OP(mkdir, NULL, OP_NEEDS_INODE),
 	NAME_OP(symlink, NULL, OP_NEEDS_PAGE | OP_NEEDS_INODE),
 	NAME_OP(symlink_long, NULL, OP_NEEDS_PAGE | OP_NEEDS_INODE),
+	NAME_OP(mkfifo, NULL, OP_NEEDS_INODE),
+	NAME_OP(mksock, NULL, OP_NEEDS_INODE),
+	NAME_OP(mknod, NULL, OP_NEEDS_INODE),
+	NAME_OP(unlink_device, special_prepare, 0),
+	NAME_OP(rename_over_fifo, special_prepare, 0),
+	NAME_OP(exchange_device, special_prepare, 0),
+	NAME_OP(chmod_fifo, special_prepare, 0),
 	NAME_OP(link, NULL, 0),
 	NAME_OP(unlink, NULL, 0),
 	NAME_OP(unlink_one_of_two, NULL, 0),

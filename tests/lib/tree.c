@@ -141,7 +141,10 @@ static int read_node(struct umfs *fs, struct tree *t, size_t at, char *why)
 			    node->attr.ino);
 	if (type == 0040000)
 		return read_dir(fs, t, at, why);
-	err = type == 0120000 ? read_target(fs, node) : read_bytes(fs, node);
+	if (type == 0120000)
+		err = read_target(fs, node);
+	else if (type == 0100000)
+		err = read_bytes(fs, node);
 	if (err)
 		return fail("content of %s (%llu bytes): %s", node->path,
 			    (unsigned long long)node->attr.size, strerror(-err));
@@ -255,7 +258,7 @@ static int differ(const struct tree *a, const struct tree *b, const char *times_
 			continue;
 		if (attr_differ(x, y, times, why))
 			return -1;
-		if (x->data && data_differ(x, y, why))
+		if (x->data && y->data && data_differ(x, y, why))
 			return -1;
 	}
 	if (i < a->count || i < b->count)

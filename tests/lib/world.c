@@ -74,13 +74,18 @@ int world_stat(struct umfs *fs, const char *path, struct umfs_attr *attr)
 	return err ? err : umfs_getattr(fs, ino, attr);
 }
 
-int world_creat(struct umfs *fs, const char *path, uint32_t mode)
+int world_mknod(struct umfs *fs, const char *path, uint32_t mode, uint64_t rdev)
 {
 	const char *name;
 	uint32_t dir, len, ino;
 	int err = world_parent(fs, path, &dir, &name, &len);
 
-	return err ? err : umfs_create(fs, &world_root, dir, name, len, 0100000 | mode, 0, &ino);
+	return err ? err : umfs_create(fs, &world_root, dir, name, len, mode, rdev, &ino);
+}
+
+int world_creat(struct umfs *fs, const char *path, uint32_t mode)
+{
+	return world_mknod(fs, path, 0100000 | mode, 0);
 }
 
 int world_mkdir(struct umfs *fs, const char *path)

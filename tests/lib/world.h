@@ -29,6 +29,7 @@ int world_parent(struct umfs *fs, const char *path, uint32_t *dir, const char **
 int world_ino(struct umfs *fs, const char *path, uint32_t *ino); /* follows no last link */
 int world_stat(struct umfs *fs, const char *path, struct umfs_attr *attr);
 int world_creat(struct umfs *fs, const char *path, uint32_t mode);
+int world_mknod(struct umfs *fs, const char *path, uint32_t mode, uint64_t rdev);
 int world_mkdir(struct umfs *fs, const char *path);
 int world_symlink(struct umfs *fs, const char *target, const char *path);
 int world_link(struct umfs *fs, const char *from, const char *to);

@@ -65,6 +65,29 @@ static void create_of_special_files_kept(void **state)
 	assert_int_equal(stat_of(u, "/s").mode & 0170000, 0140000);
 	assert_int_equal(stat_of(u, "/c").rdev, 0x501);
 	assert_int_equal(stat_of(u, "/b").rdev, 0x801);
+	/* Only devices have a number, and only these types are made here. */
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "q", 1, 0010644, 0x501, &ino));
+	assert_int_equal(stat_of(u, "/q").rdev, 0);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0040755, 0, &ino), EINVAL);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0120777, 0, &ino), EINVAL);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0050644, 0, &ino), EINVAL);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0170644, 0, &ino), EINVAL);
+}
+
+static void special_files_hold_no_bytes(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	char c;
+
+	assert_ok(world_mknod(u->fs, "/p", 0010644, 0));
+	assert_ok(world_open(u->fs, "/p", O_RDWR, &file));
+	assert_err(umfs_pread(&file, &c, 1, 0), EINVAL);
+	assert_err(umfs_pwrite(&file, "x", 1, 0), EINVAL);
+	assert_err(umfs_truncate(u->fs, file.ino, 10), EINVAL);
+	assert_ok(world_unlink(u->fs, "/p"));
+	world_close(&file);
+	assert_err(umfs_getattr(u->fs, file.ino, &(struct umfs_attr){0}), ENOENT);
 }
 
 static void create_in_setgid_directory_inherits(void **state)
@@ -554,6 +577,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(create_of_existing_refused_and_named),
 	CASE(create_uses_umask_and_ids),
 	CASE(create_of_special_files_kept),
+	CASE(special_files_hold_no_bytes),
 	CASE(create_in_setgid_directory_inherits),
 	CASE(create_below_a_file_refused),
 	CASE(create_in_removed_directory_refused),
