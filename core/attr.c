@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
-/* attr.c - attributes, rights, link targets, where a directory is, statfs. */
+/* attr.c - changing attributes; rights, link targets, where a directory is, statfs. */
 #include "internal.h"
 
 bool umfs_in_group(const struct umfs_cred *cred, uint32_t gid)
@@ -14,74 +14,22 @@ bool umfs_in_group(const struct umfs_cred *cred, uint32_t gid)
 	return false;
 }
 
-bool umfs_may(const struct umfs_cred *cred, const struct umfs_inode_pm *inode, uint32_t mask)
+bool umfs_mode_allows(const struct umfs_cred *cred, uint32_t mode, uint32_t uid, uint32_t gid,
+		      uint32_t mask)
 {
-	uint32_t mode = ld32(&inode->mode);
-
 	if (cred->override) /* as root: execution needs an x bit somewhere, but on directories */
 		return !(mask & 1) || umfs_is_dir(mode) || (mode & 0111u);
-	if (cred->uid == ld32(&inode->uid))
+	if (cred->uid == uid)
 		mode >>= 6;
-	else if (umfs_in_group(cred, ld32(&inode->gid)))
+	else if (umfs_in_group(cred, gid))
 		mode >>= 3;
 	return (mode & mask) == mask;
 }
 
-int umfs_access(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t mask)
+bool umfs_may(const struct umfs_cred *cred, const struct umfs_inode_pm *inode, uint32_t mask)
 {
-	struct umfs_inode_pm *in;
-	int err = umfs_inode_check(fs, ino, &in);
-
-	if (err)
-		return err;
-	return umfs_may(cred, in, mask & 7) ? 0 : -EACCES;
-}
-
-static void fill_attr(const struct umfs_inode_pm *in, uint32_t ino, struct umfs_attr *a)
-{
-	a->ino = ino;
-	a->generation = ld32(&in->generation);
-	a->mode = ld32(&in->mode);
-	a->uid = ld32(&in->uid);
-	a->gid = ld32(&in->gid);
-	a->nlink = ld32(&in->nlink);
-	a->rdev = ld64(&in->rdev);
-	a->size = umfs_inode_size(in);
-	a->blocks_512 = ld64(&in->pages) * (UMFS_PAGE_BYTES / 512u);
-	if (umfs_is_dir(a->mode))
-		a->size = ld64(&in->pages) * UMFS_PAGE_BYTES;
-	a->atime_ns = (int64_t)ld64(&in->atime_ns);
-	a->mtime_ns = (int64_t)ld64(&in->mtime_ns);
-	a->ctime_ns = (int64_t)ld64(&in->ctime_ns);
-	a->btime_ns = (int64_t)ld64(&in->btime_ns);
-}
-
-int umfs_getattr(struct umfs *fs, uint32_t ino, struct umfs_attr *attr)
-{
-	struct umfs_inode_pm *in;
-	int tries, err;
-
-	for (tries = 0; tries < 4; tries++) {
-		uint64_t seq;
-
-		err = umfs_inode_check(fs, ino, &in);
-		if (err)
-			return err;
-		seq = ld64(&in->seq);
-		fill_attr(in, ino, attr);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (attr->mode && !(seq & 1) && ld64(&in->seq) == seq)
-			return 0;
-	}
-	if (!fs->readonly) {
-		err = umfs_lock(fs, &in->lock);
-		if (err)
-			return err;
-	}
-	fill_attr(in, ino, attr);
-	if (!fs->readonly)
-		umfs_unlock(fs, &in->lock);
-	return attr->mode ? 0 : -ENOENT;
+	return umfs_mode_allows(cred, ld32(&inode->mode), ld32(&inode->uid), ld32(&inode->gid),
+				mask);
 }
 
 /* ---- changes: one inode, one transaction ---- */
@@ -92,19 +40,20 @@ struct change {
 	uint32_t ino;
 };
 
-/* Lane and lock taken, inode in use. */
-static int change_begin(struct umfs *fs, uint32_t ino, struct change *c)
+/* Lane and lock taken, inode in use as the node says. */
+static int change_begin(struct umfs *fs, umfs_node node, struct change *c)
 {
 	int err;
 
-	c->ino = ino;
-	c->in = umfs_inode(fs, ino);
+	c->ino = (uint32_t)node;
+	c->in = umfs_inode(fs, c->ino);
 	err = umfs_enter(fs, &c->tx, &c->ino, 1);
 	if (err)
 		return err;
-	if (!ld32(&c->in->mode)) {
+	err = umfs_node_check(c->in, node);
+	if (err) {
 		umfs_leave(&c->tx, &c->ino, 1);
-		return -ENOENT;
+		return err;
 	}
 	umfs_seq_begin(c->in);
 	return 0;
@@ -144,10 +93,10 @@ static bool owns(const struct umfs_cred *cred, const struct umfs_inode_pm *in)
 	return cred->override || cred->uid == ld32(&in->uid);
 }
 
-int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t mode)
+int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mode)
 {
 	struct change c;
-	int err = change_begin(fs, ino, &c);
+	int err = change_begin(fs, node, &c);
 
 	if (err)
 		return err;
@@ -166,11 +115,11 @@ int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint
 	return err;
 }
 
-int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t uid,
+int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t uid,
 	       uint32_t gid)
 {
 	struct change c;
-	int err = change_begin(fs, ino, &c);
+	int err = change_begin(fs, node, &c);
 	uint32_t mode;
 
 	if (err)
@@ -196,7 +145,7 @@ int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint
 	return err;
 }
 
-int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, int64_t atime_ns,
+int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, int64_t atime_ns,
 		 int64_t mtime_ns)
 {
 	bool now_only = atime_ns == UMFS_TIME_NOW && mtime_ns == UMFS_TIME_NOW;
@@ -206,7 +155,7 @@ int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, in
 
 	if (atime_ns == UMFS_TIME_OMIT && mtime_ns == UMFS_TIME_OMIT)
 		return 0;
-	err = change_begin(fs, ino, &c);
+	err = change_begin(fs, node, &c);
 	if (err)
 		return err;
 	if (!owns(cred, c.in) && !(now_only && umfs_may(cred, c.in, 2)))
@@ -228,23 +177,34 @@ int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, in
 
 /* ---- link targets ---- */
 
-int64_t umfs_readlink(struct umfs *fs, uint32_t ino, char *buf, uint64_t size)
+/*
+ * A target never changes while the inode lives, and its page is freed after mode or
+ * root were cleared: so what was copied counts if both are there afterwards.
+ */
+int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size)
 {
 	struct umfs_inode_pm *in;
-	uint64_t entry, len;
-	int err = umfs_inode_check(fs, ino, &in);
+	uint64_t entry, len, root;
+	int err = umfs_inode_check(fs, node, &in);
 
 	if (err)
 		return err;
 	if (!umfs_is_link(ld32(&in->mode)))
 		return -EINVAL;
-	/* A target never changes while the inode lives. */
-	entry = umfs_fpt_get(fs, ld64(&in->root), 0);
+	root = ld64(&in->root);
+	entry = umfs_fpt_get(fs, root, 0);
 	len = UMFS_MIN(umfs_inode_size(in), (uint64_t)UMFS_PAGE_BYTES);
-	if (!umfs_pte_written(entry))
-		return -EUCLEAN;
+	if (!umfs_pte_written(entry)) {
+		err = umfs_node_check(in, node);
+		return err ? err : ld64(&in->root) == root ? -EUCLEAN : -ESTALE;
+	}
 	len = UMFS_MIN(len, size);
 	err = port_copy_out(buf, umfs_page(fs, umfs_pte_page(entry)), len);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (!err)
+		err = umfs_node_check(in, node);
+	if (!err && ld64(&in->root) != root)
+		err = -ESTALE;
 	return err ? err : (int64_t)len;
 }
 

@@ -278,7 +278,7 @@ int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32
 int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
 {
 	struct umfs_ofd_pm *o = own_ofd(f);
-	uint64_t off;
+	uint64_t off, end;
 	int64_t ret;
 
 	if (!o)
@@ -287,9 +287,9 @@ int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 	if (ret)
 		return ret;
 	off = ld64(&o->pos);
-	ret = umfs_pwritev(f, iov, count, &off, (ld32(&o->flags) & UMFS_O_APPEND) != 0);
+	ret = umfs_write_vector(f, iov, count, &off, (ld32(&o->flags) & UMFS_O_APPEND) != 0, &end);
 	if (ret > 0)
-		st64(&o->pos, off + (uint64_t)ret);
+		st64(&o->pos, end);
 	umfs_unlock(f->fs, &o->lock);
 	return ret;
 }

@@ -17,6 +17,11 @@ static uint32_t inode_crc(const struct umfs_inode_pm *inode, uint32_t ino)
 	return port_crc32c(ino, &inode->mode, UMFS_INODE_CRC_BYTES - 4);
 }
 
+bool umfs_inode_sealed(const struct umfs_inode_pm *inode, uint32_t ino)
+{
+	return ld32(&inode->crc) == inode_crc(inode, ino);
+}
+
 void umfs_inode_seal(struct umfs_inode_pm *inode, uint32_t ino)
 {
 	st32(&inode->crc, inode_crc(inode, ino));
@@ -45,24 +50,34 @@ void umfs_inode_set_size(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t 
 	umfs_flush(fs, &inode->size, sizeof(inode->size));
 }
 
-/* A writer may be changing it: try again while the sequence moves. */
-static int check_once(const struct umfs_inode_pm *inode, uint32_t ino, uint64_t seq)
+int umfs_node_check(const struct umfs_inode_pm *inode, umfs_node node)
 {
+	uint32_t generation = (uint32_t)(node >> 32);
+
+	if (!ld32(&inode->mode))
+		return generation ? -ESTALE : -ENOENT;
+	return generation && ld32(&inode->generation) != generation ? -ESTALE : 0;
+}
+
+/* A writer may be changing it: try again while the sequence moves. */
+static int check_once(const struct umfs_inode_pm *inode, umfs_node node, uint64_t seq)
+{
+	uint32_t ino = (uint32_t)node;
 	uint64_t word = ld64(&inode->size);
-	bool used = ld32(&inode->mode) != 0;
-	bool good = ld32(&inode->crc) == inode_crc(inode, ino) &&
+	int used = umfs_node_check(inode, node);
+	bool good = umfs_inode_sealed(inode, ino) &&
 		    word == umfs_size_word(umfs_inode_size(inode), ino, ld32(&inode->generation));
 
 	if ((seq & 1) || ld64(&inode->seq) != seq)
 		return -EAGAIN;
-	if (!used)
-		return -ENOENT;
+	if (used)
+		return used;
 	return good ? 0 : -EUCLEAN;
 }
 
-int umfs_inode_check(struct umfs *fs, uint32_t ino, struct umfs_inode_pm **inode)
+int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **inode)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, ino);
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
 	int tries, err;
 
 	*inode = in;
@@ -71,18 +86,18 @@ int umfs_inode_check(struct umfs *fs, uint32_t ino, struct umfs_inode_pm **inode
 	if (!in)
 		return -EUCLEAN;
 	for (tries = 0; tries < 4; tries++) {
-		err = check_once(in, ino, ld64(&in->seq));
+		err = check_once(in, node, ld64(&in->seq));
 		if (err != -EAGAIN)
 			return err;
 		port_relax();
 	}
 	if (fs->readonly)
-		return check_once(in, ino, ld64(&in->seq) & ~1ull) == -ENOENT ? -ENOENT : 0;
+		return umfs_node_check(in, node);
 	err = umfs_lock(fs, &in->lock);
 	if (err)
 		return err;
 	umfs_seq_heal(in);
-	err = check_once(in, ino, ld64(&in->seq));
+	err = check_once(in, node, ld64(&in->seq));
 	umfs_unlock(fs, &in->lock);
 	return err;
 }

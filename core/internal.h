@@ -117,6 +117,8 @@ uint32_t umfs_super_crc(const struct umfs_super_pm *sb);
 /* ---- lock.c ---- */
 
 int umfs_lock(struct umfs *fs, le64 *word);
+/* The same, but an owner that is alive is not waited for longer than 3 ms: -EAGAIN. */
+int umfs_lock_soon(struct umfs *fs, le64 *word);
 /* Spin for it a little. */
 bool umfs_lock_try(struct umfs *fs, le64 *word, uint64_t mine);
 struct umfs_wait {
@@ -210,8 +212,12 @@ bool umfs_inode_allocated(struct umfs *fs, uint32_t ino);
 
 /* The inode's place, or NULL when the number is out of range or its place not backed. */
 struct umfs_inode_pm *umfs_inode(struct umfs *fs, uint32_t ino);
-/* In use and its checksums hold: 0, -ENOENT, -EUCLEAN. */
-int umfs_inode_check(struct umfs *fs, uint32_t ino, struct umfs_inode_pm **inode);
+/* In use as the node says: 0, -ENOENT, -ESTALE. Locked, or a sequence tells whether it counts. */
+int umfs_node_check(const struct umfs_inode_pm *inode, umfs_node node);
+/* In use, and its checksums hold: 0, -ENOENT, -ESTALE, -EUCLEAN. */
+int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **inode);
+/* Does the checksum of lines 0 and 1 hold? */
+bool umfs_inode_sealed(const struct umfs_inode_pm *inode, uint32_t ino);
 void umfs_inode_seal(struct umfs_inode_pm *inode, uint32_t ino);
 /* Save lines 0 and 1 in the transaction before changing them. */
 int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode);
@@ -296,6 +302,12 @@ static inline bool umfs_pte_written(uint64_t entry)
 {
 	return (entry & UMFS_PTE_P) != 0;
 }
+
+/* ---- write.c ---- */
+
+/* umfs_pwritev; *end is set, when bytes were written, to behind the last of them. */
+int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
+			  uint64_t *off, bool append, uint64_t *end);
 
 /* ---- ulog.c ---- */
 
@@ -405,6 +417,8 @@ int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 
 /* ---- attr.c ---- */
 
+bool umfs_mode_allows(const struct umfs_cred *cred, uint32_t mode, uint32_t uid, uint32_t gid,
+		      uint32_t mask);
 /* Do the permission bits allow all of `mask` (4 read, 2 write, 1 execute)? */
 bool umfs_may(const struct umfs_cred *cred, const struct umfs_inode_pm *inode, uint32_t mask);
 bool umfs_in_group(const struct umfs_cred *cred, uint32_t gid);

@@ -22,6 +22,7 @@
 
 #define SPINS 100
 #define WAIT_FIRST_NS 50000ull
+#define SOON_ROUNDS 6 /* of doubling waits: 3.2 ms */
 #define WAIT_PROBE_NS 20000000ull /* then probe the owner: a death delays others by this much */
 
 uint32_t umfs_lock_slot(uint64_t word)
@@ -113,6 +114,28 @@ int umfs_lock(struct umfs *fs, le64 *word)
 		umfs_lock_await(fs, word, &w);
 	}
 	return -EIO;
+}
+
+int umfs_lock_soon(struct umfs *fs, le64 *word)
+{
+	uint64_t mine = umfs_lock_value(fs, fs->slot), seen;
+	struct umfs_wait w = {0, 0};
+	int rounds;
+
+	for (rounds = 0; rounds <= SOON_ROUNDS; rounds++) {
+		if (fs->broken)
+			return -EIO;
+		if (umfs_lock_try(fs, word, w.seen ? mine | UMFS_LOCK_WAITERS : mine))
+			return 0;
+		if (rounds < SOON_ROUNDS)
+			(void)umfs_lock_sleep(fs, word, &w);
+	}
+	seen = ld64(word);
+	if (umfs_lock_slot(seen) != fs->slot && umfs_lock_slot(seen) < fs->geo.slot_count &&
+	    umfs_slot_recover(fs, umfs_lock_slot(seen)) == 0 && !fs->broken &&
+	    umfs_lock_try(fs, word, mine | UMFS_LOCK_WAITERS))
+		return 0;
+	return -EAGAIN;
 }
 
 void umfs_unlock(struct umfs *fs, le64 *word)

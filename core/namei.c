@@ -22,17 +22,17 @@
 
 /* ---- lookup ---- */
 
-static int find_once(struct umfs *fs, const struct umfs_inode_pm *in, uint32_t dir,
+static int find_once(struct umfs *fs, const struct umfs_inode_pm *in, umfs_node dir,
 		     const struct umfs_name *n, uint32_t *ino)
 {
-	int err = umfs_dir_check(in);
+	int err = umfs_dir_check(in, dir);
 
-	return err ? err : umfs_dir_find(fs, in, dir, n, ino);
+	return err ? err : umfs_dir_find(fs, in, (uint32_t)dir, n, ino);
 }
 
-static int find(struct umfs *fs, uint32_t dir, const struct umfs_name *n, uint32_t *ino)
+static int find(struct umfs *fs, umfs_node dir, const struct umfs_name *n, uint32_t *ino)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, dir);
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
 	int tries, err;
 
 	if (!in)
@@ -59,7 +59,7 @@ static int find(struct umfs *fs, uint32_t dir, const struct umfs_name *n, uint32
 	return err;
 }
 
-int umfs_lookup(struct umfs *fs, uint32_t dir, const char *name, uint32_t len, uint32_t *ino)
+int umfs_lookup(struct umfs *fs, umfs_node dir, const char *name, uint32_t len, uint32_t *ino)
 {
 	struct umfs_name n;
 	int err = umfs_name_init(fs, &n, name, len);
@@ -78,6 +78,7 @@ struct newborn {
 	const char *target; /* symbolic link */
 	uint32_t target_len;
 	bool nameless, linkable; /* see umfs_tmpfile */
+	uint32_t generation;	 /* out: what it got */
 };
 
 /* No name refers to the inode yet, and it is locked; mode is stored last and makes it one in use. */
@@ -94,7 +95,7 @@ static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 		if (is_dir)
 			mode |= UMFS_S_ISGID;
 	}
-	st32(&in->generation, ld32(&in->generation) + 1);
+	st32(&in->generation, ld32(&in->generation) + 1 ? ld32(&in->generation) + 1 : 1);
 	st32(&in->uid, b->cred->uid);
 	st32(&in->gid, gid);
 	st32(&in->nlink, b->nameless ? 0 : is_dir ? 2 : 1);
@@ -168,7 +169,7 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 
 /* Directory locked, sequence odd. */
 static int create_locked(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-			 const struct umfs_name *n, const struct newborn *b, uint32_t *ino)
+			 const struct umfs_name *n, struct newborn *b, uint32_t *ino)
 {
 	int err = umfs_dir_find(tx->fs, dir, dir_ino, n, ino);
 
@@ -190,14 +191,17 @@ static int create_locked(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t
 		umfs_tx_abort(tx);
 	else
 		umfs_tx_commit(tx); /* commit point */
-	if (*ino)
+	if (*ino) {
+		b->generation = ld32(&umfs_inode(tx->fs, *ino)->generation);
 		umfs_unlock(tx->fs, &umfs_inode(tx->fs, *ino)->lock);
+	}
 	return err;
 }
 
-static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
-		  const struct newborn *b, uint32_t *ino)
+static int create(struct umfs *fs, umfs_node node, const char *name, uint32_t len,
+		  struct newborn *b, uint32_t *ino)
 {
+	uint32_t dir = (uint32_t)node;
 	struct umfs_inode_pm *in = umfs_inode(fs, dir);
 	struct umfs_name n;
 	struct umfs_tx tx;
@@ -210,7 +214,7 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 	err = umfs_enter(fs, &tx, &dir, 1);
 	if (err)
 		return err;
-	err = umfs_dir_check(in);
+	err = umfs_dir_check(in, node);
 	if (!err) {
 		umfs_seq_begin(in);
 		err = create_locked(&tx, in, dir, &n, b, ino);
@@ -220,10 +224,13 @@ static int create(struct umfs *fs, uint32_t dir, const char *name, uint32_t len,
 	return err;
 }
 
-int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
-		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino)
+int umfs_create_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
+		     const char *name, uint32_t len, uint32_t mode, uint64_t rdev,
+		     umfs_node *node)
 {
 	struct newborn b = {.cred = cred, .mode = mode & 0177777u & ~(cred->umask & 0777u)};
+	uint32_t ino = 0;
+	int err;
 
 	switch (TYPE(mode)) {
 	case 0:
@@ -240,10 +247,22 @@ int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, con
 	default:
 		return -EINVAL;
 	}
-	return create(fs, dir, name, len, &b, ino);
+	err = create(fs, dir, name, len, &b, &ino);
+	*node = umfs_node_of(ino, err ? 0 : b.generation);
+	return err;
 }
 
-int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
+		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino)
+{
+	umfs_node node = 0;
+	int err = umfs_create_node(fs, cred, dir, name, len, mode, rdev, &node);
+
+	*ino = (uint32_t)node;
+	return err;
+}
+
+int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len, uint32_t mode, uint32_t *ino)
 {
 	struct newborn b = {.cred = cred, .mode = 0040000u | (mode & 01777u & ~cred->umask)};
@@ -251,7 +270,7 @@ int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, cons
 	return create(fs, dir, name, len, &b, ino);
 }
 
-int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino)
 {
 	struct newborn b = {
@@ -290,17 +309,17 @@ static int tmpfile_in_tx(struct umfs_tx *tx, const struct umfs_inode_pm *dir, ui
 }
 
 /* Directory locked. */
-static int tmpfile_locked(struct umfs_tx *tx, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+static int tmpfile_locked(struct umfs_tx *tx, const struct umfs_inode_pm *dir, umfs_node node,
 			  const struct newborn *b, struct umfs_held *h)
 {
-	int err = umfs_dir_check(dir);
+	int err = umfs_dir_check(dir, node);
 
 	if (err)
 		return err;
 	if (!umfs_may(b->cred, dir, 3))
 		return -EACCES;
 	umfs_tx_begin(tx);
-	err = tmpfile_in_tx(tx, dir, dir_ino, b, h);
+	err = tmpfile_in_tx(tx, dir, (uint32_t)node, b, h);
 	if (err)
 		umfs_tx_abort(tx);
 	else
@@ -310,9 +329,10 @@ static int tmpfile_locked(struct umfs_tx *tx, const struct umfs_inode_pm *dir, u
 	return err;
 }
 
-int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, uint32_t mode,
+int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mode,
 		 bool linkable, uint32_t flags, uint32_t *ofd)
 {
+	uint32_t dir = (uint32_t)node;
 	struct newborn b = {.cred = cred,
 			    .mode = 0100000u | (mode & 07777u & ~(cred->umask & 0777u)),
 			    .nameless = true,
@@ -326,7 +346,7 @@ int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, ui
 	err = umfs_enter(fs, &tx, &dir, 1);
 	if (err)
 		return err;
-	err = tmpfile_locked(&tx, umfs_inode(fs, dir), dir, &b, &h);
+	err = tmpfile_locked(&tx, umfs_inode(fs, dir), node, &b, &h);
 	umfs_leave(&tx, &dir, 1);
 	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);
 }
@@ -397,7 +417,7 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 {
 	struct umfs *fs = tx->fs;
 	bool at_once = goes_at_once(fs, x->in[FROM], x->ino[FROM]);
-	int err = umfs_name_still(fs, x->in[FROM_DIR], x->ino[FROM_DIR], n, x->ino[FROM]);
+	int err = umfs_name_still(fs, x->in[FROM_DIR], x->node[FROM_DIR], n, x->ino[FROM]);
 
 	if (!err)
 		err = umfs_may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
@@ -418,7 +438,7 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 	return err;
 }
 
-static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir,
+static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
 		       const char *name, uint32_t len, bool want_dir)
 {
 	struct umfs_name n;
@@ -429,7 +449,7 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t d
 	if (fs->zombies)
 		umfs_reap(fs);
 	do {
-		struct umfs_four x = {.ino = {dir}};
+		struct umfs_four x = {.ino = {(uint32_t)dir}, .node = {dir}};
 		int64_t irec = -1;
 		struct umfs_tx tx;
 
@@ -446,13 +466,13 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, uint32_t d
 	return err;
 }
 
-int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 		uint32_t len)
 {
 	return remove_name(fs, cred, dir, name, len, false);
 }
 
-int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len)
 {
 	return remove_name(fs, cred, dir, name, len, true);
@@ -502,11 +522,13 @@ static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct 
 {
 	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
 	uint32_t there;
-	int err = umfs_dir_check(dir);
+	int err = umfs_dir_check(dir, x->node[TO_DIR]);
 
+	if (!err)
+		err = umfs_node_check(in, x->node[FROM]);
 	if (err)
 		return err;
-	if (!ld32(&in->mode) || !may_be_named(tx->fs, in, x->ino[FROM]))
+	if (!may_be_named(tx->fs, in, x->ino[FROM]))
 		return -ENOENT;
 	if (umfs_is_dir(ld32(&in->mode)))
 		return -EPERM;
@@ -531,17 +553,18 @@ static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct 
 	return 0;
 }
 
-int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t dir,
+int umfs_link(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, umfs_node dir,
 	      const char *name, uint32_t len)
 {
-	struct umfs_four x = {.ino = {0, dir, ino, 0}};
+	struct umfs_four x = {.ino = {0, (uint32_t)dir, (uint32_t)node, 0},
+			      .node = {0, dir, node, 0}};
 	struct umfs_name n;
 	struct umfs_tx tx;
 	int err = umfs_name_init(fs, &n, name, len);
 
 	if (err)
 		return err;
-	if (ino == dir)
+	if ((uint32_t)node == (uint32_t)dir)
 		return -EPERM;
 	err = umfs_four_enter(fs, &tx, &x);
 	if (err)

@@ -14,13 +14,15 @@ int umfs_name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint3
 	return 0;
 }
 
-int umfs_dir_check(const struct umfs_inode_pm *dir)
+int umfs_dir_check(const struct umfs_inode_pm *dir, umfs_node node)
 {
-	uint32_t mode = ld32(&dir->mode);
+	int err = umfs_node_check(dir, node);
 
-	if (!mode || !ld32(&dir->nlink))
-		return -ENOENT;
-	return umfs_is_dir(mode) ? 0 : -ENOTDIR;
+	if (err)
+		return err;
+	if (!ld32(&dir->nlink))
+		return -ENOENT; /* removed and held: no name is in it any more */
+	return umfs_is_dir(ld32(&dir->mode)) ? 0 : -ENOTDIR;
 }
 
 int umfs_four_enter(struct umfs *fs, struct umfs_tx *tx, struct umfs_four *x)
@@ -55,15 +57,15 @@ void umfs_four_seq(struct umfs_four *x, bool begin)
 	}
 }
 
-int umfs_name_still(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+int umfs_name_still(struct umfs *fs, const struct umfs_inode_pm *dir, umfs_node dir_node,
 		    const struct umfs_name *n, uint32_t ino)
 {
 	uint32_t now = 0;
-	int err = umfs_dir_check(dir);
+	int err = umfs_dir_check(dir, dir_node);
 
 	if (err)
 		return err;
-	err = umfs_dir_find(fs, dir, dir_ino, n, &now);
+	err = umfs_dir_find(fs, dir, (uint32_t)dir_node, n, &now);
 	if (err && err != -ENOENT)
 		return err;
 	return now == ino ? 0 : -EAGAIN;

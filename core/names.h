@@ -12,13 +12,14 @@
 enum { FROM_DIR, TO_DIR, FROM, TO };
 struct umfs_four {
 	uint32_t ino[4];
+	umfs_node node[4]; /* what the caller means by them; of those found by name the number is enough */
 	struct umfs_inode_pm *in[4];
 };
 
 /* -EINVAL: "", "." or ".."; -ENAMETOOLONG. */
 int umfs_name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len);
-/* A directory that still has a name: 0, -ENOENT, -ENOTDIR. */
-int umfs_dir_check(const struct umfs_inode_pm *dir);
+/* In use as the node says, a directory, and has a name: 0, -ENOENT, -ESTALE, -ENOTDIR. */
+int umfs_dir_check(const struct umfs_inode_pm *dir, umfs_node node);
 /* A lane and all their locks; see umfs_enter. */
 int umfs_four_enter(struct umfs *fs, struct umfs_tx *tx, struct umfs_four *x);
 /* Sequences of all of them, each once. */
@@ -26,7 +27,7 @@ void umfs_four_seq(struct umfs_four *x, bool begin);
 /* Is x->in[i] the first of them that is this inode? */
 bool umfs_four_first(const struct umfs_four *x, int i);
 /* Does the name still mean `ino` (0: nothing)? Directory locked. -EAGAIN: no. */
-int umfs_name_still(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+int umfs_name_still(struct umfs *fs, const struct umfs_inode_pm *dir, umfs_node dir_node,
 		    const struct umfs_name *n, uint32_t ino);
 /* May `cred` take `in` (or, NULL, put a name) from `dir`? -EACCES, -EPERM (sticky). */
 int umfs_may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *dir,

@@ -297,10 +297,10 @@ static int ofd_claim(struct umfs *fs, uint32_t *ofd)
 	return -ENFILE;
 }
 
-static int hold_open(struct umfs *fs, uint32_t ino, uint32_t *irec, uint32_t *generation)
+static int hold_open(struct umfs *fs, umfs_node node, uint32_t *irec, uint32_t *generation)
 {
 	struct umfs_inode_pm *inode;
-	int err = umfs_inode_check(fs, ino, &inode);
+	int err = umfs_inode_check(fs, node, &inode);
 
 	if (err)
 		return err;
@@ -309,10 +309,11 @@ static int hold_open(struct umfs *fs, uint32_t ino, uint32_t *irec, uint32_t *ge
 	err = umfs_lock(fs, &inode->lock);
 	if (err)
 		return err;
-	if (!ld32(&inode->mode) || (!ld32(&inode->nlink) && !umfs_irec_find(fs, inode, ino)))
-		err = -ENOENT; /* without a name it can still be opened by who has it open */
-	else
-		err = umfs_irec_hold(fs, inode, ino, irec);
+	err = umfs_node_check(inode, node);
+	if (!err && !ld32(&inode->nlink) && !umfs_irec_find(fs, inode, (uint32_t)node))
+		err = node >> 32 ? -ESTALE : -ENOENT;
+	if (!err) /* without a name it can still be opened by who has it open */
+		err = umfs_irec_hold(fs, inode, (uint32_t)node, irec);
 	*generation = ld32(&inode->generation);
 	umfs_unlock(fs, &inode->lock);
 	return err;
@@ -340,14 +341,14 @@ int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uin
 	return 0;
 }
 
-int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd)
+int umfs_open(struct umfs *fs, umfs_node node, uint32_t flags, uint32_t *ofd)
 {
-	struct umfs_held h = {.ino = ino};
+	struct umfs_held h = {.ino = (uint32_t)node};
 	int err;
 
 	if (fs->zombies)
 		umfs_reap(fs);
-	err = hold_open(fs, ino, &h.irec, &h.generation);
+	err = hold_open(fs, node, &h.irec, &h.generation);
 	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);
 }
 

@@ -5,6 +5,11 @@
  * Each component is looked up without locks. Links are followed by putting
  * their target in front of what remains, in the caller's room. A path that
  * leaves UMFS is handed back with what remains of it.
+ *
+ * I1  A step's result is a node: the name meant that inode at a moment when it was in
+ *     use under that generation. For its generation is read between two looks at the
+ *     name; if it had been removed and made anew in between, then the generation that
+ *     was read is an older one than the name's, and is found out when the node is used.
  */
 #include "internal.h"
 
@@ -34,32 +39,28 @@ static int hand_back(struct umfs_walk *w, const char *at, bool above)
 }
 
 /* The link's target, then what remains at *at; *at goes on from the room's start. */
-static int follow(struct umfs *fs, uint32_t ino, struct umfs_walk *w, const char **at)
+static int follow(struct umfs *fs, umfs_node node, uint64_t size, struct umfs_walk *w,
+		  const char **at)
 {
 	uint32_t rest = text_len(*at);
-	struct umfs_attr attr;
 	int64_t len;
-	int err;
 
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
-	err = umfs_getattr(fs, ino, &attr);
-	if (err)
-		return err;
-	if (!attr.size || attr.size >= PATH_BYTES_MAX)
+	if (!size || size >= PATH_BYTES_MAX)
 		return -EUCLEAN;
-	if (attr.size + rest + 1 > UMFS_WALK_ROOM)
+	if (size + rest + 1 > UMFS_WALK_ROOM)
 		return -ENAMETOOLONG;
-	memmove(w->rest + attr.size, *at, rest + 1);
-	len = umfs_readlink(fs, ino, w->rest, attr.size);
-	if (len < 0 || (uint64_t)len != attr.size)
-		return -ESTALE; /* removed just now, and the room is used: no second look */
+	memmove(w->rest + size, *at, rest + 1);
+	len = umfs_readlink(fs, node, w->rest, size);
+	if (len < 0 || (uint64_t)len != size)
+		return len < 0 ? (int)len : -EUCLEAN; /* and the room is used: no second look */
 	*at = w->rest;
 	return w->rest[0] == '/' ? hand_back(w, w->rest, false) : 0;
 }
 
 /* May we look names up in `dir`? */
-static int check_search(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir)
+static int check_search(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir)
 {
 	struct umfs_inode_pm *in;
 	int err = umfs_inode_check(fs, dir, &in);
@@ -90,7 +91,7 @@ static bool only_slashes(const char *s)
 }
 
 struct step {
-	uint32_t dir; /* where we are */
+	umfs_node dir; /* where we are */
 	uint32_t flags;
 	const char *at; /* what remains */
 };
@@ -98,63 +99,95 @@ struct step {
 /* ".." : 1 escaped, 0 went up, or -errno. */
 static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs_walk *w)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, s->dir);
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)s->dir);
+	struct umfs_attr attr;
+	uint32_t parent;
+	int err;
 
 	while (*after == '/')
 		after++;
-	if (s->dir == UMFS_ROOT_INO)
+	if ((uint32_t)s->dir == UMFS_ROOT_INO)
 		return hand_back(w, after, true);
 	if (!in)
 		return -EUCLEAN;
-	s->dir = (uint32_t)ld64(&in->parent);
+	parent = (uint32_t)ld64(&in->parent);
+	if (!ld32(&in->nlink))
+		return -ENOENT; /* removed: what was its parent may be anything by now */
+	err = umfs_getattr(fs, parent, &attr);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	/* Still below it, which therefore was no other directory in between. */
+	if (!err)
+		err = umfs_node_check(in, s->dir);
+	if (!err && (!ld32(&in->nlink) || (uint32_t)ld64(&in->parent) != parent))
+		err = -ESTALE;
+	if (err)
+		return err == -ENOENT ? -ESTALE : err;
+	s->dir = umfs_node_of(parent, attr.generation);
 	return 0;
 }
 
-/* Look `name` up as a middle or last component. 0: go on; UMFS_WALK_DONE: result in *w. */
+/* What a name means, and that one's attributes (I1). */
+static int find_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
+		     umfs_node *node, struct umfs_attr *attr)
+{
+	const struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
+	uint32_t ino, again, tries;
+	int err;
+
+	if (!in)
+		return -EUCLEAN;
+	for (tries = 0; tries < NAME_TRIES; tries++) {
+		uint64_t seq = ld64(&in->seq);
+
+		err = umfs_lookup(fs, dir, name, len, &ino);
+		if (err)
+			return err;
+		err = umfs_getattr(fs, ino, attr);
+		if (err == -ENOENT)
+			continue;
+		if (err)
+			return err;
+		*node = umfs_node_of(ino, attr->generation);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (!(seq & 1) && ld64(&in->seq) == seq)
+			return 0;
+		err = umfs_lookup(fs, dir, name, len, &again);
+		if (!err && again == ino)
+			return 0;
+	}
+	return -ESTALE;
+}
+
+/* Look `name` up as a middle or last component. 0: go on; WALK_DONE: result in *w. */
 #define WALK_DONE 2
 static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t len,
 		     const char *after, struct umfs_walk *w)
 {
 	bool last = only_slashes(after), slash = last && *after;
 	struct umfs_attr attr;
-	uint32_t ino = 0, tries = 0;
-	int err;
+	umfs_node node = 0;
+	int err = find_node(fs, s->dir, name, len, &node, &attr);
 
-	/* The name may be given to another inode between two looks at it. */
-	do {
-		const char *at = after;
-
-		err = umfs_lookup(fs, s->dir, name, len, &ino);
-		if (last && err == -ENOENT && (s->flags & UMFS_WALK_PARENT)) {
-			ino = 0;
-			err = 0;
-			break;
-		}
-		if (!err)
-			err = umfs_getattr(fs, ino, &attr);
-		else
-			break;
-		if (!err && umfs_is_link(attr.mode) &&
-		    (!last || slash || !(s->flags & UMFS_WALK_NOFOLLOW))) {
-			err = follow(fs, ino, w, &at);
-			if (!err)
-				s->at = at;
-			if (err != -ENOENT)
-				return err == -ESTALE ? -ENOENT : err;
-			w->links--;
-		}
-	} while (err == -ENOENT && ++tries < NAME_TRIES);
+	if (last && err == -ENOENT && (s->flags & UMFS_WALK_PARENT)) {
+		node = 0;
+		err = 0;
+	}
 	if (err)
 		return err;
+	if (node && umfs_is_link(attr.mode) &&
+	    (!last || slash || !(s->flags & UMFS_WALK_NOFOLLOW))) {
+		s->at = after;
+		return follow(fs, node, attr.size, w, &s->at);
+	}
 	if (last) {
 		w->parent = s->dir;
-		w->ino = ino;
+		w->ino = node;
 		w->name = name;
 		w->name_len = len;
 		w->must_be_dir = slash;
-		return ino && slash && !umfs_is_dir(attr.mode) ? -ENOTDIR : WALK_DONE;
+		return node && slash && !umfs_is_dir(attr.mode) ? -ENOTDIR : WALK_DONE;
 	}
-	s->dir = ino;
+	s->dir = node;
 	s->at = after;
 	return 0;
 }
@@ -183,7 +216,7 @@ static int take_component(struct umfs *fs, const struct umfs_cred *cred, struct 
 	return take_name(fs, s, name, len, after, w);
 }
 
-int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, uint32_t start, const char *path,
+int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, umfs_node start, const char *path,
 	      uint32_t flags, struct umfs_walk *w)
 {
 	struct step s = {start, flags, path};

@@ -198,12 +198,13 @@ static int emit_some(struct umfs *fs, struct umfs_inode_pm *dir, uint32_t dir_in
 	return err;
 }
 
-int umfs_readdir(struct umfs *fs, uint32_t dir, uint64_t cookie, umfs_emit_fn emit, void *arg)
+int umfs_readdir(struct umfs *fs, umfs_node node, uint64_t cookie, umfs_emit_fn emit, void *arg)
 {
+	uint32_t dir = (uint32_t)node;
 	struct umfs_inode_pm *in;
 	struct order o;
 	uint32_t missed = 0;
-	int err = umfs_inode_check(fs, dir, &in);
+	int err = umfs_inode_check(fs, node, &in);
 
 	if (err)
 		return err;

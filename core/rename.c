@@ -50,10 +50,10 @@ static int lookup_both(struct umfs *fs, struct rename *r)
 	int err;
 
 	r->x.ino[TO] = 0;
-	err = umfs_lookup(fs, r->x.ino[FROM_DIR], r->from.name, r->from.len, &r->x.ino[FROM]);
+	err = umfs_lookup(fs, r->x.node[FROM_DIR], r->from.name, r->from.len, &r->x.ino[FROM]);
 	if (err)
 		return err;
-	err = umfs_lookup(fs, r->x.ino[TO_DIR], r->to.name, r->to.len, &r->x.ino[TO]);
+	err = umfs_lookup(fs, r->x.node[TO_DIR], r->to.name, r->to.len, &r->x.ino[TO]);
 	if (err && (err != -ENOENT || exchanges(r)))
 		return err;
 	if (!err && (r->flags & UMFS_RENAME_NOREPLACE))
@@ -215,11 +215,11 @@ static int rename_in_tx(struct umfs_tx *tx, struct rename *r)
 /* Do the names still mean what was found? -EAGAIN: look again. */
 static int check_still(struct umfs *fs, const struct rename *r)
 {
-	int err = umfs_name_still(fs, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from,
+	int err = umfs_name_still(fs, r->x.in[FROM_DIR], r->x.node[FROM_DIR], &r->from,
 				  r->x.ino[FROM]);
 
 	if (!err)
-		err = umfs_name_still(fs, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to,
+		err = umfs_name_still(fs, r->x.in[TO_DIR], r->x.node[TO_DIR], &r->to,
 				      r->x.ino[TO]);
 	return !err && any_moves(r) && !r->moves_dir ? -EAGAIN : err;
 }
@@ -293,11 +293,14 @@ static int init_name(struct umfs *fs, struct umfs_name *n, const char *name, uin
 	return err == -EINVAL ? -EBUSY : err; /* "." and ".." stay where they are */
 }
 
-int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, uint32_t from_dir,
-		const char *from, uint32_t from_len, uint32_t to_dir, const char *to,
+int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_dir,
+		const char *from, uint32_t from_len, umfs_node to_dir, const char *to,
 		uint32_t to_len, uint32_t flags)
 {
-	struct rename r = {.cred = cred, .x.ino = {from_dir, to_dir}, .flags = flags};
+	struct rename r = {.cred = cred,
+			   .x.ino = {(uint32_t)from_dir, (uint32_t)to_dir},
+			   .x.node = {from_dir, to_dir},
+			   .flags = flags};
 	int err;
 
 	if (flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE) ||

@@ -28,8 +28,9 @@ static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, ui
 			  : 0;
 }
 
-int umfs_truncate(struct umfs *fs, uint32_t ino, uint64_t size)
+int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)
 {
+	uint32_t ino = (uint32_t)node;
 	struct umfs_inode_pm *in = umfs_inode(fs, ino);
 	struct umfs_tx tx;
 	uint32_t irec, mode;
@@ -41,11 +42,10 @@ int umfs_truncate(struct umfs *fs, uint32_t ino, uint64_t size)
 	if (err)
 		return err;
 	mode = ld32(&in->mode);
-	if (!mode)
-		err = -ENOENT;
-	else if (!umfs_is_reg(mode))
+	err = umfs_node_check(in, node);
+	if (!err && !umfs_is_reg(mode))
 		err = umfs_is_dir(mode) ? -EISDIR : -EINVAL;
-	else
+	if (!err)
 		err = umfs_irec_hold(fs, in, ino, &irec);
 	if (err) {
 		umfs_leave(&tx, &ino, 1);

@@ -8,11 +8,24 @@
  * -EROFS for a change to a pool attached read-only.
  * Metadata changes are atomic and durable on return in every mode. No function
  * may be called with a core lock held; none keeps one on return.
+ *
+ * A umfs_node says which inode is meant: its number in the low half and, in the
+ * upper one, its generation there. What is in use under that number is looked at
+ * under its lock: when the one that was meant is gone the answer is -ESTALE,
+ * whatever has the number now, and the caller may find out anew what the name
+ * means. A bare number (upper half 0) means whatever has it; -ENOENT when nothing
+ * does. Who got a number from a name, and not from an open file, needs a node.
  */
 #ifndef UMFS_CORE_UMFS_H
 #define UMFS_CORE_UMFS_H
 
 #include "format.h"
+
+typedef uint64_t umfs_node;
+static inline umfs_node umfs_node_of(uint32_t ino, uint32_t generation)
+{
+	return (uint64_t)generation << 32 | ino;
+}
 
 /* What the superblock says, checked once. */
 struct umfs_geometry {
@@ -136,14 +149,18 @@ int umfs_recover_all(struct umfs *fs);
 
 /* ---- namei.c: names; `name` is not terminated, 1..255 bytes, no '/' ---- */
 
-int umfs_lookup(struct umfs *fs, uint32_t dir, const char *name, uint32_t len, uint32_t *ino);
+int umfs_lookup(struct umfs *fs, umfs_node dir, const char *name, uint32_t len, uint32_t *ino);
 /* New regular file, FIFO, socket or device (`rdev`) by `mode`; *ino is set. -EEXIST sets *ino too. */
-int umfs_create(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino);
-int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+/* The same for who goes on to open it: somebody may remove it in between. */
+int umfs_create_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
+		     const char *name, uint32_t len, uint32_t mode, uint64_t rdev,
+		     umfs_node *node);
+int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len, uint32_t mode, uint32_t *ino);
 /* target: 1..4095 bytes. */
-int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino);
 /*
  * New regular file without a name, with an open file description: it is gone
@@ -151,19 +168,19 @@ int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, co
  * before, which only `linkable` allows. `dir` says where it lies and whose
  * group it gets, and is to be writable. -ENFILE as umfs_open().
  */
-int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, uint32_t mode,
+int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, uint32_t mode,
 		 bool linkable, uint32_t flags, uint32_t *ofd);
-int umfs_link(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t dir,
+int umfs_link(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, umfs_node dir,
 	      const char *name, uint32_t len);
-int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 		uint32_t len);
-int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, uint32_t dir, const char *name,
+int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len);
 /* As renameat2(2): nothing may have the new name; both names are there and change places. */
 #define UMFS_RENAME_NOREPLACE 1u
 #define UMFS_RENAME_EXCHANGE 2u
-int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, uint32_t from_dir,
-		const char *from, uint32_t from_len, uint32_t to_dir, const char *to,
+int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_dir,
+		const char *from, uint32_t from_len, umfs_node to_dir, const char *to,
 		uint32_t to_len, uint32_t flags);
 
 /*
@@ -176,7 +193,7 @@ int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, uint32_t from_dir
  */
 typedef int (*umfs_emit_fn)(void *arg, const char *name, uint32_t len, uint32_t ino,
 			    uint32_t type, uint64_t cookie);
-int umfs_readdir(struct umfs *fs, uint32_t dir, uint64_t cookie, umfs_emit_fn emit, void *arg);
+int umfs_readdir(struct umfs *fs, umfs_node dir, uint64_t cookie, umfs_emit_fn emit, void *arg);
 
 /* ---- path.c: paths ---- */
 
@@ -190,8 +207,8 @@ int umfs_readdir(struct umfs *fs, uint32_t dir, uint64_t cookie, umfs_emit_fn em
  */
 struct umfs_walk {
 	uint32_t links;	 /* in and out: symbolic links followed so far (at most 40) */
-	uint32_t parent; /* directory of the last component */
-	uint32_t ino;	 /* what it names, or 0 */
+	umfs_node parent; /* directory of the last component */
+	umfs_node ino;	  /* what it names, or 0 */
 	const char *name; /* last component inside `rest` or the path given */
 	uint32_t name_len; /* 0: the path ended in ".", ".." or "/": no name to create or remove */
 	bool must_be_dir;  /* trailing slash */
@@ -200,25 +217,28 @@ struct umfs_walk {
 };
 #define UMFS_WALK_ROOM (2u * 4096u)
 #define UMFS_WALK_ESCAPED 1
-/* 0, UMFS_WALK_ESCAPED, -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG. */
-int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, uint32_t start, const char *path,
+/*
+ * 0, UMFS_WALK_ESCAPED, -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG; -ESTALE: a
+ * directory or link on the way went away meanwhile, or `start` did: walk again.
+ */
+int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, umfs_node start, const char *path,
 	      uint32_t flags, struct umfs_walk *w);
 
 /* ---- attr.c ---- */
 
-int umfs_getattr(struct umfs *fs, uint32_t ino, struct umfs_attr *attr);
+int umfs_getattr(struct umfs *fs, umfs_node node, struct umfs_attr *attr);
 /* mask: bits 4 read, 2 write, 1 execute. -EACCES. */
-int umfs_access(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t mask);
-int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t mode);
+int umfs_access(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mask);
+int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mode);
 /* ~0u leaves an id as it is. */
-int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, uint32_t uid,
+int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t uid,
 	       uint32_t gid);
 #define UMFS_TIME_OMIT INT64_MIN
 #define UMFS_TIME_NOW (INT64_MIN + 1)
-int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, uint32_t ino, int64_t atime_ns,
+int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, int64_t atime_ns,
 		 int64_t mtime_ns);
 /* Bytes copied into buf (not terminated), at most `size`. */
-int64_t umfs_readlink(struct umfs *fs, uint32_t ino, char *buf, uint64_t size);
+int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size);
 int umfs_getpath(struct umfs *fs, uint32_t dir, char *buf, uint32_t size); /* dir's path from the root, "/a/b"; -ERANGE */
 void umfs_statfs(struct umfs *fs, struct umfs_statfs *st);
 
@@ -227,9 +247,9 @@ void umfs_statfs(struct umfs *fs, struct umfs_statfs *st);
 /*
  * A new open file description of `ino`, with one reference of this process.
  * Rights are the caller's to check. A file without a name can be opened while
- * somebody has it open. -ENFILE: table full; -ENOENT: it went away.
+ * somebody has it open. -ENFILE: table full; -ENOENT, -ESTALE: it went away.
  */
-int umfs_open(struct umfs *fs, uint32_t ino, uint32_t flags, uint32_t *ofd);
+int umfs_open(struct umfs *fs, umfs_node node, uint32_t flags, uint32_t *ofd);
 void umfs_ofd_get(struct umfs *fs, uint32_t ofd); /* one more descriptor here */
 /* One descriptor less; the last holder anywhere closes it: trims or reclaims the file. */
 void umfs_ofd_put(struct umfs *fs, uint32_t ofd);
@@ -247,6 +267,10 @@ struct umfs_file {
 	uint32_t ino, generation, ofd, flags;
 };
 int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f);
+static inline umfs_node umfs_file_node(const struct umfs_file *f)
+{
+	return umfs_node_of(f->ino, f->generation);
+}
 
 /*
  * What a reader keeps of an open file for as long as the inode's sequence is
@@ -272,7 +296,7 @@ int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32
 int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count);
 /* whence: 0 set, 1 current, 2 end. New position. */
 int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence);
-int umfs_truncate(struct umfs *fs, uint32_t ino, uint64_t size);
+int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size);
 int umfs_fsync(const struct umfs_file *f);
 
 #endif

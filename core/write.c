@@ -414,8 +414,9 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	return (int64_t)(w.end - w.off);
 }
 
-int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
-		     uint64_t *off, bool append)
+/* *end: behind the last byte; others may have appended between the chunks of one call. */
+int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
+			  uint64_t *off, bool append, uint64_t *end)
 {
 	struct umfs_src src = {iov, 0, 0};
 	uint64_t total = 0, done = 0, at = *off, part;
@@ -443,10 +444,19 @@ int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint
 			*off = at;
 		done += (uint64_t)ret;
 		at += (uint64_t)ret;
+		*end = at;
 		if ((uint64_t)ret < part)
 			break;
 	}
 	return (int64_t)done;
+}
+
+int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
+		     uint64_t *off, bool append)
+{
+	uint64_t end;
+
+	return umfs_write_vector(f, iov, count, off, append, &end);
 }
 
 int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)

@@ -7,27 +7,26 @@
  */
 #include <sys/stat.h>
 
+#include "file.h"
 #include "hooks.h"
 #include "path.h"
 
 static uint32_t adopted;
 
-/* Make directory `ino` the working directory. `limbo`: the kernel is to be moved too. */
-static long enter(struct umfs *fs, uint32_t ino, bool limbo, uint32_t generation)
+/* Make that directory the working directory. `limbo`: the kernel is to be moved too. */
+static long enter(struct umfs *fs, umfs_node dir, bool limbo)
 {
 	struct umfs_file f;
 	uint32_t ofd;
 	long err;
 
 	umfs_opens_enter();
-	err = umfs_open(fs, ino, O_PATH | O_DIRECTORY, &ofd);
+	err = umfs_open(fs, dir, O_PATH | O_DIRECTORY, &ofd);
 	if (err)
 		goto out;
 	err = umfs_file_init(fs, ofd, &f);
-	if (!err && generation && f.generation != generation)
-		err = -ENOENT;
 	if (!err && limbo)
-		err = umfs_place_limbo(umfs_mount_of(fs)->dev, ino, f.generation);
+		err = umfs_place_limbo(umfs_mount_of(fs)->dev, f.ino, f.generation);
 	if (err)
 		umfs_ofd_put(fs, ofd);
 	else
@@ -52,7 +51,7 @@ void umfs_cwd_adopt(void)
 		if (umfs_place_in_limbo(&dev, &ino, &generation)) {
 			m = umfs_mount_by_dev(dev);
 			if (m)
-				enter(umfs_mount_fs(m), ino, false, generation);
+				enter(umfs_mount_fs(m), umfs_node_of(ino, generation), false);
 		}
 		STORE(&adopted, 1);
 	}
@@ -78,19 +77,19 @@ void umfs_cwd_forget(void)
 	umfs_guard_leave();
 }
 
-static long enter_checked(struct umfs *fs, uint32_t ino)
+static long enter_checked(struct umfs *fs, umfs_node dir)
 {
 	struct umfs_cred cred;
 	struct umfs_attr attr;
-	long err = umfs_getattr(fs, ino, &attr);
+	long err = umfs_getattr(fs, dir, &attr);
 
 	if (err)
 		return err;
 	if (!S_ISDIR(attr.mode))
 		return -ENOTDIR;
 	umfs_cred_get(&cred);
-	err = umfs_access(fs, &cred, ino, X_OK);
-	return err ? err : enter(fs, ino, true, 0);
+	err = umfs_access(fs, &cred, dir, X_OK);
+	return err ? err : enter(fs, dir, true);
 }
 
 static long chdir_ours(struct spot *s, struct path_args *a)
@@ -159,7 +158,7 @@ long umfs_hook_fchdir(int fd)
 	}
 	umfs_guard_enter();
 	umfs_cwd_adopt();
-	err = enter_checked(f.fs, f.ino);
+	err = umfs_file_gone(enter_checked(f.fs, umfs_file_node(&f)));
 	umfs_guard_leave();
 	return err;
 }

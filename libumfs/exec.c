@@ -24,7 +24,7 @@ static long exec_ours(struct spot *s, struct path_args *a)
 
 	(void)a;
 	if (err)
-		return err == -ENOENT ? SPOT_AGAIN : err;
+		return err;
 	return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
 }
 

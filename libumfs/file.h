@@ -16,6 +16,12 @@ void umfs_file_unreserve(int fd);
  */
 long umfs_file_publish(const struct umfs_file *file, enum uinfo_kind kind, int fd);
 
+/* An inode that is open does not go away: the descriptor was closed meanwhile. */
+static inline long umfs_file_gone(long err)
+{
+	return err == -ESTALE ? -EBADF : err;
+}
+
 #define UMFS_RW_MAX 0x7ffff000ul /* as the kernel: no call moves more */
 
 #endif

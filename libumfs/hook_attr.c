@@ -4,6 +4,7 @@
  */
 #include <sys/stat.h>
 
+#include "file.h"
 #include "hooks.h"
 #include "path.h"
 
@@ -16,8 +17,6 @@ static long found(struct spot *s, struct umfs_attr *attr)
 {
 	long err = umfs_getattr(umfs_mount_fs(s->m), s->w.ino, attr);
 
-	if (err == -ENOENT)
-		return SPOT_AGAIN;
 	if (!err && s->w.must_be_dir && !S_ISDIR(attr->mode))
 		return -ENOTDIR;
 	return err;
@@ -99,7 +98,7 @@ long umfs_hook_fchmod(int fd, mode_t mode)
 		return -EBADF;
 	umfs_guard_enter();
 	umfs_cred_get(&cred);
-	err = umfs_chmod(f.fs, &cred, f.ino, mode & 07777);
+	err = umfs_file_gone(umfs_chmod(f.fs, &cred, umfs_file_node(&f), mode & 07777));
 	umfs_guard_leave();
 	return err;
 }
@@ -145,7 +144,7 @@ long umfs_hook_fchown(int fd, uid_t uid, gid_t gid)
 		return -EBADF;
 	umfs_guard_enter();
 	umfs_cred_get(&cred);
-	err = umfs_chown(f.fs, &cred, f.ino, uid, gid);
+	err = umfs_file_gone(umfs_chown(f.fs, &cred, umfs_file_node(&f), uid, gid));
 	umfs_guard_leave();
 	return err;
 }
@@ -174,7 +173,7 @@ static int time_from(const struct timespec *ts, int64_t *ns)
 	return 0;
 }
 
-static long utimens_inode(struct umfs *fs, uint32_t ino, const struct timespec *times)
+static long utimens_inode(struct umfs *fs, umfs_node node, const struct timespec *times)
 {
 	struct timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
 	const struct timespec *t = times ? times : now;
@@ -184,7 +183,7 @@ static long utimens_inode(struct umfs *fs, uint32_t ino, const struct timespec *
 	if (time_from(&t[0], &atime) || time_from(&t[1], &mtime))
 		return -EINVAL;
 	umfs_cred_get(&cred);
-	return umfs_utimens(fs, &cred, ino, atime, mtime);
+	return umfs_utimens(fs, &cred, node, atime, mtime);
 }
 
 static long utimens_ours(struct spot *s, struct path_args *a)
@@ -211,7 +210,7 @@ static long utimens_fd(int fd, const struct timespec *times, int flags)
 	if (kind == UINFO_PATH)
 		return -EBADF;
 	umfs_guard_enter();
-	err = utimens_inode(f.fs, f.ino, times);
+	err = umfs_file_gone(utimens_inode(f.fs, umfs_file_node(&f), times));
 	umfs_guard_leave();
 	return err;
 }

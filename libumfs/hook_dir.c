@@ -44,15 +44,16 @@ static int emit(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_
 }
 
 /* The parent's inode number; that of the root is its own, as its parent is not ours. */
-static uint32_t parent_of(struct spot *s, uint32_t dir)
+static uint32_t parent_of(struct spot *s, const struct umfs_file *f)
 {
 	struct umfs_cred root = {.override = true};
 
 	s->w.links = 0;
 	s->w.rest = s->scratch->room;
-	if (umfs_walk(umfs_mount_fs(s->m), &root, dir, "..", 0, &s->w) || !s->w.ino)
-		return dir;
-	return s->w.ino;
+	if (umfs_walk(umfs_mount_fs(s->m), &root, umfs_file_node(f), "..", 0, &s->w) ||
+	    !s->w.ino)
+		return f->ino;
+	return (uint32_t)s->w.ino;
 }
 
 static long fill(struct spot *s, const struct umfs_file *f, struct filler *fill)
@@ -61,9 +62,9 @@ static long fill(struct spot *s, const struct umfs_file *f, struct filler *fill)
 
 	if (fill->pos == 0 && put_entry(fill, ".", 1, f->ino, DT_DIR, 1))
 		return -EINVAL;
-	if (fill->pos == 1 && put_entry(fill, "..", 2, parent_of(s, f->ino), DT_DIR, POS_FIRST))
+	if (fill->pos == 1 && put_entry(fill, "..", 2, parent_of(s, f), DT_DIR, POS_FIRST))
 		return fill->used ? 0 : -EINVAL;
-	err = umfs_readdir(f->fs, f->ino, fill->pos == POS_FIRST ? 0 : fill->pos, emit, fill);
+	err = umfs_readdir(f->fs, umfs_file_node(f), fill->pos == POS_FIRST ? 0 : fill->pos, emit, fill);
 	return err < 0 ? err : 0;
 }
 

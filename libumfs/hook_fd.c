@@ -268,7 +268,7 @@ static long unread_bytes(const struct umfs_file *f, enum uinfo_kind kind, void *
 		return -ENOTTY;
 	umfs_guard_enter();
 	pos = umfs_seek(f, 0, SEEK_CUR);
-	ret = pos < 0 ? pos : umfs_getattr(f->fs, f->ino, &attr);
+	ret = pos < 0 ? pos : umfs_file_gone(umfs_getattr(f->fs, umfs_file_node(f), &attr));
 	umfs_guard_leave();
 	if (ret)
 		return ret;

@@ -105,13 +105,13 @@ long umfs_hook_remove(const char *path)
 /* ---- rename, link ---- */
 
 /* A trailing slash asks for a directory. */
-static long want_dir(const struct spot *s, uint32_t ino)
+static long want_dir(const struct spot *s, umfs_node node)
 {
 	struct umfs_attr attr;
-	long err = umfs_getattr(fs_of(s), ino, &attr);
+	long err = umfs_getattr(fs_of(s), node, &attr);
 
 	if (err)
-		return err == -ENOENT ? SPOT_AGAIN : err;
+		return err;
 	return S_ISDIR(attr.mode) ? 0 : -ENOTDIR;
 }
 
@@ -251,7 +251,7 @@ static long readlink_ours(struct spot *s, struct path_args *a)
 		return -EINVAL;
 	n = umfs_getattr(fs_of(s), s->w.ino, &attr);
 	if (n)
-		return n == -ENOENT ? SPOT_AGAIN : n;
+		return n;
 	if (!S_ISLNK(attr.mode))
 		return -EINVAL;
 	n = umfs_readlink(fs_of(s), s->w.ino, target, UMFS_MIN((uint64_t)a->a, OUTER_BYTES));

@@ -61,8 +61,8 @@ static uint32_t wanted_access(int flags)
 	return mask;
 }
 
-/* May `ino`, which exists, be opened like this? */
-static long check_existing(struct umfs *fs, uint32_t ino, int flags, uint32_t mode)
+/* May `node`, which exists, be opened like this? */
+static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t mode)
 {
 	struct umfs_cred cred;
 	bool writes = wanted_access(flags) & 2;
@@ -76,7 +76,7 @@ static long check_existing(struct umfs *fs, uint32_t ino, int flags, uint32_t mo
 		return -EISDIR;
 	if (wanted_access(flags)) {
 		umfs_cred_get(&cred);
-		err = umfs_access(fs, &cred, ino, wanted_access(flags));
+		err = umfs_access(fs, &cred, node, wanted_access(flags));
 	}
 	/* Their other ends are the kernel's, which does not know them. */
 	if (!err && !S_ISREG(mode) && !S_ISDIR(mode) && !(flags & O_PATH))
@@ -98,7 +98,7 @@ static long publish(struct umfs *fs, uint32_t ofd, int flags, uint32_t mode, int
 	long ret = umfs_file_init(fs, ofd, &file);
 
 	if (!ret && (flags & O_TRUNC) && S_ISREG(mode) && !(flags & O_PATH))
-		ret = umfs_truncate(fs, file.ino, 0);
+		ret = umfs_truncate(fs, umfs_file_node(&file), 0);
 	if (!ret)
 		ret = umfs_file_publish(&file, kind_of(flags, mode), fd);
 	if (ret < 0)
@@ -106,22 +106,20 @@ static long publish(struct umfs *fs, uint32_t ofd, int flags, uint32_t mode, int
 	return ret;
 }
 
-static long open_gated(struct umfs *fs, uint32_t ino, int flags, uint32_t mode, int fd)
+static long open_gated(struct umfs *fs, umfs_node node, int flags, uint32_t mode, int fd)
 {
 	uint32_t ofd;
-	long ret = umfs_open(fs, ino, (uint32_t)(flags & KEPT_FLAGS), &ofd);
+	long ret = umfs_open(fs, node, (uint32_t)(flags & KEPT_FLAGS), &ofd);
 
-	if (ret)
-		return ret == -ENOENT ? SPOT_AGAIN : ret;
-	return publish(fs, ofd, flags, mode, fd);
+	return ret ? ret : publish(fs, ofd, flags, mode, fd);
 }
 
-static long open_inode(struct umfs *fs, uint32_t ino, int flags, uint32_t mode, int fd)
+static long open_inode(struct umfs *fs, umfs_node node, int flags, uint32_t mode, int fd)
 {
 	long ret;
 
 	umfs_opens_enter();
-	ret = open_gated(fs, ino, flags, mode, fd);
+	ret = open_gated(fs, node, flags, mode, fd);
 	umfs_opens_leave();
 	return ret;
 }
@@ -130,20 +128,20 @@ static long open_new(struct spot *s, int flags, mode_t mode, int fd)
 {
 	struct umfs *fs = umfs_mount_fs(s->m);
 	struct umfs_cred cred;
-	uint32_t ino = 0;
+	umfs_node node = 0;
 	long ret;
 
 	if (s->w.must_be_dir || !s->w.name_len)
 		return -EISDIR;
 	umfs_cred_get(&cred);
-	ret = umfs_create(fs, &cred, s->w.parent, s->w.name, s->w.name_len,
-			  S_IFREG | (mode & 07777), 0, &ino);
+	ret = umfs_create_node(fs, &cred, s->w.parent, s->w.name, s->w.name_len,
+			       S_IFREG | (mode & 07777), 0, &node);
 	if (ret == -EEXIST)
 		return flags & O_EXCL ? -EEXIST : SPOT_AGAIN;
 	if (ret)
 		return ret;
 	/* Whoever makes a file may open it, whatever its mode says. */
-	return open_inode(fs, ino, flags & ~O_TRUNC, S_IFREG, fd);
+	return open_inode(fs, node, flags & ~O_TRUNC, S_IFREG, fd);
 }
 
 static long open_found(struct spot *s, int flags, int fd)
@@ -156,7 +154,7 @@ static long open_found(struct spot *s, int flags, int fd)
 		return -EEXIST;
 	ret = umfs_getattr(fs, s->w.ino, &attr);
 	if (ret)
-		return ret == -ENOENT ? SPOT_AGAIN : ret;
+		return ret;
 	if (s->w.must_be_dir && !S_ISDIR(attr.mode))
 		return -ENOTDIR;
 	ret = check_existing(fs, s->w.ino, flags, attr.mode);
@@ -187,7 +185,7 @@ static long open_kernel(int dirfd, const char *path, struct path_args *a)
 
 /* ---- O_TMPFILE: the path names a directory ---- */
 
-static long tmpfile_gated(struct umfs *fs, uint32_t dir, int flags, mode_t mode, int fd)
+static long tmpfile_gated(struct umfs *fs, umfs_node dir, int flags, mode_t mode, int fd)
 {
 	struct umfs_cred cred;
 	uint32_t ofd;

@@ -9,6 +9,7 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 
+#include "file.h"
 #include "hot.h"
 #include "path.h"
 
@@ -94,7 +95,7 @@ long umfs_hook_fstat_ours(int fd, struct stat *st)
 	if (umfs_uinfo_read(fd, &f) == UINFO_NONE)
 		return -EBADF; /* closed just now */
 	umfs_guard_enter();
-	err = umfs_getattr(f.fs, f.ino, &attr);
+	err = umfs_file_gone(umfs_getattr(f.fs, umfs_file_node(&f), &attr));
 	umfs_guard_leave();
 	umfs_report_count(REPORT_SERVED);
 	return err ? err : give_stat(f.fs, &attr, st);
@@ -104,8 +105,6 @@ static long found_attr(struct spot *s, struct umfs_attr *attr)
 {
 	long err = umfs_getattr(umfs_mount_fs(s->m), s->w.ino, attr);
 
-	if (err == -ENOENT)
-		return SPOT_AGAIN;
 	if (!err && s->w.must_be_dir && !S_ISDIR(attr->mode))
 		return -ENOTDIR;
 	return err;

@@ -12,7 +12,7 @@ static long refuse_ours(struct spot *s, struct path_args *a)
 
 	(void)a;
 	if (err)
-		return err == -ENOENT ? SPOT_AGAIN : err;
+		return err;
 	return umfs_refuse(REPORT_NO_XATTR, ENOTSUP);
 }
 

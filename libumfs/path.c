@@ -10,11 +10,15 @@
  *      mount (outer.c).
  * It stops being ours where it leaves the mount again; symbolic links are
  * counted over the whole way.
+ *
+ * P5  What was found is a node (core/umfs.h). When it went away before the call got
+ *     at it (-ESTALE), because others rename over the name or remove it, the whole is
+ *     done again: umfs_path_call and umfs_path_pair are the one place for that.
  */
 #include "path.h"
 
 #define SCRATCHES 32u
-#define TRIES 16
+#define TRIES 256 /* others rename over the very name: each try misses by itself */
 
 static struct scratch scratches[SCRATCHES];
 static uint32_t scratches_used;
@@ -100,14 +104,14 @@ static bool names_descriptor(const char *path, struct umfs_file *f, const char *
 }
 
 struct start {
-	uint32_t ino;
+	umfs_node node;
 	const char *rest;
 };
 
 /* The place itself, not something below it. */
-static int found_start(struct spot *s, uint32_t ino)
+static int found_start(struct spot *s, umfs_node node)
 {
-	s->w.ino = ino;
+	s->w.ino = node;
 	s->w.parent = 0;
 	s->w.name = "";
 	s->w.name_len = 0;
@@ -118,7 +122,7 @@ static int found_start(struct spot *s, uint32_t ino)
 static int start_at_descriptor(struct spot *s, const struct umfs_file *f, struct start *st)
 {
 	s->m = umfs_mount_of(f->fs);
-	st->ino = f->ino;
+	st->node = umfs_file_node(f);
 	return umfs_mount_get(s->m);
 }
 
@@ -128,7 +132,7 @@ static int start_absolute(struct spot *s, const char *path, uint32_t flags, stru
 
 	s->m = umfs_mount_match(path, &st->rest);
 	if (s->m) {
-		st->ino = UMFS_ROOT_INO;
+		st->node = UMFS_ROOT_INO;
 		return umfs_mount_get(s->m);
 	}
 	if (!(flags & SPOT_NOFOLLOW) && LOAD_RELAXED(&umfs_uinfo_count) &&
@@ -150,7 +154,7 @@ static int start_relative(struct spot *s, int dirfd, const char *path, struct st
 	s->m = umfs_mount_match_relative(path, &st->rest);
 	if (!s->m)
 		return 0;
-	st->ino = UMFS_ROOT_INO;
+	st->node = UMFS_ROOT_INO;
 	return umfs_mount_get(s->m);
 }
 
@@ -190,7 +194,7 @@ static int walk(struct spot *s, struct start st, uint32_t flags)
 		while (*st.rest == '/')
 			st.rest++;
 		s->w.rest = s->scratch->room;
-		err = umfs_walk(umfs_mount_fs(s->m), &cred, st.ino, *st.rest ? st.rest : ".",
+		err = umfs_walk(umfs_mount_fs(s->m), &cred, st.node, *st.rest ? st.rest : ".",
 				wflags, &s->w);
 		if (err != UMFS_WALK_ESCAPED)
 			return err;
@@ -226,9 +230,9 @@ int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags)
 	if (err || !s->m)
 		return err;
 	if (!*copy)
-		return flags & SPOT_EMPTY ? found_start(s, st.ino) : -ENOENT;
-	if (!*st.rest && st.ino != UMFS_ROOT_INO)
-		return found_start(s, st.ino); /* P3 */
+		return flags & SPOT_EMPTY ? found_start(s, st.node) : -ENOENT;
+	if (!*st.rest && st.node != UMFS_ROOT_INO)
+		return found_start(s, st.node); /* P3 */
 	return walk(s, st, flags);
 }
 
@@ -305,6 +309,8 @@ static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
 		ret = err;
 	else if (s.m)
 		ret = ours(&s, a);
+	if (s.m && ret == -ESTALE)
+		ret = SPOT_AGAIN;
 	umfs_report_count(s.m ? REPORT_SERVED : REPORT_PASSED);
 	umfs_spot_end(&s);
 	return ret;
@@ -361,6 +367,8 @@ static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn ke
 		ret = ours(&from, &to, a);
 	else if (from.m || to.m)
 		ret = -EXDEV;
+	if ((from.m || to.m) && ret == -ESTALE)
+		ret = SPOT_AGAIN;
 	umfs_report_count(from.m || to.m ? REPORT_SERVED : REPORT_PASSED);
 	umfs_spot_end(&from);
 	umfs_spot_end(&to);

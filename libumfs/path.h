@@ -65,8 +65,8 @@ typedef long (*spot_fn)(struct spot *s, struct path_args *a);
 typedef long (*kernel_fn)(int dirfd, const char *path, struct path_args *a);
 /*
  * One call on one path: `ours` under the guard when it is in a mount, else
- * `kernel` outside of it. `ours` returns SPOT_AGAIN when what was found
- * changed under it.
+ * `kernel` outside of it. `ours` returns SPOT_AGAIN, or core's -ESTALE, when
+ * what was found changed under it.
  */
 #define SPOT_AGAIN (-ERESTART)
 long umfs_path_call(int dirfd, const char *path, uint32_t flags, spot_fn ours, kernel_fn kernel,

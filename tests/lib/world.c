@@ -27,6 +27,15 @@ int64_t need_at(int64_t err, const char *call, const char *file, int line)
 	return err;
 }
 
+/* As libumfs does: what went away on the way is looked for again. */
+#define AGAIN(err, call)                                                                           \
+	do {                                                                                       \
+		uint32_t tries_ = 0;                                                               \
+		do                                                                                 \
+			err = (call);                                                              \
+		while (err == -ESTALE && ++tries_ < 256);                                          \
+	} while (0)
+
 static int walk(struct umfs *fs, const char *path, uint32_t flags, struct umfs_walk *w)
 {
 	static _Thread_local char room[UMFS_WALK_ROOM];
@@ -40,7 +49,8 @@ static int walk(struct umfs *fs, const char *path, uint32_t flags, struct umfs_w
 	return ret == UMFS_WALK_ESCAPED ? -EXDEV : ret;
 }
 
-int world_parent(struct umfs *fs, const char *path, uint32_t *dir, const char **name, uint32_t *len)
+int world_parent(struct umfs *fs, const char *path, umfs_node *dir, const char **name,
+		 uint32_t *len)
 {
 	struct umfs_walk w;
 	int err = walk(fs, path, UMFS_WALK_NOFOLLOW | UMFS_WALK_PARENT, &w);
@@ -53,34 +63,95 @@ int world_parent(struct umfs *fs, const char *path, uint32_t *dir, const char **
 	return w.name_len == *len ? 0 : -EINVAL;
 }
 
-int world_ino(struct umfs *fs, const char *path, uint32_t *ino)
+static int node_once(struct umfs *fs, const char *path, umfs_node *node)
 {
 	struct umfs_walk w;
+	int err = walk(fs, path, UMFS_WALK_NOFOLLOW, &w);
+
+	*node = w.ino;
+	return err;
+}
+
+int world_node(struct umfs *fs, const char *path, umfs_node *node)
+{
 	int err;
 
-	*ino = UMFS_ROOT_INO;
+	*node = UMFS_ROOT_INO;
 	if (!strcmp(path, "/"))
 		return 0;
-	err = walk(fs, path, UMFS_WALK_NOFOLLOW, &w);
-	*ino = w.ino;
+	AGAIN(err, node_once(fs, path, node));
 	return err;
+}
+
+int world_ino(struct umfs *fs, const char *path, uint32_t *ino)
+{
+	umfs_node node;
+	int err = world_node(fs, path, &node);
+
+	*ino = (uint32_t)node;
+	return err;
+}
+
+static int stat_once(struct umfs *fs, const char *path, struct umfs_attr *attr)
+{
+	umfs_node node;
+	int err = world_node(fs, path, &node);
+
+	return err ? err : umfs_getattr(fs, node, attr);
 }
 
 int world_stat(struct umfs *fs, const char *path, struct umfs_attr *attr)
 {
-	uint32_t ino;
-	int err = world_ino(fs, path, &ino);
+	int err;
 
-	return err ? err : umfs_getattr(fs, ino, attr);
+	AGAIN(err, stat_once(fs, path, attr));
+	return err;
+}
+
+/* A call on a name: parent, name, and what the kind of call needs. */
+enum { CREAT, MKDIR, SYMLINK, UNLINK, RMDIR };
+struct named {
+	int what;
+	uint32_t mode;
+	const char *target;
+	uint64_t rdev;
+};
+
+static int named_once(struct umfs *fs, const char *path, const struct named *n)
+{
+	const char *name;
+	uint32_t len, ino;
+	umfs_node dir;
+	int err = world_parent(fs, path, &dir, &name, &len);
+
+	if (err)
+		return err;
+	switch (n->what) {
+	case CREAT:
+		return umfs_create(fs, &world_root, dir, name, len, n->mode, n->rdev, &ino);
+	case MKDIR:
+		return umfs_mkdir(fs, &world_root, dir, name, len, 0755, &ino);
+	case SYMLINK:
+		return umfs_symlink(fs, &world_root, dir, name, len, n->target,
+				    (uint32_t)strlen(n->target), &ino);
+	case UNLINK:
+		return umfs_unlink(fs, &world_root, dir, name, len);
+	default:
+		return umfs_rmdir(fs, &world_root, dir, name, len);
+	}
+}
+
+static int named(struct umfs *fs, const char *path, struct named n)
+{
+	int err;
+
+	AGAIN(err, named_once(fs, path, &n));
+	return err;
 }
 
 int world_mknod(struct umfs *fs, const char *path, uint32_t mode, uint64_t rdev)
 {
-	const char *name;
-	uint32_t dir, len, ino;
-	int err = world_parent(fs, path, &dir, &name, &len);
-
-	return err ? err : umfs_create(fs, &world_root, dir, name, len, mode, rdev, &ino);
+	return named(fs, path, (struct named){CREAT, mode, NULL, rdev});
 }
 
 int world_creat(struct umfs *fs, const char *path, uint32_t mode)
@@ -90,57 +161,49 @@ int world_creat(struct umfs *fs, const char *path, uint32_t mode)
 
 int world_mkdir(struct umfs *fs, const char *path)
 {
-	const char *name;
-	uint32_t dir, len, ino;
-	int err = world_parent(fs, path, &dir, &name, &len);
-
-	return err ? err : umfs_mkdir(fs, &world_root, dir, name, len, 0755, &ino);
+	return named(fs, path, (struct named){MKDIR, 0, NULL, 0});
 }
 
 int world_symlink(struct umfs *fs, const char *target, const char *path)
 {
-	const char *name;
-	uint32_t dir, len, ino;
-	int err = world_parent(fs, path, &dir, &name, &len);
-
-	return err ? err
-		   : umfs_symlink(fs, &world_root, dir, name, len, target, (uint32_t)strlen(target),
-				  &ino);
-}
-
-int world_link(struct umfs *fs, const char *from, const char *to)
-{
-	const char *name;
-	uint32_t dir, len, ino;
-	int err = world_ino(fs, from, &ino);
-
-	if (!err)
-		err = world_parent(fs, to, &dir, &name, &len);
-	return err ? err : umfs_link(fs, &world_root, ino, dir, name, len);
+	return named(fs, path, (struct named){SYMLINK, 0, target, 0});
 }
 
 int world_unlink(struct umfs *fs, const char *path)
 {
-	const char *name;
-	uint32_t dir, len;
-	int err = world_parent(fs, path, &dir, &name, &len);
-
-	return err ? err : umfs_unlink(fs, &world_root, dir, name, len);
+	return named(fs, path, (struct named){UNLINK, 0, NULL, 0});
 }
 
 int world_rmdir(struct umfs *fs, const char *path)
 {
-	const char *name;
-	uint32_t dir, len;
-	int err = world_parent(fs, path, &dir, &name, &len);
-
-	return err ? err : umfs_rmdir(fs, &world_root, dir, name, len);
+	return named(fs, path, (struct named){RMDIR, 0, NULL, 0});
 }
 
-int world_rename2(struct umfs *fs, const char *from, const char *to, uint32_t flags)
+static int link_once(struct umfs *fs, const char *from, const char *to)
+{
+	umfs_node node, dir;
+	const char *name;
+	uint32_t len;
+	int err = world_node(fs, from, &node);
+
+	if (!err)
+		err = world_parent(fs, to, &dir, &name, &len);
+	return err ? err : umfs_link(fs, &world_root, node, dir, name, len);
+}
+
+int world_link(struct umfs *fs, const char *from, const char *to)
+{
+	int err;
+
+	AGAIN(err, link_once(fs, from, to));
+	return err;
+}
+
+static int rename_once(struct umfs *fs, const char *from, const char *to, uint32_t flags)
 {
 	const char *from_name, *to_name;
-	uint32_t from_dir, to_dir, from_len, to_len;
+	uint32_t from_len, to_len;
+	umfs_node from_dir, to_dir;
 	int err = world_parent(fs, from, &from_dir, &from_name, &from_len);
 
 	if (!err)
@@ -150,24 +213,40 @@ int world_rename2(struct umfs *fs, const char *from, const char *to, uint32_t fl
 				 to_len, flags);
 }
 
+int world_rename2(struct umfs *fs, const char *from, const char *to, uint32_t flags)
+{
+	int err;
+
+	AGAIN(err, rename_once(fs, from, to, flags));
+	return err;
+}
+
 int world_rename(struct umfs *fs, const char *from, const char *to)
 {
 	return world_rename2(fs, from, to, 0);
 }
 
+static int truncate_once(struct umfs *fs, const char *path, uint64_t size)
+{
+	umfs_node node;
+	int err = world_node(fs, path, &node);
+
+	return err ? err : umfs_truncate(fs, node, size);
+}
+
 int world_truncate(struct umfs *fs, const char *path, uint64_t size)
 {
-	uint32_t ino;
-	int err = world_ino(fs, path, &ino);
+	int err;
 
-	return err ? err : umfs_truncate(fs, ino, size);
+	AGAIN(err, truncate_once(fs, path, size));
+	return err;
 }
 
 /* ---- open files ---- */
 
-int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_file *file)
+static int open_once(struct umfs *fs, const char *path, uint32_t flags, uint32_t *ofd)
 {
-	uint32_t ino, ofd;
+	umfs_node node;
 	int err;
 
 	if (flags & O_CREAT) {
@@ -175,29 +254,39 @@ int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_fi
 		if (err && err != -EEXIST)
 			return err;
 	}
-	err = world_ino(fs, path, &ino);
-	if (!err)
-		err = umfs_open(fs, ino, flags & ~(uint32_t)O_CREAT, &ofd);
+	err = world_node(fs, path, &node);
+	return err ? err : umfs_open(fs, node, flags & ~(uint32_t)O_CREAT, ofd);
+}
+
+int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_file *file)
+{
+	uint32_t ofd;
+	int err;
+
+	AGAIN(err, open_once(fs, path, flags, &ofd));
 	return err ? err : umfs_file_init(fs, ofd, file);
 }
 
 int world_tmpfile(struct umfs *fs, const char *dir, bool linkable, struct umfs_file *file)
 {
-	uint32_t ino, ofd;
-	int err = world_ino(fs, dir, &ino);
+	umfs_node node;
+	uint32_t ofd;
+	int err = world_node(fs, dir, &node);
 
 	if (!err)
-		err = umfs_tmpfile(fs, &world_root, ino, 0644, linkable, O_RDWR, &ofd);
+		err = umfs_tmpfile(fs, &world_root, node, 0644, linkable, O_RDWR, &ofd);
 	return err ? err : umfs_file_init(fs, ofd, file);
 }
 
 int world_name(struct umfs_file *file, const char *path)
 {
 	const char *name;
-	uint32_t dir, len;
+	uint32_t len;
+	umfs_node dir;
 	int err = world_parent(file->fs, path, &dir, &name, &len);
 
-	return err ? err : umfs_link(file->fs, &world_root, file->ino, dir, name, len);
+	return err ? err
+		   : umfs_link(file->fs, &world_root, umfs_file_node(file), dir, name, len);
 }
 
 void world_close(struct umfs_file *file)

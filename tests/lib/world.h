@@ -24,8 +24,9 @@ int64_t need_at(int64_t err, const char *call, const char *file, int line);
 #define need(call) need_at((call), #call, __FILE__, __LINE__)
 
 /* Parent directory and last name of an absolute path. */
-int world_parent(struct umfs *fs, const char *path, uint32_t *dir, const char **name,
+int world_parent(struct umfs *fs, const char *path, umfs_node *dir, const char **name,
 		 uint32_t *len);
+int world_node(struct umfs *fs, const char *path, umfs_node *node);
 int world_ino(struct umfs *fs, const char *path, uint32_t *ino); /* follows no last link */
 int world_stat(struct umfs *fs, const char *path, struct umfs_attr *attr);
 int world_creat(struct umfs *fs, const char *path, uint32_t mode);

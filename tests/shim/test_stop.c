@@ -93,12 +93,18 @@ static void work_elsewhere(int round)
 	assert_ok(mkdir(at("sub/dir"), 0755));
 	assert_ok(rmdir(at("sub/dir")));
 	assert_ok(stat(at("neighbour"), &st));
-	/* The stopped file's name can be listed; its attributes may wait for the writer. */
+	/* As ls -l: of the stopped file, too. */
 	d = opendir(test_dir());
-	while ((e = readdir(d)))
+	while ((e = readdir(d))) {
 		others++;
+		assert_ok(fstatat(dirfd(d), e->d_name, &st, 0));
+		assert_ok(faccessat(dirfd(d), e->d_name, R_OK, 0));
+	}
 	assert_int_equal(others, 6);
 	assert_ok(closedir(d));
+	assert_ok(stat(at("victim"), &st));
+	assert_int_equal(st.st_size, BYTES + 100);
+	assert_true(S_ISREG(st.st_mode));
 }
 
 static void old_or_new(bool finished)

@@ -174,13 +174,30 @@ static int append(void)
 	return bad;
 }
 
+/* One of us replaces it, another opens it: there is always one. */
+static int replace(void)
+{
+	char mine[32];
+	int fd;
+
+	if (random() % 2) {
+		fd = open(at("replaced"), O_RDWR);
+		return fd < 0 ? failure("open of a file that is replaced by rename") : close(fd);
+	}
+	snprintf(mine, sizeof(mine), "new-%d", getpid());
+	fd = open(at(mine), O_RDWR | O_CREAT, 0644);
+	if (fd < 0 || close(fd))
+		return failure("create");
+	return rename(at(mine), at("replaced")) ? failure("rename over a file") : 0;
+}
+
 static int work(int me, volatile int *stop)
 {
 	int bad = 0;
 
 	srandom((unsigned)getpid() ^ (unsigned)(now() * 1e6));
 	while (!bad && !*stop) {
-		switch (random() % 8) {
+		switch (random() % 10) {
 		case 0:
 			bad = own_names();
 			break;
@@ -192,6 +209,10 @@ static int work(int me, volatile int *stop)
 			break;
 		case 3:
 			bad = append();
+			break;
+		case 4:
+		case 5:
+			bad = replace();
 			break;
 		default:
 			bad = use_shared_file();
@@ -257,6 +278,10 @@ int main(int argc, char **argv)
 			perror(name);
 			return 1;
 		}
+	}
+	if (close(open(at("replaced"), O_RDWR | O_CREAT, 0644))) {
+		perror("replaced");
+		return 1;
 	}
 	for (int i = 0; i < WORKERS; i++) {
 		pids[i] = start(i);

@@ -141,6 +141,107 @@ static void attributes_of_missing_inode_refused(void **state)
 	assert_true(umfs_truncate(u->fs, ~0u, 0) < 0);
 }
 
+/* ---- beside a writer that is stopped ---- */
+
+struct stopped {
+	struct sim_proc *proc;
+	struct umfs_tx tx;
+	struct umfs_inode_pm *in;
+	uint32_t ino;
+	int64_t since;
+};
+
+static struct stopped stop_inside(struct unit *u, uint32_t ino)
+{
+	struct stopped s = {.proc = unit_attach(u), .ino = ino};
+
+	s.in = umfs_inode(&s.proc->fs, ino);
+	assert_ok(umfs_enter(&s.proc->fs, &s.tx, &s.ino, 1));
+	umfs_seq_begin(s.in);
+	s.since = u->sim->now_ns;
+	return s;
+}
+
+static void go_on(struct stopped *s)
+{
+	umfs_inode_seal(s->in, s->ino);
+	umfs_seq_end(s->in);
+	umfs_leave(&s->tx, &s->ino, 1);
+	sim_detach(s->proc);
+}
+
+#define SOON_NS 20000000 /* the simulator's clock moves by a millisecond at each look */
+
+static void attributes_beside_stopped_writer_read(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 0640, 1000, 1000);
+	struct umfs_attr before = get(u, ino), attr;
+	struct stopped s = stop_inside(u, ino);
+
+	attr = get(u, ino);
+	assert_memory_equal(&attr, &before, sizeof(attr));
+	umfs_inode_set_size(u->fs, s.in, ino, 77);
+	assert_int_equal(get(u, ino).size, 77);
+	assert_ok(umfs_access(u->fs, &user, ino, 6));
+	assert_err(umfs_access(u->fs, &user, ino, 1), EACCES);
+	assert_true(u->sim->now_ns - s.since < SOON_NS);
+	umfs_inode_set_size(u->fs, s.in, ino, 0);
+	go_on(&s);
+}
+
+static void attributes_between_store_and_seal_each_old_or_new(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 0640, 1000, 1000);
+	struct stopped s = stop_inside(u, ino);
+	struct umfs_attr attr;
+
+	umfs_tx_begin(&s.tx);
+	assert_ok(umfs_inode_save(&s.tx, s.in));
+	st32(&s.in->uid, 5);
+	attr = get(u, ino);
+	assert_int_equal(attr.uid, 5);
+	assert_int_equal(attr.gid, 1000);
+	assert_int_equal(attr.mode, 0100640);
+	assert_true(u->sim->now_ns - s.since < SOON_NS);
+	umfs_tx_abort(&s.tx);
+	go_on(&s);
+	assert_int_equal(get(u, ino).uid, 1000);
+}
+
+static void attributes_beside_dead_writer_recovered_first(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 0640, 1000, 1000);
+	struct stopped s = stop_inside(u, ino);
+
+	umfs_tx_begin(&s.tx);
+	assert_ok(umfs_inode_save(&s.tx, s.in));
+	umfs_tx_fence(&s.tx);
+	st32(&s.in->uid, 5);
+	umfs_inode_seal(s.in, ino);
+	sim_kill(s.proc);
+	assert_int_equal(get(u, ino).uid, 1000);
+	assert_true(umfs_lock_free(u->fs, ld64(&umfs_inode(u->fs, ino)->lock)));
+	assert_false(ld64(&umfs_inode(u->fs, ino)->seq) & 1);
+}
+
+static void attributes_of_inode_that_stopped_remover_freed_stale(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 0640, 1000, 1000);
+	struct umfs_attr attr = get(u, ino);
+	umfs_node node = umfs_node_of(ino, attr.generation);
+	struct stopped s = stop_inside(u, ino);
+
+	st32(&s.in->mode, 0);
+	assert_err(umfs_getattr(u->fs, node, &attr), ESTALE);
+	assert_err(umfs_getattr(u->fs, ino, &attr), ENOENT);
+	st32(&s.in->mode, 0100640);
+	go_on(&s);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(rights_by_class),
 	CASE(chmod_by_owner_only),
@@ -149,5 +250,9 @@ static const struct CMUnitTest tests[] = {
 	CASE(times_move_with_changes),
 	CASE(statfs_counts_what_is_used),
 	CASE(attributes_of_missing_inode_refused),
+	CASE(attributes_beside_stopped_writer_read),
+	CASE(attributes_between_store_and_seal_each_old_or_new),
+	CASE(attributes_beside_dead_writer_recovered_first),
+	CASE(attributes_of_inode_that_stopped_remover_freed_stale),
 };
 UNIT_MAIN("attr", tests)

@@ -34,13 +34,13 @@ static void path_plain_found(void **state)
 	make_tree(u);
 	assert_ok(world_ino(u->fs, "/d/f", &ino));
 	assert_ok(walk(u, "d/f", 0, &w));
-	assert_int_equal(w.ino, ino);
+	assert_int_equal((uint32_t)w.ino, ino);
 	assert_int_equal(w.name_len, 1);
 	assert_memory_equal(w.name, "f", 1);
 	assert_ok(walk(u, "d//.///f", 0, &w));
-	assert_int_equal(w.ino, ino);
+	assert_int_equal((uint32_t)w.ino, ino);
 	assert_ok(walk(u, "d/e/../f", 0, &w));
-	assert_int_equal(w.ino, ino);
+	assert_int_equal((uint32_t)w.ino, ino);
 }
 
 static void path_through_links_found(void **state)
@@ -53,9 +53,9 @@ static void path_through_links_found(void **state)
 	assert_ok(world_ino(u->fs, "/d/f", &f));
 	assert_ok(world_ino(u->fs, "/d/to-f", &link));
 	assert_ok(walk(u, "to-e/../to-f", 0, &w));
-	assert_int_equal(w.ino, f);
+	assert_int_equal((uint32_t)w.ino, f);
 	assert_ok(walk(u, "d/to-f", UMFS_WALK_NOFOLLOW, &w));
-	assert_int_equal(w.ino, link);
+	assert_int_equal((uint32_t)w.ino, link);
 	assert_err(walk(u, "d/to-f/", UMFS_WALK_NOFOLLOW, &w), ENOTDIR);
 }
 
@@ -69,12 +69,12 @@ static void path_missing_tells_where(void **state)
 	assert_ok(world_ino(u->fs, "/d", &dir));
 	assert_err(walk(u, "d/none", 0, &w), ENOENT);
 	assert_ok(walk(u, "d/none", UMFS_WALK_PARENT, &w));
-	assert_int_equal(w.ino, 0);
-	assert_int_equal(w.parent, dir);
+	assert_int_equal((uint32_t)w.ino, 0);
+	assert_int_equal((uint32_t)w.parent, dir);
 	assert_int_equal(w.name_len, 4);
 	assert_err(walk(u, "none/none", UMFS_WALK_PARENT, &w), ENOENT);
 	assert_ok(walk(u, "dangling", UMFS_WALK_PARENT, &w)); /* where open(O_CREAT) creates */
-	assert_int_equal(w.ino, 0);
+	assert_int_equal((uint32_t)w.ino, 0);
 	assert_int_equal(w.name_len, 7);
 	assert_memory_equal(w.name, "nowhere", 7);
 }
@@ -102,7 +102,7 @@ static void path_ending_in_slash_or_dots_has_no_name(void **state)
 	assert_ok(walk(u, "d/e/..", 0, &w));
 	assert_int_equal(w.name_len, 0);
 	assert_ok(walk(u, "", 0, &w));
-	assert_int_equal(w.ino, UMFS_ROOT_INO);
+	assert_int_equal((uint32_t)w.ino, UMFS_ROOT_INO);
 	assert_ok(walk(u, "d/", 0, &w));
 	assert_true(w.must_be_dir);
 }

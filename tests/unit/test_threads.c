@@ -204,6 +204,49 @@ static void appends_by_all_each_there_once(void **state)
 	world_close(&file);
 }
 
+/* ---- appends longer than an atomic piece: the position is behind one's own last byte ---- */
+
+#define LONG_BYTES (5 * MIB)
+
+static void append_once(struct thread *t, struct umfs_file *file, uint8_t *buf)
+{
+	uint64_t word = random_of(t), last = ~word;
+	struct umfs_iov iov = {buf, LONG_BYTES};
+	int64_t pos;
+
+	block_fill(buf, LONG_BYTES, word);
+	if (umfs_writev(file, &iov, 1) != (int64_t)LONG_BYTES)
+		wrong(t, "writev");
+	pos = umfs_seek(file, 0, 1);
+	if (pos < 8 || umfs_pread(file, &last, 8, (uint64_t)pos - 8) != 8 || last != word)
+		wrong(t, "somebody else's bytes lie before the position %lld", (long long)pos);
+}
+
+static void *append_long(void *arg)
+{
+	struct thread *t = arg;
+	uint8_t *buf = malloc(LONG_BYTES);
+	struct umfs_file file;
+
+	if (!buf || world_open(&pool->fs, "/long", O_RDWR | O_CREAT | O_APPEND, &file)) {
+		wrong(t, "open");
+		free(buf);
+		return NULL;
+	}
+	while (t->steps++ < 12 && !t->why[0])
+		if (t->number < 3) /* what the pool has room for */
+			append_once(t, &file, buf);
+	world_close(&file);
+	free(buf);
+	return NULL;
+}
+
+static void position_behind_own_bytes_after_long_append(void **state)
+{
+	(void)state;
+	run(append_long);
+}
+
 /* ---- names ---- */
 
 static bool allowed(int err)
@@ -366,14 +409,115 @@ static void files_opened_and_removed_leave_nothing(void **state)
 	assert_true(before.pages_free - after.pages_free <= UMFS_LANES_MAX); /* lanes' spares */
 }
 
+/* ---- a file replaced by rename all the time: it is always found ---- */
+
+static void *replace_or_open(void *arg)
+{
+	struct thread *t = arg;
+	struct umfs_file file;
+	struct umfs_attr attr;
+	char mine[32];
+	int err;
+
+	sprintf(mine, "/new%u", t->number);
+	while (go_on(t)) {
+		if (t->number < 3) {
+			err = world_creat(&pool->fs, mine, 0644);
+			if (!err)
+				err = world_rename(&pool->fs, mine, "/target");
+			if (err)
+				wrong(t, "replacing: %s", strerror(-err));
+			continue;
+		}
+		err = world_open(&pool->fs, "/target", O_RDWR, &file);
+		if (!err)
+			world_close(&file);
+		else
+			wrong(t, "open: %s", strerror(-err));
+		err = world_stat(&pool->fs, "/target", &attr);
+		if (!err)
+			err = world_truncate(&pool->fs, "/target", 0);
+		if (err)
+			wrong(t, "stat, truncate: %s", strerror(-err));
+	}
+	return NULL;
+}
+
+static void file_replaced_by_rename_always_opens(void **state)
+{
+	(void)state;
+	assert_int_equal(world_creat(&pool->fs, "/target", 0644), 0);
+	run(replace_or_open);
+}
+
+/* ---- inodes are used anew at once: who was meant is changed, and nobody else ---- */
+
+static int chmod_by_name(const char *name, uint32_t mode)
+{
+	umfs_node node;
+	int err = world_node(&pool->fs, name, &node);
+
+	usleep(20); /* meanwhile it is removed, and its number used anew */
+	return err ? err : umfs_chmod(&pool->fs, &world_root, node, mode);
+}
+
+static void *chmod_and_reuse(void *arg)
+{
+	struct thread *t = arg;
+	struct umfs_attr attr;
+	char mine[32];
+	int err;
+
+	sprintf(mine, "/own%u", t->number);
+	while (go_on(t)) {
+		if (t->number < 3) {
+			err = chmod_by_name("/victim", 0777);
+			if (err && err != -ENOENT && err != -ESTALE)
+				wrong(t, "chmod: %s", strerror(-err));
+			continue;
+		}
+		(void)world_unlink(&pool->fs, "/victim");
+		err = world_creat(&pool->fs, mine, 0600);
+		if (random_of(t) % 64 == 0)
+			usleep(200);
+		if (err || world_stat(&pool->fs, mine, &attr))
+			wrong(t, "%s can not be made", mine);
+		else if (attr.mode != 0100600)
+			wrong(t, "mode %o of a file that nobody changed", attr.mode);
+		if (world_unlink(&pool->fs, mine))
+			wrong(t, "%s can not be removed", mine);
+		(void)world_creat(&pool->fs, "/victim", 0644);
+	}
+	return NULL;
+}
+
+static void changes_by_name_hit_nobody_else(void **state)
+{
+	(void)state;
+	run(chmod_and_reuse);
+}
+
+/* As few inodes as there may be, so that numbers come back soon. */
+static int setup_few(void **state)
+{
+	(void)state;
+	real_make(path, "threads", 16 * MIB, UMFS_DURABLE_NONE, 64);
+	pool = real_attach(path, UMFS_MODE_ATOMIC);
+	return 0;
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE_FEW(name) cmocka_unit_test_setup_teardown(name, setup_few, teardown)
 
 static const struct CMUnitTest tests[] = {
 	CASE(writes_to_one_file_never_mixed),
 	CASE(appends_by_all_each_there_once),
+	CASE(position_behind_own_bytes_after_long_append),
 	CASE(names_in_shared_directories_stay_consistent),
 	CASE(names_that_stay_always_found),
 	CASE(files_opened_and_removed_leave_nothing),
+	CASE_FEW(file_replaced_by_rename_always_opens),
+	CASE_FEW(changes_by_name_hit_nobody_else),
 };
 
 int main(int argc, char **argv)
