@@ -432,6 +432,7 @@ int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov,
 		return -EINVAL;
 	if (count == 1 && !append) {
 		ret = umfs_write_in_page(f, iov->base, total, *off);
+		*end = *off + total;
 		if (ret != -EAGAIN)
 			return ret;
 	}

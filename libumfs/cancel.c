@@ -4,10 +4,12 @@
  *
  * A call on a descriptor that is not ours must still end when its thread is
  * cancelled. glibc 2.36 does that by switching to asynchronous cancellation
- * around the system call; so do we, with its public function for it.
+ * around the system call; so do we, with its public function for it. A call on
+ * a descriptor of ours looks only once somebody has called pthread_cancel().
  */
 #include <pthread.h>
 
+#include "hooks.h"
 #include "internal.h"
 
 long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, long f)
@@ -21,7 +23,18 @@ long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, l
 	return ret;
 }
 
-void umfs_cancel_test_threads(void)
+uint32_t umfs_cancel_asked;
+
+void umfs_cancel_test_now(void)
 {
 	pthread_testcancel();
+}
+
+/* An error number, as pthread functions return it. Noted first, so that the thread looks. */
+long umfs_hook_pthread_cancel(unsigned long thread)
+{
+	int (*cancel)(pthread_t) = (int (*)(pthread_t))(uintptr_t)umfs_libc("pthread_cancel");
+
+	__atomic_store_n(&umfs_cancel_asked, 1, __ATOMIC_SEQ_CST);
+	return cancel(thread);
 }

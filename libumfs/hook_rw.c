@@ -11,6 +11,7 @@
 #include "file.h"
 #include "hot.h"
 #include "path.h"
+#include "view.h"
 
 #define IOV_SMALL 8
 
@@ -81,11 +82,25 @@ static inline long read_done(long ret)
 	return ret;
 }
 
+/* As umfs_hook_pread_small(), up to a page. */
+static inline long pread_by_view(int fd, void *buf, size_t n, off_t off)
+{
+	struct umfs_file f;
+	struct umfs_view v;
+
+	if (!umfs_uinfo_view_get(fd, &f, &v))
+		return -EAGAIN;
+	umfs_cancel_test();
+	return umfs_view_pread(&f, &v, buf, n, (uint64_t)off);
+}
+
 long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off)
 {
 	struct umfs_file f;
-	long err, ret;
+	long err, ret = pread_by_view(fd, buf, n, off);
 
+	if (likely(ret != -EAGAIN))
+		return ret;
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
 		return err;
 	if (unlikely(off < 0))

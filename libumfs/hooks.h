@@ -129,6 +129,9 @@ long umfs_hook_signal(int sig, void (*handler)(int), int flags, void (**before)(
 long umfs_hook_siginterrupt(int sig, int on);
 long umfs_hook_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 
+/* cancel.c */
+long umfs_hook_pthread_cancel(unsigned long thread);
+
 /* process.c, exec.c */
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags);

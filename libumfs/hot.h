@@ -34,29 +34,34 @@ static inline long umfs_hook_write(int fd, const void *buf, size_t n)
 	return umfs_cancel_call(SYS_write, fd, SYS_ARG(buf), (long)n, 0, 0, 0);
 }
 
-/*
- * Needs no guard: it takes no lock and keeps nothing, so a signal handler of
- * the host may come in the middle and call anything, or never come back.
- */
 static inline long umfs_hook_pread(int fd, void *buf, size_t n, off_t off)
 {
-	if ((uint32_t)fd < LOAD_RELAXED(&umfs_uinfo_count)) {
-		const struct uinfo *u = &umfs_uinfo_table[fd];
-		uint32_t seq = LOAD(&u->seq);
-
-		if (likely(LOAD(&u->view.seq))) {
-			long ret;
-
-			umfs_cancel_test();
-			ret = umfs_view_pread(&u->file, &u->view, buf, n, (uint64_t)off);
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			if (likely(ret != -EAGAIN && LOAD_RELAXED(&u->seq) == seq))
-				return ret;
-		}
-		if (LOAD_RELAXED(&u->kind) != UINFO_NONE)
-			return umfs_hook_pread_ours(fd, buf, n, off);
-	}
+	if (umfs_uinfo_ours(fd))
+		return umfs_hook_pread_ours(fd, buf, n, off);
 	return umfs_cancel_call(SYS_pread64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+}
+
+/*
+ * A few bytes by the view of a descriptor of ours; -EAGAIN: ask umfs_hook_pread.
+ * Needs no guard: it takes no lock and keeps nothing, so a signal handler of
+ * the host may come in the middle and call anything, or never come back. And no
+ * frame, since it calls nothing.
+ */
+static inline long umfs_hook_pread_small(int fd, void *buf, size_t n, off_t off)
+{
+	struct umfs_file f;
+	struct umfs_view v;
+	const uint8_t *data;
+	int err;
+
+	if (n - 1 >= PORT_SMALL_BYTES || (uint32_t)fd >= umfs_uinfo_count || umfs_cancel_asked)
+		return -EAGAIN;
+	if (!umfs_uinfo_view_get(fd, &f, &v) || !umfs_view_find(&f, &v, n, (uint64_t)off, &data))
+		return -EAGAIN;
+	err = port_copy_out_small(buf, data, n);
+	if (unlikely(!umfs_view_holds(&f, &v)))
+		return -EAGAIN;
+	return err ? err : (long)n;
 }
 
 static inline long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off)

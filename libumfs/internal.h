@@ -37,7 +37,8 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define LOAD_RELAXED(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+/* Volatile: gcc folds its address into the instruction, which it does not for atomic loads. */
+#define LOAD_RELAXED(p) (*(const volatile __typeof__(*(p)) *)(p))
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 /* ---- lock.c: mutexes between the threads of this process ---- */
@@ -223,6 +224,20 @@ static inline bool umfs_uinfo_quick(int fd, uint8_t want, struct umfs_file *f)
 }
 /* Keep a view of the file behind fd for the reads to come, if nobody is in the way. */
 void umfs_uinfo_view(int fd);
+/* What was kept, of one piece, of f what a view needs. False: nothing, or it changes just now. */
+static inline bool umfs_uinfo_view_get(int fd, struct umfs_file *f, struct umfs_view *v)
+{
+	const struct uinfo *u = &umfs_uinfo_table[fd];
+	uint32_t seq = LOAD(&u->seq);
+
+	v->seq = LOAD(&u->view.seq);
+	v->size = LOAD_RELAXED(&u->view.size);
+	v->table = LOAD_RELAXED(&u->view.table);
+	f->fs = u->file.fs;
+	f->inode = u->file.inode;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return v->seq && LOAD_RELAXED(&u->seq) == seq;
+}
 int umfs_uinfo_init(void);
 /* Under LOCK_UINFO: */
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec);
@@ -295,7 +310,9 @@ void umfs_process_init(void);
 
 /* A system call that is a cancellation point of POSIX, as libc makes it. */
 long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, long f);
-void umfs_cancel_test_threads(void);
+void umfs_cancel_test_now(void);
+/* Any thread of this process was ever cancelled. */
+extern uint32_t umfs_cancel_asked;
 static inline long umfs_cancel_call(long nr, long a, long b, long c, long d, long e, long f)
 {
 	if (likely(__libc_single_threaded))
@@ -305,8 +322,8 @@ static inline long umfs_cancel_call(long nr, long a, long b, long c, long d, lon
 /* A call on a descriptor of ours never blocks; it is a cancellation point at its start. */
 static inline void umfs_cancel_test(void)
 {
-	if (!__libc_single_threaded)
-		umfs_cancel_test_threads();
+	if (unlikely(LOAD_RELAXED(&umfs_cancel_asked)))
+		umfs_cancel_test_now();
 }
 
 /* ---- report.c ---- */

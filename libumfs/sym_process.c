@@ -27,6 +27,11 @@ SYM(void, _exit, (int status))
 }
 SYM_ALIAS(_Exit, _exit);
 
+SYM(int, pthread_cancel, (unsigned long thread))
+{
+	return (int)umfs_hook_pthread_cancel(thread);
+}
+
 /* ---- exec ---- */
 
 SYM(int, execve, (const char *path, char *const argv[], char *const envp[]))

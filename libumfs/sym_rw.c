@@ -17,9 +17,16 @@ SYM(ssize_t, write, (int fd, const void *buf, size_t n))
 }
 SYM_ALIAS(__write, write);
 
-SYM(ssize_t, pread, (int fd, void *buf, size_t n, off_t off))
+static __attribute__((noinline)) ssize_t pread_any(int fd, void *buf, size_t n, off_t off)
 {
 	RETURN(umfs_hook_pread(fd, buf, n, off));
+}
+
+SYM(ssize_t, pread, (int fd, void *buf, size_t n, off_t off))
+{
+	long ret = umfs_hook_pread_small(fd, buf, n, off);
+
+	return likely(ret >= 0) ? ret : pread_any(fd, buf, n, off);
 }
 SYM_ALIAS(pread64, pread);
 SYM_ALIAS(__pread64, pread);

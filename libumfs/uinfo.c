@@ -12,8 +12,9 @@
  *  U2  A reader sees an entry of one piece (sequence word).
  *  U3  Each entry owns one umfs_ofd_get() reference.
  *  U4  A view's sequence is stored last, and taken away before anything else of
- *      the entry changes: who finds one and then finds the entry's own sequence
- *      unchanged has used a view of the entry's file.
+ *      the entry changes: who finds one, reads the rest and then finds the entry's
+ *      own sequence unchanged has a view of the entry's file. It may be made of
+ *      two views of that file; then the inode's sequence is not the one found.
  */
 #include <linux/mman.h>
 #include <sys/resource.h>

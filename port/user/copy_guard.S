@@ -22,7 +22,7 @@
 
 	.text
 
-/* At most 128 bytes. */
+/* At most 128 bytes. Changes rax, rcx and xmm0 to xmm7 only (umfs_port.h counts on it). */
 .macro COPY_SMALL done
 	cmp	$16, N
 	jb	11f
@@ -255,6 +255,17 @@
 	.globl	umfs_guard_start, umfs_guard_avx, umfs_guard_end
 	.hidden	umfs_guard_start, umfs_guard_avx, umfs_guard_end
 umfs_guard_start:
+	.globl	umfs_guard_small
+	.hidden	umfs_guard_small
+	.type	umfs_guard_small, @function
+	.p2align 6
+umfs_guard_small:
+	.cfi_startproc
+	COPY_SMALL 91f
+91:	xor	%eax, %eax
+	ret
+	.cfi_endproc
+	.size	umfs_guard_small, . - umfs_guard_small
 	DEFINE_COPY umfs_guard_copy_sse, SSE
 	DEFINE_NT umfs_guard_nt_sse, SSE
 umfs_guard_avx:

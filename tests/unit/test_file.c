@@ -75,10 +75,11 @@ static void view_serves_until_a_change(void **state)
 	assert_true(v.seq != 0);
 	assert_int_equal(umfs_view_pread(&file, &v, buf, 5, 0), 5);
 	assert_memory_equal(buf, "first", 5);
-	assert_int_equal(umfs_view_pread(&file, &v, buf, 100, tall), 5);
+	assert_int_equal(umfs_view_pread(&file, &v, buf, 5, tall), 5);
 	assert_memory_equal(buf, "third", 5);
 	assert_err(umfs_view_pread(&file, &v, buf, 6, 4094), EAGAIN); /* across pages */
 	assert_err(umfs_view_pread(&file, &v, buf, 0, 0), EAGAIN);
+	assert_err(umfs_view_pread(&file, &v, buf, 6, tall), EAGAIN); /* across the end */
 	assert_err(umfs_view_pread(&file, &v, buf, 1, tall + 5), EAGAIN);
 	assert_err(umfs_view_pread(&file, &v, buf, 1, 2u << 20), EAGAIN); /* a hole */
 	assert_err(umfs_view_pread(&file, &v, buf, 1, ~0ull), EAGAIN);
@@ -368,6 +369,12 @@ static void positions_move_with_reads_and_writes(void **state)
 	assert_err(umfs_seek(&file, -1000, 1), EINVAL);
 	assert_err(umfs_seek(&file, 0, 77), EINVAL);
 	assert_int_equal(umfs_seek(&file, 0, 1), 106);
+	/* The same over pages that are there already. */
+	assert_ok(world_write(&file, 0, 3 * UMFS_PAGE_BYTES, 1));
+	assert_int_equal(umfs_seek(&file, 5000, 0), 5000);
+	assert_int_equal(umfs_writev(&file, &out, 1), 6);
+	assert_int_equal(umfs_writev(&file, &out, 1), 6);
+	assert_int_equal(umfs_seek(&file, 0, 1), 5012);
 	world_close(&file);
 }
 
