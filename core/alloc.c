@@ -617,6 +617,7 @@ static int group_lock_for(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	uint64_t mine = umfs_lock_value(fs, slot);
 	struct umfs_wait w = {0, 0};
 
+	umfs_order_wait(fs, word);
 	st64(&lane->group, (uint64_t)port_thread() << 32 | (group + 1));
 	while (!fs->broken) {
 		uint32_t owner;
@@ -640,6 +641,7 @@ static void group_unlock_for(struct umfs *fs, struct umfs_lane_pm *lane, uint32_
 {
 	le64 *word = &umfs_group(fs, group)->lock;
 
+	umfs_order_let(fs, word);
 	if (xchg64(word, 0) & UMFS_LOCK_WAITERS)
 		port_wake((const uint32_t *)(const void *)word);
 	st64(&lane->group, 0);

@@ -194,6 +194,7 @@ int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_
 		umfs_lane_put(tx);
 		if (err != -EAGAIN)
 			return err;
+		umfs_order_wait(fs, &umfs_inode(fs, busy)->lock);
 		umfs_lock_await(fs, &umfs_inode(fs, busy)->lock, &w);
 	}
 }
@@ -211,6 +212,7 @@ int umfs_enter_inode(struct umfs *fs, struct umfs_tx *tx, struct umfs_inode_pm *
 		if (umfs_lock_try(fs, &inode->lock, w.seen ? mine | UMFS_LOCK_WAITERS : mine))
 			return 0;
 		umfs_lane_put(tx);
+		umfs_order_wait(fs, &inode->lock);
 		umfs_lock_await(fs, &inode->lock, &w);
 	}
 }

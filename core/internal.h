@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
  * internal.h - what the files of core share with one another.
- *
- * Lock order:
- *   open file description -> rename lock -> lane -> inode locks by ascending
- *   number -> reserve -> group lock.
- * Inode locks are never waited for with a lane or another one in hand (umfs_enter);
- * at most one group lock is held, and nothing is waited for under it.
+ * Which locks are taken in which order stands in order.h.
  */
 #ifndef UMFS_CORE_INTERNAL_H
 #define UMFS_CORE_INTERNAL_H
 
+#include "order.h"
 #include "umfs.h"
 
 #define umfs_assert(fs, cond)                                          \

@@ -49,6 +49,7 @@ int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 	uint32_t count = fs->geo.lanes_per_slot;
 	uint32_t first = port_thread() % count, i;
 
+	umfs_order_wait(fs, fs->lane_busy);
 	while (!fs->broken) {
 		if (fs->readonly)
 			return -EROFS;
@@ -57,6 +58,7 @@ int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 
 			if (!lane_take(fs, lane))
 				continue;
+			umfs_order_got(fs, &fs->lane_busy[lane]);
 			tx->fs = fs;
 			tx->lane_index = lane;
 			tx->lane = umfs_lane(fs, fs->slot, lane);
@@ -74,6 +76,7 @@ void umfs_lane_put(struct umfs_tx *tx)
 	struct umfs *fs = tx->fs;
 
 	umfs_assert(fs, !tx->active);
+	umfs_order_let(fs, &fs->lane_busy[tx->lane_index]);
 	__atomic_store_n(&fs->lane_busy[tx->lane_index], 0, __ATOMIC_RELEASE);
 	if (__atomic_load_n(&fs->lane_wanted, __ATOMIC_RELAXED)) {
 		__atomic_store_n(&fs->lane_wanted, 0, __ATOMIC_SEQ_CST);

@@ -61,8 +61,10 @@ bool umfs_lock_try(struct umfs *fs, le64 *word, uint64_t mine)
 
 	for (spins = 0; spins < SPINS; spins++) {
 		if (umfs_lock_free(fs, seen)) {
-			if (cas64(word, &seen, mine))
+			if (cas64(word, &seen, mine)) {
+				umfs_order_got(fs, word);
 				return true;
+			}
 		} else {
 			port_relax();
 			seen = ld64(word);
@@ -107,6 +109,7 @@ int umfs_lock(struct umfs *fs, le64 *word)
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
 	struct umfs_wait w = {0, 0};
 
+	umfs_order_wait(fs, word);
 	/* Others may be asleep on the word: whoever slept too wakes them again. */
 	while (!fs->broken) {
 		if (umfs_lock_try(fs, word, w.seen ? mine | UMFS_LOCK_WAITERS : mine))
@@ -122,6 +125,7 @@ int umfs_lock_soon(struct umfs *fs, le64 *word)
 	struct umfs_wait w = {0, 0};
 	int rounds;
 
+	umfs_order_wait(fs, word);
 	for (rounds = 0; rounds <= SOON_ROUNDS; rounds++) {
 		if (fs->broken)
 			return -EIO;
@@ -143,6 +147,7 @@ void umfs_unlock(struct umfs *fs, le64 *word)
 	uint64_t old = ld64(word);
 
 	umfs_assert(fs, umfs_lock_held_by(fs, old, fs->slot));
+	umfs_order_let(fs, word);
 	st64(word, 0);
 	if (old & UMFS_LOCK_WAITERS)
 		port_wake((const uint32_t *)(const void *)word);

@@ -25,6 +25,23 @@ uint32_t umfs_mode(const struct umfs *fs)
 	return ld32(&umfs_runtime(fs)->mode);
 }
 
+static int attach_lock(struct umfs *fs)
+{
+	int err;
+
+	umfs_order_wait(fs, fs);
+	err = port_attach_lock(fs);
+	if (!err)
+		umfs_order_got(fs, fs);
+	return err;
+}
+
+static void attach_unlock(struct umfs *fs)
+{
+	umfs_order_let(fs, fs);
+	port_attach_unlock(fs);
+}
+
 /* ---- cleaning up ---- */
 
 void umfs_slot_leave_groups(struct umfs *fs, uint32_t slot)
@@ -223,11 +240,11 @@ int umfs_attach(struct umfs *fs, uint32_t mode)
 	if (!fs->geo.pool_pages)
 		err = umfs_super_load(fs, &from_backup);
 	if (!err)
-		err = port_attach_lock(fs);
+		err = attach_lock(fs);
 	if (err)
 		return err;
 	err = attach_locked(fs, mode);
-	port_attach_unlock(fs);
+	attach_unlock(fs);
 	return err;
 }
 
@@ -245,7 +262,7 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 
 int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation)
 {
-	int err = port_attach_lock(fs);
+	int err = attach_lock(fs);
 
 	if (err)
 		return err;
@@ -254,7 +271,7 @@ int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation)
 		*incarnation = ld32(&umfs_slot(fs, *slot)->incarnation);
 		umfs_slot_share_opens(fs, *slot);
 	}
-	port_attach_unlock(fs);
+	attach_unlock(fs);
 	return err;
 }
 
@@ -299,7 +316,7 @@ void umfs_detach(struct umfs *fs)
 			umfs_reap(fs);
 		leave_lanes(fs);
 	}
-	if (fs->broken || port_attach_lock(fs)) {
+	if (fs->broken || attach_lock(fs)) {
 		port_slot_drop(fs, fs->slot); /* as if it had died: the next one cleans up */
 		fs->slot = NO_SLOT;
 		return;
@@ -312,5 +329,5 @@ void umfs_detach(struct umfs *fs)
 		umfs_flush(fs, rt, sizeof(*rt));
 		umfs_fence(fs);
 	}
-	port_attach_unlock(fs);
+	attach_unlock(fs);
 }

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "order.h"
 #include "sim_internal.h"
 
 #define WAITS_MAX 20000u
@@ -24,8 +25,16 @@ struct sim_proc *sim_proc_new(struct sim *sim)
 	return proc;
 }
 
+struct umfs_order *port_order(void)
+{
+	static struct umfs_order order; /* all processes run in one thread: entries name theirs */
+
+	return &order;
+}
+
 void sim_proc_free(struct sim_proc *proc)
 {
+	umfs_order_forget(&proc->fs);
 	free(proc->fs.irec_refs);
 	free(proc->fs.ofd_refs);
 	free(proc);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 struct umfs;
+struct umfs_order;
 
 void port_stored(const void *p, uint64_t n);
 
@@ -51,5 +52,9 @@ int port_back(struct umfs *fs, uint64_t off, uint64_t n);
 void port_unback(struct umfs *fs, uint64_t off, uint64_t n);
 
 void port_bug(const char *what, const char *file, int line);
+
+#ifdef UMFS_DEBUG
+struct umfs_order *port_order(void);
+#endif
 
 #endif

@@ -18,6 +18,7 @@
  *   processes  port_attach_lock/unlock, port_slot_*
  *   backing    port_back, port_unback
  *   faults     port_bug
+ *   debug      port_order (builds with UMFS_DEBUG only)
  */
 #ifndef UMFS_PORT_H
 #define UMFS_PORT_H
@@ -29,6 +30,7 @@
 #include <string.h>
 
 struct umfs;
+struct umfs_order;
 
 /* Told of each store of n bytes at p, after it. Builds with kill hooks count there. */
 #ifdef UMFS_KILL_HOOKS
@@ -117,5 +119,10 @@ void port_unback(struct umfs *fs, uint64_t off, uint64_t n);
 
 /* A failed assertion: say so once; aborts in debug builds, else returns. */
 void port_bug(const char *what, const char *file, int line);
+
+#ifdef UMFS_DEBUG
+/* This thread's record of the locks that it holds, all zero to begin with. */
+struct umfs_order *port_order(void);
+#endif
 
 #endif

@@ -2,6 +2,7 @@
 /* wait.c - waiting and waking across processes, thread numbers, time, failed assertions. */
 #include "sys.h"
 #include "port_own.h"
+#include "order.h"
 #include "umfs_port.h"
 
 #include <linux/futex.h>
@@ -50,6 +51,15 @@ int64_t port_now_ns(void)
 	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
 	return ts.tv_sec * (int64_t)NS_PER_S + ts.tv_nsec;
 }
+
+#ifdef UMFS_DEBUG
+struct umfs_order *port_order(void)
+{
+	static __thread struct umfs_order order __attribute__((tls_model("initial-exec")));
+
+	return &order;
+}
+#endif
 
 static void say(const char *text)
 {

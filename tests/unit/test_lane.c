@@ -119,6 +119,7 @@ static void tx_allocation_aborted_given_back(void **state)
 	assert_ok(umfs_inode_alloc(&tx, UMFS_ROOT_INO, false, &ino));
 	assert_int_equal(unit_pages_free(u), before - got);
 	umfs_tx_abort(&tx);
+	umfs_unlock(u->fs, &umfs_inode(u->fs, ino)->lock);
 	umfs_lane_put(&tx);
 	assert_int_equal(unit_pages_free(u), before);
 	assert_false(umfs_inode_allocated(u->fs, ino));

@@ -2,6 +2,11 @@
 /* test_lock.c - lock words that survive their owner. */
 #include "unit.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static le64 *word(struct umfs *fs)
 {
 	return &umfs_inode(fs, UMFS_ROOT_INO)->lock;
@@ -116,6 +121,123 @@ static void locks_with_an_impossible_inode_let_go(void **state)
 	umfs_lane_put(&tx);
 }
 
+/* ---- the order, checked in this build ---- */
+
+typedef void (*steps_fn)(struct umfs *fs, uint32_t ino);
+
+/* Does core's assertion end the process that does this? */
+static bool caught(struct unit *u, steps_fn steps)
+{
+	uint32_t ino;
+	int status;
+	pid_t pid;
+
+	(void)world_creat(u->fs, "/f", 0644);
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		signal(SIGABRT, SIG_DFL);
+		(void)!freopen("/dev/null", "w", stderr);
+		steps(u->fs, ino);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void lane_then_inode(struct umfs *fs, uint32_t ino)
+{
+	struct umfs_tx tx;
+
+	if (!umfs_lane_get(fs, &tx))
+		(void)umfs_lock(fs, &umfs_inode(fs, ino)->lock);
+}
+
+static void inode_then_lane(struct umfs *fs, uint32_t ino)
+{
+	struct umfs_tx tx;
+
+	if (!umfs_lock(fs, &umfs_inode(fs, ino)->lock))
+		(void)umfs_lane_get(fs, &tx);
+}
+
+static void inode_then_inode(struct umfs *fs, uint32_t ino)
+{
+	if (!umfs_lock(fs, &umfs_inode(fs, UMFS_ROOT_INO)->lock))
+		(void)umfs_lock(fs, &umfs_inode(fs, ino)->lock); /* ascending, but waited for */
+}
+
+static void inode_then_attributes(struct umfs *fs, uint32_t ino)
+{
+	struct umfs_attr attr;
+
+	umfs_seq_begin(umfs_inode(fs, ino));
+	if (!umfs_lock(fs, &umfs_inode(fs, UMFS_ROOT_INO)->lock))
+		(void)umfs_getattr(fs, ino, &attr);
+}
+
+static void inode_then_rename(struct umfs *fs, uint32_t ino)
+{
+	if (!umfs_lock(fs, &umfs_inode(fs, ino)->lock))
+		(void)umfs_lock(fs, &umfs_runtime(fs)->rename_lock);
+}
+
+static void rename_then_position(struct umfs *fs, uint32_t ino)
+{
+	uint32_t ofd;
+
+	if (!umfs_open(fs, ino, O_RDWR, &ofd) && !umfs_lock(fs, &umfs_runtime(fs)->rename_lock))
+		(void)umfs_lock(fs, &umfs_ofd(fs, ofd)->lock);
+}
+
+static void group_then_reserve(struct umfs *fs, uint32_t ino)
+{
+	(void)ino;
+	if (!umfs_lock(fs, &umfs_group(fs, 0)->lock))
+		(void)umfs_lock(fs, &umfs_reserve(fs, 0)->lock);
+}
+
+static void group_then_attach(struct umfs *fs, uint32_t ino)
+{
+	(void)ino;
+	if (!umfs_lock(fs, &umfs_group(fs, 0)->lock))
+		umfs_detach(fs);
+}
+
+static void all_in_order(struct umfs *fs, uint32_t ino)
+{
+	struct umfs_tx tx;
+	uint32_t ofd;
+
+	need(umfs_open(fs, ino, O_RDWR, &ofd));
+	need(umfs_lock(fs, &umfs_ofd(fs, ofd)->lock));
+	need(umfs_lock(fs, &umfs_runtime(fs)->rename_lock));
+	need(umfs_enter(fs, &tx, &ino, 1));
+	need(umfs_lock(fs, &umfs_reserve(fs, 0)->lock));
+	need(umfs_lock(fs, &umfs_group(fs, 0)->lock));
+	umfs_unlock(fs, &umfs_runtime(fs)->rename_lock); /* let go of in any order */
+	umfs_unlock(fs, &umfs_group(fs, 0)->lock);
+	need(umfs_lock(fs, &umfs_group(fs, 0)->lock));
+}
+
+static void order_of_locks_kept_passes(void **state)
+{
+	assert_false(caught(*state, all_in_order));
+}
+
+static void order_of_locks_broken_caught(void **state)
+{
+	assert_true(caught(*state, lane_then_inode));
+	assert_true(caught(*state, inode_then_lane));
+	assert_true(caught(*state, inode_then_inode));
+	assert_true(caught(*state, inode_then_attributes));
+	assert_true(caught(*state, inode_then_rename));
+	assert_true(caught(*state, rename_then_position));
+	assert_true(caught(*state, group_then_reserve));
+	assert_true(caught(*state, group_then_attach));
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(lock_free_taken),
 	CASE(lock_of_live_other_seen_as_held),
@@ -125,5 +247,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(lock_of_broken_pool_refused),
 	CASE(locks_of_several_inodes_taken_once_each),
 	CASE(locks_with_an_impossible_inode_let_go),
+	CASE(order_of_locks_kept_passes),
+	CASE(order_of_locks_broken_caught),
 };
 UNIT_MAIN("lock", tests)

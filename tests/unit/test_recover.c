@@ -71,17 +71,15 @@ static void locks_of_the_dead_no_obstacle(void **state)
 {
 	struct unit *u = *state;
 	struct sim_proc *other = unit_attach(u);
-	uint32_t ino, group;
+	uint32_t ino[2] = {UMFS_ROOT_INO};
 	struct umfs_tx tx;
 
 	assert_ok(world_put(u->fs, "/f", 0, 100, 1));
-	assert_ok(world_ino(u->fs, "/f", &ino));
-	assert_ok(umfs_lane_get(&other->fs, &tx));
+	assert_ok(world_ino(u->fs, "/f", &ino[1]));
 	assert_ok(umfs_lock(&other->fs, &umfs_runtime(u->fs)->rename_lock));
-	assert_ok(umfs_lock(&other->fs, &umfs_inode(u->fs, UMFS_ROOT_INO)->lock));
-	assert_ok(umfs_lock(&other->fs, &umfs_inode(u->fs, ino)->lock));
-	for (group = 0; group < u->fs->geo.group_count; group++)
-		assert_ok(umfs_lock(&other->fs, &umfs_group(u->fs, group)->lock));
+	assert_ok(umfs_enter(&other->fs, &tx, ino, 2));
+	assert_int_equal(u->fs->geo.group_count, 1);
+	assert_ok(umfs_lock(&other->fs, &umfs_group(u->fs, 0)->lock));
 	sim_kill(other);
 	assert_ok(world_put(u->fs, "/f", 0, 10000, 2));
 	assert_ok(world_mkdir(u->fs, "/d"));
