@@ -357,7 +357,7 @@ long umfs_hook_ftruncate(int fd, off_t size)
 	if (!writable(&f, kind) || size < 0)
 		return -EINVAL;
 	umfs_guard_enter();
-	return read_done(umfs_truncate(f.fs, f.ino, (uint64_t)size));
+	return read_done(umfs_file_gone(umfs_truncate(f.fs, umfs_file_node(&f), (uint64_t)size)));
 }
 
 static long truncate_ours(struct spot *s, struct path_args *a)
