@@ -294,23 +294,18 @@ int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 	return ret;
 }
 
-/* SEEK_DATA and SEEK_HOLE, by the entries: an unwritten page is a hole. */
+/* SEEK_DATA and SEEK_HOLE, by the entries: an unwritten page is a hole, and so is the end. */
 static int64_t seek_data(const struct umfs_file *f, uint64_t off, bool hole)
 {
-	uint64_t size = umfs_inode_size(f->inode), root = ld64(&f->inode->root);
-	uint64_t index = off >> UMFS_PAGE_SHIFT;
-	uint64_t last = (size + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+	uint64_t size = umfs_inode_size(f->inode);
+	uint64_t last = (size + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT, index;
 
 	if (off >= size)
 		return -ENXIO;
-	while (index < last) {
-		uint64_t entry = umfs_fpt_get(f->fs, root, index);
-
-		if (umfs_pte_written(entry) != hole)
-			return (int64_t)UMFS_MAX(off, index << UMFS_PAGE_SHIFT);
-		index = entry ? index + 1 : umfs_fpt_next(f->fs, root, index + 1, last);
-	}
-	return hole ? (int64_t)size : -ENXIO;
+	index = umfs_fpt_seek(f->fs, ld64(&f->inode->root), off >> UMFS_PAGE_SHIFT, last, !hole);
+	if (index == last)
+		return hole ? (int64_t)size : -ENXIO;
+	return (int64_t)UMFS_MAX(off, index << UMFS_PAGE_SHIFT);
 }
 
 static int64_t seek_locked(const struct umfs_file *f, uint64_t off, bool hole)

@@ -164,7 +164,8 @@ struct umfs_inode_pm {
 	le64 btime_ns;
 	le64 xattr; /* reserved, 0 */
 	le64 ulog;  /* reserved for kernel mode, 0 */
-	le8 pad1[24];
+	le64 keep;  /* regular file: its first so many pages stay at the last close, past the end too */
+	le8 pad1[16];
 
 	/* Hot: outside the checksum, each word stored whole. */
 	le64 lock;
@@ -255,7 +256,7 @@ struct umfs_irec_pm {
 	le64 dirty_hi;
 };
 #define UMFS_IREC_ORPHAN 1u /* unlinked while open: reclaim at last close */
-#define UMFS_IREC_TRIM 2u   /* has pages past the end: trim at last close */
+#define UMFS_IREC_TRIM 2u   /* has pages past the end and past `keep`: trim at last close */
 #define UMFS_IREC_LINKABLE 4u /* was made without a name and may be given one */
 
 /* Open file description (runtime). */

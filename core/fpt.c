@@ -219,6 +219,40 @@ bool umfs_fpt_find(const struct umfs *fs, uint64_t root, uint64_t index, struct 
 	return umfs_pte_written(entry) && umfs_page_valid(fs, at->page);
 }
 
+/* Does [index, stop), all of one table or leaf, hold a page that is written (or is not)? */
+static uint64_t find_in_place(const struct umfs *fs, const struct place *p, uint64_t index,
+			      uint64_t stop, bool written)
+{
+	if (!p->ptes && !p->leaf)
+		return written ? stop : index;
+	if (!p->ptes || p->run)
+		return umfs_pte_written(p->leaf) || p->run ? (written ? index : stop)
+							   : (written ? stop : index);
+	while (index < stop && umfs_pte_written(sane(fs, ld64(&p->ptes[index &
+						(UMFS_PTE_PER_PAGE - 1)]))) != written)
+		index++;
+	return index;
+}
+
+uint64_t umfs_fpt_seek(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end,
+		       bool written)
+{
+	while (index < end) {
+		struct place p;
+		uint64_t stop, at;
+
+		find_place(fs, root, index, &p);
+		stop = p.span < end - index ? index + p.span : end;
+		if (p.ptes)
+			stop = UMFS_MIN(stop, (index | (UMFS_PTE_PER_PAGE - 1)) + 1);
+		at = find_in_place(fs, &p, index, stop, written);
+		if (at < stop)
+			return at;
+		index = stop;
+	}
+	return end;
+}
+
 void umfs_fpt_break_run(const struct umfs *fs, const struct umfs_inode_pm *inode, uint64_t index)
 {
 	struct place p;
@@ -362,53 +396,72 @@ static void clear_entries(struct umfs *fs, le64 *entries, uint32_t count)
 }
 
 /*
- * One transaction: the entries [slot, slot+count), and the table page that
- * `table` names when it goes with them.
+ * In the caller's transaction, which saved the inode: the entries [slot, slot+count),
+ * and the table page that `table` names when it goes with them.
  */
-static int drop_entries(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
-			le64 *slot, uint32_t count, le64 *table)
+static int cut_entries(struct umfs_tx *tx, struct umfs_inode_pm *inode, le64 *slot,
+		       uint32_t count, le64 *table)
 {
 	uint32_t pages = pages_in(slot, count) + (table ? 1 : 0);
-	int err;
+	int err = umfs_tx_save_fpt(tx, slot, count);
 
-	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, inode);
-	if (!err)
-		err = umfs_tx_save_fpt(tx, slot, count);
 	if (!err && table)
 		err = umfs_tx_save_fpt(tx, table, 1);
-	if (err) {
-		umfs_tx_abort(tx);
+	if (err)
 		return err;
-	}
 	umfs_tx_fence(tx);
 	if (table)
 		clear_entries(tx->fs, table, 1);
 	else
 		clear_entries(tx->fs, slot, count);
 	add_pages(inode, -(int64_t)pages);
-	umfs_inode_seal(inode, ino);
-	umfs_tx_commit(tx);
 	return 0;
 }
 
-/* The root and what it names directly: a page, or an empty top table. */
-static int drop_root(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
+/* The same as a transaction. */
+static int drop_entries(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
+			le64 *slot, uint32_t count, le64 *table)
 {
-	uint64_t root = ld64(&inode->root);
 	int err;
 
 	umfs_tx_begin(tx);
 	err = umfs_inode_save(tx, inode);
 	if (!err)
-		err = umfs_pages_free(tx, umfs_pte_page(root), 1);
+		err = cut_entries(tx, inode, slot, count, table);
 	if (err) {
 		umfs_tx_abort(tx);
 		return err;
 	}
+	umfs_inode_seal(inode, ino);
+	umfs_tx_commit(tx);
+	return 0;
+}
+
+/* The root and what it names directly, a page or an empty top table; as cut_entries. */
+static int cut_root(struct umfs_tx *tx, struct umfs_inode_pm *inode)
+{
+	int err = umfs_pages_free(tx, umfs_pte_page(ld64(&inode->root)), 1);
+
+	if (err)
+		return err;
 	umfs_tx_fence(tx);
 	st64(&inode->root, 0);
 	add_pages(inode, -1);
+	return 0;
+}
+
+static int drop_root(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
+{
+	int err;
+
+	umfs_tx_begin(tx);
+	err = umfs_inode_save(tx, inode);
+	if (!err)
+		err = cut_root(tx, inode);
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
 	umfs_inode_seal(inode, ino);
 	umfs_tx_commit(tx);
 	return 0;
@@ -481,4 +534,43 @@ int umfs_fpt_trim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
 	if (!err && height >= 2)
 		err = trim_tables(tx, inode, ino, top, height, index);
 	return !err && index == 0 ? drop_root(tx, inode, ino) : err;
+}
+
+/* ---- punching ---- */
+
+/* Of the table or leaf found at `index`, what lies in [first, last). */
+static int cut_place(struct umfs_tx *tx, struct umfs_inode_pm *inode, struct place *p,
+		     uint64_t index, uint64_t first, uint64_t last, bool pass)
+{
+	uint64_t start = index & ~(uint64_t)(UMFS_PTE_PER_PAGE - 1);
+	uint32_t from = (uint32_t)(UMFS_MAX(start, first) - start);
+	uint32_t to = (uint32_t)(UMFS_MIN(start + UMFS_PTE_PER_PAGE, last) - start);
+	bool whole = !from && to == UMFS_PTE_PER_PAGE;
+
+	if (!p->parent && p->leaf)
+		return cut_root(tx, inode);
+	if (p->leaf && !whole)
+		return pass ? 0 : -ENOSPC;
+	if (p->leaf)
+		return cut_entries(tx, inode, p->parent, 1, NULL);
+	if (p->run && !whole)
+		umfs_persist64(tx->fs, p->parent, ld64(p->parent) & ~UMFS_PTE_RUN);
+	return cut_entries(tx, inode, p->ptes + from, to - from, whole ? p->parent : NULL);
+}
+
+int umfs_fpt_cut(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint64_t first, uint64_t last,
+		 bool pass)
+{
+	struct umfs *fs = tx->fs;
+	uint64_t root = ld64(&inode->root), at = first;
+	int err = 0;
+
+	while (!err && (at = umfs_fpt_next(fs, root, at, last)) < last) {
+		struct place p;
+
+		find_place(fs, root, at, &p);
+		err = cut_place(tx, inode, &p, at, first, last, pass);
+		at = (at | (UMFS_PTE_PER_PAGE - 1)) + 1;
+	}
+	return err;
 }

@@ -224,6 +224,13 @@ static inline uint64_t umfs_inode_size(const struct umfs_inode_pm *inode)
 }
 void umfs_inode_set_size(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 			 uint64_t size);
+/* Pages from here on are nobody's wish: trimmed at the last close. */
+static inline uint64_t umfs_inode_pages_kept(const struct umfs_inode_pm *inode)
+{
+	uint64_t pages = (umfs_inode_size(inode) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+
+	return UMFS_MAX(pages, ld64(&inode->keep));
+}
 /* Bracket every change that lock-free readers must see whole; inode lock held. */
 void umfs_seq_begin(struct umfs_inode_pm *inode);
 void umfs_seq_end(struct umfs_inode_pm *inode);
@@ -263,6 +270,9 @@ uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint
 		      uint64_t *entry);
 /* First index >= index below end that has an entry, or end. */
 uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end);
+/* First index >= index below end whose page is written (or is not: a hole, unwritten), or end. */
+uint64_t umfs_fpt_seek(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end,
+		       bool written);
 /* Where the 4 KiB entry of `index` lies, or NULL: no table, or a 2 MiB leaf. */
 le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index);
 /*
@@ -284,6 +294,14 @@ void umfs_fpt_mark_run(const struct umfs *fs, const struct umfs_inode_pm *inode,
 /* Make tables down to `index`; inode saved and lines 0..1 updated inside the transaction. */
 int umfs_fpt_reserve(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
 		     uint64_t index);
+/*
+ * In the caller's transaction, which saved the inode and seals it: what lies in
+ * [first, last), at most 512 pages, and tables wholly in it. Needs no page.
+ * -ENOSPC: the lane is full, or a 2 MiB leaf lies partly in it and !`pass` (such
+ * a leaf is left as it is).
+ */
+int umfs_fpt_cut(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint64_t first, uint64_t last,
+		 bool pass);
 /* Free what lies at and past `index`, in transactions of their own; restartable. */
 int umfs_fpt_trim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino, uint64_t index);
 static inline uint32_t umfs_root_height(uint64_t root)

@@ -109,6 +109,7 @@ static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 	st64(&in->btime_ns, now);
 	st64(&in->xattr, 0);
 	st64(&in->ulog, 0);
+	st64(&in->keep, 0);
 	st64(&in->rec, 0);
 	st64(&in->mtime_ns, now);
 	st64(&in->ctime_ns, now);

@@ -146,7 +146,7 @@ static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umf
 			uint32_t ino)
 {
 	uint32_t flags = ld32(&rec->flags);
-	uint64_t pages = (umfs_inode_size(inode) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+	uint64_t pages = umfs_inode_pages_kept(inode);
 
 	if ((flags & UMFS_IREC_ORPHAN) && ld32(&inode->nlink) == 0) {
 		(void)umfs_inode_reclaim(tx, inode, ino);

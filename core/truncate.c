@@ -5,9 +5,43 @@
  * The store of the size is the commit point. A file made longer has its gap
  * zeroed before; of one made shorter the pages are freed after, and until they
  * are, its record carries UMFS_IREC_TRIM, by which a crash leaves them to be
- * freed by recovery.
+ * freed by recovery. Pages that fallocate() was asked to keep past the end go
+ * too, unless the file is made longer: the wish for them then ends in one
+ * transaction with the size, whose commit is the commit point.
  */
 #include "write.h"
+
+static void store_size(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, uint64_t size)
+{
+	umfs_inode_touch(fs, in);
+	umfs_fence(fs);
+	umfs_inode_set_size(fs, in, ino, size); /* commit point */
+	umfs_fence(fs);
+}
+
+/* The same, and nothing is kept past it. */
+static int store_size_unkept(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
+			     uint64_t size)
+{
+	struct umfs *fs = tx->fs;
+	int err;
+
+	umfs_tx_begin(tx);
+	err = umfs_inode_save(tx, in);
+	if (!err)
+		err = umfs_tx_save(tx, &in->size, sizeof(in->size));
+	if (err) {
+		umfs_tx_abort(tx);
+		return err;
+	}
+	umfs_tx_fence(tx);
+	st64(&in->keep, 0);
+	umfs_inode_seal(in, ino);
+	umfs_inode_touch(fs, in);
+	umfs_inode_set_size(fs, in, ino, size);
+	umfs_tx_commit(tx);
+	return 0;
+}
 
 static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, uint32_t irec,
 		  uint64_t size)
@@ -15,17 +49,20 @@ static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, ui
 	struct umfs *fs = tx->fs;
 	uint64_t old = umfs_inode_size(in);
 
+	bool kept = ld64(&in->keep) != 0;
+	int err = 0;
+
 	if (size > old)
 		umfs_write_zero_gap(fs, in, old, size);
-	else if (size < old)
+	else if (size < old || kept)
 		umfs_irec_flag(fs, in, umfs_irec(fs, irec), UMFS_IREC_TRIM);
-	umfs_inode_touch(fs, in);
-	umfs_fence(fs);
-	umfs_inode_set_size(fs, in, ino, size); /* commit point */
-	umfs_fence(fs);
-	return size < old ? umfs_fpt_trim(tx, in, ino,
-					  (size + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT)
-			  : 0;
+	if (size <= old && kept)
+		err = store_size_unkept(tx, in, ino, size);
+	else
+		store_size(fs, in, ino, size);
+	if (err || size > old || (size == old && !kept))
+		return err;
+	return umfs_fpt_trim(tx, in, ino, (size + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT);
 }
 
 int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)

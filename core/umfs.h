@@ -298,5 +298,18 @@ int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence);
 int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size);
 int umfs_fsync(const struct umfs_file *f);
+/*
+ * mode: bits of fallocate(2). 0 and KEEP_SIZE: pages for all of [off, off+len);
+ * PUNCH|KEEP_SIZE: reads as zeros, whole pages are freed; ZERO: reads as zeros,
+ * and has pages. Without KEEP_SIZE the end moves to off+len if that is further.
+ * Up to 2 MiB all or nothing; more in pieces, in order, but 0 moves the end last.
+ * -EOPNOTSUPP: another mode; -ENOSPC: some pages may have been given, what is
+ * read is as before (ZERO: but for whole pieces); punching needs no space;
+ * -EFBIG, -EINVAL, -EBADF, -EISDIR.
+ */
+#define UMFS_FALLOC_KEEP_SIZE 1u
+#define UMFS_FALLOC_PUNCH 2u
+#define UMFS_FALLOC_ZERO 16u
+int umfs_fallocate(const struct umfs_file *f, uint32_t mode, uint64_t off, uint64_t len);
 
 #endif

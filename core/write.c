@@ -259,8 +259,7 @@ static int settle_unwritten(struct umfs_write *w, uint64_t end)
 	return 0;
 }
 
-/* Any reserve that is free, else this lane's own. */
-static int take_reserve(struct umfs_write *w, struct umfs_ulog_pm **log)
+int umfs_reserve_take(struct umfs_write *w, struct umfs_ulog_pm **log)
 {
 	struct umfs *fs = w->fs;
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
@@ -281,7 +280,7 @@ static int write_by_reserve(struct umfs_write *w)
 	int err = settle_unwritten(w, UMFS_MIN(w->end, w->old));
 
 	if (!err)
-		err = take_reserve(w, &log);
+		err = umfs_reserve_take(w, &log);
 	if (err)
 		return err;
 	err = write_with_undo(w, log, UMFS_ATOMIC_BYTES);
@@ -368,8 +367,7 @@ static int write_locked(struct umfs_write *w)
 	return write_atomic(w);
 }
 
-/* The file is the one that was opened, still in use and held. */
-static int check_held(struct umfs_write *w, uint32_t generation)
+int umfs_write_check(struct umfs_write *w, uint32_t generation)
 {
 	if (ld32(&w->in->generation) != generation || !ld32(&w->in->mode))
 		return -EBADF;
@@ -395,12 +393,13 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	w.n = n;
 	w.off = *off;
 	w.append = append;
+	w.exact = false;
 	w.streamed = false;
 	w.mode = umfs_mode(f->fs);
 	err = umfs_enter_inode(w.fs, &w.tx, w.in);
 	if (err)
 		return err;
-	err = check_held(&w, f->generation);
+	err = umfs_write_check(&w, f->generation);
 	if (!err) {
 		umfs_seq_begin(w.in);
 		err = write_locked(&w);

@@ -25,6 +25,7 @@ struct umfs_write {
 	uint64_t old;	   /* size before */
 	uint32_t ino, mode;
 	bool append;
+	bool exact;    /* allocate nothing ahead */
 	bool streamed; /* non-temporal stores are under way */
 };
 
@@ -34,6 +35,10 @@ void umfs_write_drain(struct umfs_write *w);
 void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n);
 void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64_t from,
 			 uint64_t to);
+/* The file is the one that was opened, of this generation, still in use and held; finds w->rec. */
+int umfs_write_check(struct umfs_write *w, uint32_t generation);
+/* Any reserve that is free, else this lane's own, locked. */
+int umfs_reserve_take(struct umfs_write *w, struct umfs_ulog_pm **log);
 /* Every page of the range has an entry when this returns 0; w->end is cut at what space allows. */
 int umfs_write_allocate(struct umfs_write *w);
 /* An overwrite inside one written page: `n`, or an error; -EAGAIN: it is another kind of write. */

@@ -64,7 +64,7 @@ static uint64_t ahead(const struct umfs_write *w)
 {
 	uint64_t pages = ld64(&w->in->pages);
 
-	return UMFS_MIN(pages, (uint64_t)PREALLOC_PAGES_MAX);
+	return w->exact ? 0 : UMFS_MIN(pages, (uint64_t)PREALLOC_PAGES_MAX);
 }
 
 /* Fill the hole [index, index+count), and go on past it when it ends the file. */

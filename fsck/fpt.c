@@ -154,6 +154,15 @@ static void walk_root(struct walk *w, uint64_t root)
 	}
 }
 
+/* Pages that the size covers, or that were asked for past it. */
+static uint64_t pages_meant(const struct umfs_inode_pm *inode)
+{
+	uint64_t pages = (inode_size(inode) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+	uint64_t keep = ld64(&inode->keep);
+
+	return keep > pages ? keep : pages;
+}
+
 uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
 		   struct inode_info *info)
 {
@@ -162,7 +171,7 @@ uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t i
 		.ino = ino,
 		.info = info,
 		.base = ld64(&inode->base),
-		.end = (inode_size(inode) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT,
+		.end = pages_meant(inode),
 	};
 
 	walk_root(&w, ld64(&inode->root));

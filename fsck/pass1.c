@@ -81,6 +81,9 @@ static void check_kind(struct inode_case *k)
 		bad(k, PR_INO_RESERVED, "xattr 0x%llx, ulog 0x%llx",
 		    (unsigned long long)ld64(&k->inode->xattr),
 		    (unsigned long long)ld64(&k->inode->ulog));
+	if (ld64(&k->inode->keep) > UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT ||
+	    (ld64(&k->inode->keep) && type != S_IFREG))
+		bad(k, PR_INO_KEEP, "%llu pages", (unsigned long long)ld64(&k->inode->keep));
 	if (ld64(&k->inode->base) & UMFS_PAGE_MASK ||
 	    (ld64(&k->inode->base) && type != S_IFREG && type != S_IFLNK))
 		bad(k, PR_INO_BASE, "0x%llx", (unsigned long long)ld64(&k->inode->base));

@@ -44,6 +44,7 @@
 	X(INO_PARENT, "ino-parent", "parent of a file that is no directory", NEVER)     \
 	X(INO_RDEV, "ino-rdev", "device number of a file that is no device", NEVER)     \
 	X(INO_RESERVED, "ino-reserved", "reserved field of the inode is in use", NEVER) \
+	X(INO_KEEP, "ino-keep", "pages kept past the end are wrong", NEVER)             \
 	X(INO_PAGES, "ino-pages", "count of pages is wrong", YES)                       \
 	X(INO_ENTRIES, "ino-entries", "count of names is wrong", YES)                   \
 	X(INO_SIZE_CHECK, "ino-size-check", "check of the size is wrong", NEVER)        \

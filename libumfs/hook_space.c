@@ -2,9 +2,9 @@
 /*
  * hook_space.c - ranges of files, copies between descriptors, mappings.
  *
- * Where something is not there yet the error is the one that makes programs
- * fall back to read() and write(): EXDEV from copy_file_range, EINVAL from
- * sendfile and splice, EOPNOTSUPP from fallocate, ENODEV from mmap.
+ * Where something is not there the error is the one that makes programs fall
+ * back to read() and write(): EXDEV from copy_file_range, EINVAL from sendfile
+ * and splice, EOPNOTSUPP from fallocate, ENODEV from mmap.
  */
 #include <sys/mman.h>
 
@@ -58,29 +58,40 @@ long umfs_hook_readahead(int fd, off_t off, size_t n)
 	return kind == UINFO_DIR ? -EINVAL : 0;
 }
 
-long umfs_hook_fallocate(int fd, int mode, off_t off, off_t n)
+/* The order of errors is Linux's. */
+static long fallocate_ours(const struct umfs_file *f, enum uinfo_kind kind, int mode, off_t off,
+			   off_t n)
 {
-	if (umfs_uinfo_ours(fd))
+	bool open = kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_RDONLY;
+	long ret;
+
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	if (off < 0 || n <= 0)
+		return -EINVAL;
+	umfs_guard_enter();
+	ret = open ? umfs_fallocate(f, (uint32_t)mode, (uint64_t)off, (uint64_t)n) : -EBADF;
+	umfs_guard_leave();
+	if (ret == -EOPNOTSUPP)
 		return umfs_refuse(REPORT_NO_FALLOCATE, EOPNOTSUPP);
-	return umfs_cancel_call(SYS_fallocate, fd, mode, off, n, 0, 0);
+	umfs_report_count(REPORT_SERVED);
+	return ret;
 }
 
-/*
- * Not emulated by writing either: the part inside the file could only be
- * filled by rewriting bytes that others may be writing.
- */
-long umfs_hook_posix_fallocate(int fd, off_t off, off_t n)
+long umfs_hook_fallocate(int fd, int mode, off_t off, off_t n)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
 
 	if (kind == UINFO_NONE)
-		return umfs_cancel_call(SYS_fallocate, fd, 0, off, n, 0, 0);
-	if (kind != UINFO_FILE || (f.flags & O_ACCMODE) == O_RDONLY)
-		return kind == UINFO_DIR ? -ENODEV : -EBADF;
-	if (off < 0 || n <= 0)
-		return -EINVAL;
-	return umfs_refuse(REPORT_NO_FALLOCATE, EOPNOTSUPP);
+		return umfs_cancel_call(SYS_fallocate, fd, mode, off, n, 0, 0);
+	umfs_cancel_test();
+	return fallocate_ours(&f, kind, mode, off, n);
+}
+
+long umfs_hook_posix_fallocate(int fd, off_t off, off_t n)
+{
+	return umfs_hook_fallocate(fd, 0, off, n);
 }
 
 static bool either(int a, int b)

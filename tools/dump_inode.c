@@ -45,9 +45,9 @@ static void print_fields(const struct umfs_inode_pm *in, uint32_t ino, int check
 	       ld32(&in->flags));
 	printf("  crc %#x, lock %#llx, sequence %llu\n", ld32(&in->crc), (ull)ld64(&in->lock),
 	       (ull)ld64(&in->seq));
-	printf("  size %llu, size word %#llx, pages %llu, entries %llu\n",
+	printf("  size %llu, size word %#llx, pages %llu, kept %llu, entries %llu\n",
 	       (ull)umfs_inode_size(in), (ull)ld64(&in->size), (ull)ld64(&in->pages),
-	       (ull)ld64(&in->entries));
+	       (ull)ld64(&in->keep), (ull)ld64(&in->entries));
 	printf("  root %#llx, base %#llx, parent %llu, rdev %#llx\n", (ull)ld64(&in->root),
 	       (ull)ld64(&in->base), (ull)ld64(&in->parent), (ull)ld64(&in->rdev));
 	printf("  record %u of epoch %u\n", (uint32_t)ld64(&in->rec),

@@ -547,6 +547,86 @@ static int truncate_open_run(struct stage *s)
 	return world_truncate(s->fs, "/b", 100);
 }
 
+/* ---- pages without bytes ---- */
+
+#define FALLOC_KEEP UMFS_FALLOC_KEEP_SIZE
+#define FALLOC_PUNCH (UMFS_FALLOC_PUNCH | UMFS_FALLOC_KEEP_SIZE)
+#define FALLOC_ZERO UMFS_FALLOC_ZERO
+
+static int open_a_prepare(struct stage *s)
+{
+	return open_for(s, "/a");
+}
+
+static int open_empty_prepare(struct stage *s)
+{
+	return open_for(s, "/empty");
+}
+
+static int open_m_prepare(struct stage *s)
+{
+	return open_for(s, "/m");
+}
+
+static int open_tall_prepare(struct stage *s)
+{
+	need(world_put(s->fs, "/h", 0, 9000, 1));
+	need(world_put(s->fs, "/h", 2 * MIB - 5000, 14000, 1));
+	need(world_put(s->fs, "/h", 3 * MIB + 777, 5000, 1));
+	need(world_put(s->fs, "/h", GIB + 5, 5000, 1));
+	return open_for(s, "/h");
+}
+
+/* Pages past the end, asked for. */
+static int kept_prepare(struct stage *s)
+{
+	need(open_b_prepare(s));
+	need(umfs_fallocate(&s->file, FALLOC_KEEP, 0, 80000));
+	return 0;
+}
+
+static int close_kept_prepare(struct stage *s)
+{
+	need(kept_prepare(s));
+	need(world_write(&s->file, 78000, 8000, 1));
+	need(umfs_fsync(&s->file));
+	return 0;
+}
+
+static int truncate_kept_run(struct stage *s)
+{
+	return world_truncate(s->fs, "/b", 4500);
+}
+
+#define FALLOC_OP(name, mode, op_off, op_len)                                                      \
+	static int name##_run(struct stage *s)                                                     \
+	{                                                                                          \
+		return umfs_fallocate(&s->file, mode, op_off, op_len);                             \
+	}
+
+FALLOC_OP(allocate_grow, 0, 3000, 60000)
+FALLOC_OP(allocate_first, 0, 0, 100)
+FALLOC_OP(allocate_keep, FALLOC_KEEP, 4000, 90000)
+FALLOC_OP(allocate_holes, 0, 0, 44000)
+FALLOC_OP(allocate_kept, 0, 0, 70000)
+FALLOC_OP(punch_bytes, FALLOC_PUNCH, 100, 200)
+FALLOC_OP(punch_across, FALLOC_PUNCH, 8000, 300)
+FALLOC_OP(punch_page, FALLOC_PUNCH, 8192, 4096)
+FALLOC_OP(punch_pages, FALLOC_PUNCH, 5001, 60000)
+FALLOC_OP(punch_only_page, FALLOC_PUNCH, 0, 4096)
+FALLOC_OP(punch_all, FALLOC_PUNCH, 0, 1 * MIB)
+FALLOC_OP(punch_tables, FALLOC_PUNCH, 2 * MIB - 4096, 2 * MIB)
+FALLOC_OP(punch_tall, FALLOC_PUNCH, 5000, 2 * GIB)
+/* More than the journal holds: by a reserve. */
+FALLOC_OP(punch_odd, FALLOC_PUNCH, 10, 3 * 4096 - 20)
+FALLOC_OP(zero_bytes, FALLOC_ZERO, 4090, 500)
+FALLOC_OP(zero_pages, FALLOC_ZERO, 5001, 60000)
+FALLOC_OP(zero_only_page, FALLOC_ZERO | FALLOC_KEEP, 0, 4096)
+FALLOC_OP(zero_grow, FALLOC_ZERO, 4000, 60000)
+FALLOC_OP(zero_keep, FALLOC_ZERO | FALLOC_KEEP, 4000, 60000)
+FALLOC_OP(zero_holes, FALLOC_ZERO, 1000, 42000)
+FALLOC_OP(zero_odd, FALLOC_ZERO, 10, 3 * 4096 - 20)
+
 #define NAME_OP(op, prep, how)                                                                     \
 	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
 #define DATA_OP(op, how, file, at, n)                                                              \
@@ -650,6 +730,29 @@ const struct op ops[] = {
 	NAME_OP(unlink_tall, tall_prepare, 0),
 	NAME_OP(rename_over_tall, tall_prepare, 0),
 	NAME_OP(truncate_open, open_b_prepare, 0),
+	NAME_OP(truncate_kept, kept_prepare, 0),
+	{"close_kept", close_kept_prepare, close_run, 0, NULL, 0, 0},
+	NAME_OP(allocate_grow, open_b_prepare, OP_NEEDS_PAGE),
+	NAME_OP(allocate_first, open_empty_prepare, OP_NEEDS_PAGE),
+	NAME_OP(allocate_keep, open_b_prepare, OP_NEEDS_PAGE),
+	NAME_OP(allocate_holes, hole_prepare, OP_NEEDS_PAGE),
+	NAME_OP(allocate_kept, kept_prepare, 0),
+	NAME_OP(punch_bytes, open_b_prepare, 0),
+	NAME_OP(punch_across, open_m_prepare, 0),
+	NAME_OP(punch_page, open_m_prepare, 0),
+	NAME_OP(punch_pages, open_m_prepare, 0),
+	NAME_OP(punch_only_page, open_a_prepare, 0),
+	NAME_OP(punch_all, open_m_prepare, 0),
+	NAME_OP(punch_tables, open_tall_prepare, 0),
+	{"punch_tall", open_tall_prepare, punch_tall_run, OP_PIECES, "/h", 5000, 2 * GIB},
+	{"punch_odd", open_m_prepare, punch_odd_run, 0, "/m", 10, 3 * 4096 - 20},
+	NAME_OP(zero_bytes, open_m_prepare, 0),
+	NAME_OP(zero_pages, open_m_prepare, 0),
+	NAME_OP(zero_only_page, open_a_prepare, 0),
+	NAME_OP(zero_grow, open_b_prepare, OP_NEEDS_PAGE),
+	NAME_OP(zero_keep, open_b_prepare, OP_NEEDS_PAGE),
+	NAME_OP(zero_holes, hole_prepare, OP_NEEDS_PAGE),
+	{"zero_odd", open_m_prepare, zero_odd_run, 0, "/m", 10, 3 * 4096 - 20},
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
 };
@@ -661,7 +764,7 @@ struct tree_torn op_torn(const struct op *op, uint32_t mode, bool power, bool co
 	bool lazy = mode == UMFS_MODE_POSIX && power && !(complete && (op->flags & OP_FSYNC));
 
 	/* atomic: never; else a write that returned is whole, but for posix's unsynced data */
-	if (mode == UMFS_MODE_ATOMIC || (complete && !lazy))
+	if ((mode == UMFS_MODE_ATOMIC && !(op->flags & OP_PIECES)) || (complete && !lazy))
 		torn.path = NULL;
 	torn.times_of = (op->flags & OP_TIMES) ? "/b" : NULL;
 	torn.zeros_too = torn.any_if_longer = lazy;

@@ -23,6 +23,7 @@ struct stage {
 #define OP_NEEDS_PAGE 16u
 #define OP_NEEDS_INODE 32u
 #define OP_LONG 64u /* more than 2 MiB, or thousands of stores: tried at fewer places */
+#define OP_PIECES 128u /* one call, but more than one piece: torn between them in every mode */
 
 struct op {
 	const char *name;
