@@ -107,12 +107,31 @@ int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, ui
 	if (!err) {
 		mode &= 07777u;
 		if (!cred->override && !umfs_in_group(cred, ld32(&c.in->gid)))
-			mode &= ~02000u;
+			mode &= ~UMFS_S_ISGID;
 		st32(&c.in->mode, (ld32(&c.in->mode) & ~07777u) | mode);
 		change_commit(fs, &c);
 	}
 	change_end(&c);
 	return err;
+}
+
+static bool may_chown(const struct umfs_cred *cred, const struct umfs_inode_pm *in, uint32_t uid,
+		      uint32_t gid)
+{
+	if (cred->override)
+		return true;
+	return cred->uid == ld32(&in->uid) && (uid == ~0u || uid == cred->uid) &&
+	       (gid == ~0u || gid == ld32(&in->gid) || umfs_in_group(cred, gid));
+}
+
+/* It is no longer to be trusted with its owner's rights, whoever gave it away. */
+static uint32_t chown_drops(const struct umfs_cred *cred, const struct umfs_inode_pm *in)
+{
+	uint32_t mode = ld32(&in->mode), bits = umfs_setid_bits(mode);
+
+	if (!umfs_is_dir(mode) && !cred->override && !umfs_in_group(cred, ld32(&in->gid)))
+		bits |= UMFS_S_ISGID;
+	return bits;
 }
 
 int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t uid,
@@ -124,21 +143,17 @@ int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, ui
 
 	if (err)
 		return err;
-	if (!cred->override &&
-	    (cred->uid != ld32(&c.in->uid) || (uid != ~0u && uid != cred->uid) ||
-	     (gid != ~0u && !umfs_in_group(cred, gid))))
+	if (!may_chown(cred, c.in, uid, gid))
 		err = -EPERM;
 	if (!err)
 		err = change_save(&c);
 	if (!err) {
-		mode = ld32(&c.in->mode);
+		mode = ld32(&c.in->mode) & ~chown_drops(cred, c.in);
 		if (uid != ~0u)
 			st32(&c.in->uid, uid);
 		if (gid != ~0u)
 			st32(&c.in->gid, gid);
-		if (umfs_is_reg(mode)) /* no longer to be trusted with its owner's rights */
-			st32(&c.in->mode,
-			     mode & ~(04000u | ((mode & 010u) ? 02000u : 0u)));
+		st32(&c.in->mode, mode);
 		change_commit(fs, &c);
 	}
 	change_end(&c);
@@ -205,7 +220,10 @@ int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size)
 		err = umfs_node_check(in, node);
 	if (!err && ld64(&in->root) != root)
 		err = -ESTALE;
-	return err ? err : (int64_t)len;
+	if (err)
+		return err;
+	umfs_inode_accessed(fs, in);
+	return (int64_t)len;
 }
 
 /* ---- where a directory is ---- */

@@ -260,8 +260,14 @@ static uint64_t skip_holes(const struct umfs_write *w, uint64_t end)
 static int do_piece(struct umfs_write *w, uint32_t mode, uint64_t end, bool whole)
 {
 	bool keep_size = mode & UMFS_FALLOC_KEEP_SIZE;
+	int err;
 
 	w->old = umfs_inode_size(w->in);
+	if (!keep_size && end > w->old && end > w->fs->end_max)
+		return -EFBIG;
+	err = umfs_setid_drop(&w->tx, w->in, w->ino);
+	if (err)
+		return err;
 	if (mode & UMFS_FALLOC_PUNCH)
 		w->off = skip_holes(w, end);
 	w->end = piece_end(w->off, end, whole);

@@ -11,6 +11,7 @@
 #include "view.h"
 
 #define TRIES 4
+#define DAY_NS 86400000000000ll
 
 int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f)
 {
@@ -147,22 +148,62 @@ static int64_t read_chunk(const struct umfs_file *f, struct sink *s, uint64_t n,
 	return f->fs->readonly ? read_once(f, s, n, off) : read_locked(f, s, n, off);
 }
 
-/* relatime: newer than the last change, and less than a day older than this attachment. */
-static inline bool atime_fresh(const struct umfs_file *f)
-{
-	int64_t atime = (int64_t)ld64(&f->inode->atime_ns);
+/* ---- times of access ---- */
 
-	return atime > (int64_t)ld64(&f->inode->mtime_ns) &&
-	       atime > (int64_t)ld64(&f->inode->ctime_ns) && atime > f->fs->day_ago_ns;
+/* Newer than the last change, and than a day ago. Always: nothing is. */
+static inline bool relatime_fresh(const struct umfs *fs, const struct umfs_inode_pm *in)
+{
+	int64_t atime = (int64_t)ld64(&in->atime_ns);
+
+	return atime > (int64_t)ld64(&in->mtime_ns) && atime > (int64_t)ld64(&in->ctime_ns) &&
+	       atime > fs->day_ago_ns;
 }
 
-static __attribute__((__noinline__)) void touch_atime(const struct umfs_file *f)
+static bool atime_kept(const struct umfs_file *f)
+{
+	return f->fs->atime == UMFS_ATIME_NEVER || (f->flags & UMFS_O_NOATIME);
+}
+
+static inline bool atime_fresh(const struct umfs_file *f)
+{
+	return relatime_fresh(f->fs, f->inode) || atime_kept(f);
+}
+
+static __attribute__((__noinline__)) void touch_atime(const struct umfs *fs,
+						      struct umfs_inode_pm *in)
 {
 	int64_t now = port_now_ns();
 
-	if (!f->fs->readonly && now > (int64_t)ld64(&f->inode->atime_ns))
-		st64(&f->inode->atime_ns, (uint64_t)now);
+	if (!fs->readonly && now > (int64_t)ld64(&in->atime_ns))
+		st64(&in->atime_ns, (uint64_t)now);
 }
+
+void umfs_inode_accessed(const struct umfs *fs, struct umfs_inode_pm *in)
+{
+	if (!relatime_fresh(fs, in) && fs->atime != UMFS_ATIME_NEVER)
+		touch_atime(fs, in);
+}
+
+void umfs_accessed(const struct umfs_file *f)
+{
+	if (!atime_fresh(f))
+		touch_atime(f->fs, f->inode);
+}
+
+void umfs_atime_day(struct umfs *fs)
+{
+	int64_t ago = fs->atime == UMFS_ATIME_ALWAYS ? INT64_MAX : port_now_ns() - DAY_NS;
+
+	__atomic_store_n(&fs->day_ago_ns, ago, __ATOMIC_RELAXED);
+}
+
+void umfs_atime_set(struct umfs *fs, enum umfs_atime when)
+{
+	fs->atime = when;
+	umfs_atime_day(fs);
+}
+
+/* ---- what is read from ---- */
 
 static int check_kind(const struct umfs_file *f)
 {
@@ -205,7 +246,7 @@ int64_t umfs_preadv(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 			break;
 	}
 	if (done && !atime_fresh(f))
-		touch_atime(f);
+		touch_atime(f->fs, f->inode);
 	return (int64_t)done;
 }
 

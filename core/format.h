@@ -42,7 +42,9 @@
 #define UMFS_NAME_MAX 255u
 #define UMFS_LINKS_MAX 65000u
 #define UMFS_ROOT_INO 1u
-#define UMFS_O_APPEND 02000u /* the flags word of an open file description: open(2) on x86-64 */
+/* The flags word of an open file description: open(2) on x86-64. */
+#define UMFS_O_APPEND 02000u
+#define UMFS_O_NOATIME 01000000u
 
 /* Byte-range locks on the pool file (never on its bytes: far past its end). */
 #define UMFS_LOCK_ATTACH (1ull << 62)

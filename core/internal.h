@@ -249,6 +249,9 @@ static inline bool umfs_is_link(uint32_t mode)
 {
 	return (mode & 0170000u) == 0120000u;
 }
+/* What changes no byte was read: its atime (file.c). */
+void umfs_inode_accessed(const struct umfs *fs, struct umfs_inode_pm *inode);
+void umfs_atime_day(struct umfs *fs);
 /* After a writer died inside and was undone; lock held. */
 void umfs_seq_heal(struct umfs_inode_pm *inode);
 /*
@@ -428,6 +431,16 @@ struct umfs_held {
 int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd);
 /* An inode without names or holders: free its pages and itself. Lock and lane held. */
 int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
+
+/* ---- setid.c ---- */
+
+#define UMFS_S_ISUID 04000u
+#define UMFS_S_ISGID 02000u
+#define UMFS_S_ISVTX 01000u
+/* The bits of `mode` that a change of bytes or owner takes away. */
+uint32_t umfs_setid_bits(uint32_t mode);
+/* Take them away before bytes change, in a transaction of its own; lane and lock held. */
+int umfs_setid_drop(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
 
 /* ---- attr.c ---- */
 

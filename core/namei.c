@@ -94,6 +94,8 @@ static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 		gid = ld32(&dir->gid);
 		if (is_dir)
 			mode |= UMFS_S_ISGID;
+		else if ((mode & 010u) && !b->cred->override && !umfs_in_group(b->cred, gid))
+			mode &= ~UMFS_S_ISGID;
 	}
 	st32(&in->generation, ld32(&in->generation) + 1 ? ld32(&in->generation) + 1 : 1);
 	st32(&in->uid, b->cred->uid);

@@ -5,9 +5,6 @@
 
 #include "internal.h"
 
-#define UMFS_S_ISGID 02000u
-#define UMFS_S_ISVTX 01000u
-
 /* Two directories and what two names mean in them; 0: not in this operation. */
 enum { FROM_DIR, TO_DIR, FROM, TO };
 struct umfs_four {

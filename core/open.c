@@ -348,6 +348,7 @@ int umfs_open(struct umfs *fs, umfs_node node, uint32_t flags, uint32_t *ofd)
 
 	if (fs->zombies)
 		umfs_reap(fs);
+	umfs_atime_day(fs);
 	err = hold_open(fs, node, &h.irec, &h.generation);
 	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);
 }

@@ -18,7 +18,6 @@
 #include "internal.h"
 
 #define NO_SLOT UINT32_MAX
-#define DAY_NS 86400000000000ll
 
 uint32_t umfs_mode(const struct umfs *fs)
 {
@@ -255,7 +254,9 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	memset(fs->lane_busy, 0, sizeof(fs->lane_busy));
 	fs->lane_wanted = 0;
 	fs->serial = incarnation * 2654435761u; /* keys of one slot's owners differ */
-	fs->day_ago_ns = port_now_ns() - DAY_NS;
+	umfs_atime_day(fs);
+	if (!fs->end_max)
+		fs->end_max = UMFS_FILE_BYTES_MAX;
 	fs->irec_cursor = slot * (fs->geo.irec_count / fs->geo.slot_count);
 	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
 }

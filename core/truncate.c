@@ -48,10 +48,14 @@ static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, ui
 {
 	struct umfs *fs = tx->fs;
 	uint64_t old = umfs_inode_size(in);
-
 	bool kept = ld64(&in->keep) != 0;
-	int err = 0;
+	int err;
 
+	if (size > old && size > fs->end_max)
+		return -EFBIG;
+	err = umfs_setid_drop(tx, in, ino);
+	if (err)
+		return err;
 	if (size > old)
 		umfs_write_zero_gap(fs, in, old, size);
 	else if (size < old || kept)

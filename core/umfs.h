@@ -63,7 +63,11 @@ struct umfs {
 	uint32_t irec_low, irec_high;	  /* records with references here lie in [low, high) */
 	uint32_t ofd_low, ofd_high;
 	uint32_t serial;
-	int64_t day_ago_ns; /* when attached, less a day: older atimes are renewed */
+	int64_t day_ago_ns; /* at the last open, less a day: older atimes are renewed */
+	/* The caller's to set, at any time after umfs_attach(). */
+	uint64_t end_max;     /* bytes: no file grows, and nothing is written, past it */
+	uint32_t keeps_setid; /* 1: who calls has CAP_FSETID, writing leaves set-id bits */
+	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
 	uint32_t zombies;    /* 1: a dead process was the last holder of some file */
 };
 
@@ -132,6 +136,13 @@ int umfs_format_write(struct umfs *fs, const struct umfs_format *f);
 
 /* Take part in the pool: recover it when first, take a slot. -EBUSY: no slot; -EINVAL: mode. */
 int umfs_attach(struct umfs *fs, uint32_t mode);
+/* When reading a file, directory or link stores its atime; at first RELATIME. */
+enum umfs_atime {
+	UMFS_ATIME_RELATIME, /* not newer than mtime and ctime, or a day old */
+	UMFS_ATIME_NEVER,
+	UMFS_ATIME_ALWAYS,
+};
+void umfs_atime_set(struct umfs *fs, enum umfs_atime when);
 void umfs_detach(struct umfs *fs);
 uint32_t umfs_mode(const struct umfs *fs);
 /*
@@ -296,7 +307,10 @@ int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32
 int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count);
 /* whence: 0 set, 1 current, 2 end. New position. */
 int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence);
+/* -EFBIG: past fs->end_max. Set-id bits go as by a write. */
 int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size);
+/* What readdir was called for was read: its atime. Reads and umfs_readlink() do it themselves. */
+void umfs_accessed(const struct umfs_file *f);
 int umfs_fsync(const struct umfs_file *f);
 /*
  * mode: bits of fallocate(2). 0 and KEEP_SIZE: pages for all of [off, off+len);

@@ -354,10 +354,12 @@ static int write_locked(struct umfs_write *w)
 	w->old = umfs_inode_size(w->in);
 	if (w->append)
 		w->off = w->old;
-	if (w->off >= UMFS_FILE_BYTES_MAX)
+	if (w->off >= w->fs->end_max)
 		return -EFBIG;
-	w->end = UMFS_MIN(w->off + w->n, UMFS_FILE_BYTES_MAX);
+	w->end = UMFS_MIN(w->off + w->n, w->fs->end_max);
 	err = umfs_write_allocate(w);
+	if (!err)
+		err = umfs_setid_drop(&w->tx, w->in, w->ino);
 	if (err)
 		return err;
 	if (w->off > w->old)

@@ -90,6 +90,12 @@ static int write_swap(struct umfs_tx *tx, const struct umfs_file *f, const struc
 	return 0;
 }
 
+/* A regular file without set-id bits: those go first, where write.c sees to it. */
+static bool is_plain(uint32_t mode)
+{
+	return (mode & (0170000u | UMFS_S_ISUID | UMFS_S_ISGID)) == 0100000u;
+}
+
 /* Inode locked; tx: its lane, in atomic mode, else NULL. */
 static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const void *buf, uint64_t n,
 			uint64_t off)
@@ -99,7 +105,7 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 	uint8_t *data;
 	int err;
 
-	if (ld32(&in->generation) != f->generation || !umfs_is_reg(ld32(&in->mode)) ||
+	if (ld32(&in->generation) != f->generation || !is_plain(ld32(&in->mode)) ||
 	    off + n > umfs_inode_size(in) ||
 	    !umfs_fpt_find(f->fs, ld64(&in->root), off >> UMFS_PAGE_SHIFT, &at))
 		return -EAGAIN;
@@ -122,7 +128,7 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 	struct umfs_tx tx;
 	int err;
 
-	if (n - 1 >= UMFS_PAGE_BYTES - (off & UMFS_PAGE_MASK) || off >= UMFS_FILE_BYTES_MAX ||
+	if (n - 1 >= UMFS_PAGE_BYTES - (off & UMFS_PAGE_MASK) || off + n > fs->end_max ||
 	    fs->readonly ||
 	    (mode == UMFS_MODE_POSIX && fs->geo.durability == UMFS_DURABLE_FLUSH))
 		return -EAGAIN;

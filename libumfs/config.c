@@ -4,6 +4,7 @@
  *
  *   LIBUMFS_MOUNT=DIR=POOL[,DIR=POOL...]  backslash escapes , = and itself
  *   LIBUMFS_MODE=atomic|sync|posix        default atomic
+ *   LIBUMFS_ATIME=relatime|noatime|strictatime  default relatime
  *   LIBUMFS_REPORT=1|FILE                 exit report on stderr or appended to FILE
  *
  * Anything that can not be understood makes libumfs inactive with one line on
@@ -145,6 +146,20 @@ static bool take_mode(const char *value)
 	return true;
 }
 
+static bool take_atime(const char *value)
+{
+	umfs_config.atime = UMFS_ATIME_RELATIME;
+	if (!value || !strcmp(value, "relatime"))
+		return true;
+	if (!strcmp(value, "noatime"))
+		umfs_config.atime = UMFS_ATIME_NEVER;
+	else if (!strcmp(value, "strictatime"))
+		umfs_config.atime = UMFS_ATIME_ALWAYS;
+	else
+		return bad("LIBUMFS_ATIME=", value, ": not relatime, noatime or strictatime");
+	return true;
+}
+
 static void take_report(const char *value)
 {
 	if (!value || !*value || !strcmp(value, "0"))
@@ -164,6 +179,6 @@ void umfs_config_init(char **envp)
 		if (!take_mount(&p))
 			return;
 	} while (*p == ',' && p++);
-	if (take_mode(find(envp, "LIBUMFS_MODE")))
+	if (take_mode(find(envp, "LIBUMFS_MODE")) && take_atime(find(envp, "LIBUMFS_ATIME")))
 		take_report(find(envp, "LIBUMFS_REPORT"));
 }

@@ -62,9 +62,21 @@ void umfs_cred_real(struct umfs_cred *cred)
 	cred->override = cred->uid == 0;
 }
 
+/* Writing asks for no credentials: core knows what it needs of them. */
+void umfs_cred_tell(struct mount *m)
+{
+	struct umfs_cred cred;
+
+	umfs_cred_get(&cred);
+	STORE(&umfs_mount_fs(m)->keeps_setid, cred.override);
+}
+
 void umfs_cred_changed(void)
 {
 	__atomic_fetch_add(&cred_wanted, 1, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (LOAD(&umfs_mounts[i].state) == MOUNT_LIVE)
+			umfs_cred_tell(&umfs_mounts[i]);
 }
 
 uint32_t umfs_cred_umask(uint32_t mask)

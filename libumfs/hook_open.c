@@ -65,6 +65,7 @@ static uint32_t wanted_access(int flags)
 static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t mode)
 {
 	struct umfs_cred cred;
+	struct umfs_attr attr;
 	bool writes = wanted_access(flags) & 2;
 	long err = 0;
 
@@ -74,9 +75,14 @@ static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t 
 		return -ENOTDIR;
 	if (S_ISDIR(mode) && (writes || (flags & O_CREAT)) && !(flags & O_PATH))
 		return -EISDIR;
-	if (wanted_access(flags)) {
-		umfs_cred_get(&cred);
+	umfs_cred_get(&cred);
+	if (wanted_access(flags))
 		err = umfs_access(fs, &cred, node, wanted_access(flags));
+	/* Reading without a trace is for who could change the times back. */
+	if (!err && (flags & O_NOATIME) && !(flags & O_PATH)) {
+		err = umfs_getattr(fs, node, &attr);
+		if (!err && !cred.override && cred.uid != attr.uid)
+			err = -EPERM;
 	}
 	/* Their other ends are the kernel's, which does not know them. */
 	if (!err && !S_ISREG(mode) && !S_ISDIR(mode) && !(flags & O_PATH))

@@ -66,6 +66,8 @@ static long write_done(const struct umfs_file *f, long ret, int rwf)
 		err = umfs_fsync(f);
 	umfs_guard_leave();
 	umfs_report_count(REPORT_SERVED);
+	if (unlikely(ret == -EFBIG))
+		umfs_limit_hit(UMFS_FILE_BYTES_MAX);
 	return err ? err : ret;
 }
 
@@ -345,10 +347,18 @@ long umfs_hook_syncfs(int fd)
 	return 0;
 }
 
+static long truncate_done(long ret, off_t size)
+{
+	if (unlikely(ret == -EFBIG))
+		umfs_limit_hit((uint64_t)size);
+	return ret;
+}
+
 long umfs_hook_ftruncate(int fd, off_t size)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long ret;
 
 	if (kind == UINFO_NONE)
 		return sys2(SYS_ftruncate, fd, size);
@@ -357,7 +367,8 @@ long umfs_hook_ftruncate(int fd, off_t size)
 	if (!writable(&f, kind) || size < 0)
 		return -EINVAL;
 	umfs_guard_enter();
-	return read_done(umfs_file_gone(umfs_truncate(f.fs, umfs_file_node(&f), (uint64_t)size)));
+	ret = umfs_file_gone(umfs_truncate(f.fs, umfs_file_node(&f), (uint64_t)size));
+	return truncate_done(read_done(ret), size);
 }
 
 static long truncate_ours(struct spot *s, struct path_args *a)
@@ -367,6 +378,7 @@ static long truncate_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	long err;
 
+	a->b = 1; /* ours, so the signal is too */
 	err = umfs_getattr(fs, s->w.ino, &attr);
 	if (err)
 		return err;
@@ -388,6 +400,8 @@ static long truncate_kernel(int dirfd, const char *path, struct path_args *a)
 long umfs_hook_truncate(const char *path, off_t size)
 {
 	struct path_args a = {.a = size};
+	long ret;
 
-	return umfs_path_call(AT_FDCWD, path, 0, truncate_ours, truncate_kernel, &a);
+	ret = umfs_path_call(AT_FDCWD, path, 0, truncate_ours, truncate_kernel, &a);
+	return a.b ? truncate_done(ret, size) : ret;
 }

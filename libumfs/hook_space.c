@@ -75,6 +75,8 @@ static long fallocate_ours(const struct umfs_file *f, enum uinfo_kind kind, int 
 	if (ret == -EOPNOTSUPP)
 		return umfs_refuse(REPORT_NO_FALLOCATE, EOPNOTSUPP);
 	umfs_report_count(REPORT_SERVED);
+	if (ret == -EFBIG)
+		umfs_limit_hit((uint64_t)off + (uint64_t)n);
 	return ret;
 }
 

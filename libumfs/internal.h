@@ -105,6 +105,7 @@ enum mount_state { MOUNT_IDLE = 0, MOUNT_LIVE, MOUNT_FAILED };
 struct config {
 	uint32_t mount_count; /* 0: nothing is ours */
 	uint32_t mode;	      /* enum umfs_mode */
+	enum umfs_atime atime;
 	bool report;
 	char report_path[DIR_BYTES]; /* empty: stderr */
 };
@@ -266,6 +267,16 @@ void umfs_cred_real(struct umfs_cred *cred);
 void umfs_cred_changed(void);
 uint32_t umfs_cred_umask(uint32_t mask);
 void umfs_cred_init(void);
+
+/* A pool was attached: tell it who asks. */
+void umfs_cred_tell(struct mount *m);
+
+/* ---- limit.c: RLIMIT_FSIZE; outside the guard ---- */
+
+void umfs_limit_tell(struct mount *m);
+void umfs_limit_changed(void);
+/* Core answered EFBIG to what would have ended there, at least: SIGXFSZ if that is past the limit. */
+void umfs_limit_hit(uint64_t end);
 
 /* ---- signal.c: see L3 ---- */
 

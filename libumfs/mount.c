@@ -32,6 +32,9 @@ static void attach(struct mount *m)
 		return;
 	}
 	m->dev = device_number(&m->pool);
+	umfs_limit_tell(m);
+	umfs_cred_tell(m);
+	umfs_atime_set(umfs_mount_fs(m), umfs_config.atime);
 	STORE(&m->state, MOUNT_LIVE);
 }
 

@@ -4,6 +4,8 @@
  */
 #include <grp.h>
 #include <spawn.h>
+#include <sys/resource.h>
+#include <ulimit.h>
 #include <unistd.h>
 
 #include "sym.h"
@@ -178,6 +180,36 @@ IDS(setgroups, (size_t n, const gid_t *list), (n, list))
 IDS(initgroups, (const char *user, gid_t group), (user, group))
 IDS(setfsuid, (uid_t a), (a))
 IDS(setfsgid, (gid_t a), (a))
+
+/* ---- limits: one of them is ours to keep ---- */
+
+static long limit_set(long ret, int which, const struct rlimit *new)
+{
+	if (!ret && new && which == RLIMIT_FSIZE)
+		umfs_limit_changed();
+	return ret;
+}
+
+SYM(int, setrlimit, (int which, const struct rlimit *new))
+{
+	RETURN_INT(limit_set(sys4(SYS_prlimit64, 0, which, new, 0), which, new));
+}
+SYM_ALIAS(setrlimit64, setrlimit);
+
+SYM(int, prlimit, (pid_t pid, int which, const struct rlimit *new, struct rlimit *old))
+{
+	RETURN_INT(limit_set(sys4(SYS_prlimit64, pid, which, new, old), which, new));
+}
+SYM_ALIAS(prlimit64, prlimit);
+
+SYM(long, ulimit, (int cmd, long blocks))
+{
+	long ret = ((long (*)(int, long))umfs_libc("ulimit"))(cmd, blocks);
+
+	if (cmd == UL_SETFSIZE)
+		umfs_limit_changed();
+	return ret;
+}
 
 /* ---- signals ---- */
 

@@ -627,6 +627,41 @@ FALLOC_OP(zero_keep, FALLOC_ZERO | FALLOC_KEEP, 4000, 60000)
 FALLOC_OP(zero_holes, FALLOC_ZERO, 1000, 42000)
 FALLOC_OP(zero_odd, FALLOC_ZERO, 10, 3 * 4096 - 20)
 
+/* ---- set-id bits, which go before the first byte ---- */
+
+static int setid_prepare(struct stage *s)
+{
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/b", &ino));
+	need(umfs_chmod(s->fs, &world_root, ino, 06755));
+	return open_for(s, "/b");
+}
+
+static int setid_write_run(struct stage *s)
+{
+	return world_write(&s->file, 128, 64, 2);
+}
+
+static int setid_write_page_run(struct stage *s)
+{
+	return world_write(&s->file, 0, 4096, 2);
+}
+
+static int setid_append_run(struct stage *s)
+{
+	return world_write(&s->file, 5000, 4000, 2);
+}
+
+TRUNCATE_OP(setid_truncate, "/b", 1000)
+
+static int setid_chown_run(struct stage *s)
+{
+	return umfs_chown(s->fs, &world_root, s->file.ino, 7, 8);
+}
+
+FALLOC_OP(setid_punch, FALLOC_PUNCH, 100, 4500)
+
 #define NAME_OP(op, prep, how)                                                                     \
 	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
 #define DATA_OP(op, how, file, at, n)                                                              \
@@ -717,6 +752,13 @@ const struct op ops[] = {
 	{"run_completed", run_completed_prepare, run_completed_run, OP_NEEDS_PAGE, "/h",
 	 2 * MIB - 4096, 3 * 4096},
 	{"fsync", open_b_prepare, fsync_run, OP_FSYNC | OP_NEEDS_PAGE, "/b", 100, 9000},
+	{"setid_write", setid_prepare, setid_write_run, OP_SETID, "/b", 128, 64},
+	{"setid_write_page", setid_prepare, setid_write_page_run, OP_SETID, "/b", 0, 4096},
+	{"setid_append", setid_prepare, setid_append_run, OP_SETID | OP_NEEDS_PAGE, "/b", 5000,
+	 4000},
+	{"setid_truncate", setid_prepare, setid_truncate_run, OP_SETID, "/b", 0, 0},
+	{"setid_punch", setid_prepare, setid_punch_run, OP_SETID, "/b", 100, 4500},
+	NAME_OP(setid_chown, setid_prepare, 0),
 	NAME_OP(truncate_up, NULL, 0),
 	NAME_OP(truncate_up_in_page, NULL, 0),
 	NAME_OP(truncate_up_far, NULL, 0),
@@ -764,8 +806,11 @@ struct tree_torn op_torn(const struct op *op, uint32_t mode, bool power, bool co
 	bool lazy = mode == UMFS_MODE_POSIX && power && !(complete && (op->flags & OP_FSYNC));
 
 	/* atomic: never; else a write that returned is whole, but for posix's unsynced data */
-	if ((mode == UMFS_MODE_ATOMIC && !(op->flags & OP_PIECES)) || (complete && !lazy))
-		torn.path = NULL;
+	if ((mode == UMFS_MODE_ATOMIC && !(op->flags & OP_PIECES)) || (complete && !lazy)) {
+		torn.len = 0;
+		if (complete || !(op->flags & OP_SETID))
+			torn.path = NULL;
+	}
 	torn.times_of = (op->flags & OP_TIMES) ? "/b" : NULL;
 	torn.zeros_too = torn.any_if_longer = lazy;
 	return torn;

@@ -22,6 +22,7 @@ struct stage {
 /* What it needs, and so must fail without; an op with neither must not fail for lack of room. */
 #define OP_NEEDS_PAGE 16u
 #define OP_NEEDS_INODE 32u
+#define OP_SETID 256u /* set-id bits of `path` go first: its mode may be the one after, and nothing else */
 #define OP_LONG 64u /* more than 2 MiB, or thousands of stores: tried at fewer places */
 #define OP_PIECES 128u /* one call, but more than one piece: torn between them in every mode */
 

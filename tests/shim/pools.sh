@@ -120,6 +120,7 @@ inactive env LIBUMFS_MOUNT="$mnt=$pool,$mnt=$pool" $head_passwd
 inactive env LIBUMFS_MOUNT="$mnt=$pool=x" $head_passwd
 inactive env LIBUMFS_MOUNT="$mnt=$pool\\" $head_passwd
 inactive env LIBUMFS_MOUNT="$mnt=$pool" LIBUMFS_MODE=fast $head_passwd
+inactive env LIBUMFS_MOUNT="$mnt=$pool" LIBUMFS_ATIME=never $head_passwd
 is "empty means off" "" "$(LIBUMFS_MOUNT= LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" true 2>&1)"
 
 make_pool
@@ -174,6 +175,43 @@ elif unshare -rm true 2>/dev/null; then
 else
 	echo "SKIP: pool on a full file system: neither root nor a user namespace"
 fi
+
+# ---- times of access ----
+
+pool=$work/pool
+make_pool
+# read_at OLD [MODE]: is the atime of a file and a directory still OLD after reading them?
+read_at() {
+	[ $# -gt 1 ] && export LIBUMFS_ATIME="$2"
+	u touch -a -d "@$1" "$mnt/read" "$mnt/list"
+	u cat "$mnt/read" >/dev/null
+	u ls "$mnt/list" >/dev/null
+	for f in read list; do
+		[ "$(u stat -c %X "$mnt/$f")" = "$1" ] && printf 'same ' || printf 'new '
+	done
+	unset LIBUMFS_ATIME
+}
+u mkdir "$mnt/list"
+u sh -c ': >"$1/list/f"; echo text >"$1/read"; touch -m -d @1000 "$1/read" "$1/list"' - "$mnt"
+recent=$(($(date +%s) + 3600))
+is "atime by default" "new new " "$(read_at 1000)"
+is "atime, relatime" "new new " "$(read_at 1000 relatime)"
+is "atime, relatime, newer" "same same " "$(read_at $recent relatime)"
+is "atime, noatime" "same same " "$(read_at 1000 noatime)"
+# read_again MODE: and a second time, when the first reading is newer than any change?
+read_again() {
+	for i in 1 2; do
+		sleep 0.05
+		LIBUMFS_ATIME=$1 u cat "$mnt/read" >/dev/null
+		LIBUMFS_ATIME=$1 u ls "$mnt/list" >/dev/null
+		u stat -c %x "$mnt/read" "$mnt/list" >"$work/atimes.$i"
+	done
+	if cmp -s "$work/atimes.1" "$work/atimes.2"; then echo same; else echo new; fi
+}
+u touch -a -d @1000 "$mnt/read" "$mnt/list"
+is "atime again, relatime" same "$(read_again relatime)"
+is "atime again, strictatime" new "$(read_again strictatime)"
+check_pool "reading"
 
 # ---- the pool is cut short under a running program ----
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_attr.c - mode, owner, times; who may do what. */
+#include <grp.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <utime.h>
@@ -220,6 +221,171 @@ static void ids_change(void **state)
 	assert_int_equal(in_child(back_and_forth, NULL), 0);
 }
 
+static int mode_of(const char *name)
+{
+	struct stat st;
+
+	return lstat(at(name), &st) ? -1 : (int)(st.st_mode & 07777);
+}
+
+#define NOBODY 65534u
+
+/* Run as root, which has CAP_FSETID, and again as nobody. */
+static int write_as(void *arg)
+{
+	bool root = *(bool *)arg;
+	int fd;
+
+	if (!root)
+		CHILD_CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setgroups(0, NULL) == 0 &&
+			    setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	fd = open(at("set"), O_RDWR);
+	CHILD_CHECK(fd >= 0);
+	CHILD_CHECK(chmod(at("set"), 06755) == 0);
+	CHILD_CHECK(write(fd, "", 0) == 0);
+	CHILD_CHECK(mode_of("set") == 06755);
+	CHILD_CHECK(pwrite(fd, "x", 1, 0) == 1);
+	CHILD_CHECK(mode_of("set") == (root ? 06755 : 0755));
+	CHILD_CHECK(chmod(at("set"), 06755) == 0);
+	CHILD_CHECK(ftruncate(fd, 100) == 0);
+	CHILD_CHECK(mode_of("set") == (root ? 06755 : 0755));
+	CHILD_CHECK(chmod(at("set"), 06755) == 0);
+	CHILD_CHECK(close(open(at("set"), O_WRONLY | O_TRUNC)) == 0);
+	CHILD_CHECK(mode_of("set") == (root ? 06755 : 0755));
+	CHILD_CHECK(chmod(at("set"), 06755) == 0);
+	CHILD_CHECK(chown(at("set"), (uid_t)-1, NOBODY) == 0);
+	CHILD_CHECK(mode_of("set") == 0755);
+	return 0;
+}
+
+static void writing_drops_setid(void **state)
+{
+	bool root;
+
+	(void)state;
+	if (geteuid() != 0)
+		return; /* nobody else to become */
+	assert_ok(chmod(test_dir(), 0777));
+	assert_ok(chmod(getenv("SHIM_WORK"), 0755));
+	put_file("set", "text");
+	assert_ok(chown(at("set"), NOBODY, NOBODY));
+	root = true;
+	assert_int_equal(in_child(write_as, &root), 0);
+	root = false;
+	assert_int_equal(in_child(write_as, &root), 0);
+	assert_ok(unlink(at("set")));
+}
+
+static int in_shared_dirs(void *arg)
+{
+	struct stat st;
+	int fd;
+
+	(void)arg;
+	CHILD_CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setgroups(0, NULL) == 0 &&
+		    setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	umask(0);
+	/* A directory with setgid gives its group away, but no right to run as that group. */
+	fd = open(at("group/f"), O_RDWR | O_CREAT, 02775);
+	CHILD_CHECK(fd >= 0 && fstat(fd, &st) == 0 && close(fd) == 0);
+	CHILD_CHECK(st.st_gid == 77 && (st.st_mode & 07777) == 0775);
+	CHILD_CHECK(chmod(at("group/f"), 02755) == 0 && mode_of("group/f") == 0755);
+	CHILD_CHECK(mkdir(at("group/d"), 0755) == 0 && mode_of("group/d") == 02755);
+	CHILD_CHECK(stat(at("group/d"), &st) == 0 && st.st_gid == 77);
+	/* What lies in a sticky directory is its owner's. */
+	CHILD_CHECK(unlink(at("stick/root")) == -1 && errno == EPERM);
+	CHILD_CHECK(rename(at("stick/root"), at("stick/x")) == -1 && errno == EPERM);
+	CHILD_CHECK(rmdir(at("stick/d")) == -1 && errno == EPERM);
+	CHILD_CHECK(mkdir(at("stick/mine"), 0755) == 0 && rmdir(at("stick/mine")) == 0);
+	fd = open(at("stick/mine"), O_RDWR | O_CREAT, 0644);
+	CHILD_CHECK(fd >= 0 && close(fd) == 0);
+	CHILD_CHECK(rename(at("stick/mine"), at("stick/root")) == -1 && errno == EPERM);
+	CHILD_CHECK(renameat2(AT_FDCWD, at("stick/mine"), AT_FDCWD, at("stick/root"),
+			      RENAME_EXCHANGE) == -1 && errno == EPERM);
+	CHILD_CHECK(unlink(at("stick/mine")) == 0);
+	return 0;
+}
+
+static void shared_directories(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		return; /* nobody else to become */
+	assert_ok(chmod(test_dir(), 0777));
+	assert_ok(mkdir(at("group"), 0755));
+	assert_ok(chown(at("group"), 0, 77));
+	assert_ok(chmod(at("group"), 02777));
+	assert_ok(mkdir(at("stick"), 0755));
+	assert_ok(chmod(at("stick"), 01777));
+	assert_ok(mkdir(at("stick/d"), 0777));
+	put_file("stick/root", "x");
+	assert_int_equal(in_child(in_shared_dirs, NULL), 0);
+	assert_ok(unlink(at("group/f")));
+	assert_ok(rmdir(at("group/d")));
+	assert_ok(rmdir(at("group")));
+	assert_ok(unlink(at("stick/root")));
+	assert_ok(rmdir(at("stick/d")));
+	assert_ok(rmdir(at("stick")));
+}
+
+/* Read one byte of a file whose atime is old; is it still that? */
+static bool atime_stays(int flags)
+{
+	struct timespec old[2] = {{1000, 1}, {1000, 1}};
+	int fd = open(at("read"), O_RDONLY | flags);
+	char c;
+
+	assert_true(fd >= 0);
+	assert_ok(utimensat(AT_FDCWD, at("read"), old, 0));
+	assert_int_equal(read(fd, &c, 1), 1);
+	assert_ok(close(fd));
+	return stat_of("read").st_atim.tv_sec == 1000;
+}
+
+static int noatime_of_another(void *arg)
+{
+	(void)arg;
+	CHILD_CHECK(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	CHILD_CHECK(open(at("read"), O_RDONLY | O_NOATIME) == -1 && errno == EPERM);
+	CHILD_CHECK(close(open(at("read"), O_RDONLY)) == 0);
+	return 0;
+}
+
+/* With relatime, as tmpfs has it unless somebody mounted it otherwise. */
+static void access_times(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	put_file("read", "x");
+	assert_true(atime_stays(O_NOATIME));
+	if (on_umfs())
+		assert_false(atime_stays(0));
+	if (on_umfs() && geteuid() == 0) {
+		assert_ok(chmod(test_dir(), 0777));
+		assert_int_equal(in_child(noatime_of_another, NULL), 0);
+	}
+	assert_ok(unlink(at("read")));
+	/* The time of creation is kept for good. */
+	put_file("b", "x");
+	st = stat_of("b");
+	{
+		struct statx first, now;
+
+		assert_ok(statx(AT_FDCWD, at("b"), 0, STATX_ALL, &first));
+		if (on_umfs())
+			assert_true(first.stx_mask & STATX_BTIME);
+		assert_ok(chmod(at("b"), 0600));
+		put_file("b", "more");
+		assert_ok(statx(AT_FDCWD, at("b"), 0, STATX_ALL, &now));
+		assert_int_equal(now.stx_btime.tv_sec, first.stx_btime.tv_sec);
+		assert_int_equal(now.stx_btime.tv_nsec, first.stx_btime.tv_nsec);
+		assert_true(now.stx_ctime.tv_sec > st.st_ctim.tv_sec ||
+			    now.stx_ctime.tv_nsec >= (uint32_t)st.st_ctim.tv_nsec);
+	}
+	assert_ok(unlink(at("b")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +395,9 @@ int main(void)
 		cmocka_unit_test(attributes_refused_on_umfs),
 		cmocka_unit_test(others_are_kept_out),
 		cmocka_unit_test(ids_change),
+		cmocka_unit_test(writing_drops_setid),
+		cmocka_unit_test(shared_directories),
+		cmocka_unit_test(access_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_rw.c - reading, writing, positions, sizes. */
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -349,6 +351,54 @@ static void very_far_offset(void **state)
 	assert_ok(close(fd));
 }
 
+static volatile sig_atomic_t too_large;
+
+static void count_signal(int sig)
+{
+	too_large += sig == SIGXFSZ;
+}
+
+static int limited(void *arg)
+{
+	struct rlimit lim = {5000, RLIM_INFINITY};
+	char buf[4000] = {0};
+	int fd = open(at("limited"), O_RDWR | O_CREAT | O_TRUNC, 0644);
+
+	(void)arg;
+	CHILD_CHECK(fd >= 0 && signal(SIGXFSZ, count_signal) != SIG_ERR);
+	CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &lim) == 0);
+	CHILD_CHECK(write(fd, buf, 4000) == 4000);
+	CHILD_CHECK(write(fd, buf, 4000) == 1000 && too_large == 0);
+	CHILD_CHECK(write(fd, buf, 1) == -1 && errno == EFBIG && too_large == 1);
+	CHILD_CHECK(pwrite(fd, buf, 100, 4950) == 50 && too_large == 1);
+	CHILD_CHECK(pwrite(fd, buf, 100, 5000) == -1 && errno == EFBIG && too_large == 2);
+	CHILD_CHECK(write(fd, buf, 0) == 0 && too_large == 2);
+	CHILD_CHECK(ftruncate(fd, 5001) == -1 && errno == EFBIG && too_large == 3);
+	CHILD_CHECK(truncate(at("limited"), 6000) == -1 && errno == EFBIG && too_large == 4);
+	CHILD_CHECK(ftruncate(fd, 1000) == 0 && ftruncate(fd, 5000) == 0 && too_large == 4);
+	lim.rlim_cur = RLIM_INFINITY;
+	CHILD_CHECK(prlimit(0, RLIMIT_FSIZE, &lim, NULL) == 0);
+	CHILD_CHECK(ftruncate(fd, 8000) == 0 && pwrite(fd, buf, 100, 8000) == 100);
+	/* Made shorter, not longer, above the limit: allowed. */
+	lim.rlim_cur = 100;
+	CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &lim) == 0);
+	CHILD_CHECK(ftruncate(fd, 7000) == 0 && too_large == 4);
+	CHILD_CHECK(pwrite(fd, buf, 1, 200) == -1 && errno == EFBIG && too_large == 5);
+	CHILD_CHECK(fallocate(fd, 0, 0, 7001) == -1 && errno == EFBIG && too_large == 6);
+	CHILD_CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	CHILD_CHECK(pwrite(fd, buf, 1, 200) == -1 && errno == EFBIG && too_large == 6);
+	CHILD_CHECK(unlink(at("limited")) == 0);
+	CHILD_CHECK(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+	(void)!pwrite(fd, buf, 1, 200);
+	return 0; /* not reached */
+}
+
+static void file_size_limit(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(limited, NULL), 128 + SIGXFSZ);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +413,7 @@ int main(void)
 		cmocka_unit_test(fortified_reads),
 		cmocka_unit_test(refused_on_umfs),
 		cmocka_unit_test(very_far_offset),
+		cmocka_unit_test(file_size_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

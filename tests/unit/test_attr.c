@@ -68,6 +68,154 @@ static void chown_keeps_and_clears(void **state)
 	assert_ok(umfs_chown(u->fs, &user, ino, 1000, ~0u));
 }
 
+static void chmod_outside_the_group_drops_setgid(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 0644, 1000, 50), groups[] = {50};
+	struct umfs_cred member = {.uid = 1000, .gid = 1000, .group_count = 1, .groups = groups};
+
+	assert_ok(umfs_chmod(u->fs, &user, ino, 06755));
+	assert_int_equal(get(u, ino).mode, 0104755);
+	assert_ok(umfs_chmod(u->fs, &member, ino, 06755));
+	assert_int_equal(get(u, ino).mode, 0106755);
+}
+
+static void chown_drops_setid_of_all_but_directories(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 06755, 1000, 1000), fifo, dir;
+
+	assert_ok(umfs_chown(u->fs, &world_root, ino, ~0u, ~0u));
+	assert_int_equal(get(u, ino).mode, 0100755);
+	/* Without execution by the group the bit is not about rights. */
+	assert_ok(umfs_chmod(u->fs, &world_root, ino, 06745));
+	assert_ok(umfs_chown(u->fs, &world_root, ino, 1000, 1000));
+	assert_int_equal(get(u, ino).mode, 0102745);
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "p", 1, 0016755, 0, &fifo));
+	assert_ok(umfs_chown(u->fs, &world_root, fifo, 5, ~0u));
+	assert_int_equal(get(u, fifo).mode, 0010755);
+	assert_ok(umfs_mkdir(u->fs, &world_root, UMFS_ROOT_INO, "d", 1, 0755, &dir));
+	assert_ok(umfs_chmod(u->fs, &world_root, dir, 06755));
+	assert_ok(umfs_chown(u->fs, &world_root, dir, 5, 5));
+	assert_int_equal(get(u, dir).mode, 0046755);
+}
+
+static void chown_to_its_own_group_allowed(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 0644, 1000, 50);
+
+	assert_ok(umfs_chown(u->fs, &user, ino, ~0u, 50)); /* which the user is not in */
+	assert_err(umfs_chown(u->fs, &user, ino, ~0u, 51), EPERM);
+}
+
+/* Each way to write: within a page, over several, at the end, truncated, by nothing at all. */
+static void writing_drops_setid(void **state)
+{
+	static const struct {
+		uint64_t off, n;
+	} writes[] = {{10, 10}, {0, 4096}, {100, 9000}, {10000, 1}, {50000, 5000}};
+	struct unit *u = *state;
+	struct umfs_file file;
+	size_t i;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 10000, 1));
+	for (i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+		assert_ok(umfs_chmod(u->fs, &world_root, file.ino, 06755));
+		u->fs->keeps_setid = 1;
+		assert_ok(world_write(&file, writes[i].off, writes[i].n, 2));
+		assert_int_equal(get(u, file.ino).mode, 0106755);
+		u->fs->keeps_setid = 0;
+		assert_int_equal(umfs_pwrite(&file, "", 0, 0), 0);
+		assert_int_equal(get(u, file.ino).mode, 0106755);
+		assert_ok(world_write(&file, writes[i].off, writes[i].n, 3));
+		assert_int_equal(get(u, file.ino).mode, 0100755);
+	}
+	for (i = 0; i < 3; i++) {
+		assert_ok(umfs_chmod(u->fs, &world_root, file.ino, 06745));
+		assert_ok(umfs_truncate(u->fs, file.ino, 1000 + i / 2 * 1000));
+		assert_int_equal(get(u, file.ino).mode, 0102745);
+	}
+	world_close(&file);
+}
+
+static void nothing_written_past_the_limit(void **state)
+{
+	static uint8_t buf[10000];
+	struct unit *u = *state;
+	struct umfs_file file;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 8000, 1));
+	u->fs->end_max = 5000;
+	assert_int_equal(umfs_pwrite(&file, buf, 100, 4900), 100);
+	assert_int_equal(umfs_pwrite(&file, buf, 101, 4900), 100);
+	assert_int_equal(umfs_pwrite(&file, buf, 10000, 0), 5000);
+	assert_err(umfs_pwrite(&file, buf, 1, 5000), EFBIG);
+	assert_err(umfs_pwrite(&file, buf, 1, 7000), EFBIG); /* bytes that are there, too */
+	assert_int_equal(umfs_pwrite(&file, buf, 0, 7000), 0);
+	assert_err(umfs_truncate(u->fs, file.ino, 8001), EFBIG);
+	assert_ok(umfs_truncate(u->fs, file.ino, 8000));
+	assert_ok(umfs_truncate(u->fs, file.ino, 7000));
+	assert_ok(umfs_truncate(u->fs, file.ino, 0));
+	assert_ok(umfs_truncate(u->fs, file.ino, 5000));
+	assert_err(umfs_truncate(u->fs, file.ino, 5001), EFBIG);
+	world_close(&file);
+}
+
+static void atime_as_asked(void **state)
+{
+	const int64_t day = 86400000000000, old = 1000;
+	struct unit *u = *state;
+	struct umfs_file file, quiet;
+	int64_t now;
+	uint32_t ofd, link;
+	char c[8];
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 10, 1));
+	assert_ok(umfs_open(u->fs, file.ino, O_RDONLY | O_NOATIME, &ofd));
+	assert_ok(umfs_file_init(u->fs, ofd, &quiet));
+	assert_ok(umfs_utimens(u->fs, &world_root, file.ino, old, old));
+	umfs_atime_set(u->fs, UMFS_ATIME_NEVER);
+	assert_int_equal(umfs_pread(&file, c, 1, 0), 1);
+	assert_int_equal(get(u, file.ino).atime_ns, old);
+	umfs_atime_set(u->fs, UMFS_ATIME_RELATIME);
+	assert_int_equal(umfs_pread(&quiet, c, 1, 0), 1);
+	assert_int_equal(get(u, file.ino).atime_ns, old);
+	assert_int_equal(umfs_pread(&file, c, 1, 0), 1);
+	now = get(u, file.ino).atime_ns;
+	assert_true(now > day);
+	/* Newer than ctime, and than a day: it stays. */
+	st64(&file.inode->atime_ns, (uint64_t)(now + 1000));
+	assert_int_equal(umfs_pread(&file, c, 1, 0), 1);
+	assert_int_equal(get(u, file.ino).atime_ns, now + 1000);
+	/* The same, two days ago. */
+	st64(&file.inode->mtime_ns, (uint64_t)(now - 3 * day));
+	st64(&file.inode->ctime_ns, (uint64_t)(now - 3 * day));
+	st64(&file.inode->atime_ns, (uint64_t)(now - 2 * day));
+	assert_int_equal(umfs_pread(&file, c, 1, 0), 1);
+	assert_true(get(u, file.ino).atime_ns >= now);
+	umfs_atime_set(u->fs, UMFS_ATIME_ALWAYS);
+	st64(&file.inode->atime_ns, (uint64_t)(now - day / 2));
+	assert_int_equal(umfs_pread(&file, c, 1, 0), 1);
+	assert_true(get(u, file.ino).atime_ns >= now);
+	umfs_ofd_put(u->fs, ofd);
+	world_close(&file);
+	/* Links and directories. */
+	assert_ok(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "l", 1, "target", 6, &link));
+	assert_ok(umfs_utimens(u->fs, &world_root, link, old, UMFS_TIME_OMIT));
+	assert_int_equal(umfs_readlink(u->fs, link, c, 6), 6);
+	assert_true(get(u, link).atime_ns > old);
+	assert_ok(umfs_utimens(u->fs, &world_root, UMFS_ROOT_INO, old, UMFS_TIME_OMIT));
+	assert_ok(umfs_open(u->fs, UMFS_ROOT_INO, O_RDONLY, &ofd));
+	assert_ok(umfs_file_init(u->fs, ofd, &file));
+	umfs_accessed(&file);
+	assert_true(get(u, UMFS_ROOT_INO).atime_ns > old);
+	umfs_ofd_put(u->fs, ofd);
+}
+
 static void utimens_sets_omits_and_takes_now(void **state)
 {
 	struct unit *u = *state;
@@ -246,6 +394,12 @@ static const struct CMUnitTest tests[] = {
 	CASE(rights_by_class),
 	CASE(chmod_by_owner_only),
 	CASE(chown_keeps_and_clears),
+	CASE(chmod_outside_the_group_drops_setgid),
+	CASE(chown_drops_setid_of_all_but_directories),
+	CASE(chown_to_its_own_group_allowed),
+	CASE(writing_drops_setid),
+	CASE(nothing_written_past_the_limit),
+	CASE(atime_as_asked),
 	CASE(utimens_sets_omits_and_takes_now),
 	CASE(times_move_with_changes),
 	CASE(statfs_counts_what_is_used),

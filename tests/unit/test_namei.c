@@ -106,6 +106,27 @@ static void create_in_setgid_directory_inherits(void **state)
 	assert_int_equal(stat_of(u, "/d/sub").mode & 02000, 02000);
 }
 
+static void create_in_setgid_directory_keeps_others_from_its_group(void **state)
+{
+	struct unit *u = *state;
+	uint32_t dir, ino;
+
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_ino(u->fs, "/d", &dir));
+	assert_ok(umfs_chown(u->fs, &world_root, dir, ~0u, 77));
+	assert_ok(umfs_chmod(u->fs, &world_root, dir, 02777));
+	/* Not in group 77: no program that runs as that group. */
+	assert_ok(umfs_create(u->fs, &user, dir, "f", 1, 0102775, 0, &ino));
+	assert_int_equal(stat_of(u, "/d/f").mode, 0100755);
+	assert_int_equal(stat_of(u, "/d/f").gid, 77);
+	assert_ok(umfs_create(u->fs, &user, dir, "g", 1, 0102765, 0, &ino));
+	assert_int_equal(stat_of(u, "/d/g").mode, 0102745);
+	assert_ok(umfs_create(u->fs, &world_root, dir, "h", 1, 0102775, 0, &ino));
+	assert_int_equal(stat_of(u, "/d/h").mode, 0102755);
+	assert_ok(umfs_create(u->fs, &user, dir, "i", 1, 0104755, 0, &ino));
+	assert_int_equal(stat_of(u, "/d/i").mode, 0104755);
+}
+
 static void create_below_a_file_refused(void **state)
 {
 	struct unit *u = *state;
@@ -265,7 +286,18 @@ static void sticky_directory_keeps_others_files(void **state)
 	assert_err(umfs_unlink(u->fs, &other, UMFS_ROOT_INO, "f", 1), EPERM);
 	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "f", 1, UMFS_ROOT_INO, "g", 1, 0),
 		   EPERM);
+	/* Nor may another's file be replaced or exchanged. */
+	assert_ok(umfs_create(u->fs, &other, UMFS_ROOT_INO, "o", 1, 0100666, 0, &ino));
+	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "o", 1, UMFS_ROOT_INO, "f", 1, 0), EPERM);
+	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "o", 1, UMFS_ROOT_INO, "f", 1,
+			       UMFS_RENAME_EXCHANGE),
+		   EPERM);
+	assert_ok(umfs_mkdir(u->fs, &user, UMFS_ROOT_INO, "d", 1, 0777, &ino));
+	assert_err(umfs_rmdir(u->fs, &other, UMFS_ROOT_INO, "d", 1), EPERM);
 	assert_ok(umfs_unlink(u->fs, &user, UMFS_ROOT_INO, "f", 1));
+	/* The directory's owner may take what is anybody's. */
+	assert_ok(umfs_chown(u->fs, &world_root, UMFS_ROOT_INO, 1000, ~0u));
+	assert_ok(umfs_unlink(u->fs, &user, UMFS_ROOT_INO, "o", 1));
 }
 
 static void changes_without_write_permission_refused(void **state)
@@ -579,6 +611,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(create_of_special_files_kept),
 	CASE(special_files_hold_no_bytes),
 	CASE(create_in_setgid_directory_inherits),
+	CASE(create_in_setgid_directory_keeps_others_from_its_group),
 	CASE(create_below_a_file_refused),
 	CASE(create_in_removed_directory_refused),
 	CASE(dot_names_refused),
