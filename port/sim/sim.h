@@ -147,6 +147,14 @@ uint64_t sim_images_kill(struct sim *sim, const struct sim_log *log, size_t firs
 uint64_t sim_images_cut(struct sim *sim, const struct sim_log *log, size_t first,
 			const struct sim_effort *effort, sim_image_fn fn, void *arg);
 
+/*
+ * A power cut on a medium with durable caches, after each store from event `first`
+ * on: all ordinary stores so far, and of the non-temporal ones since the last fence
+ * none, all, and `randoms` times any.
+ */
+uint64_t sim_images_eadr(struct sim *sim, const struct sim_log *log, size_t first,
+			 uint32_t randoms, sim_image_fn fn, void *arg);
+
 /* Printed when the simulator ends the test. */
 extern char sim_context[256];
 _Noreturn void sim_fail(const char *what);

@@ -4,12 +4,14 @@
  *
  *	crash MODE none|eadr|flush [OP]
  *
- * none, eadr: the process dies after each store. What is left is looked at
- *	by a new first attacher (all others dead too), by a process that attached
- *	before and recovers the dead one's slot, and by one that does not know and
- *	runs into the dead one's locks.
+ * none: the process dies after each store. What is left is looked at by a new
+ *	first attacher (all others dead too), by a process that attached before and
+ *	recovers the dead one's slot, and by one that does not know and runs into
+ *	the dead one's locks.
  * flush: power goes at each fence and at the end, with the lines then pending
  *	on the medium or not.
+ * eadr: power goes after each store; what was stored is there, but for parts of
+ *	what was stored past the caches and not fenced.
  *
  * Each time: the tree is the one before or the one after, the one after once
  * the call returned; it can be used; a full check finds nothing. At some of the
@@ -52,6 +54,7 @@ struct run {
 };
 
 static struct sim_effort effort = {48, 10, 10, 12, 1};
+static uint32_t eadr_randoms = 2;
 static const struct sim_effort recovery_effort = {16, 3, 4, 6, 7};
 
 /* ---- what the image holds ---- */
@@ -264,7 +267,10 @@ static int cut_recovery(struct run *r, const struct sim_point *point)
 	n.sim->log = &log;
 	(void)recover_until(r, n.sim, 0);
 	n.sim->log = NULL;
-	sim_images_cut(n.sim, &log, 0, &recovery_effort, nested_image, &n);
+	if (r->durability == UMFS_DURABLE_FLUSH)
+		sim_images_cut(n.sim, &log, 0, &recovery_effort, nested_image, &n);
+	else
+		sim_images_eadr(n.sim, &log, 0, 1, nested_image, &n);
 	sim_log_free(&log);
 	sim_free(n.sim);
 	return r->failed;
@@ -407,7 +413,7 @@ static void record(struct run *r)
 
 	r->sim->log = &r->log;
 	proc = attach(r);
-	if (r->durability != UMFS_DURABLE_FLUSH) {
+	if (r->durability == UMFS_DURABLE_NONE) {
 		r->live = attach(r);
 		live_save(r);
 	}
@@ -448,6 +454,8 @@ static bool run_op(const struct op *op, uint32_t mode, uint32_t durability)
 	stores = r.log.count - r.first;
 	if (durability == UMFS_DURABLE_FLUSH)
 		r.points = sim_images_cut(r.sim, &r.log, r.first, &mine, cut_image, &r);
+	else if (durability == UMFS_DURABLE_EADR)
+		r.points = sim_images_eadr(r.sim, &r.log, r.first, eadr_randoms, cut_image, &r);
 	else
 		r.points = sim_images_kill(r.sim, &r.log, r.first, kill_image, &r);
 	if (!r.points && !r.failed) {
@@ -490,6 +498,7 @@ static void read_environment(void)
 	effort.singles *= n;
 	effort.prefixes *= n;
 	effort.randoms *= n;
+	eadr_randoms *= n;
 	if (seed)
 		effort.seed = strtoull(seed, NULL, 0);
 	printf("seed %llu, effort %u\n", (unsigned long long)effort.seed, n);

@@ -271,6 +271,88 @@ static void crc32c_has_its_known_value(void **state)
 	assert_int_equal(port_crc32c(port_crc32c(0, "1234", 4), "56789", 5), 0xe3069283u);
 }
 
+/* ---- durable caches ---- */
+
+static uint64_t cut_eadr(struct toy *t)
+{
+	t->sim->log = NULL;
+	return sim_images_eadr(t->sim, &t->log, 0, 2, look, t);
+}
+
+static void eadr_keeps_order_without_flush(void **state)
+{
+	struct toy t;
+
+	toy_start(&t, *state);
+	protocol(&t, 0, false);
+	assert_int_equal(cut_eadr(&t), 2);
+	assert_int_equal(t.bad, 0);
+	assert_true(t.both > 0);
+	assert_int_equal(t.complete_without, 0);
+	toy_end(&t);
+	toy_start(&t, *state);
+	st64(t.flag, 1);
+	st64(t.value, 7);
+	cut_eadr(&t);
+	assert_true(t.bad > 0);
+	toy_end(&t);
+}
+
+static void eadr_nt_store_needs_fence(void **state)
+{
+	struct toy t;
+
+	toy_start(&t, *state);
+	protocol(&t, FENCE_VALUE, true);
+	assert_true(cut_eadr(&t) >= 3);
+	assert_int_equal(t.bad, 0);
+	assert_true(t.both > 0 && t.none > 0);
+	toy_end(&t);
+	toy_start(&t, *state);
+	protocol(&t, FENCE_FLAG, true);
+	cut_eadr(&t);
+	assert_true(t.bad > 0 && t.both > 0);
+	toy_end(&t);
+}
+
+/* What was not fenced at the end may be missing after the call has returned. */
+static void eadr_nt_store_last_without_fence_caught(void **state)
+{
+	struct toy t;
+	uint64_t one = 1;
+
+	toy_start(&t, *state);
+	st64(t.value, 7);
+	port_copy_nt(t.flag, &one, 8);
+	cut_eadr(&t);
+	assert_true(t.complete_without > 0);
+	toy_end(&t);
+	toy_start(&t, *state);
+	st64(t.value, 7);
+	port_copy_nt(t.flag, &one, 8);
+	port_fence();
+	cut_eadr(&t);
+	assert_int_equal(t.complete_without, 0);
+	toy_end(&t);
+}
+
+/* A store to a line drives out what waits for it: not lost, and not on top. */
+static void eadr_store_to_waiting_line_in_order(void **state)
+{
+	struct toy t;
+	uint64_t words[2] = {7, 0};
+
+	toy_start(&t, *state);
+	t.flag = t.value + 1;
+	port_copy_nt(t.value, words, 16);
+	st64(t.flag, 1);
+	cut_eadr(&t);
+	assert_int_equal(t.bad, 0);
+	assert_true(t.both > 0);
+	assert_int_equal(t.complete_without, 0);
+	toy_end(&t);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(protocol_right_never_caught),	   CASE(flush_or_fence_missing_caught),
 	CASE(last_flush_or_fence_missing_caught),  CASE(nt_store_needs_fence_but_no_flush),
@@ -278,6 +360,8 @@ static const struct CMUnitTest tests[] = {
 	CASE(flush_before_store_does_not_count),   CASE(unflushed_line_may_persist_late),
 	CASE(kill_leaves_each_prefix_once),	   CASE(kill_tears_long_copies),
 	CASE(store_not_told_of_noticed),	   CASE(kill_arm_stops_after_that_store),
-	CASE(crc32c_has_its_known_value),
+	CASE(crc32c_has_its_known_value),	   CASE(eadr_keeps_order_without_flush),
+	CASE(eadr_nt_store_needs_fence),	   CASE(eadr_nt_store_last_without_fence_caught),
+	CASE(eadr_store_to_waiting_line_in_order),
 };
 UNIT_MAIN("sim", tests)

@@ -26,7 +26,7 @@ int unit_setup(void **state)
 	u->sim = sim_new(24 * MIB, durability, 1024);
 	if (!u->sim)
 		return -1;
-	if (durability == UMFS_DURABLE_FLUSH)
+	if (durability != UMFS_DURABLE_NONE)
 		u->sim->log = &u->log;
 	attach(u);
 	*state = u;
@@ -100,10 +100,12 @@ uint64_t unit_pages_free(struct unit *u)
 
 int unit_run(int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t n)
 {
-	if (argc < 2 || (strcmp(argv[1], "memory") && strcmp(argv[1], "flush")))
-		die("usage: %s memory|flush [CASE]", argv[0]);
-	if (!strcmp(argv[1], "flush"))
-		durability = UMFS_DURABLE_FLUSH;
+	static const char *const media[] = {"memory", "flush", "eadr"}; /* as enum umfs_durability */
+
+	while (argc > 1 && durability < 3 && strcmp(argv[1], media[durability]))
+		durability++;
+	if (argc < 2 || durability == 3)
+		die("usage: %s memory|flush|eadr [CASE]", argv[0]);
 	if (argc > 2)
 		cmocka_set_test_filter(argv[2]);
 	return _cmocka_run_group_tests(name, tests, n, NULL, NULL);

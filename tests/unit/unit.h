@@ -2,8 +2,8 @@
 /*
  * unit.h - a fresh simulated pool for each case.
  *
- * A test program is run as `test_x memory` (durability none) and as `test_x
- * flush` (everything recorded). After each case the pool is detached, every
+ * A test program is run as `test_x memory` (durability none), `test_x flush` and
+ * `test_x eadr` (those with everything recorded). After each case the pool is detached, every
  * store must have been told of, and fsck's passes must find nothing.
  */
 #ifndef UMFS_TESTS_UNIT_H
