@@ -66,13 +66,11 @@ static int keep_piece(struct umfs_write *w)
 	return 0;
 }
 
-static void store_end(struct umfs_write *w, uint64_t end)
+/* The end moves to that of the piece; what lies between becomes zeros first. */
+static void store_end(struct umfs_write *w)
 {
-	umfs_write_zero_gap(w->fs, w->in, w->old, end);
-	umfs_inode_touch(w->fs, w->in);
-	umfs_fence(w->fs);
-	umfs_inode_set_size(w->fs, w->in, w->ino, end); /* commit point */
-	umfs_fence(w->fs);
+	umfs_write_zero_gap(w->fs, w->in, w->old, w->end);
+	umfs_write_publish(w); /* commit point */
 }
 
 /* `last`: of the call. */
@@ -85,7 +83,7 @@ static int allocate_piece(struct umfs_write *w, bool keep_size, bool last)
 	if (keep_size)
 		err = keep_piece(w);
 	else if (last && w->end > w->old)
-		store_end(w, w->end);
+		store_end(w);
 	if (!err && last)
 		umfs_inode_touch(w->fs, w->in);
 	return err;
@@ -141,7 +139,7 @@ static int zero_by_reserve(struct umfs_write *w, bool grow)
 	}
 	umfs_write_zero_gap(w->fs, w->in, w->off, to);
 	if (grow) {
-		store_end(w, w->end);
+		store_end(w);
 		w->old = w->end;
 	}
 	if (log) {

@@ -313,6 +313,14 @@ int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size);
 void umfs_accessed(const struct umfs_file *f);
 int umfs_fsync(const struct umfs_file *f);
 /*
+ * Up to n bytes of one file into another of the same pool, or elsewhere in the
+ * same file, as writes of up to 2 MiB each; bytes copied, 0 at the end of `in`.
+ * Holes of `in` larger than a piece stay holes. -EINVAL: the ranges overlap, or
+ * not both are regular files; -ENOSPC, -EFBIG, -EBADF, -EISDIR.
+ */
+int64_t umfs_copy_range(const struct umfs_file *in, uint64_t in_off, const struct umfs_file *out,
+			uint64_t out_off, uint64_t n);
+/*
  * mode: bits of fallocate(2). 0 and KEEP_SIZE: pages for all of [off, off+len);
  * PUNCH|KEEP_SIZE: reads as zeros, whole pages are freed; ZERO: reads as zeros,
  * and has pages. Without KEEP_SIZE the end moves to off+len if that is further.

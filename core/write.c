@@ -26,8 +26,37 @@
 
 /* ---- the caller's bytes ---- */
 
-static int take(struct umfs_src *src, void *pool, uint64_t n, bool nt)
+/* The same from a file of the pool, whose holes are zeros; it is locked. */
+static int take_file(const struct umfs *fs, struct umfs_src *src, uint8_t *pool, uint64_t n,
+		     bool nt)
 {
+	while (n) {
+		uint64_t in_page = src->off & UMFS_PAGE_MASK, entry, pages, part;
+		const uint8_t *data;
+
+		pages = umfs_fpt_run(fs, ld64(&src->from->root), src->off >> UMFS_PAGE_SHIFT,
+				     (in_page + n + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT, &entry);
+		part = UMFS_MIN((pages << UMFS_PAGE_SHIFT) - in_page, n);
+		data = (const uint8_t *)umfs_page(fs, umfs_pte_page(entry)) + in_page;
+		if (!umfs_pte_written(entry)) {
+			port_zero(pool, part);
+			umfs_flush(fs, pool, part);
+		} else if (nt) {
+			port_copy_nt(pool, data, part);
+		} else {
+			port_copy(pool, data, part);
+		}
+		pool += part;
+		src->off += part;
+		n -= part;
+	}
+	return 0;
+}
+
+static int take(const struct umfs *fs, struct umfs_src *src, void *pool, uint64_t n, bool nt)
+{
+	if (src->from)
+		return take_file(fs, src, pool, n, nt);
 	while (n) {
 		const struct umfs_iov *iov = &src->iov[src->at];
 		uint64_t part = UMFS_MIN(n, iov->len - src->off);
@@ -67,7 +96,7 @@ static void note_dirty(struct umfs_write *w, uint64_t off, uint64_t n)
 int umfs_write_take(struct umfs_write *w, void *pool, uint64_t n)
 {
 	bool nt = n >= UMFS_NT_BYTES;
-	int err = take(&w->src, pool, n, nt);
+	int err = take(w->fs, &w->src, pool, n, nt);
 
 	if (err)
 		return err;
@@ -85,7 +114,7 @@ static int take_over(struct umfs_write *w, void *pool, uint64_t off, uint64_t n)
 {
 	if (w->mode == UMFS_MODE_POSIX && w->fs->geo.durability == UMFS_DURABLE_FLUSH) {
 		note_dirty(w, off, n);
-		return take(&w->src, pool, n, false);
+		return take(w->fs, &w->src, pool, n, false);
 	}
 	if (n >= UMFS_NT_BYTES && !w->streamed)
 		umfs_drain(w->fs);
@@ -197,7 +226,7 @@ static int show_range(struct umfs_write *w, uint64_t off, uint64_t end)
 	return 0;
 }
 
-static void publish_size(struct umfs_write *w)
+void umfs_write_publish(struct umfs_write *w)
 {
 	umfs_inode_touch(w->fs, w->in);
 	umfs_fence(w->fs);
@@ -215,7 +244,7 @@ static int write_in_place(struct umfs_write *w)
 	if (!err)
 		err = show_range(w, w->off, w->end);
 	if (!err)
-		publish_size(w);
+		umfs_write_publish(w);
 	return err;
 }
 
@@ -347,7 +376,7 @@ void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64
 	umfs_fence(fs);
 }
 
-static int write_locked(struct umfs_write *w)
+int umfs_write_locked(struct umfs_write *w)
 {
 	int err;
 
@@ -404,7 +433,7 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	err = umfs_write_check(&w, f->generation);
 	if (!err) {
 		umfs_seq_begin(w.in);
-		err = write_locked(&w);
+		err = umfs_write_locked(&w);
 		umfs_seq_end(w.in);
 	}
 	umfs_leave_inode(&w.tx, w.in);
@@ -419,7 +448,7 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
 			  uint64_t *off, bool append, uint64_t *end)
 {
-	struct umfs_src src = {iov, 0, 0};
+	struct umfs_src src = {.iov = iov};
 	uint64_t total = 0, done = 0, at = *off, part;
 	int64_t ret;
 	uint32_t i;

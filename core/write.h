@@ -12,6 +12,7 @@ struct umfs_src {
 	const struct umfs_iov *iov;
 	uint32_t at;
 	uint64_t off;
+	const struct umfs_inode_pm *from; /* not the caller's: those of this file, from `off` on */
 };
 
 struct umfs_write {
@@ -35,6 +36,10 @@ void umfs_write_drain(struct umfs_write *w);
 void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n);
 void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64_t from,
 			 uint64_t to);
+/* Write w->n bytes of w->src at w->off, or the end; w->end says how far it went. */
+int umfs_write_locked(struct umfs_write *w);
+/* Times, and the end moved to w->end if that is further: the commit point of an extension. */
+void umfs_write_publish(struct umfs_write *w);
 /* The file is the one that was opened, of this generation, still in use and held; finds w->rec. */
 int umfs_write_check(struct umfs_write *w, uint32_t generation);
 /* Any reserve that is free, else this lane's own, locked. */

@@ -662,6 +662,51 @@ static int setid_chown_run(struct stage *s)
 
 FALLOC_OP(setid_punch, FALLOC_PUNCH, 100, 4500)
 
+/* ---- copies within the pool ---- */
+
+static int copy_run(struct stage *s, const char *from, uint64_t from_off, uint64_t off, uint64_t n)
+{
+	struct umfs_file in;
+	int64_t got;
+
+	need(world_open(s->fs, from, O_RDONLY, &in));
+	got = umfs_copy_range(&in, from_off, &s->file, off, n);
+	world_close(&in);
+	return got < 0 ? (int)got : (uint64_t)got == n ? 0 : -EIO;
+}
+
+static int copy_over_run(struct stage *s)
+{
+	return copy_run(s, "/b", 100, 7000, 4800);
+}
+
+static int copy_over_bytes_run(struct stage *s)
+{
+	return copy_run(s, "/b", 100, 7000, 700);
+}
+
+static int copy_same_run(struct stage *s)
+{
+	return copy_run(s, "/m", 0, 50000, 20000);
+}
+
+static int copy_first_run(struct stage *s)
+{
+	return copy_run(s, "/b", 0, 0, 4096);
+}
+
+static int copy_hole_prepare(struct stage *s)
+{
+	need(hole_prepare(s));
+	world_close(&s->file);
+	return open_for(s, "/d/x");
+}
+
+static int copy_hole_run(struct stage *s)
+{
+	return copy_run(s, "/h", 4096, 8192, 30000);
+}
+
 #define NAME_OP(op, prep, how)                                                                     \
 	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
 #define DATA_OP(op, how, file, at, n)                                                              \
@@ -795,6 +840,11 @@ const struct op ops[] = {
 	NAME_OP(zero_keep, open_b_prepare, OP_NEEDS_PAGE),
 	NAME_OP(zero_holes, hole_prepare, OP_NEEDS_PAGE),
 	{"zero_odd", open_m_prepare, zero_odd_run, 0, "/m", 10, 3 * 4096 - 20},
+	{"copy_over", open_m_prepare, copy_over_run, 0, "/m", 7000, 4800},
+	{"copy_over_bytes", open_m_prepare, copy_over_bytes_run, 0, "/m", 7000, 700},
+	{"copy_same", open_m_prepare, copy_same_run, 0, "/m", 50000, 20000},
+	{"copy_first", open_empty_prepare, copy_first_run, OP_NEEDS_PAGE, "/empty", 0, 4096},
+	NAME_OP(copy_hole, copy_hole_prepare, 0),
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
 };

@@ -310,7 +310,7 @@ static void refused_on_umfs(void **state)
 		assert_int_equal(errno, ENODEV);
 		assert_errno(copy_file_range(fd, NULL, out, NULL, 4, 0), EXDEV);
 		assert_errno(copy_file_range(out, NULL, fd, NULL, 4, 0), EXDEV);
-		assert_errno(sendfile(out, fd, NULL, 4), EINVAL);
+		assert_errno(sendfile(fd, out, NULL, 4), EINVAL);
 	} else {
 		void *p = mmap(NULL, 4, PROT_READ, MAP_PRIVATE, fd, 0);
 

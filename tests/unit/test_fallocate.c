@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* test_fallocate.c - pages given, punched, zeroed; data and holes found. */
+/* test_fallocate.c - pages given, punched, zeroed; data and holes found; copies in a pool. */
 #include "unit.h"
 
 #include <time.h>
@@ -497,6 +497,76 @@ static void search_in_512_gib_does_not_walk_pages(void **state)
 	world_close(&file);
 }
 
+/* ---- copies ---- */
+
+static void copy_of_file_reads_the_same(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file from, to;
+	uint32_t mode;
+
+	u->sim->log = NULL;
+	for (mode = UMFS_MODE_POSIX; mode <= UMFS_MODE_ATOMIC; mode++) {
+		unit_reattach(u, mode);
+		open_new(u, &from);
+		assert_ok(world_open(u->fs, "/to", O_RDWR | O_CREAT, &to));
+		assert_ok(world_write(&from, 0, 3 * MIB + 7, 1));
+		assert_int_equal(umfs_copy_range(&from, 0, &to, 0, GIB), 3 * MIB + 7);
+		assert_int_equal(size_of(&to), 3 * MIB + 7);
+		assert_bytes(&to, 0, 3 * MIB + 7, 1);
+		assert_ok(world_write(&from, 0, 3 * MIB, 2));
+		assert_int_equal(umfs_copy_range(&from, MIB, &to, MIB, PAGE), PAGE); /* over */
+		assert_bytes(&to, MIB, PAGE, 2);
+		assert_bytes(&to, MIB + PAGE, PAGE, 1);
+		assert_int_equal(umfs_copy_range(&from, 3 * MIB + 7, &to, 0, 1), 0);
+		assert_int_equal(umfs_copy_range(&from, 0, &to, 0, 0), 0);
+		world_close(&to);
+		world_close(&from);
+		assert_ok(world_unlink(u->fs, "/f"));
+		assert_ok(world_unlink(u->fs, "/to"));
+	}
+}
+
+static void copy_of_sparse_file_stays_sparse(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file from, to;
+
+	open_new(u, &from);
+	assert_ok(world_open(u->fs, "/to", O_RDWR | O_CREAT, &to));
+	assert_ok(world_write(&from, 0, PAGE, 1));
+	assert_ok(world_write(&from, 100 * MIB, PAGE, 1));
+	assert_ok(umfs_truncate(u->fs, from.ino, 200 * MIB + 5));
+	assert_int_equal(umfs_copy_range(&from, 0, &to, 0, GIB), 200 * MIB + 5);
+	assert_int_equal(size_of(&to), 200 * MIB + 5);
+	assert_true(pages_of(&to) < 2000); /* of 51 200: two pieces, and some ahead */
+	assert_bytes(&to, 100 * MIB, PAGE, 1);
+	assert_zeros(&to, 150 * MIB, MIB);
+	world_close(&to);
+	world_close(&from);
+}
+
+static void copy_refused_where_it_makes_no_sense(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file, dir;
+
+	open_new(u, &file);
+	assert_ok(world_write(&file, 0, 10000, 1));
+	assert_ok(world_open(u->fs, "/", O_RDONLY, &dir));
+	assert_err(umfs_copy_range(&dir, 0, &file, 0, 1), EISDIR);
+	assert_err(umfs_copy_range(&file, 0, &dir, 0, 1), EISDIR);
+	assert_err(umfs_copy_range(&file, 0, &file, 9999, 10000), EINVAL);
+	assert_err(umfs_copy_range(&file, 5, &file, 0, 6), EINVAL);
+	assert_int_equal(umfs_copy_range(&file, 0, &file, 5000, 5000), 5000); /* they touch */
+	assert_err(umfs_copy_range(&file, 0, &file, UMFS_FILE_BYTES_MAX, 10), EFBIG);
+	assert_int_equal(umfs_copy_range(&file, 0, &file, UMFS_FILE_BYTES_MAX - 5, 10), 5);
+	assert_ok(umfs_truncate(u->fs, file.ino, 10));
+	world_close(&dir);
+	world_close(&file);
+	assert_err(umfs_copy_range(&file, 0, &file, 5000, 10), EBADF);
+}
+
 /* ---- a random history against a model ---- */
 
 #define MODEL_BYTES (5 * MIB)
@@ -549,6 +619,25 @@ static void model_write(struct model *m, struct umfs_file *file)
 	m->size = UMFS_MAX(m->size, off + n);
 }
 
+/* Within the file: refused where it overlaps, else as memcpy, up to the end. */
+static void model_copy(struct model *m, struct umfs_file *file)
+{
+	uint64_t from, to, n, other;
+
+	model_range(m, &from, &n);
+	model_range(m, &to, &other);
+	to = UMFS_MIN(to, MODEL_BYTES - n);
+	n = from < m->size ? UMFS_MIN(n, m->size - from) : 0;
+	if (from < to + n && to < from + n) {
+		assert_err(umfs_copy_range(file, from, file, to, n), EINVAL);
+		return;
+	}
+	assert_int_equal(umfs_copy_range(file, from, file, to, n), n);
+	memcpy(m->bytes + to, m->bytes + from, n);
+	if (n)
+		m->size = UMFS_MAX(m->size, to + n);
+}
+
 static void model_truncate(struct model *m, struct umfs_file *file)
 {
 	uint64_t size = model_random(m, MODEL_BYTES);
@@ -579,13 +668,15 @@ static void history(struct unit *u, uint32_t mode)
 	unit_reattach(u, mode);
 	m->random = mode;
 	open_new(u, &file);
-	for (i = 0; i < 250; i++) {
+	for (i = 0; i < 300; i++) {
 		uint64_t what = model_random(m, 10);
 
 		if (what == 0)
 			model_truncate(m, &file);
 		else if (what < 4)
 			model_write(m, &file);
+		else if (what < 6)
+			model_copy(m, &file);
 		else
 			model_fallocate(m, &file);
 		if (what == 9) {
@@ -635,6 +726,9 @@ static const struct CMUnitTest tests[] = {
 	CASE(unwritten_pages_are_holes),
 	CASE(holes_found_across_tables_and_runs),
 	CASE(search_in_512_gib_does_not_walk_pages),
+	CASE(copy_of_file_reads_the_same),
+	CASE(copy_of_sparse_file_stays_sparse),
+	CASE(copy_refused_where_it_makes_no_sense),
 	CASE(history_in_atomic_mode_as_model),
 	CASE(history_in_sync_mode_as_model),
 	CASE(history_in_posix_mode_as_model),
