@@ -291,22 +291,11 @@ int64_t umfs_pread(const struct umfs_file *f, void *buf, uint64_t n, uint64_t of
 
 /* ---- positions ---- */
 
-/* The description that f came from, unless it was closed, and maybe reused, meanwhile. */
-static struct umfs_ofd_pm *own_ofd(const struct umfs_file *f)
-{
-	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
-
-	return o && ld32(&o->ino) == f->ino && ld32(&o->generation) == f->generation ? o : NULL;
-}
-
 int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
 {
-	struct umfs_ofd_pm *o = own_ofd(f);
-	int64_t ret;
+	struct umfs_ofd_pm *o;
+	int64_t ret = umfs_ofd_lock(f, &o);
 
-	if (!o)
-		return -EBADF;
-	ret = umfs_lock(f->fs, &o->lock);
 	if (ret)
 		return ret;
 	ret = umfs_preadv(f, iov, count, ld64(&o->pos));
@@ -318,13 +307,10 @@ int64_t umfs_readv(const struct umfs_file *f, const struct umfs_iov *iov, uint32
 
 int64_t umfs_writev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count)
 {
-	struct umfs_ofd_pm *o = own_ofd(f);
+	struct umfs_ofd_pm *o;
 	uint64_t off, end;
-	int64_t ret;
+	int64_t ret = umfs_ofd_lock(f, &o);
 
-	if (!o)
-		return -EBADF;
-	ret = umfs_lock(f->fs, &o->lock);
 	if (ret)
 		return ret;
 	off = ld64(&o->pos);
@@ -362,13 +348,10 @@ static int64_t seek_locked(const struct umfs_file *f, uint64_t off, bool hole)
 
 int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence)
 {
-	struct umfs_ofd_pm *o = own_ofd(f);
 	bool dir = umfs_is_dir(ld32(&f->inode->mode));
-	int64_t base = 0, ret;
+	struct umfs_ofd_pm *o;
+	int64_t base = 0, ret = umfs_ofd_lock(f, &o);
 
-	if (!o)
-		return -EBADF;
-	ret = umfs_lock(f->fs, &o->lock);
 	if (ret)
 		return ret;
 	if (whence == 1)

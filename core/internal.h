@@ -429,6 +429,8 @@ struct umfs_held {
 	uint32_t ino, generation, irec;
 };
 int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd);
+/* The description that f came from, locked for a call; -EBADF: it was closed meanwhile. */
+int umfs_ofd_lock(const struct umfs_file *f, struct umfs_ofd_pm **ofd);
 /* An inode without names or holders: free its pages and itself. Lock and lane held. */
 int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
 

@@ -13,6 +13,10 @@
  *     recovery finds what to reclaim.
  * I3  An ofd is freed by one compare-and-swap of its key, which never repeats
  *     within an epoch while anybody can remember it.
+ * I4  A call may be inside when another thread closes its ofd. It holds the ofd's
+ *     lock, and found under it that the ofd was still the one it meant
+ *     (umfs_ofd_lock). So an ofd is taken anew, and filled in, only by who has its
+ *     lock; one that is locked is passed over.
  */
 #include "internal.h"
 
@@ -271,25 +275,62 @@ struct umfs_ofd_pm *umfs_ofd(struct umfs *fs, uint32_t ofd)
 	return ofd_at(fs, ofd);
 }
 
-/* The claimer's slot is part of the key, so that its death in here is cleaned up. */
+struct umfs_ofd_pm *umfs_ofd_of(const struct umfs_file *f)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+
+	return o && ld32(&o->ino) == f->ino && ld32(&o->generation) == f->generation &&
+			       __atomic_load_n(&f->fs->ofd_refs[f->ofd], __ATOMIC_ACQUIRE)
+		       ? o
+		       : NULL;
+}
+
+int umfs_ofd_lock(const struct umfs_file *f, struct umfs_ofd_pm **ofd)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+	int err = o ? umfs_lock(f->fs, &o->lock) : -EBADF;
+
+	if (err)
+		return err;
+	*ofd = umfs_ofd_of(f);
+	if (*ofd)
+		return 0;
+	umfs_unlock(f->fs, &o->lock);
+	return -EBADF;
+}
+
+/* The claimer's slot is part of the key, so that its death in here is cleaned up. Lock held. */
+static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
+{
+	uint64_t key = ld64(&o->key), mine = (uint64_t)fs->epoch << 32 | fs->slot << 24;
+	uint32_t k;
+
+	if (key_epoch(key) == fs->epoch)
+		return false;
+	mine |= __atomic_add_fetch(&fs->serial, 1, __ATOMIC_RELAXED) & 0xffffffu;
+	if (!cas64(&o->key, &key, mine))
+		return false;
+	for (k = 0; k < 4; k++)
+		st64(&o->slots[k], 0);
+	return true;
+}
+
+/* A free one, locked (I4). */
 static int ofd_claim(struct umfs *fs, uint32_t *ofd)
 {
-	uint32_t i, k;
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	uint32_t i;
 
 	for (i = 0; i < fs->geo.ofd_count; i++) {
 		uint32_t index = (fs->ofd_cursor + i) % fs->geo.ofd_count;
 		struct umfs_ofd_pm *o = ofd_at(fs, index);
-		uint64_t key = ld64(&o->key);
-		uint32_t serial;
 
-		if (key_epoch(key) == fs->epoch)
+		if (key_epoch(ld64(&o->key)) == fs->epoch || !umfs_lock_try(fs, &o->lock, mine))
 			continue;
-		serial = __atomic_add_fetch(&fs->serial, 1, __ATOMIC_RELAXED) & 0xffffffu;
-		if (!cas64(&o->key, &key,
-			   (uint64_t)fs->epoch << 32 | fs->slot << 24 | serial))
+		if (!claim_one(fs, o)) {
+			umfs_unlock(fs, &o->lock);
 			continue;
-		for (k = 0; k < 4; k++)
-			st64(&o->slots[k], 0);
+		}
 		fs->ofd_cursor = index + 1;
 		*ofd = index;
 		return 0;
@@ -334,10 +375,10 @@ int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uin
 	st32(&o->irec, h->irec);
 	st32(&o->flags, flags);
 	st64(&o->pos, 0);
-	st64(&o->lock, 0);
 	__atomic_store_n(&fs->ofd_refs[*ofd], 1, __ATOMIC_RELEASE);
 	widen(&fs->ofd_low, &fs->ofd_high, *ofd);
 	or64(&o->slots[fs->slot / 64u], slot_bit(fs->slot));
+	umfs_unlock(fs, &o->lock);
 	return 0;
 }
 

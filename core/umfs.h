@@ -278,6 +278,8 @@ struct umfs_file {
 	uint32_t ino, generation, ofd, flags;
 };
 int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f);
+/* The description that f came from; NULL: it was closed, and is another's by now, or may be soon. */
+struct umfs_ofd_pm *umfs_ofd_of(const struct umfs_file *f);
 static inline umfs_node umfs_file_node(const struct umfs_file *f)
 {
 	return umfs_node_of(f->ino, f->generation);

@@ -196,7 +196,7 @@ static long set_flags(const struct umfs_file *f, long arg)
 	struct umfs_ofd_pm *ofd;
 
 	umfs_guard_enter();
-	ofd = umfs_ofd(f->fs, f->ofd);
+	ofd = umfs_ofd_of(f);
 	if (ofd)
 		st32(&ofd->flags, (ld32(&ofd->flags) & ~(uint32_t)SETTABLE_FLAGS) |
 					  ((uint32_t)arg & SETTABLE_FLAGS));
@@ -206,7 +206,7 @@ static long set_flags(const struct umfs_file *f, long arg)
 
 static long get_flags(const struct umfs_file *f)
 {
-	struct umfs_ofd_pm *ofd = umfs_ofd(f->fs, f->ofd);
+	struct umfs_ofd_pm *ofd = umfs_ofd_of(f);
 
 	/* The kernel says O_LARGEFILE, which the header defines as 0. */
 	return ofd ? (long)(ld32(&ofd->flags) | 0100000) : -EBADF;

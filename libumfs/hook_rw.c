@@ -117,7 +117,7 @@ long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off)
 /* As Linux does, and POSIX does not: O_APPEND makes pwrite append. */
 static bool appends(const struct umfs_file *f)
 {
-	const struct umfs_ofd_pm *ofd = umfs_ofd(f->fs, f->ofd);
+	const struct umfs_ofd_pm *ofd = umfs_ofd_of(f);
 
 	return ofd && (ld32(&ofd->flags) & O_APPEND);
 }

@@ -497,6 +497,86 @@ static void changes_by_name_hit_nobody_else(void **state)
 	run(chmod_and_reuse);
 }
 
+/* ---- closed by one thread while others read by it: no other description is touched ---- */
+
+static struct umfs_file shared;
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct umfs_file share(const struct umfs_file *with)
+{
+	struct umfs_file before;
+
+	pthread_mutex_lock(&shared_lock);
+	before = shared;
+	if (with)
+		shared = *with;
+	pthread_mutex_unlock(&shared_lock);
+	return before;
+}
+
+static void read_shared(struct thread *t)
+{
+	static uint8_t bytes[THREADS][32 * KIB];
+	struct umfs_iov iov = {bytes[t->number], sizeof(bytes[0])};
+	struct umfs_file f = share(NULL);
+	int64_t got = umfs_readv(&f, &iov, 1);
+
+	if (got < 0 && got != -EBADF)
+		wrong(t, "read: %lld", (long long)got);
+}
+
+static void replace_shared(struct thread *t)
+{
+	struct umfs_file f;
+
+	if (world_open(&pool->fs, "/shared", O_RDONLY, &f))
+		wrong(t, "open");
+	f = share(&f);
+	world_close(&f);
+}
+
+static void read_own(struct thread *t)
+{
+	struct umfs_file f;
+	int64_t pos;
+	uint8_t c;
+	struct umfs_iov iov = {&c, 1};
+
+	if (world_open(&pool->fs, "/own", O_RDONLY, &f)) {
+		wrong(t, "open");
+		return;
+	}
+	for (pos = 0; pos < 20; pos++)
+		if (umfs_seek(&f, 0, 1) != pos || umfs_readv(&f, &iov, 1) != 1)
+			wrong(t, "the position is not %lld", (long long)pos);
+	world_close(&f);
+}
+
+static void *read_and_close(void *arg)
+{
+	struct thread *t = arg;
+
+	while (go_on(t)) {
+		if (t->number < 4)
+			read_shared(t);
+		else if (t->number < 6)
+			replace_shared(t);
+		else
+			read_own(t);
+	}
+	return NULL;
+}
+
+static void description_closed_inside_a_read_hurts_no_other(void **state)
+{
+	(void)state;
+	assert_int_equal(world_put(&pool->fs, "/shared", 0, MIB, 1), 0);
+	assert_int_equal(world_put(&pool->fs, "/own", 0, 100, 1), 0);
+	assert_int_equal(world_open(&pool->fs, "/shared", O_RDONLY, &shared), 0);
+	run(read_and_close);
+	world_close(&shared);
+}
+
 /* As few inodes as there may be, so that numbers come back soon. */
 static int setup_few(void **state)
 {
@@ -518,6 +598,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(files_opened_and_removed_leave_nothing),
 	CASE_FEW(file_replaced_by_rename_always_opens),
 	CASE_FEW(changes_by_name_hit_nobody_else),
+	CASE_FEW(description_closed_inside_a_read_hurts_no_other),
 };
 
 int main(int argc, char **argv)
