@@ -238,6 +238,8 @@ int umfs_attach(struct umfs *fs, uint32_t mode)
 		return -EINVAL;
 	if (!fs->geo.pool_pages)
 		err = umfs_super_load(fs, &from_backup);
+	if (!err && fs->geo.look_only)
+		err = -EROFS;
 	if (!err)
 		err = attach_lock(fs);
 	if (err)

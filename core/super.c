@@ -141,9 +141,10 @@ int umfs_super_check(const void *page, uint64_t bytes, struct umfs_geometry *geo
 	if (ld32(&sb->version) != UMFS_VERSION)
 		return -EPROTONOSUPPORT;
 	/* No feature is known to this version yet; compatible ones may be there. */
-	if (ld64(&sb->feature_incompat) || ld64(&sb->feature_ro_compat))
+	if (ld64(&sb->feature_incompat))
 		return -EPROTONOSUPPORT;
 	load_geometry(sb, geo);
+	geo->look_only = ld64(&sb->feature_ro_compat) != 0;
 	if (!geometry_sane(geo))
 		return -EUCLEAN;
 	return geo->pool_pages > bytes >> UMFS_PAGE_SHIFT ? -ENOSPC : 0;

@@ -37,6 +37,7 @@ struct umfs_geometry {
 	uint32_t irec_count, irecs_page, ofd_count, ofds_page;
 	uint32_t reserve_count, reserves_page;
 	uint32_t durability, flags;
+	bool look_only; /* has features that forbid us to write */
 	uint64_t hash_key[2];
 };
 
@@ -103,6 +104,7 @@ struct umfs_statfs {
  * Check a superblock image (4 KiB at `page`) against `bytes` of medium.
  * -EINVAL: no UMFS signature; -EPROTONOSUPPORT: a later or unknown format;
  * -EUCLEAN: checksum or geometry wrong; -ENOSPC: the pool is cut short.
+ * A pool with geo->look_only can be loaded and read, and not attached.
  */
 int umfs_super_check(const void *page, uint64_t bytes, struct umfs_geometry *geo);
 /* Primary, else backup (then *from_backup is set). `fs->base`, `fs->bytes` must be set. */
@@ -134,7 +136,10 @@ int umfs_format_write(struct umfs *fs, const struct umfs_format *f);
 
 /* ---- attach.c, slot.c, recover.c ---- */
 
-/* Take part in the pool: recover it when first, take a slot. -EBUSY: no slot; -EINVAL: mode. */
+/*
+ * Take part in the pool: recover it when first, take a slot. -EBUSY: no slot; -EINVAL:
+ * mode; -EROFS: a feature that only a later version may write.
+ */
 int umfs_attach(struct umfs *fs, uint32_t mode);
 /* When reading a file, directory or link stores its atime; at first RELATIME. */
 enum umfs_atime {

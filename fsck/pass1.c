@@ -149,9 +149,10 @@ int pass1(struct fsck *c)
 	for (uint32_t g = 0; g < c->geo.group_count; g++) {
 		uint32_t first = g * c->geo.inodes_per_group;
 
+		/* All of the pool, also of groups that are not set up; number 0 names nothing. */
+		c->inodes_all += c->geo.inodes_per_group - (g == 0);
 		if (!group_used(c, g))
 			continue;
-		c->inodes_all += c->geo.inodes_per_group;
 		for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)
 			check_inode(c, first + i);
 		progress(c, 1, g + 1, c->geo.group_count);

@@ -54,6 +54,8 @@ static void dump_super(const struct umfs *fs, uint64_t page)
 	unsigned i;
 	int err = umfs_super_check(sb, fs->bytes, &geo);
 
+	if (!err && geo.look_only)
+		err = -ENOTSUP;
 	printf("superblock in page %llu: %s\n", (ull)page, err ? pool_strerror(err) : "good");
 	if (err == -EINVAL)
 		return;

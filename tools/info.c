@@ -113,6 +113,8 @@ static void print_text(const char *path, const struct info *in)
 	       (unsigned long long)ld64(&in->sb->feature_compat),
 	       (unsigned long long)ld64(&in->sb->feature_ro_compat),
 	       (unsigned long long)ld64(&in->sb->feature_incompat));
+	if (g->look_only)
+		printf("use              read-only: a feature that this version does not know\n");
 	printf("made             %s\n", time_text((int64_t)ld64(&in->sb->created_ns)));
 	printf("state            %s\n", state_name(in));
 	if (in->in_use)
@@ -188,6 +190,7 @@ static void print_json(const char *path, const struct info *in)
 	put_number(o, "created_ns", ld64(&in->sb->created_ns));
 	put_flag(o, "in_use", in->in_use);
 	put_flag(o, "clean", in->clean);
+	put_flag(o, "read_only", in->geo->look_only);
 	put_text(o, "mode", mode_name(in->mode));
 	put_number(o, "epoch", in->epoch);
 	put_text(o, "durability", durability_name(in->geo->durability));

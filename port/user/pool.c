@@ -176,6 +176,8 @@ int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backu
 	if (err)
 		return err;
 	err = has_signature(p) ? umfs_super_load(&p->fs, from_backup) : -EINVAL;
+	if (!err && p->fs.geo.look_only && !(flags & POOL_READONLY))
+		err = -ENOTSUP;
 	if (!err && p->fs.geo.durability == UMFS_DURABLE_FLUSH)
 		port_nt_flushes();
 	if (!err)
@@ -220,6 +222,8 @@ const char *pool_strerror(int err)
 		return "not a UMFS pool";
 	case EPROTONOSUPPORT:
 		return "made by a later version of UMFS";
+	case ENOTSUP:
+		return "has features of a later version of UMFS, which this one may only look at";
 	case ENOSPC:
 		return "cut short, or no memory left behind it";
 	case EUCLEAN:

@@ -35,7 +35,8 @@ struct pool {
 
 /*
  * Open, check and map the pool at `path` into *p (zeroed first); not attached yet.
- * -EINVAL not a pool, -EPROTONOSUPPORT later format, -ENOSPC cut short,
+ * -EINVAL not a pool, -EPROTONOSUPPORT later format, -ENOTSUP a later one that
+ * can be opened with POOL_READONLY only, -ENOSPC cut short,
  * -EUCLEAN damaged, or open's and mmap's errors. Says with *from_backup that
  * only the backup superblock was good.
  */

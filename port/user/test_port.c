@@ -486,7 +486,8 @@ static void damaged_pools_are_told_apart(void **state)
 		uint64_t at;
 		uint8_t byte;
 		int err;
-	} damages[] = {{0, 0, -EINVAL}, {8, 9, -EPROTONOSUPPORT}, {60, 77, -EUCLEAN}};
+	} damages[] = {
+		{0, 0, -EINVAL}, {8, 9, -EPROTONOSUPPORT}, {24, 1, -ENOTSUP}, {60, 77, -EUCLEAN}};
 	struct pool *p = attached_pool();
 	struct pool *q = calloc(1, sizeof(*q));
 	bool from_backup;
@@ -501,18 +502,22 @@ static void damaged_pools_are_told_apart(void **state)
 
 		assert_int_equal(pread(fd, &good, 1, (off_t)damages[i].at), 1);
 		assert_int_equal(pwrite(fd, &damages[i].byte, 1, (off_t)damages[i].at), 1);
-		if (damages[i].err != -EPROTONOSUPPORT) {
+		if (damages[i].err != -EPROTONOSUPPORT && damages[i].err != -ENOTSUP) {
 			assert_int_equal(pool_open(q, pool_path, 0, &from_backup), 0);
 			assert_true(from_backup);
 			pool_close(q);
 		}
 		assert_int_equal(
 			pwrite(fd, &damages[i].byte, 1, (off_t)(backup + damages[i].at)), 1);
-		if (damages[i].err == -EPROTONOSUPPORT) {
+		if (damages[i].err == -EPROTONOSUPPORT || damages[i].err == -ENOTSUP) {
 			reseal(fd, 0);
 			reseal(fd, backup);
 		}
 		assert_int_equal(pool_open(q, pool_path, 0, &from_backup), damages[i].err);
+		if (damages[i].err == -ENOTSUP) {
+			assert_int_equal(pool_open(q, pool_path, POOL_READONLY, &from_backup), 0);
+			pool_close(q);
+		}
 		assert_int_equal(pwrite(fd, &good, 1, (off_t)damages[i].at), 1);
 		assert_int_equal(pwrite(fd, &good, 1, (off_t)(backup + damages[i].at)), 1);
 		reseal(fd, 0);

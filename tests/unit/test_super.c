@@ -74,6 +74,27 @@ static void super_with_unknown_incompat_feature_refused(void **state)
 	assert_err(check(u), EPROTONOSUPPORT);
 }
 
+static void super_with_unknown_ro_compat_feature_only_looked_at(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_geometry geo;
+	int err;
+
+	sim_detach(u->proc);
+	u->proc = NULL;
+	u->damaged = true;
+	primary(u)->feature_ro_compat.v = 1ull << 40;
+	reseal(primary(u));
+	assert_ok(umfs_super_check(u->sim->mem, u->sim->bytes, &geo));
+	assert_true(geo.look_only);
+	assert_null(sim_attach(u->sim, UMFS_MODE_ATOMIC, &err));
+	assert_int_equal(err, -EROFS);
+	primary(u)->feature_ro_compat.v = 0;
+	reseal(primary(u));
+	assert_ok(umfs_super_check(u->sim->mem, u->sim->bytes, &geo));
+	assert_false(geo.look_only);
+}
+
 static void super_with_unknown_compat_feature_loads(void **state)
 {
 	struct unit *u = *state;
@@ -197,6 +218,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(super_all_zero_refused),
 	CASE(super_of_later_version_refused),
 	CASE(super_with_unknown_incompat_feature_refused),
+	CASE(super_with_unknown_ro_compat_feature_only_looked_at),
 	CASE(super_with_unknown_compat_feature_loads),
 	CASE(super_of_pool_cut_short_refused),
 	CASE(super_with_any_bit_flipped_refused),
