@@ -223,7 +223,8 @@ int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags)
 	s->w.links = 0;
 	copy = s->scratch->path;
 	/* What is wrong with a bad path is the kernel's to say. */
-	if (umfs_path_fetch(s->scratch->path, path) < 0)
+	s->unread = (int)UMFS_MIN(umfs_path_fetch(s->scratch->path, path), 0);
+	if (s->unread)
 		return 0;
 	err = *copy == '/' ? start_absolute(s, copy, flags, &st) :
 			     start_relative(s, dirfd, copy, &st);
@@ -247,6 +248,8 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 	struct mount *m;
 	int entered;
 
+	if (s->unread)
+		return false;
 	if (!s->scratch) {
 		s->scratch = scratch_get();
 		if (umfs_path_fetch(s->scratch->path, path) < 0)
@@ -339,6 +342,7 @@ static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn ke
 	long ret;
 
 	to.scratch = NULL;
+	to.m = NULL;
 	err = umfs_spot_find(&from, p->from_dirfd, p->from, p->from_flags);
 	if (!err)
 		err = umfs_spot_find(&to, p->to_dirfd, p->to, p->to_flags);
@@ -356,7 +360,9 @@ static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn ke
 			err = err ? err : err2;
 		}
 	}
-	/* One in a mount, the other perhaps by links that lead there. */
+	/* One in a mount, the other perhaps by links that lead there, or bad. */
+	if (!err && (from.m || to.m))
+		err = from.unread ? from.unread : to.unread;
 	if (!err && from.m && !to.m)
 		umfs_spot_outer(&to, to.dirfd, to.path, p->to_flags, &err);
 	else if (!err && to.m && !from.m)

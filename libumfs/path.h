@@ -25,6 +25,7 @@ struct spot {
 	int dirfd;
 	const char *path;
 	bool rewritten; /* path lies in the scratch memory */
+	int unread; /* why the caller's path could not be read; the kernel says it too */
 	struct umfs_walk w;
 	struct scratch *scratch;
 };

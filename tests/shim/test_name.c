@@ -126,6 +126,27 @@ static unsigned links_of(const char *name)
 	return (unsigned)st.st_nlink;
 }
 
+/* A path that can not be read names nothing, whatever was named before. */
+static void bad_pointers_efault(void **state)
+{
+	const char *bad = (const char *)8;
+
+	(void)state;
+	put_file("a", "A");
+	put_file("b", "B");
+	assert_errno(rename(at("a"), bad), EFAULT);
+	assert_errno(rename(bad, at("b")), EFAULT);
+	assert_errno(link(at("a"), bad), EFAULT);
+	assert_errno(link(bad, at("c")), EFAULT);
+	assert_errno(rename2("a", "b", RENAME_NOREPLACE), EEXIST);
+	assert_errno(renameat2(AT_FDCWD, at("a"), AT_FDCWD, bad, RENAME_EXCHANGE), EFAULT);
+	check_file("a", "A");
+	check_file("b", "B");
+	assert_errno(access(at("c"), F_OK), ENOENT);
+	assert_ok(unlink(at("a")));
+	assert_ok(unlink(at("b")));
+}
+
 static void rename_noreplace(void **state)
 {
 	(void)state;
@@ -412,6 +433,7 @@ int main(void)
 		cmocka_unit_test(mkdir_rules),
 		cmocka_unit_test(at_calls),
 		cmocka_unit_test(rename_rules),
+		cmocka_unit_test(bad_pointers_efault),
 		cmocka_unit_test(rename_noreplace),
 		cmocka_unit_test(rename_exchange),
 		cmocka_unit_test(links),
