@@ -208,6 +208,82 @@ static void names_too_long(void **state)
 	assert_errno(open(path, O_RDONLY), ENAMETOOLONG);
 }
 
+/* TEST_DIR/./././...NAME, as long as said. */
+static const char *path_of_length(char *path, size_t length, const char *name)
+{
+	size_t n = (size_t)sprintf(path, "%s/", test_dir()), end = length - strlen(name);
+
+	if ((end - n) % 2)
+		path[n++] = '/';
+	while (n < end) {
+		path[n++] = '.';
+		path[n++] = '/';
+	}
+	strcpy(path + n, name);
+	return path;
+}
+
+/* With its end a path has PATH_MAX bytes at most, and no call takes one byte more. */
+static void longest_path(void **state)
+{
+	char longest[PATH_MAX + 1], longer[PATH_MAX + 2], buf[8];
+	struct stat st;
+
+	(void)state;
+	path_of_length(longest, PATH_MAX - 1, "name");
+	path_of_length(longer, PATH_MAX, "name");
+	assert_int_equal(strlen(longest), PATH_MAX - 1);
+	assert_errno(open(longer, O_RDWR | O_CREAT, 0644), ENAMETOOLONG);
+	assert_ok(close(open(longest, O_RDWR | O_CREAT, 0644)));
+	assert_ok(stat(longest, &st));
+	assert_errno(stat(longer, &st), ENAMETOOLONG);
+	assert_errno(unlink(longer), ENAMETOOLONG);
+	assert_errno(mkdir(longer, 0755), ENAMETOOLONG);
+	assert_errno(rename(longest, longer), ENAMETOOLONG);
+	assert_errno(rename(longer, longest), ENAMETOOLONG);
+	assert_errno(link(longest, longer), ENAMETOOLONG);
+	assert_errno(symlink("x", longer), ENAMETOOLONG);
+	assert_errno(readlink(longer, buf, sizeof(buf)), ENAMETOOLONG);
+	assert_errno(truncate(longer, 0), ENAMETOOLONG);
+	assert_errno(chmod(longer, 0600), ENAMETOOLONG);
+	assert_errno(access(longer, F_OK), ENAMETOOLONG);
+	assert_ok(access(at("name"), F_OK));
+	assert_ok(rename(longest, at("moved")));
+	assert_ok(rename(at("moved"), longest));
+	assert_ok(unlink(longest));
+}
+
+/* Deeper than any path: reached step by step, and removed so. */
+static void tree_deeper_than_paths(void **state)
+{
+	char name[201], text[PATH_MAX];
+	int dirs[30], i;
+
+	(void)state;
+	memset(name, 'd', 200);
+	name[200] = '\0';
+	dirs[0] = open(test_dir(), O_RDONLY | O_DIRECTORY);
+	for (i = 1; i < 30; i++) {
+		assert_ok(mkdirat(dirs[i - 1], name, 0755));
+		dirs[i] = openat(dirs[i - 1], name, O_RDONLY | O_DIRECTORY);
+		assert_true(dirs[i] >= 0);
+	}
+	assert_ok(close(openat(dirs[29], "deep", O_WRONLY | O_CREAT, 0644)));
+	assert_errno(renameat(dirs[0], name, dirs[29], "x"), EINVAL);
+	assert_errno(renameat2(dirs[0], name, dirs[29], "deep", RENAME_EXCHANGE), EINVAL);
+	assert_ok(fchdir(dirs[29]));
+	assert_ok(access("deep", F_OK));
+	assert_null(getcwd(text, sizeof(text)));
+	assert_true(errno == ERANGE || errno == ENAMETOOLONG);
+	assert_ok(chdir("/"));
+	assert_ok(unlinkat(dirs[29], "deep", 0));
+	for (i = 29; i > 0; i--) {
+		assert_ok(close(dirs[i]));
+		assert_ok(unlinkat(dirs[i - 1], name, AT_REMOVEDIR));
+	}
+	assert_ok(close(dirs[0]));
+}
+
 static void lowest_number_first(void **state)
 {
 	int a, b, c, k;
@@ -409,6 +485,8 @@ int main(void)
 		cmocka_unit_test(openat_relative),
 		cmocka_unit_test(fortified_forms),
 		cmocka_unit_test(names_too_long),
+		cmocka_unit_test(longest_path),
+		cmocka_unit_test(tree_deeper_than_paths),
 		cmocka_unit_test(lowest_number_first),
 		cmocka_unit_test(descriptors_run_out_emfile),
 		cmocka_unit_test(temporary_names),

@@ -132,6 +132,9 @@ static void writing_drops_setid(void **state)
 		assert_ok(world_write(&file, writes[i].off, writes[i].n, 3));
 		assert_int_equal(get(u, file.ino).mode, 0100755);
 	}
+	assert_ok(umfs_chmod(u->fs, &world_root, file.ino, 06755));
+	assert_ok(umfs_fallocate(&file, UMFS_FALLOC_PUNCH | UMFS_FALLOC_KEEP_SIZE, 10, 100));
+	assert_int_equal(get(u, file.ino).mode, 0100755);
 	for (i = 0; i < 3; i++) {
 		assert_ok(umfs_chmod(u->fs, &world_root, file.ino, 06745));
 		assert_ok(umfs_truncate(u->fs, file.ino, 1000 + i / 2 * 1000));
@@ -161,6 +164,8 @@ static void nothing_written_past_the_limit(void **state)
 	assert_ok(umfs_truncate(u->fs, file.ino, 0));
 	assert_ok(umfs_truncate(u->fs, file.ino, 5000));
 	assert_err(umfs_truncate(u->fs, file.ino, 5001), EFBIG);
+	assert_err(umfs_fallocate(&file, 0, 0, 5001), EFBIG);
+	assert_ok(umfs_fallocate(&file, UMFS_FALLOC_KEEP_SIZE, 0, 5001));
 	world_close(&file);
 }
 
