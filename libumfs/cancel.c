@@ -17,6 +17,8 @@ long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, l
 	int old, ignored;
 	long ret;
 
+	if (umfs_guard_self.nocancel)
+		return sys6(nr, a, b, c, d, e, f);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
 	ret = sys6(nr, a, b, c, d, e, f);
 	pthread_setcanceltype(old, &ignored);
@@ -27,7 +29,8 @@ uint32_t umfs_cancel_asked;
 
 void umfs_cancel_test_now(void)
 {
-	pthread_testcancel();
+	if (!umfs_guard_self.nocancel)
+		pthread_testcancel();
 }
 
 /* An error number, as pthread functions return it. Noted first, so that the thread looks. */

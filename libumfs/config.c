@@ -5,6 +5,7 @@
  *   LIBUMFS_MOUNT=DIR=POOL[,DIR=POOL...]  backslash escapes , = and itself
  *   LIBUMFS_MODE=atomic|sync|posix        default atomic
  *   LIBUMFS_ATIME=relatime|noatime|strictatime  default relatime
+ *   LIBUMFS_REDIRECT=1|0                  0: replace symbols only (redirect.c)
  *   LIBUMFS_REPORT=1|FILE                 exit report on stderr or appended to FILE
  *
  * Anything that can not be understood makes libumfs inactive with one line on
@@ -160,6 +161,14 @@ static bool take_atime(const char *value)
 	return true;
 }
 
+static bool take_redirect(const char *value)
+{
+	umfs_config.redirect = !value || !strcmp(value, "1");
+	if (!umfs_config.redirect && strcmp(value, "0") != 0)
+		return bad("LIBUMFS_REDIRECT=", value, ": not 1 or 0");
+	return true;
+}
+
 static void take_report(const char *value)
 {
 	if (!value || !*value || !strcmp(value, "0"))
@@ -179,6 +188,7 @@ void umfs_config_init(char **envp)
 		if (!take_mount(&p))
 			return;
 	} while (*p == ',' && p++);
-	if (take_mode(find(envp, "LIBUMFS_MODE")) && take_atime(find(envp, "LIBUMFS_ATIME")))
+	if (take_mode(find(envp, "LIBUMFS_MODE")) && take_atime(find(envp, "LIBUMFS_ATIME")) &&
+	    take_redirect(find(envp, "LIBUMFS_REDIRECT")))
 		take_report(find(envp, "LIBUMFS_REPORT"));
 }

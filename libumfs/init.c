@@ -27,6 +27,7 @@ static void init(char **envp)
 		umfs_signal_install();
 		umfs_report_init();
 		umfs_process_init();
+		umfs_redirect_refusal = umfs_redirect_init();
 	}
 	STORE(&umfs_init_done, 1);
 }

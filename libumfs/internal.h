@@ -106,6 +106,7 @@ struct config {
 	uint32_t mount_count; /* 0: nothing is ours */
 	uint32_t mode;	      /* enum umfs_mode */
 	enum umfs_atime atime;
+	bool redirect; /* libc's entries, where that can be had */
 	bool report;
 	char report_path[DIR_BYTES]; /* empty: stderr */
 };
@@ -282,6 +283,8 @@ void umfs_limit_hit(uint64_t end);
 
 struct guard {
 	uint32_t busy;	  /* depth */
+	uint32_t nocancel; /* depth of calls of libc that are no cancellation points */
+	uint32_t spawning; /* libc makes a process that shares our memory: see inner.c */
 	uint32_t pending; /* a signal waits in info, all are blocked in the kernel */
 	uint64_t mask;	  /* to restore then */
 	uint64_t blocked; /* SIGSEGV and SIGBUS bits that the host believes blocked */
@@ -335,6 +338,17 @@ static inline void umfs_cancel_test(void)
 {
 	if (unlikely(LOAD_RELAXED(&umfs_cancel_asked)))
 		umfs_cancel_test_now();
+}
+
+/* ---- redirect.c ---- */
+
+/* Let libc's own entries lead here too. NULL: done; else why not, and nothing was touched. */
+const char *umfs_redirect_init(void);
+extern const char *umfs_redirect_refusal; /* what it returned */
+/* libc's own code comes here: its streams of files and directories work as they are. */
+static inline bool umfs_redirected(void)
+{
+	return umfs_active() && !umfs_redirect_refusal;
 }
 
 /* ---- report.c ---- */

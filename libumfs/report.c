@@ -55,6 +55,12 @@ void umfs_report_write(void)
 	umfs_text_init(&t, pid, sizeof(pid));
 	umfs_text_dec(&t, (uint64_t)sys0(SYS_getpid));
 	umfs_text_init(&t, line, sizeof(line));
+	umfs_text_add(&t, "libumfs[");
+	umfs_text_add(&t, pid);
+	umfs_text_add(&t, "]: interception: ");
+	umfs_text_add(&t, umfs_redirected() ? "libc's entries" : "symbols only, ");
+	umfs_text_add(&t, umfs_redirected() ? "" : umfs_redirect_refusal);
+	umfs_text_add(&t, "\n");
 	for (int i = 0; i < REPORT_KINDS; i++) {
 		uint64_t n = LOAD_RELAXED(&umfs_report_counts[i]);
 

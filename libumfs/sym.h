@@ -4,7 +4,8 @@
  *
  * The function has a C name of its own, so that libc's declarations (with
  * their attributes: nonnull, fortified inlines) do not apply to it, and libc's
- * name for the linker.
+ * name for the linker. umfs_at_NAME is the same for redirect.c: ours even where
+ * the program has a function of that name.
  */
 #ifndef UMFS_LIBUMFS_SYM_H
 #define UMFS_LIBUMFS_SYM_H
@@ -14,6 +15,8 @@
 
 #define SYM(ret, name, args)                                                              \
 	ret umfs_sym_##name args __asm__(#name) __attribute__((visibility("default")));   \
+	__asm__(".globl umfs_at_" #name "\n\t.hidden umfs_at_" #name                      \
+		"\n\t.set umfs_at_" #name ", " #name "\n");                               \
 	ret umfs_sym_##name args
 
 /* A second name for a symbol of the same file. */

@@ -2,7 +2,9 @@
 /*
  * sym_dir.c - exported symbols: directory streams.
  *
- * A stream is ours or libc's from opendir on, and each function asks which.
+ * Where libc's entries are redirected its own streams work, on descriptors of
+ * ours too. Else a stream is ours or libc's from opendir on, and each function
+ * asks which.
  */
 #include <stdlib.h>
 
@@ -33,7 +35,7 @@ static DIR *stream_of(int fd)
 	DIR *dir = NULL;
 	long err;
 
-	if (!umfs_uinfo_ours(fd))
+	if (umfs_redirected() || !umfs_uinfo_ours(fd))
 		return REAL(fdopendir_fn, "fdopendir")(fd);
 	err = umfs_dir_open(fd, &dir);
 	umfs_sym_return(err);

@@ -184,7 +184,7 @@ struct _IO_FILE *_IO_fdopen(int fd, const char *mode);
 
 SYM(struct _IO_FILE *, fopen, (const char *path, const char *mode))
 {
-	if (umfs_ready() && umfs_hook_path_ours(path)) {
+	if (umfs_ready() && !umfs_redirected() && umfs_hook_path_ours(path)) {
 		umfs_sym_return(umfs_refuse(REPORT_NO_STDIO, ENOTSUP));
 		return NULL;
 	}
@@ -194,7 +194,7 @@ SYM_ALIAS(fopen64, fopen);
 
 SYM(struct _IO_FILE *, fdopen, (int fd, const char *mode))
 {
-	if (umfs_uinfo_ours(fd)) {
+	if (umfs_uinfo_ours(fd) && !umfs_redirected()) {
 		umfs_sym_return(umfs_refuse(REPORT_NO_STDIO, ENOTSUP));
 		return NULL;
 	}

@@ -134,6 +134,26 @@ SYM(int, execle, (const char *path, const char *arg, ...))
 	}
 }
 
+/*
+ * libc's function, which may make a process in our memory (inner.c). What we
+ * hold that the process would inherit it can not know: -ENOTSUP.
+ */
+#define SPAWN(type, name, args, err)                                                      \
+	({                                                                                \
+		long ret_ = umfs_exec_check();                                            \
+		type real_ = (type)umfs_libc(name);                                       \
+		__typeof__(real_ args) value_;                                            \
+		if (ret_) {                                                               \
+			errno = (int)-ret_;                                               \
+			value_ = (__typeof__(value_))(err);                               \
+		} else {                                                                  \
+			umfs_guard_self.spawning++;                                       \
+			value_ = real_ args;                                              \
+			umfs_guard_self.spawning--;                                       \
+		}                                                                         \
+		value_;                                                                   \
+	})
+
 typedef int (*spawn_fn)(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			const posix_spawnattr_t *, char *const[], char *const[]);
 
@@ -142,20 +162,27 @@ SYM(int, posix_spawn,
     (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
      const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))
 {
-	long err = umfs_exec_check();
-
-	return err ? (int)-err :
-		     ((spawn_fn)umfs_libc("posix_spawn"))(pid, path, actions, attr, argv, envp);
+	return SPAWN(spawn_fn, "posix_spawn", (pid, path, actions, attr, argv, envp), errno);
 }
 
 SYM(int, posix_spawnp,
     (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
      const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))
 {
-	long err = umfs_exec_check();
+	return SPAWN(spawn_fn, "posix_spawnp", (pid, file, actions, attr, argv, envp), errno);
+}
 
-	return err ? (int)-err :
-		     ((spawn_fn)umfs_libc("posix_spawnp"))(pid, file, actions, attr, argv, envp);
+typedef int (*system_fn)(const char *);
+typedef struct _IO_FILE *(*popen_fn)(const char *, const char *);
+
+SYM(int, system, (const char *command))
+{
+	return SPAWN(system_fn, "system", (command), -1);
+}
+
+SYM(struct _IO_FILE *, popen, (const char *command, const char *type))
+{
+	return SPAWN(popen_fn, "popen", (command, type), 0);
 }
 
 /* ---- ids: libc changes them in all threads; what we know of them is then stale ---- */

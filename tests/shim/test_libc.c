@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * test_libc.c - what libc does on its own: streams, walks over trees, processes
+ * that it makes. Runs only where libc's entries are redirected.
+ */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fts.h>
+#include <ftw.h>
+#include <glob.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <wchar.h>
+
+#include "shim_test.h"
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_ok(fclose(f));
+}
+
+static void assert_text(const char *path, const char *want)
+{
+	char buf[4096];
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(buf, 1, sizeof(buf) - 1, f);
+	buf[n] = 0;
+	assert_string_equal(buf, want);
+	assert_ok(fclose(f));
+}
+
+static void streams_of_each_mode(void **state)
+{
+	char line[64];
+	FILE *f;
+
+	(void)state;
+	write_text(at("s"), "one\ntwo\nthree\n");
+	f = fopen(at("s"), "r+");
+	assert_non_null(f);
+	assert_string_equal(fgets(line, sizeof(line), f), "one\n");
+	assert_int_equal(ftell(f), 4);
+	assert_ok(fseek(f, 0, SEEK_CUR));
+	assert_true(fputs("TWO", f) >= 0);
+	assert_ok(fflush(f));
+	rewind(f);
+	assert_string_equal(fgets(line, sizeof(line), f), "one\n");
+	assert_string_equal(fgets(line, sizeof(line), f), "TWO\n");
+	assert_int_equal(ungetc('x', f), 'x');
+	assert_int_equal(getc(f), 'x');
+	assert_ok(fclose(f));
+	f = fopen(at("s"), "a");
+	assert_non_null(f);
+	assert_true(fprintf(f, "%d\n", 4) > 0);
+	assert_ok(fclose(f));
+	assert_text(at("s"), "one\nTWO\nthree\n4\n");
+	assert_null(fopen(at("s"), "wx"));
+	assert_int_equal(errno, EEXIST);
+	assert_null(fopen(at("no/such"), "r"));
+	assert_int_equal(errno, ENOENT);
+	assert_ok(unlink(at("s")));
+}
+
+static void large_stream(void **state)
+{
+	char *line = NULL;
+	size_t room = 0;
+	long sum = 0;
+	FILE *f = fopen(at("big"), "w+");
+
+	(void)state;
+	assert_non_null(f);
+	for (int i = 0; i < 200000; i++)
+		assert_true(fprintf(f, "%d\n", i) > 0);
+	rewind(f);
+	while (getline(&line, &room, f) > 0)
+		sum += atol(line);
+	assert_int_equal(sum, 200000L * 199999 / 2);
+	free(line);
+	assert_ok(fclose(f));
+	assert_ok(unlink(at("big")));
+}
+
+static void streams_from_descriptors(void **state)
+{
+	int fd = open(at("d"), O_RDWR | O_CREAT, 0644);
+	FILE *f = fdopen(fd, "w+");
+
+	(void)state;
+	assert_non_null(f);
+	assert_true(fputws(L"wide\n", f) >= 0);
+	assert_ok(fflush(f));
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 5);
+	assert_ok(fclose(f));
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	f = freopen(at("d"), "r", fopen(at("e"), "w"));
+	assert_non_null(f);
+	assert_int_equal(fgetc(f), 'w');
+	assert_ok(fclose(f));
+	assert_ok(unlink(at("d")));
+	assert_ok(unlink(at("e")));
+}
+
+static int counted;
+
+static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)path;
+	(void)st;
+	(void)type;
+	(void)ftw;
+	counted++;
+	return 0;
+}
+
+static int plain_name(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+static void walks_over_trees(void **state)
+{
+	char *roots[] = {(char *)(uintptr_t)at("tree"), NULL};
+	struct dirent **list;
+	glob_t g;
+	FTS *fts;
+	FTSENT *e;
+
+	(void)state;
+	assert_ok(mkdir(at("tree"), 0755));
+	assert_ok(mkdir(at("tree/sub"), 0755));
+	write_text(at("tree/b"), "b");
+	write_text(at("tree/a"), "a");
+	write_text(at("tree/sub/c"), "c");
+	counted = 0;
+	assert_ok(nftw(at("tree"), count_one, 8, FTW_PHYS));
+	assert_int_equal(counted, 5);
+	fts = fts_open(roots, FTS_PHYSICAL, NULL);
+	assert_non_null(fts);
+	for (counted = 0; (e = fts_read(fts));)
+		counted += e->fts_info == FTS_F;
+	assert_int_equal(counted, 3);
+	assert_ok(fts_close(fts));
+	assert_ok(glob(at("tree/*"), 0, NULL, &g));
+	assert_int_equal(g.gl_pathc, 3);
+	assert_string_equal(g.gl_pathv[0], at("tree/a"));
+	globfree(&g);
+	assert_int_equal(scandir(at("tree"), &list, plain_name, alphasort), 3);
+	assert_string_equal(list[2]->d_name, "sub");
+	for (int i = 0; i < 3; i++)
+		free(list[i]);
+	free(list);
+	assert_ok(remove(at("tree/sub/c")));
+	assert_ok(remove(at("tree/sub")));
+	assert_ok(remove(at("tree/a")));
+	assert_ok(remove(at("tree/b")));
+	assert_ok(remove(at("tree")));
+}
+
+/* What libc's child does to its descriptors is done in our memory. */
+static void processes_made_by_libc_leave_ours_alone(void **state)
+{
+	posix_spawn_file_actions_t acts;
+	char *argv[] = {(char *)(uintptr_t)"true", NULL};
+	int fd = open(at("keep"), O_RDWR | O_CREAT | O_CLOEXEC, 0644), status;
+	char line[32];
+	FILE *f;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(write(fd, "kept", 4), 4);
+	assert_ok(posix_spawn_file_actions_init(&acts));
+	assert_ok(posix_spawn_file_actions_addclose(&acts, fd));
+	assert_ok(posix_spawn_file_actions_adddup2(&acts, 2, 57));
+	assert_ok(posix_spawn_file_actions_addchdir_np(&acts, "/"));
+	assert_ok(posix_spawnp(&pid, "true", &acts, NULL, argv, environ));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	posix_spawn_file_actions_destroy(&acts);
+	/* A child that can not be: it ends with _exit, in our memory. */
+	assert_int_equal(posix_spawn(&pid, "/no/such/program", NULL, NULL, argv, environ),
+			 ENOENT);
+	assert_int_equal(WEXITSTATUS(system("exit 7")), 7);
+	f = popen("echo hello", "r");
+	assert_non_null(f);
+	assert_string_equal(fgets(line, sizeof(line), f), "hello\n");
+	assert_ok(pclose(f));
+	assert_int_equal(pread(fd, line, sizeof(line), 0), 4);
+	assert_memory_equal(line, "kept", 4);
+	assert_ok(close(fd));
+	assert_ok(unlink(at("keep")));
+}
+
+static void symbols_found_at_run_time(void **state)
+{
+	ssize_t (*real_write)(int, const void *, size_t) =
+		(ssize_t(*)(int, const void *, size_t))(uintptr_t)dlsym(RTLD_NEXT, "write");
+	int fd = open(at("f"), O_RDWR | O_CREAT, 0644);
+
+	(void)state;
+	assert_non_null(real_write);
+	assert_int_equal(real_write(fd, "abc", 3), 3);
+	assert_ok(close(fd));
+	assert_text(at("f"), "abc");
+	assert_ok(unlink(at("f")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(streams_of_each_mode),
+		cmocka_unit_test(large_stream),
+		cmocka_unit_test(streams_from_descriptors),
+		cmocka_unit_test(walks_over_trees),
+		cmocka_unit_test(processes_made_by_libc_leave_ours_alone),
+		cmocka_unit_test(symbols_found_at_run_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
