@@ -33,8 +33,7 @@ static uint32_t head_pages(const struct umfs *fs)
 
 /* ---- the group lock, noted in the lane ---- */
 
-/* -EAGAIN: it is held, and `wait` is false. */
-static int group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait)
+int umfs_group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait)
 {
 	le64 *word = &umfs_group(fs, group)->lock;
 
@@ -47,7 +46,7 @@ static int group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group
 	return -EAGAIN;
 }
 
-static void group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group)
+void umfs_group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group)
 {
 	umfs_unlock(fs, &umfs_group(fs, group)->lock);
 	st64(&lane->group, 0);
@@ -75,6 +74,7 @@ static int back_unit(struct umfs *fs, uint32_t group, uint32_t unit)
 	err = port_back(fs, off, UMFS_MIN((uint64_t)UMFS_UNIT_BYTES, end - off));
 	if (err)
 		return err;
+	__atomic_fetch_add(&fs->backed_units, 1, __ATOMIC_RELAXED);
 	st64(&grp->backed, ld64(&grp->backed) | 1ull << unit);
 	umfs_flush(fs, grp, sizeof(*grp));
 	return 0;
@@ -116,7 +116,7 @@ static void fill_bits(le64 *bits, uint32_t from, uint32_t to)
 }
 
 /* Bits set in a word; the compiler's builtin is a library call that the kernel does not have. */
-static uint32_t count_ones(uint64_t v)
+uint32_t umfs_count_ones(uint64_t v)
 {
 	v -= v >> 1 & 0x5555555555555555ull;
 	v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
@@ -129,7 +129,7 @@ static uint32_t count_zeros(const le64 *bits, uint32_t total)
 	uint32_t i, zeros = 0;
 
 	for (i = 0; i < total / 64u; i++)
-		zeros += 64u - count_ones(ld64(&bits[i]));
+		zeros += 64u - umfs_count_ones(ld64(&bits[i]));
 	return zeros;
 }
 
@@ -346,7 +346,7 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 	if ((ld32(&grp->flags) & UMFS_GROUP_INIT) ? ld32(&grp->free_pages) < wish->least
 						  : wish->no_backing)
 		return 0;
-	ret = group_lock(fs, tx->lane, group, wish->wait);
+	ret = umfs_group_lock(fs, tx->lane, group, wish->wait);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = group_init(fs, group);
@@ -368,7 +368,7 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 			}
 		}
 	}
-	group_unlock(fs, tx->lane, group);
+	umfs_group_unlock(fs, tx->lane, group);
 	return ret;
 }
 
@@ -477,7 +477,7 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, bool wait, uint32_
 	uint32_t index = 0;
 	int ret;
 
-	ret = group_lock(fs, tx->lane, group, wait);
+	ret = umfs_group_lock(fs, tx->lane, group, wait);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = group_init(fs, group);
@@ -494,7 +494,7 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, bool wait, uint32_
 			umfs_unlock(fs, &umfs_inode(fs, *ino)->lock);
 		}
 	}
-	group_unlock(fs, tx->lane, group);
+	umfs_group_unlock(fs, tx->lane, group);
 	return ret == -ENOSPC ? 0 : ret;
 }
 
@@ -593,15 +593,17 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
 		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << from % 64u;
 		uint64_t word = ld64(&bits[from / 64u]);
 
-		cleared += count_ones(word & mask);
+		cleared += umfs_count_ones(word & mask);
 		st64(&bits[from / 64u], word & ~mask);
 		from += n;
 	}
 	umfs_flush(fs, &bits[start / 64u], (to - start + 7u) / 8u);
-	if (inodes)
+	if (inodes) {
 		st32(&grp->free_inodes, ld32(&grp->free_inodes) + cleared);
-	else
+	} else {
 		st32(&grp->free_pages, ld32(&grp->free_pages) + cleared);
+		umfs_freed_note(fs, group, cleared);
+	}
 	umfs_flush(fs, grp, sizeof(*grp));
 }
 

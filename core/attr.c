@@ -287,6 +287,21 @@ int umfs_getpath(struct umfs *fs, uint32_t dir, char *buf, uint32_t size)
 
 /* ---- statfs ---- */
 
+/* Free pages that need no backing any more: what is used is backed, the head as well. */
+static uint64_t pages_ready(const struct umfs *fs, uint32_t group, uint32_t free)
+{
+	uint32_t pages = umfs_group_pages(fs, group), last = (pages - 1) >> UMFS_UNIT_SHIFT;
+	uint64_t backed = ld64(&umfs_group(fs, group)->backed);
+	uint64_t behind = (uint64_t)umfs_count_ones(backed) << UMFS_UNIT_SHIFT, used;
+
+	if (fs->geo.flags & UMFS_SB_BACKED)
+		return free;
+	if (backed >> last & 1)
+		behind -= ((uint64_t)(last + 1) << UMFS_UNIT_SHIFT) - pages;
+	used = pages - UMFS_MIN(free, pages);
+	return behind > used ? UMFS_MIN(behind - used, free) : 0;
+}
+
 void umfs_statfs(struct umfs *fs, struct umfs_statfs *st)
 {
 	uint32_t head = UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages, g;
@@ -296,10 +311,13 @@ void umfs_statfs(struct umfs *fs, struct umfs_statfs *st)
 		struct umfs_group_pm *grp = umfs_group(fs, g);
 		uint32_t pages = umfs_group_pages(fs, g) - head;
 		bool init = ld32(&grp->flags) & UMFS_GROUP_INIT;
+		uint32_t free = init ? ld32(&grp->free_pages) : pages;
 
 		st->pages += pages;
 		st->inodes += fs->geo.inodes_per_group - (g == 0);
-		st->pages_free += init ? ld32(&grp->free_pages) : pages;
+		st->pages_free += free;
+		if (init || (fs->geo.flags & UMFS_SB_BACKED))
+			st->pages_ready += pages_ready(fs, g, free);
 		st->inodes_free += init ? ld32(&grp->free_inodes)
 					: fs->geo.inodes_per_group - (g == 0);
 	}

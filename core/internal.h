@@ -201,8 +201,21 @@ void umfs_bits_leave(struct umfs *fs, struct umfs_lane_pm *lane, const struct um
 int64_t umfs_bits_group(const struct umfs *fs, bool inodes, uint64_t first, uint64_t count);
 /* Counts of a group afresh from its bitmaps, where recovery asked for it. */
 void umfs_group_recount(struct umfs *fs, uint32_t group);
+uint32_t umfs_count_ones(uint64_t v);
+/* A group's lock, noted in the lane. -EAGAIN: it is held, and `wait` is false. */
+int umfs_group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait);
+void umfs_group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group);
 int umfs_group_make_first(struct umfs *fs, uint32_t ino);
 bool umfs_inode_allocated(struct umfs *fs, uint32_t ino);
+
+/* ---- unback.c ---- */
+
+/* Pages of the group were freed. */
+void umfs_freed_note(struct umfs *fs, uint32_t group, uint32_t pages);
+/* Enough were, to see whether memory can be given back. */
+bool umfs_unback_due(const struct umfs *fs);
+/* Do so; a lane at rest, no lock below it held. `at_once`: there may be no later. */
+void umfs_unback(struct umfs_tx *tx, bool at_once);
 
 /* ---- inode.c ---- */
 

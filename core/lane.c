@@ -76,6 +76,8 @@ void umfs_lane_put(struct umfs_tx *tx)
 	struct umfs *fs = tx->fs;
 
 	umfs_assert(fs, !tx->active);
+	if (__builtin_expect(umfs_unback_due(fs), 0))
+		umfs_unback(tx, false);
 	umfs_order_let(fs, &fs->lane_busy[tx->lane_index]);
 	__atomic_store_n(&fs->lane_busy[tx->lane_index], 0, __ATOMIC_RELEASE);
 	if (__atomic_load_n(&fs->lane_wanted, __ATOMIC_RELAXED)) {

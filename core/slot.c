@@ -307,6 +307,16 @@ static void leave_lanes(struct umfs *fs)
 		umfs_swap_recover(fs, fs->slot, umfs_lane(fs, fs->slot, i));
 }
 
+static void unback_last(struct umfs *fs)
+{
+	struct umfs_tx tx;
+
+	if (!fs->freed_where || umfs_lane_get(fs, &tx))
+		return;
+	umfs_unback(&tx, true);
+	umfs_lane_put(&tx);
+}
+
 void umfs_detach(struct umfs *fs)
 {
 	struct umfs_runtime_pm *rt = umfs_runtime(fs);
@@ -318,6 +328,7 @@ void umfs_detach(struct umfs *fs)
 		if (fs->zombies)
 			umfs_reap(fs);
 		leave_lanes(fs);
+		unback_last(fs);
 	}
 	if (fs->broken || attach_lock(fs)) {
 		port_slot_drop(fs, fs->slot); /* as if it had died: the next one cleans up */

@@ -69,6 +69,11 @@ struct umfs {
 	uint64_t end_max;     /* bytes: no file grows, and nothing is written, past it */
 	uint32_t keeps_setid; /* 1: who calls has CAP_FSETID, writing leaves set-id bits */
 	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
+	/* Memory to give back: see unback.c. */
+	uint64_t freed_where; /* bit: groups in which pages were freed */
+	int64_t unback_next_ns;
+	uint32_t freed_pages, backed_units; /* since it was last looked for */
+	uint32_t unback_after; /* freed pages that make it worth looking; 0: as core thinks */
 	uint32_t zombies;    /* 1: a dead process was the last holder of some file */
 };
 
@@ -93,7 +98,8 @@ struct umfs_attr {
 };
 
 struct umfs_statfs {
-	uint64_t pages, pages_free; /* the smaller of pool and backing is the caller's to take */
+	uint64_t pages, pages_free;
+	uint64_t pages_ready; /* of pages_free, those that have memory behind them already */
 	uint64_t inodes, inodes_free;
 	uint32_t name_max, atomic_bytes;
 };

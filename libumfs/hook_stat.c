@@ -198,16 +198,6 @@ long umfs_hook_access(int dirfd, const char *path, int mode, int flags)
 	return umfs_path_call(dirfd, path, spot_flags(flags), access_ours, access_kernel, &a);
 }
 
-/* The pool's file system may hold less than the pool promises. */
-static uint64_t backing_free_pages(const struct pool *p)
-{
-	struct statfs st;
-
-	if (sys2(SYS_fstatfs, p->fd, &st) || st.f_blocks == 0 || st.f_bsize <= 0)
-		return UINT64_MAX;
-	return (uint64_t)st.f_bfree * (uint64_t)st.f_bsize / UMFS_PAGE_BYTES;
-}
-
 static long give_statfs(struct umfs *fs, struct statfs *to)
 {
 	struct mount *m = umfs_mount_of(fs);
@@ -220,9 +210,7 @@ static long give_statfs(struct umfs *fs, struct statfs *to)
 	st.f_bsize = UMFS_PAGE_BYTES;
 	st.f_frsize = UMFS_PAGE_BYTES;
 	st.f_blocks = us.pages;
-	st.f_bfree = us.pages_free;
-	if (!(fs->geo.flags & UMFS_SB_BACKED))
-		st.f_bfree = UMFS_MIN(us.pages_free, backing_free_pages(&m->pool));
+	st.f_bfree = pool_pages_available(&m->pool, &us);
 	st.f_bavail = st.f_bfree;
 	st.f_files = us.inodes;
 	st.f_ffree = us.inodes_free;

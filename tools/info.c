@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <uuid/uuid.h>
 
 static const char usage[] =
@@ -52,26 +51,14 @@ static const struct umfs_super_pm *superblock(const struct umfs *fs)
 	return umfs_page(fs, UMFS_SB_BACKUP_PAGE);
 }
 
-/* What is free in the pool may have nothing behind it yet, and then only what is left there. */
 static void find_backing(const struct pool *p, struct info *in)
 {
-	uint64_t used = (in->st.pages - in->st.pages_free) << UMFS_PAGE_SHIFT;
-	uint64_t free = in->st.pages_free << UMFS_PAGE_SHIFT;
-	struct statvfs vfs;
 	struct stat st;
 
+	in->available_bytes = pool_pages_available(p, &in->st) << UMFS_PAGE_SHIFT;
 	in->backed_bytes = p->file_bytes;
-	in->available_bytes = free;
-	if (p->is_device || fstat(p->fd, &st))
-		return;
-	in->backed_bytes = (uint64_t)st.st_blocks * 512;
-	if (!fstatvfs(p->fd, &vfs)) {
-		uint64_t room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-
-		if (in->backed_bytes > used)
-			room += in->backed_bytes - used;
-		in->available_bytes = UMFS_MIN(free, room);
-	}
+	if (!p->is_device && !fstat(p->fd, &st))
+		in->backed_bytes = (uint64_t)st.st_blocks * 512;
 }
 
 static void gather(struct pool *p, struct info *in)

@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #ifndef MADV_COLLAPSE
@@ -137,9 +138,36 @@ void port_unback(struct umfs *fs, uint64_t off, uint64_t n)
 {
 	struct pool *p = pool_of(fs);
 	uint64_t end = UMFS_MIN(off + n, p->map_bytes);
-	int fd = pool_fd(p);
+	int fd;
 
-	if (p->is_device || p->flags & POOL_READONLY || off >= end || fd < 0)
+	if (p->is_device || p->flags & POOL_READONLY || off >= end)
+		return;
+	fd = pool_fd(p);
+	if (fd < 0)
+		fd = pool_reopen(p);
+	if (fd < 0)
 		return;
 	(void)allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, end - off);
+	if (fd != p->fd)
+		(void)sys1(SYS_close, fd);
+}
+
+uint64_t pool_backing_pages(const struct pool *p)
+{
+	int fd = pool_fd(p);
+	struct statfs st;
+
+	if (p->is_device || fd < 0 || sys2(SYS_fstatfs, fd, &st) || !st.f_blocks ||
+	    st.f_bsize <= 0)
+		return UINT64_MAX;
+	return (uint64_t)st.f_bavail * (uint64_t)st.f_bsize / UMFS_UNIT_BYTES * UMFS_UNIT_PAGES;
+}
+
+uint64_t pool_pages_available(const struct pool *p, const struct umfs_statfs *st)
+{
+	uint64_t more = pool_backing_pages(p);
+
+	if (more >= st->pages_free - st->pages_ready)
+		return st->pages_free;
+	return st->pages_ready + more;
 }

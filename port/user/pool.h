@@ -92,4 +92,9 @@ bool port_fault_in_pool(uintptr_t addr);
  */
 bool port_fault_contain(uintptr_t addr);
 
+/* Pages that the pool file's file system still gives, in whole units; UINT64_MAX: no limit known. */
+uint64_t pool_backing_pages(const struct pool *p);
+/* Of the free pages of umfs_statfs(), those that can be had: the smaller of pool and backing. */
+uint64_t pool_pages_available(const struct pool *p, const struct umfs_statfs *st);
+
 #endif

@@ -662,6 +662,31 @@ static int setid_chown_run(struct stage *s)
 
 FALLOC_OP(setid_punch, FALLOC_PUNCH, 100, 4500)
 
+/* ---- memory given back ---- */
+
+/* A file that has a 2 MiB unit for itself. */
+static int unback_prepare(struct stage *s)
+{
+	struct umfs_file file;
+
+	need(world_open(s->fs, "/u", O_RDWR | O_CREAT, &file));
+	need(umfs_fallocate(&file, 0, 0, 2 * MIB));
+	world_close(&file);
+	s->fs->unback_after = 1;
+	s->fs->backed_units = 0;
+	return 0;
+}
+
+static int unback_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/u");
+}
+
+static int unback_truncate_run(struct stage *s)
+{
+	return world_truncate(s->fs, "/u", 5000);
+}
+
 /* ---- copies within the pool ---- */
 
 static int copy_run(struct stage *s, const char *from, uint64_t from_off, uint64_t off, uint64_t n)
@@ -840,6 +865,8 @@ const struct op ops[] = {
 	NAME_OP(zero_keep, open_b_prepare, OP_NEEDS_PAGE),
 	NAME_OP(zero_holes, hole_prepare, OP_NEEDS_PAGE),
 	{"zero_odd", open_m_prepare, zero_odd_run, 0, "/m", 10, 3 * 4096 - 20},
+	NAME_OP(unback, unback_prepare, 0),
+	NAME_OP(unback_truncate, unback_prepare, 0),
 	{"copy_over", open_m_prepare, copy_over_run, 0, "/m", 7000, 4800},
 	{"copy_over_bytes", open_m_prepare, copy_over_bytes_run, 0, "/m", 7000, 700},
 	{"copy_same", open_m_prepare, copy_same_run, 0, "/m", 50000, 20000},

@@ -12,13 +12,23 @@ full() {
 	pool=$work/full/pool
 	make_pool 64M
 	u dd if=/dev/zero of="$mnt/first" bs=1M count=4 status=none || fail "full: first file"
+	promised=$(u stat -f -c %a "$mnt/first")
 	out=$(u dd if=/dev/zero of="$mnt/big" bs=64k count=1000 2>&1) && fail "full: dd succeeded"
 	printf '%s\n' "$out" | grep -q 'No space left' || fail "full: $out"
+	# Of what was promised all but 2 MiB and the table pages went in.
+	size=$(u stat -c %s "$mnt/big")
+	left=$((promised * 4096 - size))
+	[ $left -ge 0 ] && [ $left -le 2200000 ] ||
+		fail "full: $promised pages promised, $size bytes went in"
+	left=$(u stat -f -c %a "$mnt/first")
+	[ "$left" -le 512 ] || fail "full: $left pages still promised"
 	# What was written before is whole, names can be removed, and then there is space.
 	u cmp -n 4194304 /dev/zero "$mnt/first" || fail "full: first file changed"
 	u dd if=/dev/urandom of="$mnt/first" bs=4k count=100 conv=notrunc status=none ||
 		fail "full: overwriting needs no space"
 	u rm "$mnt/big" || fail "full: rm"
+	left=$(u stat -f -c %a "$mnt/first")
+	[ $((promised - left)) -le 512 ] || fail "full: $left of $promised pages back after rm"
 	u dd if=/dev/zero of="$mnt/next" bs=1M count=4 status=none || fail "full: no space after rm"
 	check_pool "a full file system"
 	umount "$work/full"
@@ -237,5 +247,26 @@ except OSError as e:
 print("went on", "errors" if failed else "no errors")
 PY
 is "pool cut short while in use" "went on errors" "$(u python3 "$work/cut.py" "$mnt" "$pool" 2>/dev/null)"
+
+# ---- memory behind a sparse pool: taken, given back, and no more promised than there is ----
+
+kib() {
+	echo $(($(stat -c %b "$pool") / 2))
+}
+make_pool 512M
+empty=$(kib)
+ok "a large file" u dd if=/dev/zero of="$mnt/large" bs=1M count=100 status=none
+ok "a small file" u cp /etc/passwd "$mnt/small"
+full=$(kib)
+[ $((full - empty)) -ge 102400 ] || fail "100 MiB took $((full - empty)) KiB"
+ok "remove it" u rm "$mnt/large"
+left=$(($(kib) - empty))
+[ $left -le 8192 ] || fail "after its removal $left KiB more than at first"
+ok "what is left can be read" u cmp /etc/passwd "$mnt/small"
+ok "and written" u dd if=/dev/zero of="$mnt/large" bs=1M count=30 status=none
+ok "punch" u fallocate -p -o 1M -l 28M "$mnt/large"
+left=$(($(kib) - empty))
+[ $left -le 12288 ] || fail "after punching it $left KiB more than at first"
+check_pool "giving memory back"
 
 finish

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_unback.c - memory given back to what lies behind the pool. */
+#include "unit.h"
+
+#define POOL_BYTES (300 * MIB) /* three groups */
+
+static uint32_t units_backed(const struct unit *u)
+{
+	uint32_t n = 0;
+	uint64_t i;
+
+	for (i = 0; i < POOL_BYTES / UMFS_UNIT_BYTES; i++)
+		n += u->sim->backed[i];
+	return n;
+}
+
+static uint32_t bits_backed(const struct unit *u)
+{
+	uint32_t n = 0, g;
+
+	for (g = 0; g < u->fs->geo.group_count; g++)
+		n += (uint32_t)__builtin_popcountll(ld64(&umfs_group(u->fs, g)->backed));
+	return n;
+}
+
+static void make_file(struct unit *u, const char *path, uint64_t bytes)
+{
+	struct umfs_file file;
+
+	assert_ok(world_open(u->fs, path, O_RDWR | O_CREAT, &file));
+	assert_ok(umfs_fallocate(&file, 0, 0, bytes));
+	world_close(&file);
+}
+
+static void pool_of_three_groups(struct unit *u)
+{
+	unit_pool(u, POOL_BYTES, 4096);
+	assert_int_equal(u->fs->geo.group_count, 3);
+}
+
+static void removal_of_large_file_gives_memory_back(void **state)
+{
+	struct unit *u = *state;
+	uint32_t before, bits;
+
+	pool_of_three_groups(u);
+	make_file(u, "/small", 5000);
+	before = units_backed(u);
+	bits = bits_backed(u);
+	make_file(u, "/large", 200 * MIB);
+	assert_true(units_backed(u) >= before + 99);
+	assert_ok(world_unlink(u->fs, "/large"));
+	assert_true(units_backed(u) <= before + 3); /* a new group's head, a spare page */
+	assert_int_equal(units_backed(u) - before, bits_backed(u) - bits);
+	make_file(u, "/large", 200 * MIB);
+	assert_ok(world_put(u->fs, "/large", 0, 3 * MIB, 1));
+	assert_ok(world_unlink(u->fs, "/large"));
+}
+
+/* The second time comes too soon after memory was taken; detaching does not wait. */
+static void made_and_removed_again_keeps_memory(void **state)
+{
+	struct unit *u = *state;
+	uint32_t before, i;
+	uint64_t calls = 0;
+
+	pool_of_three_groups(u);
+	before = units_backed(u);
+	make_file(u, "/f", 40 * MIB);
+	assert_ok(world_unlink(u->fs, "/f"));
+	make_file(u, "/f", 40 * MIB);
+	for (i = 0; i < 20; i++) {
+		assert_ok(world_unlink(u->fs, "/f"));
+		assert_true(units_backed(u) >= before + 20);
+		make_file(u, "/f", 40 * MIB);
+		if (i == 9) /* where the file lies changes a few times */
+			calls = u->sim->back_calls;
+	}
+	assert_int_equal(u->sim->back_calls, calls);
+	assert_ok(world_unlink(u->fs, "/f"));
+	unit_reattach(u, UMFS_MODE_ATOMIC);
+	assert_true(units_backed(u) <= before + 1);
+	u->sim->now_ns += 2000000000;
+}
+
+static void later_removal_gives_back_what_was_kept(void **state)
+{
+	struct unit *u = *state;
+	uint32_t before;
+
+	pool_of_three_groups(u);
+	before = units_backed(u);
+	make_file(u, "/f", 40 * MIB);
+	assert_ok(world_unlink(u->fs, "/f"));
+	make_file(u, "/f", 40 * MIB);
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_true(units_backed(u) >= before + 20);
+	make_file(u, "/g", 40 * MIB);
+	u->sim->now_ns += 2000000000;
+	assert_ok(world_unlink(u->fs, "/g"));
+	assert_true(units_backed(u) <= before + 1);
+}
+
+static void unit_with_a_page_in_use_stays(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint8_t want[UMFS_PAGE_BYTES], got[UMFS_PAGE_BYTES];
+	uint64_t i;
+
+	pool_of_three_groups(u);
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(umfs_fallocate(&file, 0, 0, 40 * MIB));
+	for (i = 0; i < 20; i++)
+		assert_ok(world_write(&file, i * 2 * MIB, UMFS_PAGE_BYTES, 1));
+	for (i = 0; i < 20; i++)
+		assert_ok(umfs_fallocate(&file, UMFS_FALLOC_PUNCH | UMFS_FALLOC_KEEP_SIZE,
+					 i * 2 * MIB + UMFS_PAGE_BYTES,
+					 2 * MIB - UMFS_PAGE_BYTES));
+	for (i = 0; i < 20; i++) {
+		world_fill(want, sizeof(want), i * 2 * MIB, 1);
+		assert_int_equal(umfs_pread(&file, got, sizeof(got), i * 2 * MIB), sizeof(got));
+		assert_memory_equal(want, got, sizeof(got));
+	}
+	assert_true(units_backed(u) >= 20);
+	world_close(&file);
+}
+
+static void busy_group_passed_over(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other;
+	uint32_t before;
+
+	pool_of_three_groups(u);
+	assert_ok(world_creat(u->fs, "/x", 0600));
+	make_file(u, "/f", 40 * MIB);
+	before = units_backed(u);
+	other = unit_attach(u);
+	u->fs->unback_after = ~0u;
+	assert_ok(world_unlink(u->fs, "/f"));
+	st64(&umfs_group(u->fs, 0)->lock, umfs_lock_value(&other->fs, other->fs.slot));
+	u->fs->unback_after = 1;
+	u->fs->backed_units = 0;
+	assert_ok(world_truncate(u->fs, "/x", 0)); /* anything that takes a lane */
+	assert_int_equal(units_backed(u), before);
+	st64(&umfs_group(u->fs, 0)->lock, 0);
+	sim_detach(other);
+}
+
+/* By the bits, page by page. */
+static uint64_t ready_counted(const struct unit *u)
+{
+	uint64_t n = 0;
+	uint32_t g, i;
+
+	for (g = 0; g < u->fs->geo.group_count; g++) {
+		const struct umfs_group_pm *grp = umfs_group(u->fs, g);
+		const uint8_t *bits = umfs_page(u->fs, umfs_group_page(u->fs, g));
+
+		for (i = 0; i < UMFS_GROUP_PAGES && (ld32(&grp->flags) & UMFS_GROUP_INIT); i++)
+			n += (ld64(&grp->backed) >> (i / UMFS_UNIT_PAGES) & 1) &&
+			     !(bits[i / 8] >> i % 8 & 1);
+	}
+	return n;
+}
+
+static void free_pages_with_memory_counted(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_statfs st;
+	uint64_t n;
+
+	pool_of_three_groups(u);
+	u->fs->unback_after = ~0u;
+	for (n = 0; n < 6; n++) {
+		umfs_statfs(u->fs, &st);
+		assert_int_equal(st.pages_ready, ready_counted(u));
+		assert_true(st.pages_ready <= st.pages_free);
+		if (n == 4)
+			assert_ok(world_unlink(u->fs, "/f"));
+		else
+			make_file(u, "/f", (n % 4 + 1) * 55 * MIB);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	CASE(removal_of_large_file_gives_memory_back),
+	CASE(made_and_removed_again_keeps_memory),
+	CASE(later_removal_gives_back_what_was_kept),
+	CASE(unit_with_a_page_in_use_stays),
+	CASE(busy_group_passed_over),
+	CASE(free_pages_with_memory_counted),
+};
+UNIT_MAIN("unback", tests)
