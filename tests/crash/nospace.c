@@ -8,6 +8,8 @@
  * backing	with the n-th request for backing refused, and with all from the
  *		n-th on, until no request is left to refuse
  * inodes	with none free
+ * records	with no record of an open inode free, then with no open file
+ *		description: ENFILE then
  *
  * An op that fails says ENOSPC and leaves the tree and the counts of free pages
  * and inodes as they were; with room again it succeeds. A write may be short
@@ -15,6 +17,7 @@
  * (removing, truncating, overwriting, attributes) never fails.
  */
 #include "check.h"
+#include "internal.h"
 #include "ops.h"
 
 #include <stdarg.h>
@@ -33,9 +36,10 @@ struct trial {
 	struct stage stage;
 	struct tree before;
 	struct umfs_statfs room;
+	int error; /* what a failure has to say */
 };
 
-static uint64_t points[3];
+static uint64_t points[4];
 static bool failed;
 
 __attribute__((format(printf, 2, 3))) static void fail(const struct trial *t, const char *format,
@@ -60,6 +64,7 @@ static void start(struct trial *t, const struct op *op, uint32_t mode)
 	memset(t, 0, sizeof(*t));
 	t->op = op;
 	t->mode = mode;
+	t->error = ENOSPC;
 	t->sim = sim_new(POOL_BYTES, UMFS_DURABLE_NONE, POOL_INODES);
 	t->proc = t->sim ? sim_attach(t->sim, mode, &err) : NULL;
 	if (!t->proc)
@@ -170,7 +175,7 @@ static void check_failure(struct trial *t, int err)
 		if (!short_write_right(t, &now, got))
 			fail(t, "a short write of %llu bytes left something else",
 			     (unsigned long long)got);
-	} else if (err != -ENOSPC) {
+	} else if (err != -t->error) {
 		fail(t, "error %d (%s)", err, strerror(-err));
 	} else if (tree_differ(&now, &t->before, NULL, why)) {
 		fail(t, "it failed, and %s", why);
@@ -181,7 +186,7 @@ static void check_failure(struct trial *t, int err)
 	if (!failed && !t->op->path && (lost || room.inodes_free != t->room.inodes_free))
 		fail(t, "it failed and %lld pages, %lld inodes are gone", (long long)lost,
 		     (long long)(t->room.inodes_free - room.inodes_free));
-	if (!(t->op->flags & (OP_NEEDS_PAGE | OP_NEEDS_INODE)))
+	if (t->error == ENOSPC && !(t->op->flags & (OP_NEEDS_PAGE | OP_NEEDS_INODE)))
 		fail(t, "it needs no room and failed for lack of it");
 	tree_free(&now);
 }
@@ -301,6 +306,57 @@ static void no_inodes(const struct op *op, uint32_t mode)
 	finish(&t, full);
 }
 
+/* ---- records of open inodes, open file descriptions ---- */
+
+#define TAKEN 0x7ffffff0u /* stands for an inode, and a serial, that nobody has */
+
+/* Free keys in a table of records become taken ones, or those taken free. */
+static void set_keys(uint8_t *table, uint32_t count, uint32_t bytes, uint32_t epoch, bool take)
+{
+	uint64_t mine = (uint64_t)epoch << 32 | TAKEN;
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		le64 *key = (le64 *)(void *)(table + (uint64_t)i * bytes);
+
+		if (take && ld64(key) >> 32 != epoch)
+			st64(key, mine);
+		else if (!take && ld64(key) == mine)
+			st64(key, 0);
+	}
+}
+
+static void set_records(struct umfs *fs, bool opens, bool take)
+{
+	if (opens)
+		set_keys(umfs_page(fs, fs->geo.ofds_page), fs->geo.ofd_count,
+			 sizeof(struct umfs_ofd_pm), fs->epoch, take);
+	else
+		set_keys(umfs_page(fs, fs->geo.irecs_page), fs->geo.irec_count,
+			 sizeof(struct umfs_irec_pm), fs->epoch, take);
+}
+
+static void no_records(const struct op *op, uint32_t mode, bool opens)
+{
+	struct umfs *fs;
+	struct trial t;
+	int err;
+
+	snprintf(sim_context, sizeof(sim_context), "no %s free",
+		 opens ? "open file description" : "record of an open inode");
+	start(&t, op, mode);
+	t.error = ENFILE;
+	fs = &t.proc->fs;
+	look(&t);
+	set_records(fs, opens, true);
+	err = op->run(&t.stage);
+	set_records(fs, opens, false);
+	if (err)
+		check_failure(&t, err);
+	points[3] += err != 0;
+	finish(&t, err != 0);
+}
+
 static bool run_op(const struct op *op, uint32_t mode)
 {
 	memset(points, 0, sizeof(points));
@@ -308,14 +364,18 @@ static bool run_op(const struct op *op, uint32_t mode)
 	few_pages(op, mode);
 	no_backing(op, mode);
 	no_inodes(op, mode);
+	if (!(op->flags & OP_CALLS)) {
+		no_records(op, mode, false);
+		no_records(op, mode, true);
+	}
 	if (((op->flags & OP_NEEDS_PAGE) && !(points[0] && points[1])) ||
 	    ((op->flags & OP_NEEDS_INODE) && !points[2])) {
 		printf("FAIL %s: nothing ever failed\n", op->name);
 		failed = true;
 	}
-	printf("%-24s failure points: %3llu pages, %3llu backing, %llu inodes%s\n", op->name,
-	       (unsigned long long)points[0], (unsigned long long)points[1],
-	       (unsigned long long)points[2], failed ? "  FAILED" : "");
+	printf("%-24s failure points: %3llu pages, %3llu backing, %llu inodes, %llu records%s\n",
+	       op->name, (unsigned long long)points[0], (unsigned long long)points[1],
+	       (unsigned long long)points[2], (unsigned long long)points[3], failed ? "  FAILED" : "");
 	fflush(stdout);
 	return !failed;
 }

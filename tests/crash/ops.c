@@ -692,9 +692,10 @@ static int unback_truncate_run(struct stage *s)
 static int copy_run(struct stage *s, const char *from, uint64_t from_off, uint64_t off, uint64_t n)
 {
 	struct umfs_file in;
-	int64_t got;
+	int64_t got = world_open(s->fs, from, O_RDONLY, &in);
 
-	need(world_open(s->fs, from, O_RDONLY, &in));
+	if (got)
+		return (int)got;
 	got = umfs_copy_range(&in, from_off, &s->file, off, n);
 	world_close(&in);
 	return got < 0 ? (int)got : (uint64_t)got == n ? 0 : -EIO;
@@ -743,7 +744,7 @@ const struct op ops[] = {
 	NAME_OP(creat_empty_dir, NULL, OP_NEEDS_PAGE | OP_NEEDS_INODE),
 	NAME_OP(creat_long_name, NULL, OP_NEEDS_INODE),
 	NAME_OP(creat_split, creat_split_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
-	NAME_OP(creat_open_close, NULL, OP_NEEDS_INODE),
+	NAME_OP(creat_open_close, NULL, OP_NEEDS_INODE | OP_CALLS),
 	NAME_OP(open_close, NULL, 0),
 	NAME_OP(mkdir, NULL, OP_NEEDS_INODE),
 	NAME_OP(symlink, NULL, OP_NEEDS_PAGE | OP_NEEDS_INODE),

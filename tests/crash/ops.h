@@ -25,6 +25,7 @@ struct stage {
 #define OP_SETID 256u /* set-id bits of `path` go first: its mode may be the one after, and nothing else */
 #define OP_LONG 64u /* more than 2 MiB, or thousands of stores: tried at fewer places */
 #define OP_PIECES 128u /* one call, but more than one piece: torn between them in every mode */
+#define OP_CALLS 512u /* two calls of core: when the second fails, the first is not undone */
 
 struct op {
 	const char *name;

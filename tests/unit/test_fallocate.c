@@ -2,6 +2,7 @@
 /* test_fallocate.c - pages given, punched, zeroed; data and holes found; copies in a pool. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #define KEEP UMFS_FALLOC_KEEP_SIZE
@@ -428,6 +429,41 @@ static void nothing_needs_room_that_has_its_pages(void **state)
 	}
 }
 
+/* Everything in it goes, one after the other, without a page to be had. */
+static void full_pool_can_be_emptied(void **state)
+{
+	struct unit *u = *state;
+	char path[32];
+	uint32_t mode, i;
+
+	for (mode = UMFS_MODE_POSIX; mode <= UMFS_MODE_ATOMIC; mode++) {
+		uint64_t before;
+
+		unit_reattach(u, mode);
+		before = unit_pages_free(u);
+		assert_ok(world_mkdir(u->fs, "/d"));
+		for (i = 0; i < 300; i++) {
+			snprintf(path, sizeof(path), "/d/%u", i);
+			assert_ok(world_put(u->fs, path, i * 1000, 3000, 1));
+		}
+		assert_ok(world_mkdir(u->fs, "/d/sub"));
+		assert_ok(world_symlink(u->fs, "d", "/s"));
+		fill_pool(u);
+		assert_int_equal(unit_pages_free(u), 0);
+		assert_ok(world_rmdir(u->fs, "/d/sub"));
+		assert_ok(world_unlink(u->fs, "/s"));
+		fill_pool(u);
+		for (i = 0; i < 300; i++) {
+			snprintf(path, sizeof(path), "/d/%u", i);
+			assert_ok(world_unlink(u->fs, path));
+		}
+		assert_ok(world_rmdir(u->fs, "/d"));
+		assert_ok(world_unlink(u->fs, "/filler"));
+		unit_reattach(u, mode); /* a lane's spare page */
+		assert_true(unit_pages_free(u) + 1 >= before); /* the root directory's */
+	}
+}
+
 /* ---- looking for data and holes ---- */
 
 static void unwritten_pages_are_holes(void **state)
@@ -723,6 +759,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(zero_keeps_pages_and_takes_holes),
 	CASE(large_entries_punched_whole_zeroed_in_part),
 	CASE(nothing_needs_room_that_has_its_pages),
+	CASE(full_pool_can_be_emptied),
 	CASE(unwritten_pages_are_holes),
 	CASE(holes_found_across_tables_and_runs),
 	CASE(search_in_512_gib_does_not_walk_pages),
