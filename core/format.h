@@ -120,6 +120,7 @@ struct umfs_slot_pm {
 };
 #define UMFS_SLOT_FREE 0u
 #define UMFS_SLOT_LIVE 1u
+#define UMFS_SLOT_HEIR 2u /* made for a new image of its process, which has not taken it yet */
 
 /*
  * A lock word: incarnation << 32 | slot << 24 | thread (23 bits) << 1 | waiters.

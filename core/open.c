@@ -467,6 +467,32 @@ void umfs_slot_drop_own_opens(struct umfs *fs)
 		drop_irec(fs, umfs_irec(fs, i), fs->slot);
 }
 
+void umfs_ofd_give(struct umfs *fs, uint32_t ofd, uint32_t slot)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
+	uint32_t irec = ld32(&o->irec);
+
+	or64(&umfs_irec(fs, irec)->opens[slot / 64u], slot_bit(slot));
+	or64(&o->slots[slot / 64u], slot_bit(slot));
+}
+
+int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(fs, ofd);
+	uint32_t irec;
+
+	if (!o || !(ld64(&o->slots[fs->slot / 64u]) & slot_bit(fs->slot)))
+		return -EBADF;
+	irec = ld32(&o->irec);
+	if (irec >= fs->geo.irec_count)
+		return -EUCLEAN;
+	if (__atomic_fetch_add(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL) == 0)
+		__atomic_fetch_add(&fs->irec_refs[irec], 1, __ATOMIC_ACQ_REL);
+	widen(&fs->ofd_low, &fs->ofd_high, ofd);
+	widen(&fs->irec_low, &fs->irec_high, irec);
+	return 0;
+}
+
 /* Give another slot a share of all that this process has open. */
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
 {

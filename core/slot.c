@@ -7,6 +7,8 @@
  *
  *   FREE --slot_enter--> LIVE --umfs_detach--> FREE
  *                        LIVE --(death)--> LIVE --slot_clean--> FREE
+ *   FREE --umfs_slot_heir--> HEIR --umfs_slot_inherit--> LIVE
+ *                            HEIR --(never taken)--> HEIR --slot_clean--> FREE
  *
  * I1  Who cleans a slot up has it exclusively: it holds the port's claim, or took
  *     the slot over, or nobody is attached.
@@ -128,13 +130,13 @@ static int back_lanes(struct umfs *fs, uint32_t slot)
 	return port_back(fs, umfs_off(fs, umfs_lane(fs, slot, 0)), bytes);
 }
 
-static int slot_enter(struct umfs *fs, uint32_t slot)
+static int slot_enter(struct umfs *fs, uint32_t slot, uint32_t state)
 {
 	int err = back_lanes(fs, slot);
 
 	if (err)
 		return err;
-	set_slot(fs, slot, UMFS_SLOT_LIVE);
+	set_slot(fs, slot, state);
 	return 0;
 }
 
@@ -154,7 +156,7 @@ int umfs_recover_all(struct umfs *fs)
 		slot_clean(fs, i);
 	forget_opens(fs);
 	/* What was open and has no name, or pages past its end, is settled in slot 0's name. */
-	err = slot_enter(fs, 0);
+	err = slot_enter(fs, 0, UMFS_SLOT_LIVE);
 	if (err)
 		return err;
 	fs->slot = 0;
@@ -168,7 +170,7 @@ int umfs_recover_all(struct umfs *fs)
 /* ---- attaching ---- */
 
 /* Any slot that nobody alive has; what a dead one left in it is cleaned up. Attach lock held. */
-static int take_slot(struct umfs *fs, uint32_t *slot)
+static int take_slot(struct umfs *fs, uint32_t state, uint32_t *slot)
 {
 	uint32_t i;
 	int err;
@@ -177,7 +179,7 @@ static int take_slot(struct umfs *fs, uint32_t *slot)
 		if (i == fs->slot || port_slot_take(fs, i))
 			continue;
 		slot_clean(fs, i);
-		err = slot_enter(fs, i);
+		err = slot_enter(fs, i, state);
 		if (err) {
 			port_slot_drop(fs, i);
 			return err;
@@ -222,7 +224,7 @@ static int attach_locked(struct umfs *fs, uint32_t mode)
 			st32(&rt->mode, mode);
 	}
 	if (!err)
-		err = take_slot(fs, &slot);
+		err = take_slot(fs, UMFS_SLOT_LIVE, &slot);
 	if (err)
 		return err;
 	umfs_slot_become(fs, slot, ld32(&umfs_slot(fs, slot)->incarnation));
@@ -263,19 +265,47 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
 }
 
-int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation)
+static int slot_for_another(struct umfs *fs, uint32_t state, uint32_t *slot,
+			    uint32_t *incarnation)
 {
 	int err = attach_lock(fs);
 
 	if (err)
 		return err;
-	err = take_slot(fs, slot);
-	if (!err) {
+	err = take_slot(fs, state, slot);
+	if (!err)
 		*incarnation = ld32(&umfs_slot(fs, *slot)->incarnation);
-		umfs_slot_share_opens(fs, *slot);
-	}
 	attach_unlock(fs);
 	return err;
+}
+
+int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation)
+{
+	int err = slot_for_another(fs, UMFS_SLOT_LIVE, slot, incarnation);
+
+	if (!err)
+		umfs_slot_share_opens(fs, *slot);
+	return err;
+}
+
+int umfs_slot_heir(struct umfs *fs, uint32_t *slot, uint32_t *incarnation)
+{
+	return slot_for_another(fs, UMFS_SLOT_HEIR, slot, incarnation);
+}
+
+/* One image takes it, whoever else was told of it. */
+int umfs_slot_inherit(struct umfs *fs, uint32_t slot, uint32_t incarnation)
+{
+	struct umfs_slot_pm *s = umfs_slot(fs, slot);
+
+	if (slot >= fs->geo.slot_count || ld32(&s->incarnation) != incarnation ||
+	    !cas32(&s->state, UMFS_SLOT_HEIR, UMFS_SLOT_LIVE))
+		return -ESTALE;
+	umfs_flush(fs, s, sizeof(*s));
+	umfs_fence(fs);
+	fs->epoch = ld32(&umfs_runtime(fs)->epoch);
+	umfs_slot_become(fs, slot, incarnation);
+	return 0;
 }
 
 void umfs_slot_abandon(struct umfs *fs, uint32_t slot, uint32_t incarnation)
@@ -296,6 +326,16 @@ static bool any_live(const struct umfs *fs)
 		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
 			return true;
 	return false;
+}
+
+/* So that the last to leave leaves a clean pool, whoever died or went by exec before. */
+static void recover_dead(struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.slot_count; i++)
+		if (i != fs->slot && ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			(void)umfs_slot_recover(fs, i);
 }
 
 /* Spare pages go back; no thread of this process is inside any more. */
@@ -325,6 +365,7 @@ void umfs_detach(struct umfs *fs)
 		return;
 	if (!fs->broken) {
 		umfs_slot_drop_own_opens(fs);
+		recover_dead(fs);
 		if (fs->zombies)
 			umfs_reap(fs);
 		leave_lanes(fs);

@@ -78,6 +78,14 @@ static inline bool cas64(le64 *p, uint64_t *seen, uint64_t v)
 		port_stored(p, sizeof(*p));
 	return done;
 }
+static inline bool cas32(le32 *p, uint32_t seen, uint32_t v)
+{
+	bool done = __atomic_compare_exchange_n(&p->v, &seen, v, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE);
+	if (done)
+		port_stored(p, sizeof(*p));
+	return done;
+}
 static inline uint64_t xchg64(le64 *p, uint64_t v)
 {
 	uint64_t old = __atomic_exchange_n(&p->v, v, __ATOMIC_ACQ_REL);

@@ -162,6 +162,16 @@ uint32_t umfs_mode(const struct umfs *fs);
  */
 int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation);
 void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation);
+/*
+ * exec: another slot, for the new image of this process. What that is to have
+ * open is given to it; the port sees to it that the slot outlives this image.
+ * The new image takes it, -ESTALE when somebody did before, and then each
+ * description once for each of its descriptors, -EBADF when it was not given.
+ */
+int umfs_slot_heir(struct umfs *fs, uint32_t *slot, uint32_t *incarnation);
+void umfs_ofd_give(struct umfs *fs, uint32_t ofd, uint32_t slot);
+int umfs_slot_inherit(struct umfs *fs, uint32_t slot, uint32_t incarnation);
+int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd);
 /* The fork failed: give the slot and its references back. */
 void umfs_slot_abandon(struct umfs *fs, uint32_t slot, uint32_t incarnation);
 /* Roll back what a dead slot left. 0: done or nothing to do; -EAGAIN: it is alive. */

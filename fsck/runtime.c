@@ -75,7 +75,7 @@ static void check_slots(struct fsck *c)
 	for (uint32_t i = 0; i < c->geo.slot_count; i++) {
 		uint32_t state = ld32(&slots[i].state);
 
-		if (state == UMFS_SLOT_FREE || (state == UMFS_SLOT_LIVE && !c->resting))
+		if (state == UMFS_SLOT_FREE || (!c->resting && (state == UMFS_SLOT_LIVE || state == UMFS_SLOT_HEIR)))
 			continue;
 		if (problem(c, PR_SLOT_STATE, object("slot", i), "%u", state)) {
 			st32(&slots[i].state, UMFS_SLOT_FREE);

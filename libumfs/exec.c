@@ -2,20 +2,14 @@
 /*
  * exec.c - new images.
  *
- * A new image can not know the descriptors of ours that it would inherit, so
- * exec with one that is not close-on-exec fails with ENOTSUP. A working
- * directory of ours passes on by itself (place.c). A program that lies in a
- * pool can not be run: the kernel does not see it.
+ * What is open passes on as inherit.c says, a working directory of ours by
+ * itself (place.c). A program that lies in a pool can not be run: the kernel
+ * does not see it.
  */
 #include <unistd.h>
 
 #include "hooks.h"
 #include "path.h"
-
-long umfs_exec_check(void)
-{
-	return umfs_uinfo_inheritable() ? umfs_refuse(REPORT_NO_EXEC, ENOTSUP) : 0;
-}
 
 static long exec_ours(struct spot *s, struct path_args *a)
 {
@@ -38,13 +32,27 @@ static void prepare(void)
 }
 
 /* The path is the kernel's by now, so it needs nothing of what is let go. */
+static long exec_now(int dirfd, const char *path, struct path_args *a, char **envp)
+{
+	if (dirfd == AT_FDCWD && !a->a)
+		return sys3(SYS_execve, path, a->p, envp);
+	return sys5(SYS_execveat, dirfd, path, a->p, envp, a->a);
+}
+
 static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 {
-	if (umfs_active() && !umfs_guard_self.busy)
-		prepare();
-	if (dirfd == AT_FDCWD && !a->a)
-		return sys3(SYS_execve, path, a->p, a->q);
-	return sys5(SYS_execveat, dirfd, path, a->p, a->q, a->a);
+	struct heirs heirs;
+	long err;
+
+	if (!umfs_active() || umfs_guard_self.busy)
+		return exec_now(dirfd, path, a, a->q);
+	err = umfs_heirs_make(&heirs, a->q);
+	if (err)
+		return err;
+	prepare();
+	err = exec_now(dirfd, path, a, heirs.envp);
+	umfs_heirs_drop(&heirs);
+	return err;
 }
 
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
@@ -53,13 +61,9 @@ long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *con
 	struct path_args a = {.a = flags,
 			      .p = (void *)(uintptr_t)argv,
 			      .q = (void *)(uintptr_t)envp};
-	long err;
 
 	if (!umfs_ready())
 		return exec_kernel(dirfd, path, &a);
-	err = umfs_exec_check();
-	if (err)
-		return err;
 	return umfs_path_call(dirfd, path, flags & AT_EMPTY_PATH ? SPOT_EMPTY : 0, exec_ours,
 			      exec_kernel, &a);
 }

@@ -136,8 +136,6 @@ long umfs_hook_pthread_cancel(unsigned long thread);
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags);
 long umfs_hook_execvp(const char *file, char *const argv[], char *const envp[]);
-/* 0, or -ENOTSUP: a new image would inherit descriptors of ours. */
-long umfs_exec_check(void);
 /* Before _exit: leave the pools cleanly. */
 void umfs_process_leave(void);
 

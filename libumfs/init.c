@@ -28,6 +28,7 @@ static void init(char **envp)
 		umfs_report_init();
 		umfs_process_init();
 		umfs_redirect_refusal = umfs_redirect_init();
+		umfs_inherit_init(envp);
 	}
 	STORE(&umfs_init_done, 1);
 }

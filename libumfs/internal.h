@@ -124,6 +124,8 @@ static inline bool umfs_active(void)
 
 /* Attach at first use. 0 or -EIO (then said on stderr, once). */
 int umfs_mount_get(struct mount *m);
+/* Attach as the heir of an image before this one: true when that was to be had. */
+bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir);
 /* Which mount `path` lies in by its text alone, and what remains; NULL: none. */
 struct mount *umfs_mount_match(const char *path, const char **rest);
 /* As umfs_mount_match for a path relative to the kernel's working directory. */
@@ -339,6 +341,26 @@ static inline void umfs_cancel_test(void)
 	if (unlikely(LOAD_RELAXED(&umfs_cancel_asked)))
 		umfs_cancel_test_now();
 }
+
+/* ---- inherit.c: descriptors of ours that pass exec ---- */
+
+struct heirs {
+	struct pool_heir pool[MOUNTS_MAX];
+	bool made[MOUNTS_MAX];
+	char **envp; /* the new image's environment */
+	char *memory;
+	size_t memory_bytes;
+};
+/*
+ * Before an image is made with that environment. -ENOTSUP: it would not load
+ * libumfs. Afterwards one of the others: there was none; or one in another
+ * process; neither after a successful exec.
+ */
+long umfs_heirs_make(struct heirs *h, char *const envp[]);
+void umfs_heirs_drop(struct heirs *h);
+void umfs_heirs_pass(struct heirs *h);
+/* Take what the image before this one left, and that out of the environment. */
+void umfs_inherit_init(char **envp);
 
 /* ---- redirect.c ---- */
 

@@ -19,11 +19,14 @@ static uint64_t device_number(const struct pool *p)
 	return (major << 8) | (minor & 0xff) | ((minor & 0xfff00) << 12);
 }
 
-static void attach(struct mount *m)
+/* heir: what an image before this one left, or NULL. */
+static void attach(struct mount *m, const struct pool_heir *heir)
 {
 	int err = umfs_uinfo_init();
 
-	if (!err)
+	if (!err && heir && pool_inherit(&m->pool, m->pool_path, heir))
+		return; /* as if there were none */
+	if (!err && !heir)
 		err = pool_attach(&m->pool, m->pool_path, umfs_config.mode);
 	if (err) {
 		m->error = err;
@@ -47,11 +50,22 @@ int umfs_mount_get(struct mount *m)
 	umfs_guard_enter();
 	umfs_local_lock(LOCK_ATTACH);
 	if (LOAD(&m->state) == MOUNT_IDLE)
-		attach(m);
+		attach(m, NULL);
 	state = LOAD(&m->state);
 	umfs_local_unlock(LOCK_ATTACH);
 	umfs_guard_leave();
 	return state == MOUNT_LIVE ? 0 : -EIO;
+}
+
+bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir)
+{
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_ATTACH);
+	if (LOAD(&m->state) == MOUNT_IDLE)
+		attach(m, heir);
+	umfs_local_unlock(LOCK_ATTACH);
+	umfs_guard_leave();
+	return LOAD(&m->state) == MOUNT_LIVE;
 }
 
 /* Past slashes and "." components. */

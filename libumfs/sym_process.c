@@ -135,54 +135,83 @@ SYM(int, execle, (const char *path, const char *arg, ...))
 }
 
 /*
- * libc's function, which may make a process in our memory (inner.c). What we
- * hold that the process would inherit it can not know: -ENOTSUP.
+ * libc's function makes a process, at first in our memory (inner.c). `failed`
+ * and `value` are expressions on what it returned.
  */
-#define SPAWN(type, name, args, err)                                                      \
-	({                                                                                \
-		long ret_ = umfs_exec_check();                                            \
-		type real_ = (type)umfs_libc(name);                                       \
-		__typeof__(real_ args) value_;                                            \
-		if (ret_) {                                                               \
-			errno = (int)-ret_;                                               \
-			value_ = (__typeof__(value_))(err);                               \
-		} else {                                                                  \
-			umfs_guard_self.spawning++;                                       \
-			value_ = real_ args;                                              \
-			umfs_guard_self.spawning--;                                       \
-		}                                                                         \
-		value_;                                                                   \
-	})
+#define SPAWN(h, call, failed, value)                                                     \
+	do {                                                                              \
+		umfs_guard_self.spawning++;                                               \
+		value = (call);                                                           \
+		umfs_guard_self.spawning--;                                               \
+		if (failed)                                                               \
+			umfs_heirs_drop(h);                                               \
+		else                                                                      \
+			umfs_heirs_pass(h);                                               \
+	} while (0)
 
 typedef int (*spawn_fn)(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			const posix_spawnattr_t *, char *const[], char *const[]);
 
-/* These return the error. */
+/* Returns the error. */
+static int spawn(spawn_fn real, pid_t *pid, const char *path,
+		 const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		 char *const argv[], char *const envp[])
+{
+	struct heirs h;
+	long err = umfs_heirs_make(&h, envp);
+	int ret = (int)-err;
+
+	if (!err)
+		SPAWN(&h, real(pid, path, actions, attr, argv, h.envp), ret, ret);
+	return ret;
+}
+
 SYM(int, posix_spawn,
     (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
      const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))
 {
-	return SPAWN(spawn_fn, "posix_spawn", (pid, path, actions, attr, argv, envp), errno);
+	return spawn((spawn_fn)umfs_libc("posix_spawn"), pid, path, actions, attr, argv, envp);
 }
 
 SYM(int, posix_spawnp,
     (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
      const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))
 {
-	return SPAWN(spawn_fn, "posix_spawnp", (pid, file, actions, attr, argv, envp), errno);
+	return spawn((spawn_fn)umfs_libc("posix_spawnp"), pid, file, actions, attr, argv, envp);
 }
 
 typedef int (*system_fn)(const char *);
 typedef struct _IO_FILE *(*popen_fn)(const char *, const char *);
 
+/* These take the environment from `environ`, which no other thread may use meanwhile anyway. */
 SYM(int, system, (const char *command))
 {
-	return SPAWN(system_fn, "system", (command), -1);
+	system_fn real = (system_fn)umfs_libc("system");
+	char **before = environ;
+	struct heirs h;
+	int ret;
+
+	if (umfs_sym_return(umfs_heirs_make(&h, before)))
+		return -1;
+	environ = h.envp;
+	SPAWN(&h, real(command), ret == -1, ret);
+	environ = before;
+	return ret;
 }
 
 SYM(struct _IO_FILE *, popen, (const char *command, const char *type))
 {
-	return SPAWN(popen_fn, "popen", (command, type), 0);
+	popen_fn real = (popen_fn)umfs_libc("popen");
+	char **before = environ;
+	struct _IO_FILE *ret;
+	struct heirs h;
+
+	if (umfs_sym_return(umfs_heirs_make(&h, before)))
+		return NULL;
+	environ = h.envp;
+	SPAWN(&h, real(command, type), !ret, ret);
+	environ = before;
+	return ret;
 }
 
 /* ---- ids: libc changes them in all threads; what we know of them is then stale ---- */

@@ -22,6 +22,8 @@ struct pool {
 	bool is_synced;	     /* mapped so that write-back of lines is enough (MAP_SYNC, devdax) */
 	uint32_t collapse_fails; /* huge pages refused in a row; see back.c */
 	uint32_t desc_lock; /* see slots.c */
+	uint32_t heir_thread; /* the thread that wants to keep the next slot's descriptor: heir.c */
+	int heir_fd;
 	int attach_fd;	    /* description that holds the attach lock, or -1 */
 	void *slot_page[UMFS_SLOTS_MAX]; /* mapping that keeps a slot's lock, or NULL */
 	void *claim_page[UMFS_SLOTS_MAX]; /* the same for slots being recovered */
@@ -65,6 +67,23 @@ struct pool_fork {
 int pool_fork_prepare(struct pool *p, struct pool_fork *f);
 void pool_fork_parent(struct pool *p, const struct pool_fork *f, bool forked);
 int pool_fork_child(struct pool *p, const struct pool_fork *f);
+
+/*
+ * Around exec. pool_heir_make takes a slot for the new image, whose proof of life
+ * is the open descriptor h->fd: it is close-on-exec until the caller says
+ * otherwise. pool_heir_drop when there is no new image after all;
+ * pool_heir_pass when another process has the descriptor too (posix_spawn). The
+ * new image calls pool_inherit in place of pool_attach; it closes h->fd.
+ * -ESTALE: this is not, or no more, to be had.
+ */
+struct pool_heir {
+	uint32_t slot, incarnation;
+	int fd;
+};
+int pool_heir_make(struct pool *p, struct pool_heir *h);
+void pool_heir_drop(struct pool *p, const struct pool_heir *h);
+void pool_heir_pass(struct pool *p, const struct pool_heir *h);
+int pool_inherit(struct pool *p, const char *path, const struct pool_heir *h);
 
 /*
  * False when [off, off + n) is a hole and so reads as zeros. Tools ask first:

@@ -119,10 +119,15 @@ static int keep_byte(struct pool *p, uint64_t byte, void **page)
 	if (at < 0 && at > -4096)
 		goto out_close;
 	err = sys3(SYS_madvise, at, p->page_bytes, MADV_DONTFORK);
-	if (err)
+	if (err) {
 		(void)sys2(SYS_munmap, at, p->page_bytes);
-	else
+	} else {
 		*page = (void *)at;
+		if (p->heir_thread && p->heir_thread == port_thread()) {
+			p->heir_fd = fd;
+			goto out;
+		}
+	}
 out_close:
 	(void)sys1(SYS_close, fd);
 out:

@@ -182,34 +182,84 @@ static void vfork_like_fork(void **state)
 
 /* ---- exec ---- */
 
-static int run_true(void *arg)
+/* Runs a shell command with FD in its environment, by exec. */
+static int run_shell(void *arg)
 {
-	char *const argv[] = {(char *)"true", NULL};
+	execl("/bin/sh", "sh", "-c", (const char *)arg, (char *)NULL);
+	return errno;
+}
+
+static int spawn_shell(const char *command)
+{
+	char *const argv[] = {(char *)"sh", (char *)"-c", (char *)(uintptr_t)command, NULL};
+	int status;
+	pid_t pid;
+
+	assert_int_equal(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* Position and flags are shared with the new image, and with what that runs. */
+static void exec_passes_descriptors_on(void **state)
+{
+	static const char command[] = "echo sh >&7 && /bin/echo echo >&7 && test -z \"$LIBUMFS_INHERIT\"";
+	int fd = make_file("f", ""), other;
+	char text[64] = "";
+
+	(void)state;
+	assert_int_equal(dup2(fd, 7), 7);
+	assert_int_equal(write(fd, "one\n", 4), 4);
+	assert_int_equal(in_child(run_shell, (void *)(uintptr_t)command), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 12);
+	assert_int_equal(spawn_shell(command), 0);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(lseek(7, 0, SEEK_CUR), 28);
+	other = open(at("f"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(other, text, sizeof(text)), 28);
+	assert_string_equal(text, "one\nsh\necho\nsh\necho\nsh\necho\n");
+	assert_ok(close(other));
+	assert_ok(close(7));
+	/* What is close-on-exec is not there. */
+	assert_ok(fcntl(fd, F_SETFD, FD_CLOEXEC));
+	assert_int_not_equal(spawn_shell("cat <&5"), 0);
+	assert_ok(close(fd));
+}
+
+static int run_plain(void *arg)
+{
+	char *const argv[] = {(char *)"true", NULL}, *const envp[] = {NULL};
 
 	(void)arg;
-	execv("/bin/true", argv);
+	execve("/bin/true", argv, envp);
 	return errno == ENOTSUP ? 50 : 51;
 }
 
-static void exec_with_inherited_descriptor(void **state)
+/* An image that would not load libumfs could do nothing with it. */
+static void exec_without_the_library(void **state)
 {
-	char *const argv[] = {(char *)"true", NULL};
-	int fd = make_file("f", "x"), err, status;
-	pid_t pid;
+	int fd = make_file("f", "x");
 
 	(void)state;
-	assert_int_equal(in_child(run_true, NULL), on_umfs() ? 50 : 0);
-	err = posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ);
-	assert_int_equal(err, on_umfs() ? ENOTSUP : 0);
-	if (!err)
-		waitpid(pid, &status, 0);
+	assert_int_equal(in_child(run_plain, NULL), on_umfs() ? 50 : 0);
 	assert_ok(fcntl(fd, F_SETFD, FD_CLOEXEC));
-	assert_int_equal(in_child(run_true, NULL), 0);
-	assert_int_equal(posix_spawnp(&pid, "true", NULL, NULL, argv, environ), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_int_equal(in_child(run_plain, NULL), 0);
 	check_text(fd, "x");
 	assert_ok(close(fd));
+}
+
+/* A file without a name lives on in the new image alone. */
+static void exec_keeps_an_unlinked_file(void **state)
+{
+	int fd = make_file("f", "kept");
+
+	(void)state;
+	assert_ok(unlink(at("f")));
+	assert_int_equal(dup2(fd, 7), 7);
+	assert_ok(close(fd));
+	assert_ok(lseek(7, 0, SEEK_SET));
+	assert_int_equal(system("test \"$(exec cat <&7)\" = kept"), 0);
+	assert_ok(close(7));
 }
 
 static int failing_exec(void *arg)
@@ -234,8 +284,9 @@ static void exec_that_fails_changes_nothing(void **state)
 
 	(void)state;
 	assert_non_null(getcwd(old, sizeof(old)));
-	assert_ok(fcntl(fd, F_SETFD, FD_CLOEXEC));
 	assert_ok(chdir(test_dir()));
+	assert_int_equal(in_child(failing_exec, &fd), 0);
+	assert_ok(fcntl(fd, F_SETFD, FD_CLOEXEC));
 	assert_int_equal(in_child(failing_exec, &fd), 0);
 	assert_ok(close(fd));
 	fd = open("/dev/null", O_RDWR);
@@ -303,7 +354,9 @@ int main(void)
 		cmocka_unit_test(forks_of_forks),
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(vfork_like_fork),
-		cmocka_unit_test(exec_with_inherited_descriptor),
+		cmocka_unit_test(exec_passes_descriptors_on),
+		cmocka_unit_test(exec_without_the_library),
+		cmocka_unit_test(exec_keeps_an_unlinked_file),
 		cmocka_unit_test(exec_that_fails_changes_nothing),
 		cmocka_unit_test(working_directory_passes_on),
 		cmocka_unit_test(exits),

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * inherit.c - descriptors of ours that pass exec.
+ *
+ * The numbers pass by themselves, as the kernel's placeholders that they are.
+ * What they stand for is told to the new image in its environment:
+ *
+ *   LIBUMFS_INHERIT=PROOF SLOT INCARNATION OLD FD:OFD:KIND,FD:OFD:KIND,;...
+ *
+ * one part for each pool; PROOF is the descriptor that keeps SLOT alive, OLD the
+ * slot of the old image, which the new one cleans up. The open file
+ * descriptions are in the pool, so positions and flags stay shared with
+ * whoever else has them. An image that does not know us passes the text and the
+ * numbers on; the first one that does takes the slot (umfs_slot_inherit), and
+ * of the numbers those that still are placeholders.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "internal.h"
+
+#define NAME "LIBUMFS_INHERIT="
+#define PART_BYTES 64u /* of the text, for a pool */
+#define FD_BYTES 32u   /* and for a descriptor */
+
+/* ---- before exec ---- */
+
+static const char *value_of(char *const envp[], const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, n))
+			return *envp + n;
+	return NULL;
+}
+
+/* Will an image with this environment know what it gets? */
+static bool knows_us(char *const envp[])
+{
+	const char *preload = value_of(envp, "LD_PRELOAD=");
+
+	return preload && strstr(preload, "libumfs") && value_of(envp, "LIBUMFS_MOUNT=");
+}
+
+/* An entry that exec passes on, of that pool or (NULL) any. */
+static bool passes(int fd, const struct umfs *fs)
+{
+	const struct uinfo *u = &umfs_uinfo_table[fd];
+
+	return u->kind > UINFO_RESERVED && !u->cloexec && (!fs || u->file.fs == fs);
+}
+
+static uint32_t count_passing(const struct umfs *fs)
+{
+	uint32_t n = 0;
+
+	for (int fd = 0; fd < umfs_uinfo_top; fd++)
+		n += passes(fd, fs);
+	return n;
+}
+
+static void describe(struct text *t, struct mount *m, const struct pool_heir *h)
+{
+	struct umfs *fs = umfs_mount_fs(m);
+	const uint64_t head[] = {(uint64_t)h->fd, h->slot, h->incarnation, fs->slot};
+
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(head); i++) {
+		umfs_text_dec(t, head[i]);
+		umfs_text_add(t, " ");
+	}
+	for (int fd = 0; fd < umfs_uinfo_top; fd++) {
+		const struct uinfo *u = &umfs_uinfo_table[fd];
+
+		if (!passes(fd, fs))
+			continue;
+		umfs_ofd_give(fs, u->file.ofd, h->slot);
+		umfs_text_dec(t, (uint64_t)fd);
+		umfs_text_add(t, ":");
+		umfs_text_dec(t, u->file.ofd);
+		umfs_text_add(t, ":");
+		umfs_text_dec(t, u->kind);
+		umfs_text_add(t, ",");
+	}
+	umfs_text_add(t, ";");
+}
+
+/* Room for `fds` descriptors' text and the environment with one more variable. */
+static long get_memory(struct heirs *h, char *const envp[], uint32_t fds, struct text *t)
+{
+	size_t vars = 0, text_bytes;
+	long at;
+
+	while (envp[vars])
+		vars++;
+	text_bytes = sizeof(NAME) + MOUNTS_MAX * PART_BYTES + (size_t)fds * FD_BYTES;
+	h->memory_bytes = (vars + 2) * sizeof(char *) + text_bytes;
+	at = sys6(SYS_mmap, 0, (long)h->memory_bytes, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at < 0 && at > -4096)
+		return -ENOMEM;
+	h->memory = (char *)at;
+	h->envp = (char **)at;
+	memcpy(h->envp, envp, vars * sizeof(char *));
+	umfs_text_init(t, h->memory + (vars + 2) * sizeof(char *), text_bytes);
+	h->envp[vars] = t->buf;
+	h->envp[vars + 1] = NULL;
+	umfs_text_add(t, NAME);
+	return 0;
+}
+
+static long make_heirs(struct heirs *h, struct text *t)
+{
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+		int err;
+
+		if (m->state != MOUNT_LIVE || !count_passing(umfs_mount_fs(m)))
+			continue;
+		err = pool_heir_make(&m->pool, &h->pool[i]);
+		if (err)
+			return err == -EBUSY ? -EAGAIN : err;
+		h->made[i] = true;
+		umfs_local_lock(LOCK_UINFO);
+		describe(t, m, &h->pool[i]);
+		umfs_local_unlock(LOCK_UINFO);
+		sys3(SYS_fcntl, h->pool[i].fd, F_SETFD, 0);
+	}
+	return 0;
+}
+
+static void finish(struct heirs *h, void (*each)(struct pool *, const struct pool_heir *))
+{
+	umfs_guard_enter();
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (h->made[i])
+			each(&umfs_mounts[i].pool, &h->pool[i]);
+	if (h->memory)
+		sys2(SYS_munmap, h->memory, h->memory_bytes);
+	umfs_guard_leave();
+}
+
+void umfs_heirs_drop(struct heirs *h)
+{
+	finish(h, pool_heir_drop);
+}
+
+void umfs_heirs_pass(struct heirs *h)
+{
+	finish(h, pool_heir_pass);
+}
+
+long umfs_heirs_make(struct heirs *h, char *const envp[])
+{
+	static char *const none[] = {NULL};
+	struct text t;
+	long err;
+
+	memset(h, 0, sizeof(*h));
+	if (!envp)
+		envp = none;
+	h->envp = (char **)(uintptr_t)envp;
+	if (!umfs_uinfo_inheritable())
+		return 0;
+	if (!knows_us(envp))
+		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	umfs_guard_enter();
+	umfs_opens_enter();
+	err = get_memory(h, envp, count_passing(NULL), &t);
+	if (!err)
+		err = make_heirs(h, &t);
+	umfs_opens_leave();
+	umfs_guard_leave();
+	if (err)
+		umfs_heirs_drop(h);
+	return err;
+}
+
+/* ---- after exec ---- */
+
+static char *take_value(char **envp)
+{
+	char *found = NULL, **to = envp;
+
+	for (; *envp; envp++) {
+		if (!strncmp(*envp, NAME, strlen(NAME)))
+			found = *envp + strlen(NAME);
+		else
+			*to++ = *envp;
+	}
+	*to = NULL;
+	return found;
+}
+
+static bool number(const char **p, char end, uint64_t *v)
+{
+	return umfs_text_number(p, 10, v) && *(*p)++ == end;
+}
+
+/* Which pool a descriptor is of: the mount's whose pool is that file. */
+static struct mount *mount_of_fd(int fd)
+{
+	struct stat st, pool;
+
+	if (sys2(SYS_fstat, fd, &st))
+		return NULL;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (!sys4(SYS_newfstatat, AT_FDCWD, m->pool_path, &pool, 0) &&
+		    pool.st_dev == st.st_dev && pool.st_ino == st.st_ino)
+			return m;
+	}
+	return NULL;
+}
+
+static bool is_placeholder(int fd)
+{
+	struct stat st;
+
+	return !sys2(SYS_fstat, fd, &st) && S_ISLNK(st.st_mode);
+}
+
+/* It was given to us: ours to use or, where the number is something else by now, to let go. */
+static void take_fd(struct umfs *fs, int fd, uint32_t ofd, enum uinfo_kind kind)
+{
+	struct umfs_file f;
+	bool good;
+
+	if (umfs_ofd_inherit(fs, ofd))
+		return;
+	good = (uint32_t)fd < umfs_uinfo_count && is_placeholder(fd) &&
+	       umfs_uinfo_table[fd].kind == UINFO_NONE && !umfs_file_init(fs, ofd, &f);
+	if (good)
+		umfs_uinfo_set(fd, kind, &f, sys2(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC);
+	else
+		umfs_ofd_put(fs, ofd);
+}
+
+static void take_fds(struct umfs *fs, const char **p)
+{
+	uint64_t fd, ofd, kind;
+
+	umfs_opens_enter();
+	umfs_local_lock(LOCK_UINFO);
+	while (**p != ';' && number(p, ':', &fd) && number(p, ':', &ofd) &&
+	       number(p, ',', &kind)) {
+		if (fd <= INT_MAX && ofd < fs->geo.ofd_count && kind > UINFO_RESERVED &&
+		    kind <= UINFO_PATH)
+			take_fd(fs, (int)fd, (uint32_t)ofd, (enum uinfo_kind)kind);
+	}
+	umfs_local_unlock(LOCK_UINFO);
+	umfs_opens_leave();
+}
+
+/* One pool's part; false: the text ends here, or makes no sense. */
+static bool take_part(const char **p)
+{
+	uint64_t proof, slot, incarnation, old;
+	struct pool_heir heir;
+	struct mount *m;
+
+	if (!number(p, ' ', &proof) || !number(p, ' ', &slot) || !number(p, ' ', &incarnation) ||
+	    !number(p, ' ', &old) || proof > INT_MAX)
+		return false;
+	heir = (struct pool_heir){(uint32_t)slot, (uint32_t)incarnation, (int)proof};
+	m = mount_of_fd(heir.fd);
+	if (m && umfs_mount_inherit(m, &heir)) {
+		umfs_guard_enter();
+		take_fds(umfs_mount_fs(m), p);
+		umfs_slot_recover(umfs_mount_fs(m), (uint32_t)old);
+		umfs_guard_leave();
+	}
+	while (**p && **p != ';')
+		(*p)++;
+	return *(*p)++ == ';';
+}
+
+void umfs_inherit_init(char **envp)
+{
+	const char *p = take_value(envp);
+
+	while (p && *p && take_part(&p))
+		;
+}
