@@ -437,6 +437,7 @@ void umfs_reap(struct umfs *fs);
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
 void umfs_slot_drop_own_opens(struct umfs *fs);
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
+void umfs_slot_recount_opens(struct umfs *fs);
 /* An open file description of what is held; the hold passes to it, or is dropped. -ENFILE. */
 struct umfs_held {
 	uint32_t ino, generation, irec;

@@ -472,7 +472,8 @@ void umfs_ofd_give(struct umfs *fs, uint32_t ofd, uint32_t slot)
 	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
 	uint32_t irec = ld32(&o->irec);
 
-	or64(&umfs_irec(fs, irec)->opens[slot / 64u], slot_bit(slot));
+	if (irec < fs->geo.irec_count)
+		or64(&umfs_irec(fs, irec)->opens[slot / 64u], slot_bit(slot));
 	or64(&o->slots[slot / 64u], slot_bit(slot));
 }
 
@@ -493,15 +494,31 @@ int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd)
 	return 0;
 }
 
-/* Give another slot a share of all that this process has open. */
+/*
+ * Give another slot a share of all that this process has open. What is held
+ * without an ofd is held for the time of a call, by a thread that the child of
+ * fork will not have. No ofd is opened or closed here meanwhile.
+ */
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
 {
 	uint32_t i;
 
-	for (i = fs->irec_low; i < fs->irec_high; i++)
-		if (__atomic_load_n(&fs->irec_refs[i], __ATOMIC_ACQUIRE))
-			or64(&umfs_irec(fs, i)->opens[slot / 64u], slot_bit(slot));
 	for (i = fs->ofd_low; i < fs->ofd_high; i++)
 		if (__atomic_load_n(&fs->ofd_refs[i], __ATOMIC_ACQUIRE))
-			or64(&ofd_at(fs, i)->slots[slot / 64u], slot_bit(slot));
+			umfs_ofd_give(fs, i, slot);
+}
+
+/* The child's side of that: it holds what its ofds hold. */
+void umfs_slot_recount_opens(struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = fs->irec_low; i < fs->irec_high; i++)
+		fs->irec_refs[i] = 0;
+	for (i = fs->ofd_low; i < fs->ofd_high; i++) {
+		uint32_t irec = ld32(&ofd_at(fs, i)->irec);
+
+		if (fs->ofd_refs[i] && irec < fs->geo.irec_count)
+			fs->irec_refs[irec]++;
+	}
 }

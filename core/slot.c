@@ -261,6 +261,7 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	umfs_atime_day(fs);
 	if (!fs->end_max)
 		fs->end_max = UMFS_FILE_BYTES_MAX;
+	umfs_slot_recount_opens(fs);
 	fs->irec_cursor = slot * (fs->geo.irec_count / fs->geo.slot_count);
 	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
 }

@@ -188,6 +188,36 @@ static void fork_keeps_unlinked_file_alive(void **state)
 	sim_detach(child);
 }
 
+/* As truncate and unlink do for a while in another thread, which the child does not have. */
+static void fork_inside_another_call_leaves_child_no_hold(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *inode;
+	struct umfs_file file;
+	struct sim_proc *child;
+	struct umfs_attr attr;
+	uint32_t ino, irec;
+
+	assert_ok(world_open(u->fs, "/open", O_RDWR | O_CREAT, &file));
+	assert_ok(world_put(u->fs, "/f", 0, 5000, 1));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	inode = umfs_inode(u->fs, ino);
+	assert_ok(umfs_lock(u->fs, &inode->lock));
+	assert_ok(umfs_irec_hold(u->fs, inode, ino, &irec));
+	umfs_unlock(u->fs, &inode->lock);
+	child = forked(u);
+	umfs_irec_drop(u->fs, irec);
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_err(umfs_getattr(u->fs, ino, &attr), ENOENT);
+	assert_int_equal(child->fs.irec_refs[irec], 0);
+	assert_ok(world_unlink(u->fs, "/open"));
+	world_close(&file);
+	assert_ok(umfs_getattr(u->fs, file.ino, &attr)); /* the child has it open */
+	umfs_ofd_put(&child->fs, file.ofd);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+	sim_detach(child);
+}
+
 static void fork_failed_gives_all_back(void **state)
 {
 	struct unit *u = *state;
@@ -236,6 +266,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(detach_twice_harmless),
 	CASE(fork_shares_positions),
 	CASE(fork_keeps_unlinked_file_alive),
+	CASE(fork_inside_another_call_leaves_child_no_hold),
 	CASE(fork_failed_gives_all_back),
 	CASE(fork_child_dead_parent_keeps_its_files),
 };
