@@ -14,16 +14,14 @@
 static uint32_t adopted;
 
 /* Make that directory the working directory. `limbo`: the kernel is to be moved too. */
-static long enter(struct umfs *fs, umfs_node dir, bool limbo)
+static long enter_gated(struct umfs *fs, umfs_node dir, bool limbo)
 {
 	struct umfs_file f;
 	uint32_t ofd;
-	long err;
+	long err = umfs_open(fs, dir, O_PATH | O_DIRECTORY, &ofd);
 
-	umfs_opens_enter();
-	err = umfs_open(fs, dir, O_PATH | O_DIRECTORY, &ofd);
 	if (err)
-		goto out;
+		return err;
 	err = umfs_file_init(fs, ofd, &f);
 	if (!err && limbo)
 		err = umfs_place_limbo(umfs_mount_of(fs)->dev, f.ino, f.generation);
@@ -31,8 +29,6 @@ static long enter(struct umfs *fs, umfs_node dir, bool limbo)
 		umfs_ofd_put(fs, ofd);
 	else
 		umfs_uinfo_cwd_set(&f);
-out:
-	umfs_opens_leave();
 	return err;
 }
 
@@ -45,17 +41,19 @@ void umfs_cwd_adopt(void)
 	if (likely(LOAD(&adopted)))
 		return;
 	umfs_guard_enter();
+	umfs_opens_enter();
 	umfs_local_lock(LOCK_DIRS);
 	if (!LOAD(&adopted)) {
 		umfs_mount_cwd_changed();
 		if (umfs_place_in_limbo(&dev, &ino, &generation)) {
 			m = umfs_mount_by_dev(dev);
 			if (m)
-				enter(umfs_mount_fs(m), umfs_node_of(ino, generation), false);
+				enter_gated(umfs_mount_fs(m), umfs_node_of(ino, generation), false);
 		}
 		STORE(&adopted, 1);
 	}
 	umfs_local_unlock(LOCK_DIRS);
+	umfs_opens_leave();
 	umfs_guard_leave();
 }
 
@@ -89,7 +87,12 @@ static long enter_checked(struct umfs *fs, umfs_node dir)
 		return -ENOTDIR;
 	umfs_cred_get(&cred);
 	err = umfs_access(fs, &cred, dir, X_OK);
-	return err ? err : enter(fs, dir, true);
+	if (err)
+		return err;
+	umfs_opens_enter();
+	err = enter_gated(fs, dir, true);
+	umfs_opens_leave();
+	return err;
 }
 
 static long chdir_ours(struct spot *s, struct path_args *a)
@@ -103,7 +106,9 @@ static long chdir_ours(struct spot *s, struct path_args *a)
 static void moved(void)
 {
 	umfs_guard_enter();
+	umfs_opens_enter();
 	umfs_uinfo_cwd_set(NULL);
+	umfs_opens_leave();
 	umfs_mount_cwd_changed();
 	STORE(&adopted, 1);
 	umfs_guard_leave();

@@ -61,7 +61,7 @@ void umfs_local_unlock_all(void);
 /*
  * Around everything that opens or gives back open file descriptions: fork
  * waits until nobody is inside, so that the child's counts of what it has open
- * are whole.
+ * are whole. Before any of the locks above, which fork takes next; not twice.
  */
 void umfs_opens_enter(void);
 void umfs_opens_leave(void);
