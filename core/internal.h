@@ -433,7 +433,7 @@ void umfs_irec_sync(struct umfs *fs, const struct umfs_inode_pm *inode, struct u
 /* Drop it; when nobody is left, trim or reclaim. Takes a lane and the inode lock. */
 void umfs_irec_drop(struct umfs *fs, uint32_t irec);
 /* Reclaim what dead processes were the last to hold. */
-void umfs_reap(struct umfs *fs);
+void umfs_reap(struct umfs *fs, bool patient);
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
 void umfs_slot_drop_own_opens(struct umfs *fs);
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);

@@ -213,7 +213,7 @@ static int create(struct umfs *fs, umfs_node node, const char *name, uint32_t le
 	if (err)
 		return err;
 	if (fs->zombies)
-		umfs_reap(fs);
+		umfs_reap(fs, false);
 	err = umfs_enter(fs, &tx, &dir, 1);
 	if (err)
 		return err;
@@ -345,7 +345,7 @@ int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, 
 	int err;
 
 	if (fs->zombies)
-		umfs_reap(fs);
+		umfs_reap(fs, false);
 	err = umfs_enter(fs, &tx, &dir, 1);
 	if (err)
 		return err;
@@ -450,7 +450,7 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node 
 	if (err)
 		return err;
 	if (fs->zombies)
-		umfs_reap(fs);
+		umfs_reap(fs, false);
 	do {
 		struct umfs_four x = {.ino = {(uint32_t)dir}, .node = {dir}};
 		int64_t irec = -1;

@@ -229,7 +229,21 @@ void umfs_irec_drop(struct umfs *fs, uint32_t irec)
 	umfs_leave(&tx, &ino, 1);
 }
 
-static void reap_one(struct umfs *fs, uint32_t irec)
+/* Does somebody alive hold the lock, maybe stopped? A dead owner is recovered. */
+static bool held_by_living(struct umfs *fs, le64 *word, bool patient)
+{
+	uint64_t seen = ld64(word);
+	int err;
+
+	if (!patient)
+		return !umfs_lock_free(fs, seen) && umfs_slot_recover(fs, umfs_lock_slot(seen));
+	err = umfs_lock_soon(fs, word);
+	if (!err)
+		umfs_unlock(fs, word);
+	return err;
+}
+
+static void reap_one(struct umfs *fs, uint32_t irec, bool patient)
 {
 	struct umfs_irec_pm *rec = umfs_irec(fs, irec);
 	uint64_t key = ld64(&rec->key);
@@ -241,6 +255,10 @@ static void reap_one(struct umfs *fs, uint32_t irec)
 		(void)cas64(&rec->key, &key, 0);
 		return;
 	}
+	if (held_by_living(fs, &inode->lock, patient)) {
+		fs->zombies = 1;
+		return;
+	}
 	if (umfs_enter(fs, &tx, &ino, 1))
 		return;
 	if (ld64(&rec->key) == key && bits_empty(rec->opens))
@@ -248,7 +266,12 @@ static void reap_one(struct umfs *fs, uint32_t irec)
 	umfs_leave(&tx, &ino, 1);
 }
 
-void umfs_reap(struct umfs *fs)
+/*
+ * Whoever calls this wants something else, so what is locked, if `patient` for
+ * longer than 3 ms, is left for the next time: fs->zombies stays 1. Who leaves the
+ * pool with that leaves like the dead.
+ */
+void umfs_reap(struct umfs *fs, bool patient)
 {
 	uint32_t i;
 
@@ -257,7 +280,7 @@ void umfs_reap(struct umfs *fs)
 		struct umfs_irec_pm *rec = umfs_irec(fs, i);
 
 		if (key_epoch(ld64(&rec->key)) == fs->epoch && bits_empty(rec->opens))
-			reap_one(fs, i);
+			reap_one(fs, i, patient);
 	}
 }
 
@@ -388,7 +411,7 @@ int umfs_open(struct umfs *fs, umfs_node node, uint32_t flags, uint32_t *ofd)
 	int err;
 
 	if (fs->zombies)
-		umfs_reap(fs);
+		umfs_reap(fs, false);
 	umfs_atime_day(fs);
 	err = hold_open(fs, node, &h.irec, &h.generation);
 	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);

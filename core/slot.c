@@ -161,7 +161,7 @@ int umfs_recover_all(struct umfs *fs)
 		return err;
 	fs->slot = 0;
 	memset(fs->lane_busy, 0, sizeof(fs->lane_busy));
-	umfs_reap(fs);
+	umfs_reap(fs, true);
 	fs->slot = NO_SLOT;
 	slot_clean(fs, 0);
 	return 0;
@@ -368,11 +368,11 @@ void umfs_detach(struct umfs *fs)
 		umfs_slot_drop_own_opens(fs);
 		recover_dead(fs);
 		if (fs->zombies)
-			umfs_reap(fs);
+			umfs_reap(fs, true);
 		leave_lanes(fs);
 		unback_last(fs);
 	}
-	if (fs->broken || attach_lock(fs)) {
+	if (fs->broken || fs->zombies || attach_lock(fs)) {
 		port_slot_drop(fs, fs->slot); /* as if it had died: the next one cleans up */
 		fs->slot = NO_SLOT;
 		return;

@@ -57,6 +57,30 @@ static void file_unlinked_lives_while_another_process_has_it(void **state)
 	sim_detach(other);
 }
 
+/* The dead's file waits; who opens another one does not. */
+static void file_of_the_dead_locked_by_the_living_delays_nobody(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *dead = unit_attach(u), *slow = unit_attach(u);
+	struct umfs_inode_pm *inode;
+	struct umfs_file file;
+	struct umfs_attr attr;
+	uint32_t slot = dead->fs.slot;
+
+	assert_ok(world_open(&dead->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_unlink(u->fs, "/f"));
+	inode = umfs_inode(&slow->fs, file.ino);
+	assert_ok(umfs_lock(&slow->fs, &inode->lock)); /* and it is stopped there */
+	sim_kill(dead);
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	assert_ok(world_creat(u->fs, "/g", 0644));
+	assert_ok(umfs_getattr(u->fs, file.ino, &attr));
+	umfs_unlock(&slow->fs, &inode->lock);
+	assert_ok(world_creat(u->fs, "/h", 0644));
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+	sim_detach(slow);
+}
+
 static void file_held_by_the_dead_reclaimed(void **state)
 {
 	struct unit *u = *state;
@@ -259,7 +283,7 @@ static void tmpfile_of_the_dead_reclaimed(void **state)
 	assert_ok(world_write(&file, 0, 100000, 1));
 	sim_kill(other);
 	assert_ok(umfs_slot_recover(u->fs, slot));
-	umfs_reap(u->fs);
+	umfs_reap(u->fs, true);
 	assert_int_equal(inodes_free(u), inodes);
 }
 
@@ -346,6 +370,7 @@ static void file_of_earlier_generation_refused(void **state)
 static const struct CMUnitTest tests[] = {
 	CASE(file_unlinked_while_open_lives_until_close),
 	CASE(file_unlinked_lives_while_another_process_has_it),
+	CASE(file_of_the_dead_locked_by_the_living_delays_nobody),
 	CASE(file_held_by_the_dead_reclaimed),
 	CASE(file_grown_trimmed_at_last_close),
 	CASE(descriptions_counted_by_descriptors),
