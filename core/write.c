@@ -116,8 +116,10 @@ static int take_over(struct umfs_write *w, void *pool, uint64_t off, uint64_t n)
 		note_dirty(w, off, n);
 		return take(w->fs, &w->src, pool, n, false);
 	}
-	if (n >= UMFS_NT_BYTES && !w->streamed)
+	if (n >= UMFS_NT_BYTES && !w->warned) {
 		umfs_drain(w->fs);
+		w->warned = true;
+	}
 	return umfs_write_take(w, pool, n);
 }
 
@@ -426,6 +428,7 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	w.append = append;
 	w.exact = false;
 	w.streamed = false;
+	w.warned = false;
 	w.mode = umfs_mode(f->fs);
 	err = umfs_enter_inode(w.fs, &w.tx, w.in);
 	if (err)

@@ -28,6 +28,7 @@ struct umfs_write {
 	bool append;
 	bool exact;    /* allocate nothing ahead */
 	bool streamed; /* non-temporal stores are under way */
+	bool warned;   /* readers see the odd sequence before any that comes now */
 };
 
 int umfs_write_take(struct umfs_write *w, void *pool, uint64_t n);

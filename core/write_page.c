@@ -46,11 +46,10 @@ static int write_over(struct umfs *fs, struct umfs_inode_pm *in, uint8_t *data, 
 	if (n >= UMFS_NT_BYTES)
 		umfs_drain(fs);
 	err = put(fs, data, buf, n);
+	if (!err)
+		umfs_inode_touch(fs, in);
 	settle(fs, n);
-	if (err)
-		return err;
-	umfs_inode_touch(fs, in);
-	return 0;
+	return err;
 }
 
 static int write_undo(struct umfs_tx *tx, const struct umfs_file *f, uint8_t *data,
