@@ -701,6 +701,8 @@ void umfs_bits_leave(struct umfs *fs, struct umfs_lane_pm *lane, const struct um
 {
 	uint32_t group = (uint32_t)ld64(&lane->group) - 1;
 
+	if (group >= fs->geo.group_count)
+		return; /* changed since umfs_bits_held: damage */
 	doubt_counts(fs, group);
 	if (next->any && umfs_bits_group(fs, next->inodes, next->first, next->count) == group) {
 		clear_bits(fs, group, next->inodes, next->first, next->count);

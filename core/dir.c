@@ -120,14 +120,14 @@ static void copy_dentries(struct umfs *fs, const struct umfs_dleaf_pm *from,
 	for (cell = umfs_dleaf_next(from, 0); cell < UMFS_DLEAF_CELLS;
 	     cell = umfs_dleaf_next(from, cell + 1)) {
 		const struct umfs_dentry_pm *d = umfs_dleaf_dentry(from, cell);
-		uint32_t cells = UMFS_DENTRY_CELLS(ld8(&d->len));
+		uint32_t len = ld8(&d->len), cells = UMFS_DENTRY_CELLS(len);
 
 		if (bit && !(ld64(&d->hash) & bit) == set)
 			continue;
 		if (at + cells > UMFS_DLEAF_CELLS)
 			break; /* overlapping dentries: a damaged leaf */
-		port_copy(umfs_dleaf_dentry(to, at), d, 16u + ld8(&d->len));
-		umfs_dleaf_tag(to, at, ld64(&d->hash), ld8(&d->len));
+		port_copy(umfs_dleaf_dentry(to, at), d, 16u + len);
+		umfs_dleaf_tag(to, at, ld64(&d->hash), len);
 		st64(&to->start[at / 64u], ld64(&to->start[at / 64u]) | 1ull << at % 64u);
 		at += cells;
 	}
@@ -167,11 +167,15 @@ static le64 *ref_range(le64 *ref, uint32_t depth, uint32_t *count)
 static int save_refs(struct umfs_tx *tx, const struct umfs_dpath *p, le64 **refs,
 		     uint32_t *count)
 {
+	uint32_t depth = ref_depth(ld64(p->ref));
+
 	*refs = p->ref;
 	*count = 1;
 	if (!p->level)
 		return 0;
-	*refs = ref_range(p->ref, ref_depth(ld64(p->ref)), count);
+	if (!depth || depth > UMFS_DNODE_BITS)
+		return -EUCLEAN;
+	*refs = ref_range(p->ref, depth, count);
 	return umfs_tx_save(tx, *refs, *count * 8);
 }
 

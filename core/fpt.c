@@ -480,6 +480,8 @@ static int trim_step(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 	*index = start + UMFS_PTE_PER_PAGE;
 	if (p.leaf)
 		return start < keep ? 0 : drop_entries(tx, inode, ino, p.parent, 1, NULL);
+	if (!p.ptes)
+		return -EUCLEAN; /* it was there just now */
 	if (p.run && first)
 		umfs_persist64(fs, p.parent, ld64(p.parent) & ~UMFS_PTE_RUN);
 	return drop_entries(tx, inode, ino, p.ptes + first, UMFS_PTE_PER_PAGE - first,
@@ -553,6 +555,8 @@ static int cut_place(struct umfs_tx *tx, struct umfs_inode_pm *inode, struct pla
 		return pass ? 0 : -ENOSPC;
 	if (p->leaf)
 		return cut_entries(tx, inode, p->parent, 1, NULL);
+	if (!p->ptes)
+		return -EUCLEAN; /* it was there just now */
 	if (p->run && !whole)
 		umfs_persist64(tx->fs, p->parent, ld64(p->parent) & ~UMFS_PTE_RUN);
 	return cut_entries(tx, inode, p->ptes + from, to - from, whole ? p->parent : NULL);

@@ -14,9 +14,14 @@
  */
 #include "internal.h"
 
-static uint64_t line_check(const struct umfs_lane_pm *lane)
+/* The swap line, or what it says now: somebody may be changing the pool under a recovery. */
+struct line {
+	uint64_t entry, old, new;
+};
+
+static uint64_t line_check(const struct line *line)
 {
-	return port_crc32c(0, &lane->swap_entry, 24);
+	return port_crc32c(0, line, sizeof(*line));
 }
 
 /* The lane has a spare page when this returns 0; -ENOSPC. */
@@ -47,42 +52,40 @@ void umfs_swap_commit(struct umfs_tx *tx, le64 *slot, uint64_t entry)
 {
 	struct umfs_lane_pm *lane = tx->lane;
 	struct umfs *fs = tx->fs;
-	uint64_t old = ld64(slot);
+	struct line line = {umfs_off(fs, slot), ld64(slot), entry};
 
-	st64(&lane->swap_old, old);
-	st64(&lane->swap_new, entry);
-	st64(&lane->swap_entry, umfs_off(fs, slot));
-	st64(&lane->swap_check, line_check(lane));
+	st64(&lane->swap_old, line.old);
+	st64(&lane->swap_new, line.new);
+	st64(&lane->swap_entry, line.entry);
+	st64(&lane->swap_check, line_check(&line));
 	umfs_flush(fs, &lane->swap_entry, UMFS_LINE_BYTES);
 	umfs_drain(fs); /* the page's bytes, on every medium */
 	umfs_persist64(fs, slot, entry); /* commit point */
-	st64(&lane->spare, umfs_pte_page(old));
+	st64(&lane->spare, umfs_pte_page(line.old));
 	umfs_persist64(fs, &lane->swap_entry, 0);
 }
 
 /* Is the line whole, and does it speak of an FPT entry and two pages? */
-static bool line_valid(const struct umfs *fs, const struct umfs_lane_pm *lane)
+static bool line_valid(const struct umfs *fs, const struct umfs_lane_pm *lane,
+		       const struct line *line)
 {
-	uint64_t at = ld64(&lane->swap_entry);
-
-	return at && ld64(&lane->swap_check) == line_check(lane) && !(at & 7) &&
-	       umfs_page_valid(fs, at >> UMFS_PAGE_SHIFT) &&
-	       umfs_page_valid(fs, umfs_pte_page(ld64(&lane->swap_old))) &&
-	       umfs_page_valid(fs, umfs_pte_page(ld64(&lane->swap_new)));
+	return line->entry && ld64(&lane->swap_check) == line_check(line) && !(line->entry & 7) &&
+	       umfs_page_valid(fs, line->entry >> UMFS_PAGE_SHIFT) &&
+	       umfs_page_valid(fs, umfs_pte_page(line->old)) &&
+	       umfs_page_valid(fs, umfs_pte_page(line->new));
 }
 
 /* Settle an exchange and give the spare of a dead or detaching slot back. */
 int umfs_swap_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 {
+	struct line line = {ld64(&lane->swap_entry), ld64(&lane->swap_old), ld64(&lane->swap_new)};
 	uint64_t spare;
 
-	if (line_valid(fs, lane)) {
-		const le64 *entry = umfs_at(fs, ld64(&lane->swap_entry));
-		uint64_t now = ld64(entry) & ~UMFS_PTE_VOLATILE;
-		bool done = now == (ld64(&lane->swap_new) & ~UMFS_PTE_VOLATILE);
+	if (line_valid(fs, lane, &line)) {
+		const le64 *entry = umfs_at(fs, line.entry);
+		bool done = !((ld64(entry) ^ line.new) & ~UMFS_PTE_VOLATILE);
 
-		st64(&lane->spare,
-		     umfs_pte_page(ld64(done ? &lane->swap_old : &lane->swap_new)));
+		st64(&lane->spare, umfs_pte_page(done ? line.old : line.new));
 	}
 	if (ld64(&lane->swap_entry))
 		umfs_persist64(fs, &lane->swap_entry, 0);

@@ -15,6 +15,7 @@
 /* Entries to be stored: [index, index+count) become `page` and its followers. */
 struct piece {
 	uint64_t index, page;
+	le64 *slot; /* of the first */
 	uint32_t count;
 	bool fresh;
 };
@@ -72,7 +73,7 @@ static int add_piece(struct replace *r, uint64_t index, uint64_t max)
 	struct umfs_write *w = r->w;
 	struct piece *p = &r->piece[r->count];
 	le64 *slot = umfs_fpt_slot(w->fs, w->in, index);
-	uint64_t entry = umfs_fpt_get(w->fs, ld64(&w->in->root), index);
+	uint64_t entry = umfs_fpt_get(w->fs, ld64(&w->in->root), index), n;
 	uint32_t want;
 	bool written;
 	int err;
@@ -83,15 +84,17 @@ static int add_piece(struct replace *r, uint64_t index, uint64_t max)
 		return -EUCLEAN;
 	want = same_state(w, index, max, &written);
 	p->index = index;
+	p->slot = slot;
 	p->fresh = written;
 	if (written) {
 		err = umfs_pages_alloc(&w->tx, umfs_pte_page(entry), want, &p->page, &p->count);
 		if (!err)
 			err = umfs_tx_save_fpt(&w->tx, slot, p->count);
 	} else {
+		n = umfs_fpt_run(w->fs, ld64(&w->in->root), index, want, &entry);
 		p->page = umfs_pte_page(entry);
-		p->count = (uint32_t)umfs_fpt_run(w->fs, ld64(&w->in->root), index, want, &entry);
-		err = umfs_tx_save(&w->tx, slot, p->count * 8);
+		p->count = (uint32_t)n;
+		err = entry ? umfs_tx_save(&w->tx, slot, p->count * 8) : -EUCLEAN;
 	}
 	if (err)
 		return err;
@@ -106,12 +109,11 @@ static void store_entries(struct replace *r)
 
 	for (i = 0; i < r->count; i++) {
 		const struct piece *p = &r->piece[i];
-		le64 *slot = umfs_fpt_slot(w->fs, w->in, p->index);
 
 		umfs_fpt_break_run(w->fs, w->in, p->index);
 		for (k = 0; k < p->count; k++)
-			st64(&slot[k], (p->page + k) << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
-		if (slot == &w->in->root)
+			st64(&p->slot[k], (p->page + k) << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
+		if (p->slot == &w->in->root)
 			umfs_inode_seal(w->in, w->ino);
 	}
 }
@@ -123,7 +125,8 @@ static int fill_past_end(struct umfs_write *w, uint64_t index)
 
 	while (index < stop) {
 		uint64_t n = umfs_fpt_run(w->fs, ld64(&w->in->root), index, stop - index, &entry);
-		struct piece p = {index, umfs_pte_page(entry), (uint32_t)n, false};
+		struct piece p = {
+			.index = index, .page = umfs_pte_page(entry), .count = (uint32_t)n};
 		uint64_t i;
 		int err = entry ? fill(w, &p) : -EUCLEAN;
 
