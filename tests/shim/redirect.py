@@ -88,6 +88,7 @@ def altered_libc(world, name, data, at):
 
 
 def main():
+    os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
     with open(libc_path(), "rb") as file:
         data = file.read()
     build, offsets = listed(data)

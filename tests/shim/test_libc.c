@@ -9,6 +9,7 @@
 #include <ftw.h>
 #include <glob.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <wchar.h>
 
@@ -198,6 +199,27 @@ static void processes_made_by_libc_leave_ours_alone(void **state)
 	assert_ok(unlink(at("keep")));
 }
 
+static void calls_by_number(void **state)
+{
+	long fd = syscall(SYS_openat, AT_FDCWD, at("n"), O_RDWR | O_CREAT, 0640);
+	struct statx stx;
+	char buf[8];
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(syscall(SYS_write, fd, "number", 6L), 6);
+	assert_int_equal(syscall(SYS_pread64, fd, buf, 3L, 2L), 3);
+	assert_memory_equal(buf, "mbe", 3);
+	assert_int_equal(syscall(SYS_statx, AT_FDCWD, at("n"), 0, STATX_SIZE, &stx), 0);
+	assert_int_equal(stx.stx_size, 6);
+	assert_int_equal(syscall(SYS_renameat2, AT_FDCWD, at("n"), AT_FDCWD, at("m"), 0), 0);
+	assert_int_equal(syscall(SYS_close, fd), 0);
+	assert_errno(syscall(SYS_read, fd, buf, 1L), EBADF);
+	assert_int_equal(syscall(SYS_unlinkat, AT_FDCWD, at("m"), 0), 0);
+	assert_errno(syscall(SYS_unlinkat, AT_FDCWD, at("m"), 0), ENOENT);
+	assert_int_equal(syscall(SYS_getpid), getpid());
+}
+
 static void symbols_found_at_run_time(void **state)
 {
 	ssize_t (*real_write)(int, const void *, size_t) =
@@ -220,6 +242,7 @@ int main(void)
 		cmocka_unit_test(streams_from_descriptors),
 		cmocka_unit_test(walks_over_trees),
 		cmocka_unit_test(processes_made_by_libc_leave_ours_alone),
+		cmocka_unit_test(calls_by_number),
 		cmocka_unit_test(symbols_found_at_run_time),
 	};
 

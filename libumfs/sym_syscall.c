@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * sym_syscall.c - syscall(): a system call by its number.
+ *
+ * Programs use it for calls that an older libc has no function for, and some
+ * for all of theirs. What names a path or a descriptor goes the way that the
+ * function would go; the rest goes to the kernel.
+ */
+#include <sys/stat.h>
+
+#include "hot.h"
+#include "sym.h"
+
+#define P(x) ((void *)(x))
+#define FD(x) ((int)(x))
+
+static long call_data(long nr, const long *a, bool *ours)
+{
+	switch (nr) {
+	case SYS_read:
+		return umfs_hook_read(FD(a[0]), P(a[1]), (size_t)a[2]);
+	case SYS_write:
+		return umfs_hook_write(FD(a[0]), P(a[1]), (size_t)a[2]);
+	case SYS_pread64:
+		return umfs_hook_pread(FD(a[0]), P(a[1]), (size_t)a[2], a[3]);
+	case SYS_pwrite64:
+		return umfs_hook_pwrite(FD(a[0]), P(a[1]), (size_t)a[2], a[3]);
+	case SYS_readv:
+		return umfs_hook_readv(FD(a[0]), P(a[1]), FD(a[2]), false, -1, 0);
+	case SYS_writev:
+		return umfs_hook_writev(FD(a[0]), P(a[1]), FD(a[2]), false, -1, 0);
+	case SYS_preadv:
+		return umfs_hook_readv(FD(a[0]), P(a[1]), FD(a[2]), true, a[3], 0);
+	case SYS_pwritev:
+		return umfs_hook_writev(FD(a[0]), P(a[1]), FD(a[2]), true, a[3], 0);
+	case SYS_preadv2:
+		return umfs_hook_readv(FD(a[0]), P(a[1]), FD(a[2]), a[3] != -1, a[3], FD(a[5]));
+	case SYS_pwritev2:
+		return umfs_hook_writev(FD(a[0]), P(a[1]), FD(a[2]), a[3] != -1, a[3], FD(a[5]));
+	case SYS_lseek:
+		return umfs_hook_lseek(FD(a[0]), a[1], FD(a[2]));
+	case SYS_fsync:
+		return umfs_hook_fsync(FD(a[0]), false);
+	case SYS_fdatasync:
+		return umfs_hook_fsync(FD(a[0]), true);
+	case SYS_syncfs:
+		return umfs_hook_syncfs(FD(a[0]));
+	case SYS_ftruncate:
+		return umfs_hook_ftruncate(FD(a[0]), a[1]);
+	case SYS_truncate:
+		return umfs_hook_truncate(P(a[0]), a[1]);
+	case SYS_fallocate:
+		return umfs_hook_fallocate(FD(a[0]), FD(a[1]), a[2], a[3]);
+	case SYS_copy_file_range:
+		return umfs_hook_copy_file_range(FD(a[0]), P(a[1]), FD(a[2]), P(a[3]),
+						 (size_t)a[4], (unsigned)a[5]);
+	case SYS_sendfile:
+		return umfs_hook_sendfile(FD(a[0]), FD(a[1]), P(a[2]), (size_t)a[3]);
+	case SYS_mmap:
+		return umfs_hook_mmap(P(a[0]), (size_t)a[1], FD(a[2]), FD(a[3]), FD(a[4]), a[5]);
+	default:
+		*ours = false;
+		return 0;
+	}
+}
+
+static long call_descriptor(long nr, const long *a, bool *ours)
+{
+	switch (nr) {
+	case SYS_open:
+		return umfs_hook_open(AT_FDCWD, P(a[0]), FD(a[1]), (mode_t)a[2]);
+	case SYS_openat:
+		return umfs_hook_open(FD(a[0]), P(a[1]), FD(a[2]), (mode_t)a[3]);
+	case SYS_creat:
+		return umfs_hook_open(AT_FDCWD, P(a[0]), O_CREAT | O_WRONLY | O_TRUNC,
+				      (mode_t)a[1]);
+	case SYS_close:
+		return umfs_hook_close(FD(a[0]));
+	case SYS_close_range:
+		return umfs_hook_close_range((unsigned)a[0], (unsigned)a[1], (unsigned)a[2]);
+	case SYS_dup:
+		return umfs_hook_dup(FD(a[0]));
+	case SYS_dup2:
+		return umfs_hook_dup2(FD(a[0]), FD(a[1]));
+	case SYS_dup3:
+		return umfs_hook_dup3(FD(a[0]), FD(a[1]), FD(a[2]));
+	case SYS_fcntl:
+		return umfs_hook_fcntl(FD(a[0]), FD(a[1]), a[2]);
+	case SYS_ioctl:
+		return umfs_hook_ioctl(FD(a[0]), (unsigned long)a[1], P(a[2]));
+	case SYS_flock:
+		return umfs_hook_flock(FD(a[0]), FD(a[1]));
+	case SYS_getdents64:
+		return umfs_hook_getdents(FD(a[0]), P(a[1]), (size_t)a[2]);
+	case SYS_fstat:
+		return umfs_hook_fstat(FD(a[0]), P(a[1]));
+	case SYS_newfstatat:
+		return umfs_hook_fstatat(FD(a[0]), P(a[1]), P(a[2]), FD(a[3]));
+	case SYS_stat:
+		return umfs_hook_fstatat(AT_FDCWD, P(a[0]), P(a[1]), 0);
+	case SYS_lstat:
+		return umfs_hook_fstatat(AT_FDCWD, P(a[0]), P(a[1]), AT_SYMLINK_NOFOLLOW);
+	case SYS_statx:
+		return umfs_hook_statx(FD(a[0]), P(a[1]), FD(a[2]), (unsigned)a[3], P(a[4]));
+	case SYS_access:
+		return umfs_hook_access(AT_FDCWD, P(a[0]), FD(a[1]), 0);
+	case SYS_faccessat:
+		return umfs_hook_access(FD(a[0]), P(a[1]), FD(a[2]), 0);
+	case SYS_faccessat2:
+		return umfs_hook_access(FD(a[0]), P(a[1]), FD(a[2]), FD(a[3]));
+	case SYS_execve:
+		return umfs_hook_execve(AT_FDCWD, P(a[0]), P(a[1]), P(a[2]), 0);
+	case SYS_execveat:
+		return umfs_hook_execve(FD(a[0]), P(a[1]), P(a[2]), P(a[3]), FD(a[4]));
+	default:
+		*ours = false;
+		return 0;
+	}
+}
+
+static long call_name(long nr, const long *a, bool *ours)
+{
+	switch (nr) {
+	case SYS_mkdir:
+		return umfs_hook_mkdir(AT_FDCWD, P(a[0]), (mode_t)a[1]);
+	case SYS_mkdirat:
+		return umfs_hook_mkdir(FD(a[0]), P(a[1]), (mode_t)a[2]);
+	case SYS_rmdir:
+		return umfs_hook_unlink(AT_FDCWD, P(a[0]), AT_REMOVEDIR);
+	case SYS_unlink:
+		return umfs_hook_unlink(AT_FDCWD, P(a[0]), 0);
+	case SYS_unlinkat:
+		return umfs_hook_unlink(FD(a[0]), P(a[1]), FD(a[2]));
+	case SYS_rename:
+		return umfs_hook_rename(AT_FDCWD, P(a[0]), AT_FDCWD, P(a[1]), 0);
+	case SYS_renameat:
+		return umfs_hook_rename(FD(a[0]), P(a[1]), FD(a[2]), P(a[3]), 0);
+	case SYS_renameat2:
+		return umfs_hook_rename(FD(a[0]), P(a[1]), FD(a[2]), P(a[3]), (unsigned)a[4]);
+	case SYS_link:
+		return umfs_hook_link(AT_FDCWD, P(a[0]), AT_FDCWD, P(a[1]), 0);
+	case SYS_linkat:
+		return umfs_hook_link(FD(a[0]), P(a[1]), FD(a[2]), P(a[3]), FD(a[4]));
+	case SYS_symlink:
+		return umfs_hook_symlink(P(a[0]), AT_FDCWD, P(a[1]));
+	case SYS_symlinkat:
+		return umfs_hook_symlink(P(a[0]), FD(a[1]), P(a[2]));
+	case SYS_readlink:
+		return umfs_hook_readlink(AT_FDCWD, P(a[0]), P(a[1]), (size_t)a[2]);
+	case SYS_readlinkat:
+		return umfs_hook_readlink(FD(a[0]), P(a[1]), P(a[2]), (size_t)a[3]);
+	case SYS_mknodat:
+		return umfs_hook_mknod(FD(a[0]), P(a[1]), (mode_t)a[2], (dev_t)a[3]);
+	case SYS_chdir:
+		return umfs_hook_chdir(P(a[0]));
+	case SYS_fchdir:
+		return umfs_hook_fchdir(FD(a[0]));
+	case SYS_getcwd:
+		return umfs_hook_getcwd(P(a[0]), (size_t)a[1]);
+	case SYS_chmod:
+		return umfs_hook_chmod(AT_FDCWD, P(a[0]), (mode_t)a[1], 0);
+	case SYS_fchmod:
+		return umfs_hook_fchmod(FD(a[0]), (mode_t)a[1]);
+	case SYS_fchmodat:
+		return umfs_hook_chmod(FD(a[0]), P(a[1]), (mode_t)a[2], 0);
+	case SYS_chown:
+		return umfs_hook_chown(AT_FDCWD, P(a[0]), (uid_t)a[1], (gid_t)a[2], 0);
+	case SYS_lchown:
+		return umfs_hook_chown(AT_FDCWD, P(a[0]), (uid_t)a[1], (gid_t)a[2],
+				       AT_SYMLINK_NOFOLLOW);
+	case SYS_fchown:
+		return umfs_hook_fchown(FD(a[0]), (uid_t)a[1], (gid_t)a[2]);
+	case SYS_fchownat:
+		return umfs_hook_chown(FD(a[0]), P(a[1]), (uid_t)a[2], (gid_t)a[3], FD(a[4]));
+	case SYS_utimensat:
+		return umfs_hook_utimens(FD(a[0]), P(a[1]), P(a[2]), FD(a[3]));
+	default:
+		*ours = false;
+		return 0;
+	}
+}
+
+SYM(long, syscall, (long nr, ...))
+{
+	bool ours = true;
+	long a[6], ret;
+	va_list ap;
+
+	va_start(ap, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (!umfs_ready())
+		RETURN(sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
+	ret = call_data(nr, a, &ours);
+	if (!ours) {
+		ours = true;
+		ret = call_descriptor(nr, a, &ours);
+	}
+	if (!ours) {
+		ours = true;
+		ret = call_name(nr, a, &ours);
+	}
+	if (!ours)
+		ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	RETURN(ret);
+}

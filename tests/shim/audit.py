@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Does any call on a file of ours reach the kernel?
+
+usage: audit.py RAW_CALL
+
+Programs run under libumfs and strace. A descriptor of ours is a placeholder in
+the kernel's table, which strace shows by name; a path of ours lies below a
+directory that does not exist. So a system call that names either, other than
+those that libumfs itself makes to keep its numbers, was missed. RAW_CALL makes
+two such calls on purpose, which have to be found. Exit code 77: no strace here.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+PLACEHOLDER = "/.umfs-fd-"
+# What libumfs does with its numbers, and how it looks whether the directory is there.
+OWN = re.compile(
+    r"(fcntl\(.*, F_(DUPFD|DUPFD_CLOEXEC|GETFD|SETFD)\b"
+    r"|close\(|close_range\(|dup2\(|dup3\("
+    r"|fstat\(.*S_IFLNK"
+    r"|symlinkat\(\"UMFS\"|openat\(AT_FDCWD.*/\.umfs-fd-[^\"]*\", O_.*O_PATH"
+    r"|unlinkat\(AT_FDCWD.*/\.umfs-fd-)")
+
+SCRIPTS = {
+    "redirections": "echo a > d; cat < d; (echo b; sh -c 'echo c') >> d; wc -l < d; read x < d",
+    "coreutils": "seq 1000 > s; sort -r s > t; head -n 3 t; tail -n 3 s; cut -c1 s | uniq -c;"
+                 " cp s u; mv u v; ln v w; ln -s v x; readlink -f x; touch -d yesterday v;"
+                 " truncate -s 5 v; dd if=s of=y bs=100 status=none; split -l 300 s part;"
+                 " md5sum s t > sums; md5sum -c sums; mkdir -p a/b/c; rmdir a/b/c; chmod 600 s;"
+                 " stat s; ls -lR .; du -s .; df .; tee z < s > /dev/null; rm -r a",
+    "tar": "mkdir in; seq 100 > in/a; seq 200 > in/b; tar cf t.tar in; tar czf t.tgz in;"
+           " mkdir out; tar xzf t.tgz -C out; diff -r in out/in",
+    "search": "mkdir tree; seq 99 > tree/a; cp tree/a tree/b; grep -r 77 tree; find . -name 'a*';"
+              " find tree -type f -exec wc {} +; sed -i s/7/x/ tree/a; awk '{n+=$1} END{print n}'"
+              " tree/b",
+    "shell": "for i in 1 2 3; do echo $i > f$i; done; cat f*; set -- *; echo $#; exec 3> g;"
+             " echo three >&3; exec 3>&-; cat g; test -f g && cd . && pwd; echo echo sourced > k; . ./k;"
+             " bash -c 'printf %s\\\\n bash > h; mapfile -t v < h; echo ${v[0]}; echo x >> h'",
+    "cc": "printf '#include <stdio.h>\\nint main(void){puts(\"hi\");return 0;}\\n' > m.c;"
+          " gcc -c m.c -o m.o; ar rc libm.a m.o; ls -l m.o libm.a;"
+          " printf 'all: n.o\\nn.o: m.c\\n\\tgcc -c m.c -o n.o\\n' > Makefile; make",
+    "python": "python3 -c \"import os,shutil,tempfile,subprocess; open('p','w').write('hi');"
+              " print(open('p').read(), os.listdir('.')); os.makedirs('q/r'); shutil.copy('p','q/r');"
+              " shutil.copytree('q','q2'); shutil.rmtree('q2'); os.replace('p','p2');"
+              " print([e.name for e in os.scandir('.')]);"
+              " subprocess.run(['cat'], stdin=open('p2'), stdout=open('p3','w'), check=True)\"",
+}
+
+
+def programs_of(script):
+    return [p for p in ("gcc", "ar", "make", "python3", "bash", "tar") if p in script.split()]
+
+
+class Audit:
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="umfs-audit.", dir="/dev/shm")
+        self.pool = os.path.join(self.dir, "pool")
+        self.mount = os.path.join(self.dir, "no-such-directory")
+        subprocess.run([os.environ["UMFS_MKFS"], "-q", "--size", "128M", self.pool], check=True)
+
+    def run(self, command):
+        """(result, calls that the kernel saw)"""
+        log = os.path.join(self.dir, "log")
+        preload = f"{os.environ.get('UMFS_PRELOAD', '')}:{os.environ['UMFS_LIB']}".lstrip(":")
+        done = subprocess.run(
+            ["strace", "-f", "-y", "-s", "300", "-o", log, "-e", "trace=%file,%desc", "env",
+             f"LD_PRELOAD={preload}", f"LIBUMFS_MOUNT={self.mount}={self.pool}", *command],
+            cwd=self.dir, capture_output=True, text=True, check=False)
+        with open(log, encoding="utf-8", errors="replace") as file:
+            return done, [c for c in map(self.missed, self.whole(file)) if c]
+
+    @staticmethod
+    def whole(file):
+        """One string for each call, those cut by another thread's put together."""
+        begun = {}
+        for line in file:
+            pid, _, text = line.rstrip("\n").partition(" ")
+            text = text.strip()
+            if text.endswith("<unfinished ...>"):
+                begun[pid] = text[:-len("<unfinished ...>")]
+            elif text.startswith("<..."):
+                yield begun.pop(pid, "") + text.partition("resumed>")[2]
+            else:
+                yield text
+
+    def missed(self, call):
+        if PLACEHOLDER in call:
+            return None if OWN.match(call) else call
+        # exec's own arguments, and text that is written or read.
+        if self.mount + "/" not in call or re.match(r"execve\(|p?(read|write)\w*\(", call):
+            return None
+        return call
+
+
+def main():
+    os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+    if not shutil.which("strace"):
+        print("strace is not installed")
+        return 77
+    probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
+    if probe.returncode:
+        print("strace may not trace here")
+        return 77
+    audit = Audit()
+    failed = 0
+    try:
+        for kind in ("path", "fd"):
+            _, missed = audit.run([os.path.abspath(sys.argv[1]), kind, os.path.join(audit.mount, "planted")])
+            if len(missed) != 1:
+                print(f"FAILED: planted call on a {kind}: {len(missed)} found", *missed, sep="\n  ")
+                failed += 1
+        for name, script in SCRIPTS.items():
+            lacking = [p for p in programs_of(script) if not shutil.which(p)]
+            if lacking:
+                print(f"{name}: left out, no {lacking[0]}")
+                continue
+            place = f"{audit.mount}/{name}"
+            done, missed = audit.run(["sh", "-ec", f"mkdir {place}; cd {place}; {script}"])
+            print(f"{name}: exit {done.returncode}, {len(missed)} calls missed")
+            if done.returncode or missed:
+                failed += 1
+                print(done.stderr[-2000:], *missed[:20], sep="\n  ")
+    finally:
+        shutil.rmtree(audit.dir)
+    return 1 if failed else 0
+
+
+sys.exit(main())
