@@ -174,7 +174,7 @@ static void punch(struct cutter *c, const struct sim_event *e)
 		else
 			i++;
 	}
-	memset(c->sim->media + e->off, 0, e->len);
+	sim_media_punch(c->sim, e);
 }
 
 /* ---- one image ---- */

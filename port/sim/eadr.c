@@ -152,7 +152,7 @@ static int step(struct eadr *e, size_t at)
 		return 0;
 	case SIM_PUNCH:
 		drain_lines(e, event->off, event->len);
-		memset(e->sim->media + event->off, 0, event->len);
+		sim_media_punch(e->sim, event);
 		return 0;
 	default:
 		return -1;

@@ -57,7 +57,7 @@ uint64_t sim_images_kill(struct sim *sim, const struct sim_log *log, size_t firs
 		const struct sim_event *e = &log->events[at];
 
 		if (e->kind == SIM_PUNCH)
-			memset(sim->media + e->off, 0, e->len);
+			sim_media_punch(sim, e);
 		else if ((e->kind == SIM_STORE || e->kind == SIM_STORE_NT) && store(&run, at))
 			break;
 	}

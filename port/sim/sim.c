@@ -103,7 +103,9 @@ static struct sim *pool_map(uint64_t bytes)
 	sim->mem =
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, sim->fd, 0);
 	sim->backed = calloc(units(sim), 1);
-	if (sim->media == MAP_FAILED || sim->mem == MAP_FAILED || !sim->backed)
+	sim->media_backed = calloc(units(sim), 1);
+	if (sim->media == MAP_FAILED || sim->mem == MAP_FAILED || !sim->backed ||
+	    !sim->media_backed)
 		sim_fail("out of memory");
 	pools_insert(sim);
 	return sim;
@@ -161,6 +163,7 @@ struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
 		return NULL;
 	}
 	note_backing(sim);
+	memcpy(sim->media_backed, sim->backed, units(sim));
 	sim->watch_backing = true;
 	return sim;
 }
@@ -172,6 +175,7 @@ struct sim *sim_copy(const struct sim *from)
 	if (!sim)
 		return NULL;
 	memcpy(sim->backed, from->backed, units(from));
+	memcpy(sim->media_backed, from->backed, units(from));
 	memcpy(sim->media, from->mem, from->bytes);
 	sim->watch_backing = from->watch_backing;
 	sim->now_ns = from->now_ns;
@@ -187,6 +191,7 @@ void sim_free(struct sim *sim)
 	munmap(sim->media, sim->bytes);
 	close(sim->fd);
 	free(sim->backed);
+	free(sim->media_backed);
 	free(sim);
 }
 
@@ -194,6 +199,7 @@ void sim_reload(struct sim *sim)
 {
 	if (madvise(sim->mem, sim->bytes, MADV_DONTNEED))
 		sim_fail("madvise");
+	memcpy(sim->backed, sim->media_backed, units(sim));
 	memset(sim->owner, 0, sizeof(sim->owner));
 	memset(sim->claimer, 0, sizeof(sim->claimer));
 	sim->attacher = NULL;
@@ -210,6 +216,13 @@ void sim_settle(struct sim *sim)
 			memcpy(sim->media + at, sim->mem + at, UMFS_PAGE_BYTES);
 	if (madvise(sim->mem, sim->bytes, MADV_DONTNEED))
 		sim_fail("madvise");
+	memcpy(sim->media_backed, sim->backed, units(sim));
+}
+
+void sim_media_punch(struct sim *sim, const struct sim_event *e)
+{
+	memset(sim->media + e->off, 0, e->len);
+	memset(sim->media_backed + e->off / UMFS_UNIT_BYTES, 0, e->len / UMFS_UNIT_BYTES);
 }
 
 /* ---- stores ---- */
@@ -364,6 +377,8 @@ int port_back(struct umfs *fs, uint64_t off, uint64_t n)
 		if (sim->back_left != ~0ull)
 			sim->back_left--;
 		sim->backed[unit] = 1;
+		if (sim->log)
+			sim->media_backed[unit] = 1;
 	}
 	return 0;
 }

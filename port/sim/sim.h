@@ -58,6 +58,7 @@ struct sim {
 	const struct umfs *attacher;
 
 	uint8_t *backed; /* a byte for each 2 MiB unit */
+	uint8_t *media_backed; /* the same of `media`, or what the log comes to back in it */
 	bool watch_backing; /* a store to an unbacked unit is SIGBUS: the test ends */
 	uint64_t back_calls;
 	uint64_t back_fail_at; /* this call to port_back fails, counted from 1; 0: none */

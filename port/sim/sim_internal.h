@@ -16,6 +16,7 @@ static inline struct sim *sim_of_fs(const struct umfs *fs)
 
 /* Note what now lies at [p, p+n) as stored. */
 void sim_log_store(struct sim *sim, enum sim_kind kind, const void *p, uint64_t n);
+void sim_media_punch(struct sim *sim, const struct sim_event *e);
 void sim_log_event(struct sim *sim, enum sim_kind kind, uint64_t off, uint64_t n);
 
 /* The newest pool, or NULL. */
