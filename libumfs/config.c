@@ -11,9 +11,7 @@
  * Anything that can not be understood makes libumfs inactive with one line on
  * stderr: half a configuration would send some files to the wrong place.
  */
-#include <sys/stat.h>
-
-#include "internal.h"
+#include "path.h"
 
 struct config umfs_config;
 struct mount umfs_mounts[MOUNTS_MAX];
@@ -106,7 +104,6 @@ static bool bad(const char *variable, const char *value, const char *why)
 static bool take_mount(const char **p)
 {
 	struct mount *m = &umfs_mounts[umfs_config.mount_count];
-	struct stat st;
 	const char *why;
 
 	if (umfs_config.mount_count == MOUNTS_MAX)
@@ -126,9 +123,7 @@ static bool take_mount(const char **p)
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
 		if (!strcmp(umfs_mounts[i].dir, m->dir))
 			return bad("LIBUMFS_MOUNT: directory ", m->dir, " is given twice");
-	m->dir_there = sys2(SYS_stat, m->dir, &st) == 0;
-	m->dir_dev = m->dir_there ? st.st_dev : 0;
-	m->dir_ino = m->dir_there ? st.st_ino : 0;
+	umfs_point_init(m);
 	umfs_config.mount_count++;
 	return true;
 }

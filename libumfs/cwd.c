@@ -32,6 +32,24 @@ static long enter_gated(struct umfs *fs, umfs_node dir, bool limbo)
 	return err;
 }
 
+/*
+ * Who started us was in the directory beneath a mount, as the kernel sees it.
+ * With a pool that can not be had, nothing may be written there all the same.
+ */
+static void adopt_beneath(void)
+{
+	struct mount *m;
+	struct stat st;
+
+	if (sys2(SYS_stat, ".", &st))
+		return;
+	m = umfs_point_mount(umfs_point_landed(st.st_dev, st.st_ino, 0));
+	if (!m)
+		return;
+	if (umfs_mount_get(m) || enter_gated(umfs_mount_fs(m), UMFS_ROOT_INO, true))
+		umfs_place_limbo(0, 0, 0);
+}
+
 void umfs_cwd_adopt(void)
 {
 	uint32_t ino, generation;
@@ -45,6 +63,7 @@ void umfs_cwd_adopt(void)
 	umfs_local_lock(LOCK_DIRS);
 	if (!LOAD(&adopted)) {
 		umfs_mount_cwd_changed();
+		adopt_beneath();
 		if (umfs_place_in_limbo(&dev, &ino, &generation)) {
 			m = umfs_mount_by_dev(dev);
 			if (m)

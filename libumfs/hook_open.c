@@ -2,6 +2,8 @@
 /*
  * hook_open.c - open and create.
  */
+#include <sys/stat.h>
+
 #include "file.h"
 #include "hooks.h"
 #include "path.h"
@@ -184,9 +186,24 @@ static long open_ours(struct spot *s, struct path_args *a)
 	return ret;
 }
 
+/* Who asks for a directory may have come to the one beneath a mount, by a link. */
+static long landed(long fd)
+{
+	struct stat st;
+	long ret = sys2(SYS_fstat, fd, &st) ? fd : umfs_point_landed(st.st_dev, st.st_ino, fd);
+
+	if (ret != fd)
+		sys1(SYS_close, fd);
+	return ret;
+}
+
 static long open_kernel(int dirfd, const char *path, struct path_args *a)
 {
-	return umfs_cancel_call(SYS_openat, dirfd, SYS_ARG(path), a->a, a->b, 0, 0);
+	long fd = umfs_cancel_call(SYS_openat, dirfd, SYS_ARG(path), a->a, a->b, 0, 0);
+
+	if (fd >= 0 && (a->a & (O_DIRECTORY | O_PATH)) && umfs_active())
+		return landed(fd);
+	return fd;
 }
 
 /* ---- O_TMPFILE: the path names a directory ---- */

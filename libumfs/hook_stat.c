@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 #include "file.h"
 #include "hot.h"
@@ -120,7 +121,10 @@ static long stat_ours(struct spot *s, struct path_args *a)
 
 static long stat_kernel(int dirfd, const char *path, struct path_args *a)
 {
-	return sys4(SYS_newfstatat, dirfd, path, a->p, a->a);
+	long ret = sys4(SYS_newfstatat, dirfd, path, a->p, a->a);
+	const struct stat *st = a->p;
+
+	return ret ? ret : umfs_point_landed(st->st_dev, st->st_ino, 0);
 }
 
 static uint32_t spot_flags(int flags)
@@ -148,7 +152,12 @@ static long statx_ours(struct spot *s, struct path_args *a)
 
 static long statx_kernel(int dirfd, const char *path, struct path_args *a)
 {
-	return sys5(SYS_statx, dirfd, path, a->a, a->b, a->p);
+	long ret = sys5(SYS_statx, dirfd, path, a->a, a->b, a->p);
+	const struct statx *stx = a->p;
+
+	if (ret)
+		return ret;
+	return umfs_point_landed(makedev(stx->stx_dev_major, stx->stx_dev_minor), stx->stx_ino, 0);
 }
 
 long umfs_hook_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)

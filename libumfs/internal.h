@@ -95,8 +95,10 @@ struct mount {
 	char pool_path[DIR_BYTES];
 	uint32_t state; /* enum mount_state */
 	int error;	/* MOUNT_FAILED: why */
-	bool dir_there; /* dir existed when the configuration was read */
+	uint32_t name_off; /* the last component of dir */
+	bool dir_there, parent_there; /* existed when the configuration was read */
 	uint64_t dir_dev, dir_ino;
+	uint64_t parent_dev, parent_ino;
 	uint64_t dev; /* st_dev of its files */
 	struct pool pool;
 };
@@ -133,6 +135,8 @@ struct mount *umfs_mount_match_relative(const char *path, const char **rest);
 /* The kernel's working directory changed: learn which mounts lie below it. */
 void umfs_mount_cwd_changed(void);
 struct mount *umfs_mount_by_dev(uint64_t dev);
+/* `rest` of a path was entered at m: the mount in the depth of it that it leads to, and its rest. */
+struct mount *umfs_mount_inner(struct mount *m, const char **rest);
 static inline struct umfs *umfs_mount_fs(struct mount *m)
 {
 	return &m->pool.fs;

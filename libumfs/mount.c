@@ -131,6 +131,27 @@ struct mount *umfs_mount_match_relative(const char *path, const char **rest)
 	return best;
 }
 
+struct mount *umfs_mount_inner(struct mount *m, const char **rest)
+{
+	struct mount *best = m;
+	const char *from = *rest;
+
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *inner = &umfs_mounts[i];
+		const char *after;
+
+		if (inner->dir_len <= best->dir_len || inner->dir[m->dir_len] != '/' ||
+		    memcmp(inner->dir, m->dir, m->dir_len))
+			continue;
+		after = after_prefix(inner->dir + m->dir_len, from);
+		if (after) {
+			best = inner;
+			*rest = after;
+		}
+	}
+	return best;
+}
+
 void umfs_mount_cwd_changed(void)
 {
 	char cwd[DIR_BYTES];

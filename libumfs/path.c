@@ -7,11 +7,13 @@
  *  P2  it is relative to a directory of ours, or
  *  P3  it names one of our descriptors in /proc/self/fd or /dev/fd, or
  *  P4  the kernel finds nothing there and symbolic links or ".." lead into a
- *      mount (outer.c).
+ *      mount (outer.c), or
+ *  P5  it passes a mount's name in the directory that the mount lies in, or ends
+ *      in the directory beneath a mount (point.c).
  * It stops being ours where it leaves the mount again; symbolic links are
  * counted over the whole way.
  *
- * P5  What was found is a node (core/umfs.h). When it went away before the call got
+ * P6  What was found is a node (core/umfs.h). When it went away before the call got
  *     at it (-ESTALE), because others rename over the name or remove it, the whole is
  *     done again: umfs_path_call and umfs_path_pair are the one place for that.
  */
@@ -126,36 +128,43 @@ static int start_at_descriptor(struct spot *s, const struct umfs_file *f, struct
 	return umfs_mount_get(s->m);
 }
 
-static int start_absolute(struct spot *s, const char *path, uint32_t flags, struct start *st)
+/* At the top of s->m, if that is any. */
+static int start_at_mount(struct spot *s, struct start *st)
+{
+	st->node = UMFS_ROOT_INO;
+	return s->m ? umfs_mount_get(s->m) : 0;
+}
+
+static int start_absolute(struct spot *s, char *path, uint32_t flags, struct start *st)
 {
 	struct umfs_file f;
 
 	s->m = umfs_mount_match(path, &st->rest);
-	if (s->m) {
-		st->node = UMFS_ROOT_INO;
-		return umfs_mount_get(s->m);
-	}
-	if (!(flags & SPOT_NOFOLLOW) && LOAD_RELAXED(&umfs_uinfo_count) &&
+	if (!s->m && !(flags & SPOT_NOFOLLOW) && LOAD_RELAXED(&umfs_uinfo_count) &&
 	    names_descriptor(path, &f, &st->rest))
 		return start_at_descriptor(s, &f, st);
-	return 0;
+	if (!s->m)
+		s->m = umfs_point_find(AT_FDCWD, path, &st->rest);
+	return start_at_mount(s, st);
 }
 
-static int start_relative(struct spot *s, int dirfd, const char *path, struct start *st)
+static int start_relative(struct spot *s, int dirfd, char *path, struct start *st)
 {
 	struct umfs_file f;
 
 	st->rest = path;
-	if (dirfd != AT_FDCWD)
-		return umfs_uinfo_read(dirfd, &f) == UINFO_NONE ? 0 : start_at_descriptor(s, &f, st);
-	umfs_cwd_adopt();
-	if (umfs_uinfo_cwd(&f) != UINFO_NONE)
-		return start_at_descriptor(s, &f, st);
-	s->m = umfs_mount_match_relative(path, &st->rest);
+	if (dirfd != AT_FDCWD) {
+		if (umfs_uinfo_read(dirfd, &f) != UINFO_NONE)
+			return start_at_descriptor(s, &f, st);
+	} else {
+		umfs_cwd_adopt();
+		if (umfs_uinfo_cwd(&f) != UINFO_NONE)
+			return start_at_descriptor(s, &f, st);
+		s->m = umfs_mount_match_relative(path, &st->rest);
+	}
 	if (!s->m)
-		return 0;
-	st->node = UMFS_ROOT_INO;
-	return umfs_mount_get(s->m);
+		s->m = umfs_point_find(dirfd, path, &st->rest);
+	return start_at_mount(s, st);
 }
 
 /* Out of the mount: s->path becomes an absolute path outside, or -errno. */
@@ -202,7 +211,7 @@ static int walk(struct spot *s, struct start st, uint32_t flags)
 		if (err)
 			return err;
 		s->m = NULL;
-		err = start_absolute(s, s->path, flags, &st);
+		err = start_absolute(s, s->scratch->path, flags, &st);
 		if (err || !s->m)
 			return err;
 	}
@@ -212,7 +221,7 @@ static int walk(struct spot *s, struct start st, uint32_t flags)
 int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags)
 {
 	struct start st = {0, NULL};
-	const char *copy;
+	char *copy;
 	int err;
 
 	s->m = NULL;
@@ -282,6 +291,12 @@ static long ask_kernel(struct spot *s, int dirfd, const char *path, uint32_t fla
 	umfs_guard_leave();
 	ret = kernel(dirfd, path, a);
 	umfs_guard_enter();
+	s->m = umfs_point_mount(ret);
+	if (s->m) {
+		*err = umfs_mount_get(s->m);
+		found_start(s, UMFS_ROOT_INO);
+		return *err;
+	}
 	*again = umfs_spot_doubtful(ret) && umfs_spot_outer(s, dirfd, path, flags, err);
 	return ret;
 }
@@ -333,6 +348,12 @@ long umfs_path_call(int dirfd, const char *path, uint32_t flags, spot_fn ours, k
 	return ret == SPOT_AGAIN ? -ENOENT : ret;
 }
 
+/* A mount's own directory: on -EXDEV programs would copy it and remove what was in it. */
+static bool is_top(const struct spot *s)
+{
+	return s->m && s->w.ino == UMFS_ROOT_INO && !s->w.name_len;
+}
+
 static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
 		      struct path_args *a)
 {
@@ -372,7 +393,7 @@ static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn ke
 	else if (from.m && from.m == to.m)
 		ret = ours(&from, &to, a);
 	else if (from.m || to.m)
-		ret = -EXDEV;
+		ret = is_top(&from) || is_top(&to) ? -EBUSY : -EXDEV;
 	if ((from.m || to.m) && ret == -ESTALE)
 		ret = SPOT_AGAIN;
 	umfs_report_count(from.m || to.m ? REPORT_SERVED : REPORT_PASSED);

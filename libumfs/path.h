@@ -57,6 +57,18 @@ long umfs_path_fetch(char *to, const char *from);
 int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
 		     uint32_t *links, struct mount **m, const char **rest);
 
+/* point.c: where the mount's directory and its parent are; once. */
+void umfs_point_init(struct mount *m);
+/* Does (dirfd, path) pass a mount's name in its parent directory? `path` is changed meanwhile. */
+struct mount *umfs_point_find(int dirfd, char *path, const char **rest);
+/*
+ * The kernel found that file: `ret`, or, when it is the directory beneath a
+ * mount, what makes umfs_path_call() take the mount's top directory instead.
+ */
+#define SPOT_LANDED (-3000l)
+long umfs_point_landed(uint64_t dev, uint64_t ino, long ret);
+struct mount *umfs_point_mount(long ret);
+
 /* Arguments of a call, for the two functions below. */
 struct path_args {
 	long a, b, c, d;

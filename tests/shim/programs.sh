@@ -92,6 +92,13 @@ same "a tree" '
 	cp -r /usr/include/linux $DIR/tree; find $DIR/tree -type f | wc -l; diff -r /usr/include/linux $DIR/tree && echo the same
 	cp -a $DIR/tree $DIR/tree2; diff -r $DIR/tree $DIR/tree2 && echo the same
 	du -s --apparent-size $DIR/tree >/dev/null && rm -r $DIR/tree && ls $DIR/tree2 | head -n 3; rm -rf $DIR/tree2; ls -d $DIR/tree* || echo gone'
+same "from the directory around it" '
+	top=$(basename $DIR); cd $(dirname $DIR); mkdir $DIR/tree; echo text >$DIR/tree/f; ln -s tree/f $DIR/link
+	tar -C . -cf - --sort=name $top/tree $top/link | tar tf - | sed "s/^$top/TOP/"
+	(cd /; find ${DIR%/*}/./$top/tree ${DIR%/*}/./$top/link | sort | sed "s/$top/TOP/")
+	tar -C $PWD --one-top-level=$top/out -cf - $top/tree | tar -C $top -xf - && cat $top/$top/tree/f
+	mkdir -p $DIR/from/$top/new; echo more >$DIR/from/$top/new/g; cp -r $DIR/from/$top . && cat $DIR/new/g
+	rm -r $top/tree $top/link $top/$top $top/new $top/from; ls $DIR | wc -l'
 same "sync" 'sync; sync $DIR/f; sync -f $DIR/f; echo done'
 same "mktemp" 't=$(mktemp -d $DIR/tmp.XXXX); touch $t/f; mktemp -p $t >/dev/null; ls $t | wc -l; rm -r $t; echo gone'
 same "rm" 'rm $DIR/hard $DIR/soft; rm $DIR/into 2>/dev/null || echo a directory; rm -f $DIR/no; ls $DIR | wc -l'
