@@ -508,7 +508,7 @@ enum { PASS_HALF, PASS_FREE, PASS_NEW, PASS_WAIT, PASSES };
 int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
-	uint32_t first = near_ino / fs->geo.inodes_per_group;
+	uint32_t first = umfs_ino_group(fs, near_ino);
 	uint32_t half = fs->geo.inodes_per_group / 2;
 	uint32_t pass, i;
 
@@ -538,7 +538,7 @@ int umfs_inode_free(struct umfs_tx *tx, uint32_t ino)
 
 bool umfs_inode_allocated(struct umfs *fs, uint32_t ino)
 {
-	uint32_t group = ino / fs->geo.inodes_per_group, index = ino % fs->geo.inodes_per_group;
+	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
 
 	if (group >= fs->geo.group_count ||
 	    !(ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_INIT))
@@ -548,7 +548,7 @@ bool umfs_inode_allocated(struct umfs *fs, uint32_t ino)
 
 struct umfs_inode_pm *umfs_inode(struct umfs *fs, uint32_t ino)
 {
-	uint32_t group = ino / fs->geo.inodes_per_group, index = ino % fs->geo.inodes_per_group;
+	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
 	uint8_t *table;
 
 	if (!ino || group >= fs->geo.group_count || !unit_backed(fs, group, inode_unit(index)))

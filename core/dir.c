@@ -140,7 +140,7 @@ static int first_leaf(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t di
 {
 	uint64_t page;
 	uint64_t goal =
-		umfs_group_page(tx->fs, dir_ino / tx->fs->geo.inodes_per_group);
+		umfs_group_page(tx->fs, umfs_ino_group(tx->fs, dir_ino));
 	int err = umfs_inode_save(tx, dir);
 
 	if (!err)

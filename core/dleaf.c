@@ -88,21 +88,19 @@ static bool same_name(const struct umfs_dleaf_pm *leaf, uint32_t cell, const str
  */
 uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n)
 {
+	const le64 *tags = (const le64 *)(const void *)leaf->tag;
 	uint64_t want = (n->hash & 0xff) * BYTES_01;
-	uint32_t i;
+	uint32_t i, end = (UMFS_MIN((uint32_t)ld16(&leaf->tail), CELLS) + 7u) / 8u; /* I3 */
 
-	for (i = FIRST / 8u; i < CELLS / 8u; i++) {
-		uint64_t starts = ld64(&leaf->start[i / 8u]) >> (i % 8u * 8u) & 0xff;
-		uint64_t x;
+	for (i = FIRST / 8u; i < end; i++) {
+		uint64_t x = ld64(&tags[i]) ^ want;
 
-		if (!starts)
-			continue;
-		x = ld64((const le64 *)(const void *)&leaf->tag[i * 8u]) ^ want;
 		for (x = (x - BYTES_01) & ~x & BYTES_80; x; x &= x - 1) {
-			uint32_t bit = (uint32_t)__builtin_ctzll(x) / 8u;
+			uint32_t cell = i * 8u + (uint32_t)__builtin_ctzll(x) / 8u;
 
-			if ((starts >> bit & 1) && same_name(leaf, i * 8u + bit, n))
-				return i * 8u + bit;
+			if ((ld64(&leaf->start[cell / 64u]) >> cell % 64u & 1) &&
+			    same_name(leaf, cell, n))
+				return cell;
 		}
 	}
 	return 0;

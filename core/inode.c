@@ -75,9 +75,28 @@ static int check_once(const struct umfs_inode_pm *inode, umfs_node node, uint64_
 	return good ? 0 : -EUCLEAN;
 }
 
+/*
+ * Checksums that held at an inode's present sequence still do: every change by
+ * core moves it, and what a medium does to bytes it does not do by the minute.
+ * One word for each of a few inodes, so that threads need no lock.
+ */
+static uint64_t checked_word(uint32_t ino, uint64_t seq)
+{
+	return (uint64_t)ino << 32 | (uint32_t)seq;
+}
+
+static bool checked_before(const struct umfs *fs, const struct umfs_inode_pm *in, uint32_t ino)
+{
+	uint64_t seq = ld64(&in->seq);
+
+	return !(seq & 1) && __atomic_load_n(&fs->checked[ino % UMFS_CHECKED],
+					     __ATOMIC_RELAXED) == checked_word(ino, seq);
+}
+
 int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **inode)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
+	uint32_t ino = (uint32_t)node;
+	struct umfs_inode_pm *in = umfs_inode(fs, ino);
 	int tries, err;
 
 	*inode = in;
@@ -85,8 +104,15 @@ int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **ino
 		return -EIO;
 	if (!in)
 		return -EUCLEAN;
+	if (checked_before(fs, in, ino))
+		return umfs_node_check(in, node);
 	for (tries = 0; tries < 4; tries++) {
-		err = check_once(in, node, ld64(&in->seq));
+		uint64_t seq = ld64(&in->seq);
+
+		err = check_once(in, node, seq);
+		if (!err)
+			__atomic_store_n(&fs->checked[ino % UMFS_CHECKED],
+					 checked_word(ino, seq), __ATOMIC_RELAXED);
 		if (err != -EAGAIN)
 			return err;
 		port_relax();

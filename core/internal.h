@@ -65,6 +65,11 @@ static inline uint64_t umfs_group_page(const struct umfs *fs, uint32_t group)
 {
 	return fs->geo.groups_page + ((uint64_t)group << UMFS_GROUP_SHIFT);
 }
+/* A division by what is known only at run time, made a multiplication; exact for 32 bits. */
+static inline uint32_t umfs_ino_group(const struct umfs *fs, uint32_t ino)
+{
+	return (uint32_t)(((unsigned __int128)fs->geo.group_of_ino * ino) >> 64);
+}
 /* Pages in a group: all but the last have UMFS_GROUP_PAGES. */
 static inline uint32_t umfs_group_pages(const struct umfs *fs, uint32_t group)
 {

@@ -127,7 +127,7 @@ static int put_target(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino
 	struct umfs *fs = tx->fs;
 	uint64_t page;
 	int err = umfs_page_alloc_zeroed(
-		tx, umfs_group_page(fs, ino / fs->geo.inodes_per_group), &page);
+		tx, umfs_group_page(fs, umfs_ino_group(fs, ino)), &page);
 
 	if (err)
 		return err;

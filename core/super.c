@@ -31,6 +31,7 @@ static void load_geometry(const struct umfs_super_pm *sb, struct umfs_geometry *
 	g->group_count_max = ld32(&sb->group_count_max);
 	g->inodes_per_group = ld32(&sb->inodes_per_group);
 	g->inode_bitmap_words = g->inodes_per_group / 64u;
+	g->group_of_ino = g->inodes_per_group ? UINT64_MAX / g->inodes_per_group + 1 : 0;
 	g->itable_pages = g->inodes_per_group / (UMFS_PAGE_BYTES / UMFS_INODE_BYTES);
 	g->groups_page = ld32(&sb->groups_page);
 	g->gtable_page = ld32(&sb->gtable_page);

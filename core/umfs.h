@@ -31,6 +31,7 @@ static inline umfs_node umfs_node_of(uint32_t ino, uint32_t generation)
 struct umfs_geometry {
 	uint64_t pool_pages;
 	uint32_t group_count, group_count_max, inodes_per_group, inode_bitmap_words;
+	uint64_t group_of_ino; /* 2^64 / inodes_per_group, rounded up: see umfs_ino_group() */
 	uint32_t itable_pages; /* per group */
 	uint32_t groups_page, gtable_page;
 	uint32_t slot_count, lanes_per_slot, lanes_page;
@@ -40,6 +41,8 @@ struct umfs_geometry {
 	bool look_only; /* has features that forbid us to write */
 	uint64_t hash_key[2];
 };
+
+#define UMFS_CHECKED 256u
 
 /*
  * One attached pool in one address space. The owner fills `base`, `bytes`,
@@ -69,6 +72,7 @@ struct umfs {
 	uint64_t end_max;     /* bytes: no file grows, and nothing is written, past it */
 	uint32_t keeps_setid; /* 1: who calls has CAP_FSETID, writing leaves set-id bits */
 	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
+	uint64_t checked[UMFS_CHECKED]; /* inodes whose checksums held; see umfs_inode_check() */
 	/* Memory to give back: see unback.c. */
 	uint64_t freed_where; /* bit: groups in which pages were freed */
 	int64_t unback_next_ns;

@@ -43,7 +43,7 @@ static int allocate_some(struct umfs_write *w, uint64_t index, uint32_t want, ui
 	int err;
 
 	if (!goal) /* the file's first page: in its inode's group */
-		goal = umfs_group_page(w->fs, w->ino / w->fs->geo.inodes_per_group);
+		goal = umfs_group_page(w->fs, umfs_ino_group(w->fs, w->ino));
 	umfs_tx_begin(&w->tx);
 	err = umfs_inode_save(&w->tx, w->in);
 	if (!err)
