@@ -227,6 +227,7 @@ static int attach_locked(struct umfs *fs, uint32_t mode)
 		err = take_slot(fs, UMFS_SLOT_LIVE, &slot);
 	if (err)
 		return err;
+	fs->end_max = UMFS_FILE_BYTES_MAX;
 	umfs_slot_become(fs, slot, ld32(&umfs_slot(fs, slot)->incarnation));
 	return 0;
 }
@@ -259,8 +260,6 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	fs->lane_wanted = 0;
 	fs->serial = incarnation * 2654435761u; /* keys of one slot's owners differ */
 	umfs_atime_day(fs);
-	if (!fs->end_max)
-		fs->end_max = UMFS_FILE_BYTES_MAX;
 	umfs_slot_recount_opens(fs);
 	fs->irec_cursor = slot * (fs->geo.irec_count / fs->geo.slot_count);
 	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
@@ -305,6 +304,7 @@ int umfs_slot_inherit(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	umfs_flush(fs, s, sizeof(*s));
 	umfs_fence(fs);
 	fs->epoch = ld32(&umfs_runtime(fs)->epoch);
+	fs->end_max = UMFS_FILE_BYTES_MAX;
 	umfs_slot_become(fs, slot, incarnation);
 	return 0;
 }

@@ -393,10 +393,32 @@ static int limited(void *arg)
 	return 0; /* not reached */
 }
 
+static int write_one(void *arg)
+{
+	CHILD_CHECK(write(*(int *)arg, "x", 1) == -1 && errno == EFBIG);
+	return 0;
+}
+
+/* A limit of nothing is one, for children too. */
+static int limited_to_nothing(void *arg)
+{
+	struct rlimit lim = {0, RLIM_INFINITY};
+	int fd = open(at("limited"), O_RDWR | O_CREAT | O_TRUNC, 0644);
+
+	(void)arg;
+	CHILD_CHECK(fd >= 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &lim) == 0);
+	CHILD_CHECK(write_one(&fd) == 0);
+	CHILD_CHECK(in_child(write_one, &fd) == 0);
+	CHILD_CHECK(unlink(at("limited")) == 0);
+	return 0;
+}
+
 static void file_size_limit(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(limited, NULL), 128 + SIGXFSZ);
+	assert_int_equal(in_child(limited_to_nothing, NULL), 0);
 }
 
 int main(void)
