@@ -234,8 +234,24 @@ static void symbols_found_at_run_time(void **state)
 	assert_ok(unlink(at("f")));
 }
 
+/* A libc that is not known: then streams are refused, and that is all there is to see. */
+static bool streams_refused(void)
+{
+	FILE *f = fopen(at("probe"), "w");
+
+	if (!f)
+		return errno == ENOTSUP;
+	fclose(f);
+	unlink(at("probe"));
+	return false;
+}
+
 int main(void)
 {
+	if (streams_refused()) {
+		puts("libc's entries are not redirected here");
+		return 77;
+	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(streams_of_each_mode),
 		cmocka_unit_test(large_stream),
