@@ -8,8 +8,14 @@
  *   LIBUMFS_REDIRECT=1|0                  0: replace symbols only (redirect.c)
  *   LIBUMFS_REPORT=1|FILE                 exit report on stderr or appended to FILE
  *
- * Anything that can not be understood makes libumfs inactive with one line on
- * stderr: half a configuration would send some files to the wrong place.
+ * An empty value means the default. What can not be understood must not let a
+ * program write beneath a mount what was meant for the pool; with one line on
+ * stderr,
+ *  - a bad LIBUMFS_MOUNT ends the process (127, as the loader ends one that
+ *    misses a library): which directories were meant is not known, so nothing
+ *    less keeps it from writing there;
+ *  - any other bad variable makes every path below the mounts fail with EIO
+ *    (mount.c).
  */
 #include "path.h"
 
@@ -94,74 +100,90 @@ static const char *absolute_pool(char *path)
 	return NULL;
 }
 
-static bool bad(const char *variable, const char *value, const char *why)
+static void __attribute__((noreturn)) refuse(const char *what, const char *value, const char *why)
 {
-	umfs_text_say(variable, value, why, "; UMFS is off in this process");
-	umfs_config.mount_count = 0;
-	return false;
+	umfs_text_say(what, value, why, "; the program is not started");
+	for (;;)
+		sys1(SYS_exit_group, 127);
 }
 
-static bool take_mount(const char **p)
+/* Said when the first path below a mount is used: programs that use none are none the worse. */
+static void fail_mounts(const char *variable, const char *value, const char *why)
+{
+	struct text t;
+
+	umfs_text_init(&t, umfs_config.wrong, sizeof(umfs_config.wrong));
+	umfs_text_add(&t, variable);
+	umfs_text_add(&t, "=");
+	umfs_text_add(&t, value);
+	umfs_text_add(&t, why);
+}
+
+static void take_mount(const char *all, const char **p)
 {
 	struct mount *m = &umfs_mounts[umfs_config.mount_count];
 	const char *why;
 
 	if (umfs_config.mount_count == MOUNTS_MAX)
-		return bad("LIBUMFS_MOUNT=", "...", ": too many mounts");
+		refuse("LIBUMFS_MOUNT=", all, ": too many mounts");
 	if (!take_word(p, m->dir, sizeof(m->dir)) || **p != '=')
-		return bad("LIBUMFS_MOUNT=", "...", ": not of the form DIR=POOL[,DIR=POOL...]");
+		refuse("LIBUMFS_MOUNT=", all, ": not of the form DIR=POOL[,DIR=POOL...]");
 	(*p)++;
 	if (!take_word(p, m->pool_path, sizeof(m->pool_path)) || **p == '=')
-		return bad("LIBUMFS_MOUNT=", "...", ": not of the form DIR=POOL[,DIR=POOL...]");
+		refuse("LIBUMFS_MOUNT=", all, ": not of the form DIR=POOL[,DIR=POOL...]");
 	why = clean_dir(m->dir);
 	if (why)
-		return bad("LIBUMFS_MOUNT: directory ", m->dir[0] ? m->dir : "/", why);
+		refuse("LIBUMFS_MOUNT: directory ", m->dir[0] ? m->dir : "/", why);
 	why = absolute_pool(m->pool_path);
 	if (why)
-		return bad("LIBUMFS_MOUNT: pool ", m->pool_path, why);
+		refuse("LIBUMFS_MOUNT: pool ", m->pool_path, why);
 	m->dir_len = (uint32_t)strlen(m->dir);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
 		if (!strcmp(umfs_mounts[i].dir, m->dir))
-			return bad("LIBUMFS_MOUNT: directory ", m->dir, " is given twice");
+			refuse("LIBUMFS_MOUNT: directory ", m->dir, " is given twice");
 	umfs_point_init(m);
 	umfs_config.mount_count++;
-	return true;
 }
 
-static bool take_mode(const char *value)
+/* Which of the words a value is; the first one is the default. */
+static uint32_t take_choice(char **envp, const char *variable, const char *const *words,
+			    const char *why)
 {
-	umfs_config.mode = UMFS_MODE_ATOMIC;
-	if (!value || !strcmp(value, "atomic"))
-		return true;
-	if (!strcmp(value, "sync"))
-		umfs_config.mode = UMFS_MODE_SYNC;
-	else if (!strcmp(value, "posix"))
-		umfs_config.mode = UMFS_MODE_POSIX;
-	else
-		return bad("LIBUMFS_MODE=", value, ": not atomic, sync or posix");
-	return true;
+	const char *value = find(envp, variable);
+
+	if (!value || !*value)
+		return 0;
+	for (uint32_t i = 0; words[i]; i++)
+		if (!strcmp(value, words[i]))
+			return i;
+	fail_mounts(variable, value, why);
+	return 0;
 }
 
-static bool take_atime(const char *value)
+static void take_mode(char **envp)
 {
-	umfs_config.atime = UMFS_ATIME_RELATIME;
-	if (!value || !strcmp(value, "relatime"))
-		return true;
-	if (!strcmp(value, "noatime"))
-		umfs_config.atime = UMFS_ATIME_NEVER;
-	else if (!strcmp(value, "strictatime"))
-		umfs_config.atime = UMFS_ATIME_ALWAYS;
-	else
-		return bad("LIBUMFS_ATIME=", value, ": not relatime, noatime or strictatime");
-	return true;
+	static const char *const words[] = {"atomic", "sync", "posix", NULL};
+	static const enum umfs_mode modes[] = {UMFS_MODE_ATOMIC, UMFS_MODE_SYNC, UMFS_MODE_POSIX};
+
+	umfs_config.mode =
+		modes[take_choice(envp, "LIBUMFS_MODE", words, ": not atomic, sync or posix")];
 }
 
-static bool take_redirect(const char *value)
+static void take_atime(char **envp)
 {
-	umfs_config.redirect = !value || !strcmp(value, "1");
-	if (!umfs_config.redirect && strcmp(value, "0") != 0)
-		return bad("LIBUMFS_REDIRECT=", value, ": not 1 or 0");
-	return true;
+	static const char *const words[] = {"relatime", "noatime", "strictatime", NULL};
+	static const enum umfs_atime kinds[] = {UMFS_ATIME_RELATIME, UMFS_ATIME_NEVER,
+						UMFS_ATIME_ALWAYS};
+
+	umfs_config.atime = kinds[take_choice(envp, "LIBUMFS_ATIME", words,
+					      ": not relatime, noatime or strictatime")];
+}
+
+static void take_redirect(char **envp)
+{
+	static const char *const words[] = {"1", "0", NULL};
+
+	umfs_config.redirect = !take_choice(envp, "LIBUMFS_REDIRECT", words, ": not 1 or 0");
 }
 
 static void take_report(const char *value)
@@ -169,21 +191,26 @@ static void take_report(const char *value)
 	if (!value || !*value || !strcmp(value, "0"))
 		return;
 	umfs_config.report = true;
-	if (strcmp(value, "1") && strlen(value) < sizeof(umfs_config.report_path))
+	if (!strcmp(value, "1"))
+		return;
+	if (strlen(value) < sizeof(umfs_config.report_path))
 		memcpy(umfs_config.report_path, value, strlen(value) + 1);
+	else
+		umfs_text_say("LIBUMFS_REPORT", ": the name is too long", "", "; it goes to stderr");
 }
 
 void umfs_config_init(char **envp)
 {
-	const char *p = find(envp, "LIBUMFS_MOUNT");
+	const char *all = find(envp, "LIBUMFS_MOUNT");
+	const char *p = all;
 
 	if (!p || !*p)
 		return;
 	do {
-		if (!take_mount(&p))
-			return;
+		take_mount(all, &p);
 	} while (*p == ',' && p++);
-	if (take_mode(find(envp, "LIBUMFS_MODE")) && take_atime(find(envp, "LIBUMFS_ATIME")) &&
-	    take_redirect(find(envp, "LIBUMFS_REDIRECT")))
-		take_report(find(envp, "LIBUMFS_REPORT"));
+	take_mode(envp);
+	take_atime(envp);
+	take_redirect(envp);
+	take_report(find(envp, "LIBUMFS_REPORT"));
 }

@@ -111,6 +111,7 @@ struct config {
 	bool redirect; /* libc's entries, where that can be had */
 	bool report;
 	char report_path[DIR_BYTES]; /* empty: stderr */
+	char wrong[256]; /* a variable that can not be understood; no pool is attached */
 };
 extern struct config umfs_config;
 extern struct mount umfs_mounts[MOUNTS_MAX];
@@ -406,7 +407,7 @@ static inline long umfs_refuse(enum report_kind kind, int err)
 	umfs_report_count(kind);
 	return -err;
 }
-extern int umfs_report_fd; /* where to, kept open; -1: a file, or no report */
+extern int umfs_report_fd; /* where to, kept open; -1: no report */
 void umfs_report_init(void);
 void umfs_report_forked(void);
 void umfs_report_write(void);

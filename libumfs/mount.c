@@ -19,11 +19,27 @@ static uint64_t device_number(const struct pool *p)
 	return (major << 8) | (minor & 0xff) | ((minor & 0xfff00) << 12);
 }
 
+/* The configuration is bad: said for the first of the mounts. */
+static void refuse(struct mount *m)
+{
+	static bool said;
+
+	if (!said)
+		umfs_text_say(umfs_config.wrong, "; all files below LIBUMFS_MOUNT give EIO", "", "");
+	said = true;
+	m->error = -EINVAL;
+	STORE(&m->state, MOUNT_FAILED);
+}
+
 /* heir: what an image before this one left, or NULL. */
 static void attach(struct mount *m, const struct pool_heir *heir)
 {
 	int err = umfs_uinfo_init();
 
+	if (umfs_config.wrong[0]) {
+		refuse(m);
+		return;
+	}
 	if (!err && heir && pool_inherit(&m->pool, m->pool_path, heir))
 		return; /* as if there were none */
 	if (!err && !heir)

@@ -23,11 +23,26 @@ static const char *const labels[REPORT_KINDS] = {
 	[REPORT_NO_OTHER] = "unsupported: other",
 };
 
-/* Programs close stderr before they are done: keep another way to it. */
+/*
+ * Programs close stderr before they are done: keep another way to it. A file is
+ * opened now as well, so that who asked hears of it when that does not work.
+ */
 void umfs_report_init(void)
 {
-	if (umfs_config.report && !umfs_config.report_path[0])
-		umfs_report_fd = umfs_place_high(2);
+	long fd = 2;
+
+	if (!umfs_config.report)
+		return;
+	if (umfs_config.report_path[0])
+		fd = sys4(SYS_openat, AT_FDCWD, umfs_config.report_path,
+			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		umfs_text_say("LIBUMFS_REPORT=", umfs_config.report_path, ": ",
+			      pool_strerror((int)fd));
+	else
+		umfs_report_fd = umfs_place_high((int)fd);
+	if (fd > 2)
+		sys1(SYS_close, fd);
 }
 
 /* A child counts its own. */
@@ -43,14 +58,8 @@ void umfs_report_write(void)
 {
 	char line[1024], pid[24];
 	struct text t;
-	long fd = umfs_report_fd;
 
-	if (!umfs_config.report || __atomic_exchange_n(&written, 1, __ATOMIC_ACQ_REL))
-		return;
-	if (umfs_config.report_path[0])
-		fd = sys4(SYS_openat, AT_FDCWD, umfs_config.report_path,
-			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0)
+	if (umfs_report_fd < 0 || __atomic_exchange_n(&written, 1, __ATOMIC_ACQ_REL))
 		return;
 	umfs_text_init(&t, pid, sizeof(pid));
 	umfs_text_dec(&t, (uint64_t)sys0(SYS_getpid));
@@ -74,7 +83,5 @@ void umfs_report_write(void)
 		umfs_text_dec(&t, n);
 		umfs_text_add(&t, "\n");
 	}
-	sys3(SYS_write, fd, line, t.len);
-	if (fd != umfs_report_fd)
-		sys1(SYS_close, fd);
+	sys3(SYS_write, umfs_report_fd, line, t.len);
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # pools.sh - what libumfs makes of bad configurations and bad pools: one clear
-# line, EIO below the directory, and nothing else disturbed.
+# line, EIO below the directory, and nothing else disturbed. Only a LIBUMFS_MOUNT
+# that says no directory keeps programs from starting.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -114,23 +115,62 @@ chmod 600 "$pool"
 
 # ---- configurations ----
 
-inactive() {
-	out=$(LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" "$@" 2>&1)
-	is "inactive: $*" 1 "$(printf '%s\n' "$out" | grep -c '^libumfs: .*UMFS is off')"
-	printf '%s\n' "$out" | grep -q '^root:' || fail "inactive: $*: the program did not run"
+bare() {
+	LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" "$@"
 }
-head_passwd="head -n 1 /etc/passwd"
-inactive env LIBUMFS_MOUNT=nonsense $head_passwd
-inactive env LIBUMFS_MOUNT="$mnt=" $head_passwd
-inactive env LIBUMFS_MOUNT="=$pool" $head_passwd
-inactive env LIBUMFS_MOUNT="relative=$pool" $head_passwd
-inactive env LIBUMFS_MOUNT="/a/../b=$pool" $head_passwd
-inactive env LIBUMFS_MOUNT="/=$pool" $head_passwd
-inactive env LIBUMFS_MOUNT="$mnt=$pool,$mnt=$pool" $head_passwd
-inactive env LIBUMFS_MOUNT="$mnt=$pool=x" $head_passwd
-inactive env LIBUMFS_MOUNT="$mnt=$pool\\" $head_passwd
-inactive env LIBUMFS_MOUNT="$mnt=$pool" LIBUMFS_MODE=fast $head_passwd
-inactive env LIBUMFS_MOUNT="$mnt=$pool" LIBUMFS_ATIME=never $head_passwd
+# unstarted TEXT VALUE: with that LIBUMFS_MOUNT no program starts; one line has TEXT and why.
+unstarted() {
+	out=$(LIBUMFS_MOUNT=$2 bare head -n 1 /etc/passwd 2>&1)
+	is "unstarted: $2: exit" 127 $?
+	is "unstarted: $2: lines" 1 "$(printf '%s\n' "$out" | wc -l)"
+	case $out in
+	"libumfs: LIBUMFS_MOUNT"*"$1"*"; the program is not started") ;;
+	*) fail "unstarted: $2: $out" ;;
+	esac
+}
+form="DIR=POOL"
+unstarted "=nonsense: not of the form $form" nonsense
+unstarted "=$mnt=: not of the form $form" "$mnt="
+unstarted "==$pool: not of the form $form" "=$pool"
+unstarted "directory relative is not absolute" "relative=$pool"
+unstarted 'directory /a/../b contains ".."' "/a/../b=$pool"
+unstarted "directory / is the root directory" "/=$pool"
+unstarted "directory $mnt is given twice" "$mnt=$pool,$mnt=$pool"
+unstarted "not of the form $form" "$mnt=$pool=x"
+unstarted "not of the form $form" "$mnt=$pool\\"
+unstarted "not of the form $form" "$mnt=$pool,"
+many=
+for i in 1 2 3 4 5 6 7 8 9; do
+	many=$many,$mnt/$i=$pool
+done
+unstarted "too many mounts" "${many#,}"
+
+# closed VARIABLE VALUE: nothing below the mounts is to be had, nor made in what lies there outside.
+closed() {
+	mkdir "$work/under" "$work/under/sub"
+	out=$(LIBUMFS_MOUNT="$mnt=$pool,$work/under=$pool" bare env "$1=$2" sh -c '
+		head -n 1 /etc/passwd; cat "$1/f"; true >"$2/new"; mkdir "$2/dir" "$2/sub/dir"
+		cd "$2" && true >newer; cp /etc/passwd "$2"; ls "$2"' - "$mnt" "$work/under" 2>&1)
+	is "closed: $1=$2: a line of each process" 5 "$(printf '%s\n' "$out" | grep -c "^libumfs: $1=$2: not .*EIO")"
+	is "closed: $1=$2: errors" 7 "$(printf '%s\n' "$out" | grep -ci 'input/output\|i/o error\|cd: can')"
+	printf '%s\n' "$out" | grep -q '^root:' || fail "closed: $1=$2: the program did not run: $out"
+	is "closed: $1=$2: nothing beneath" "under under/sub" \
+		"$(cd "$work" && find under | sort | tr '\n' ' ' | sed 's/ $//')"
+	# Nor from within, relative to where the kernel sees us.
+	out=$(cd "$work/under" && LIBUMFS_MOUNT="$work/under=$pool" bare env "$1=$2" touch here 2>&1) &&
+		fail "closed: $1=$2: touch here: $out"
+	rm -r "$work/under" || fail "closed: $1=$2: left something"
+}
+make_pool
+closed LIBUMFS_MODE fast
+closed LIBUMFS_MODE "atomic "
+closed LIBUMFS_ATIME never
+closed LIBUMFS_REDIRECT yes
+for variable in MODE ATIME REDIRECT REPORT; do
+	ok "empty LIBUMFS_$variable is the default" u env "LIBUMFS_$variable=" touch "$mnt/empty"
+done
+out=$(LIBUMFS_REPORT=$work/no/where u cat /dev/null 2>&1)
+is "report that can not be written" "libumfs: LIBUMFS_REPORT=$work/no/where: no such file" "$out"
 is "empty means off" "" "$(LIBUMFS_MOUNT= LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" true 2>&1)"
 
 make_pool
