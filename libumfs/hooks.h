@@ -12,7 +12,10 @@
 
 #include <dirent.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <signal.h>
+#include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -20,6 +23,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+struct epoll_event;
+struct pollfd;
 struct statx;
 
 /* hook_open.c */
@@ -131,6 +136,22 @@ long umfs_hook_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 
 /* cancel.c */
 long umfs_hook_pthread_cancel(unsigned long thread);
+
+/* hook_poll.c */
+long umfs_hook_poll(struct pollfd *fds, unsigned long count, int timeout_ms);
+long umfs_hook_ppoll(struct pollfd *fds, unsigned long count, const struct timespec *timeout,
+		     const sigset_t *mask);
+long umfs_hook_select(int count, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout);
+long umfs_hook_pselect(int count, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
+		       const sigset_t *mask);
+long umfs_hook_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+
+/* hook_out.c */
+long umfs_hook_sendmsg(int fd, const struct msghdr *msg, int flags);
+long umfs_hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len);
+long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len);
+long umfs_hook_inotify_add_watch(int fd, const char *path, uint32_t mask);
 
 /* process.c, exec.c */
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],

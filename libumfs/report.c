@@ -14,12 +14,14 @@ static const char *const labels[REPORT_KINDS] = {
 	[REPORT_NO_LOCK] = "unsupported: file lock",
 	[REPORT_NO_MMAP] = "unsupported: mmap",
 	[REPORT_NO_EXEC] = "unsupported: exec",
-	[REPORT_NO_SPECIAL] = "unsupported: opening a FIFO, socket or device",
+	[REPORT_NO_SPECIAL] = "unsupported: opening a FIFO, socket or device, binding a socket",
 	[REPORT_NO_FALLOCATE] = "unsupported: fallocate",
 	[REPORT_NO_COPY] = "unsupported: copy_file_range, sendfile, splice or clone",
 	[REPORT_NO_XATTR] = "unsupported: extended attribute",
 	[REPORT_NO_STDIO] = "unsupported: stdio stream",
 	[REPORT_NO_WHITEOUT] = "unsupported: RENAME_WHITEOUT",
+	[REPORT_NO_PASS] = "unsupported: descriptor in a message",
+	[REPORT_NO_WATCH] = "unsupported: inotify watch",
 	[REPORT_NO_OTHER] = "unsupported: other",
 };
 
@@ -56,7 +58,7 @@ void umfs_report_forked(void)
 /* Counts of zero are left out, but for the first two. */
 void umfs_report_write(void)
 {
-	char line[1024], pid[24];
+	char line[2048], pid[24];
 	struct text t;
 
 	if (umfs_report_fd < 0 || __atomic_exchange_n(&written, 1, __ATOMIC_ACQ_REL))

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * hook_out.c - what the kernel would have to do with files of ours by itself.
+ *
+ * It hands descriptors to other processes (SCM_RIGHTS), binds sockets to names
+ * and tells of changes (inotify). It does not know our files, so all of that is
+ * refused rather than done to a placeholder or beneath a mount.
+ */
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "hooks.h"
+#include "path.h"
+
+#define SOME_FDS 16u
+
+/* ---- descriptors in messages ---- */
+
+static bool any_ours(const char *at, size_t bytes)
+{
+	int fds[SOME_FDS];
+
+	for (size_t done = 0; done < bytes; done += sizeof(fds)) {
+		size_t n = UMFS_MIN(bytes - done, sizeof(fds));
+
+		if (port_copy_out(fds, at + done, n))
+			return false;
+		for (size_t i = 0; i < n / sizeof(int); i++)
+			if (umfs_uinfo_ours(fds[i]))
+				return true;
+	}
+	return false;
+}
+
+/* What of it can not be read, or is malformed, the kernel says. */
+static bool passes_ours(const struct msghdr *user)
+{
+	struct msghdr msg;
+	struct cmsghdr c;
+
+	if (port_copy_out(&msg, user, sizeof(msg)))
+		return false;
+	for (size_t off = 0; msg.msg_controllen >= sizeof(c) &&
+			     off <= msg.msg_controllen - sizeof(c);
+	     off += CMSG_ALIGN(c.cmsg_len)) {
+		const char *at = (const char *)msg.msg_control + off;
+
+		if (port_copy_out(&c, at, sizeof(c)) || c.cmsg_len < sizeof(c) ||
+		    c.cmsg_len > msg.msg_controllen - off)
+			return false;
+		if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS &&
+		    any_ours(at + sizeof(c), c.cmsg_len - sizeof(c)))
+			return true;
+	}
+	return false;
+}
+
+long umfs_hook_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (umfs_uinfo_open_count() && passes_ours(msg))
+		return umfs_refuse(REPORT_NO_PASS, ENOTSUP);
+	return umfs_cancel_call(SYS_sendmsg, fd, SYS_ARG(msg), flags, 0, 0, 0);
+}
+
+/* As with every error there: the messages before it are sent, and the next call says it. */
+long umfs_hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+	unsigned n = umfs_uinfo_open_count() ? 0 : count;
+
+	while (n < count && n < IOV_MAX && !passes_ours(&msgs[n].msg_hdr))
+		n++;
+	if (!n && count)
+		return umfs_refuse(REPORT_NO_PASS, ENOTSUP);
+	return umfs_cancel_call(SYS_sendmmsg, fd, SYS_ARG(msgs), n, flags, 0, 0);
+}
+
+/* ---- names of sockets ---- */
+
+struct named {
+	struct sockaddr_un addr;
+	char end; /* a full path has none of its own */
+	const struct sockaddr *user;
+};
+
+/* Is it a socket's name in the file system? */
+static bool take_name(struct named *n, const struct sockaddr *user, socklen_t len)
+{
+	const size_t head = offsetof(struct sockaddr_un, sun_path);
+
+	memset(n, 0, sizeof(*n));
+	n->user = user;
+	if (!umfs_ready() || len <= head || len > sizeof(n->addr) ||
+	    port_copy_out(&n->addr, user, len))
+		return false;
+	return n->addr.sun_family == AF_UNIX && n->addr.sun_path[0];
+}
+
+/* The same call with the path that the kernel is to see. */
+static long with_path(long nr, const char *path, struct path_args *a)
+{
+	const struct named *n = a->p;
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	if (path == n->addr.sun_path)
+		return umfs_cancel_call(nr, a->a, SYS_ARG(n->user), a->b, 0, 0, 0);
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	return umfs_cancel_call(nr, a->a, SYS_ARG(&addr), sizeof(addr), 0, 0, 0);
+}
+
+static long bind_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	(void)dirfd;
+	return with_path(SYS_bind, path, a);
+}
+
+static long bind_ours(struct spot *s, struct path_args *a)
+{
+	(void)a;
+	return s->w.ino || !s->w.name_len ? -EADDRINUSE :
+					    umfs_refuse(REPORT_NO_SPECIAL, EOPNOTSUPP);
+}
+
+long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct named n;
+	struct path_args a = {.a = fd, .b = len, .p = &n};
+
+	if (!take_name(&n, addr, len))
+		return sys3(SYS_bind, fd, addr, len);
+	return umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_PARENT | SPOT_NOFOLLOW, bind_ours,
+			      bind_kernel, &a);
+}
+
+static long connect_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	(void)dirfd;
+	return with_path(SYS_connect, path, a);
+}
+
+/* Nobody can listen there. */
+static long connect_ours(struct spot *s, struct path_args *a)
+{
+	(void)s;
+	(void)a;
+	return -ECONNREFUSED;
+}
+
+long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct named n;
+	struct path_args a = {.a = fd, .b = len, .p = &n};
+
+	if (!take_name(&n, addr, len))
+		return umfs_cancel_call(SYS_connect, fd, SYS_ARG(addr), len, 0, 0, 0);
+	return umfs_path_call(AT_FDCWD, n.addr.sun_path, 0, connect_ours, connect_kernel, &a);
+}
+
+/* ---- watches: of all errors it is ENOSPC on which programs look by themselves instead ---- */
+
+static long watch_ours(struct spot *s, struct path_args *a)
+{
+	(void)s;
+	(void)a;
+	return umfs_refuse(REPORT_NO_WATCH, ENOSPC);
+}
+
+static long watch_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	(void)dirfd;
+	return sys3(SYS_inotify_add_watch, a->a, path, a->b);
+}
+
+long umfs_hook_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	struct path_args a = {.a = fd, .b = mask};
+
+	return umfs_path_call(AT_FDCWD, path, mask & IN_DONT_FOLLOW ? SPOT_NOFOLLOW : 0, watch_ours,
+			      watch_kernel, &a);
+}
