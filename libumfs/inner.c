@@ -193,10 +193,11 @@ INNER(int, utimensat, (int dirfd, const char *path, const struct timespec *times
 	RETURN_INT(umfs_hook_utimens(dirfd, path, times, flags));
 }
 
+/* The child of system() and popen() comes with `environ`, which says nothing of what it inherits. */
 INNER(int, execve, (const char *path, char *const argv[], char *const envp[]))
 {
 	if (spawning())
-		RETURN_INT(sys3(SYS_execve, path, argv, envp));
+		RETURN_INT(sys3(SYS_execve, path, argv, umfs_guard_self.spawn_envp));
 	RETURN_INT(umfs_hook_execve(AT_FDCWD, path, argv, envp, 0));
 }
 

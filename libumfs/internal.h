@@ -292,6 +292,7 @@ struct guard {
 	uint32_t busy;	  /* depth */
 	uint32_t nocancel; /* depth of calls of libc that are no cancellation points */
 	uint32_t spawning; /* libc makes a process that shares our memory: see inner.c */
+	char **spawn_envp; /* and that process's environment */
 	uint32_t pending; /* a signal waits in info, all are blocked in the kernel */
 	uint64_t mask;	  /* to restore then */
 	uint64_t blocked; /* SIGSEGV and SIGBUS bits that the host believes blocked */

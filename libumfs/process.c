@@ -59,6 +59,7 @@ static void in_child(void)
 {
 	if (!umfs_active())
 		return;
+	umfs_guard_self.spawning = 0; /* this one has memory of its own */
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 

@@ -140,8 +140,11 @@ SYM(int, execle, (const char *path, const char *arg, ...))
  */
 #define SPAWN(h, call, failed, value)                                                     \
 	do {                                                                              \
+		char **outer_ = umfs_guard_self.spawn_envp;                               \
 		umfs_guard_self.spawning++;                                               \
+		umfs_guard_self.spawn_envp = (h)->envp;                                   \
 		value = (call);                                                           \
+		umfs_guard_self.spawn_envp = outer_;                                      \
 		umfs_guard_self.spawning--;                                               \
 		if (failed)                                                               \
 			umfs_heirs_drop(h);                                               \
@@ -183,34 +186,38 @@ SYM(int, posix_spawnp,
 typedef int (*system_fn)(const char *);
 typedef struct _IO_FILE *(*popen_fn)(const char *, const char *);
 
-/* These take the environment from `environ`, which no other thread may use meanwhile anyway. */
+/*
+ * Their environment is `environ`, which other threads read: it stays as it is,
+ * and the child's execve, which is ours (inner.c), gets the one made here.
+ */
+static long shell_heirs(struct heirs *h)
+{
+	if (umfs_uinfo_inheritable() && !umfs_redirected())
+		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	return umfs_heirs_make(h, environ);
+}
+
 SYM(int, system, (const char *command))
 {
 	system_fn real = (system_fn)umfs_libc("system");
-	char **before = environ;
 	struct heirs h;
 	int ret;
 
-	if (umfs_sym_return(umfs_heirs_make(&h, before)))
+	if (umfs_sym_return(shell_heirs(&h)))
 		return -1;
-	environ = h.envp;
 	SPAWN(&h, real(command), ret == -1, ret);
-	environ = before;
 	return ret;
 }
 
 SYM(struct _IO_FILE *, popen, (const char *command, const char *type))
 {
 	popen_fn real = (popen_fn)umfs_libc("popen");
-	char **before = environ;
 	struct _IO_FILE *ret;
 	struct heirs h;
 
-	if (umfs_sym_return(umfs_heirs_make(&h, before)))
+	if (umfs_sym_return(shell_heirs(&h)))
 		return NULL;
-	environ = h.envp;
 	SPAWN(&h, real(command, type), !ret, ret);
-	environ = before;
 	return ret;
 }
 
