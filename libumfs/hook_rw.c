@@ -18,6 +18,7 @@
 /* RWF_HIPRI, RWF_DSYNC, RWF_SYNC: advice, or less than what atomic and sync do anyway. */
 #define RWF_KNOWN (0x1 | 0x2 | 0x4)
 #define RWF_SYNCS (0x2 | 0x4)
+#define RWF_AT_END 0x10 /* RWF_APPEND; of writes only */
 
 static long why_not_readable(const struct umfs_file *f, enum uinfo_kind kind)
 {
@@ -215,6 +216,17 @@ static long readv_with(const struct vector_call *c, struct umfs_iov *iov)
 				 umfs_readv(c->f, iov, (uint32_t)count));
 }
 
+/* At the file's position means that the position goes behind what was written. */
+static long write_at_end(const struct vector_call *c, const struct umfs_iov *iov, uint32_t count)
+{
+	uint64_t off = 0;
+	long ret = umfs_pwritev(c->f, iov, count, &off, true);
+
+	if (ret > 0 && !c->at)
+		umfs_seek(c->f, (int64_t)off + ret, SEEK_SET);
+	return ret;
+}
+
 static long writev_with(const struct vector_call *c, struct umfs_iov *iov)
 {
 	long count = fetch_iov(iov, c->user, c->count);
@@ -223,6 +235,8 @@ static long writev_with(const struct vector_call *c, struct umfs_iov *iov)
 	if (count <= 0)
 		return count;
 	begin();
+	if (unlikely(c->flags & RWF_AT_END))
+		return write_done(c->f, write_at_end(c, iov, (uint32_t)count), c->flags);
 	return write_done(c->f,
 			  c->at ? umfs_pwritev(c->f, iov, (uint32_t)count, &off, appends(c->f)) :
 				  umfs_writev(c->f, iov, (uint32_t)count),
@@ -239,14 +253,14 @@ static __attribute__((noinline)) long large(const struct vector_call *c,
 	return with(c, iov);
 }
 
-static long small_or_large(const struct vector_call *c,
+static long small_or_large(const struct vector_call *c, int known,
 			   long (*with)(const struct vector_call *, struct umfs_iov *))
 {
 	struct umfs_iov iov[IOV_SMALL];
 
 	if (c->at && c->off < 0)
 		return -EINVAL;
-	if (c->flags & ~RWF_KNOWN)
+	if (c->flags & ~known)
 		return umfs_refuse(REPORT_NO_OTHER, EOPNOTSUPP);
 	return c->count <= IOV_SMALL ? with(c, iov) : large(c, with);
 }
@@ -270,7 +284,7 @@ long umfs_hook_readv(int fd, const struct iovec *iov, int count, bool at, off_t 
 		return umfs_cancel_call(SYS_preadv, fd, SYS_ARG(iov), count, off, 0, 0);
 	if (kind == UINFO_NONE)
 		return kernel_vector(SYS_readv, SYS_preadv2, fd, iov, count, at, off, flags);
-	return readable(&f, kind) ? small_or_large(&c, readv_with) : why_not_readable(&f, kind);
+	return readable(&f, kind) ? small_or_large(&c, RWF_KNOWN, readv_with) : why_not_readable(&f, kind);
 }
 
 long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t off, int flags)
@@ -283,7 +297,7 @@ long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t
 		return umfs_cancel_call(SYS_pwritev, fd, SYS_ARG(iov), count, off, 0, 0);
 	if (kind == UINFO_NONE)
 		return kernel_vector(SYS_writev, SYS_pwritev2, fd, iov, count, at, off, flags);
-	return writable(&f, kind) ? small_or_large(&c, writev_with) : why_not_writable(&f, kind);
+	return writable(&f, kind) ? small_or_large(&c, RWF_KNOWN | RWF_AT_END, writev_with) : why_not_writable(&f, kind);
 }
 
 long umfs_hook_lseek_ours(int fd, off_t off, int whence)

@@ -155,15 +155,19 @@ SYM(int, execle, (const char *path, const char *arg, ...))
 typedef int (*spawn_fn)(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			const posix_spawnattr_t *, char *const[], char *const[]);
 
-/* Returns the error. */
+/* Returns the error. `real` comes here again where libc's own system, popen or wordexp called it. */
 static int spawn(spawn_fn real, pid_t *pid, const char *path,
 		 const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		 char *const argv[], char *const envp[])
 {
 	struct heirs h;
-	long err = umfs_heirs_make(&h, envp);
-	int ret = (int)-err;
+	long err;
+	int ret;
 
+	if (umfs_guard_self.spawning)
+		return real(pid, path, actions, attr, argv, envp);
+	err = umfs_heirs_make(&h, envp);
+	ret = (int)-err;
 	if (!err)
 		SPAWN(&h, real(pid, path, actions, attr, argv, h.envp), ret, ret);
 	return ret;
@@ -173,7 +177,20 @@ SYM(int, posix_spawn,
     (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
      const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))
 {
-	return spawn((spawn_fn)umfs_libc("posix_spawn"), pid, path, actions, attr, argv, envp);
+	spawn_fn real = (spawn_fn)umfs_libc("posix_spawnp");
+	size_t n = strlen(path);
+	char here[PATH_MAX];
+
+	/* libc's has no body any more where its entries are redirected; the other looks for no path. */
+	if (strchr(path, '/'))
+		return spawn(real, pid, path, actions, attr, argv, envp);
+	if (!n)
+		return ENOENT;
+	if (n + 3 > sizeof(here))
+		return ENAMETOOLONG;
+	memcpy(here, "./", 2);
+	memcpy(here + 2, path, n + 1);
+	return spawn(real, pid, here, actions, attr, argv, envp);
 }
 
 SYM(int, posix_spawnp,

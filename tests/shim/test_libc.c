@@ -3,6 +3,7 @@
  * test_libc.c - what libc does on its own: streams, walks over trees, processes
  * that it makes. Runs only where libc's entries are redirected.
  */
+#include <aio.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fts.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <wchar.h>
+#include <wordexp.h>
 
 #include "shim_test.h"
 
@@ -234,6 +236,111 @@ static void symbols_found_at_run_time(void **state)
 	assert_ok(unlink(at("f")));
 }
 
+static void streams_opened_again(void **state)
+{
+	FILE *f = fopen(at("a"), "w");
+	char line[16];
+
+	(void)state;
+	assert_true(fputs("first\n", f) >= 0);
+	f = freopen(at("b"), "w", f);
+	assert_non_null(f);
+	assert_true(fputs("second\n", f) >= 0);
+	f = freopen(at("a"), "r", f);
+	assert_non_null(f);
+	assert_string_equal(fgets(line, sizeof(line), f), "first\n");
+	assert_ok(fclose(f));
+	assert_text(at("b"), "second\n");
+	assert_ok(unlink(at("a")));
+	assert_ok(unlink(at("b")));
+}
+
+static ssize_t finish_aio(struct aiocb *cb)
+{
+	const struct aiocb *list[] = {cb};
+
+	while (aio_error(cb) == EINPROGRESS)
+		assert_ok(aio_suspend(list, 1, NULL));
+	assert_int_equal(aio_error(cb), 0);
+	return aio_return(cb);
+}
+
+static void asynchronous_calls(void **state)
+{
+	int fd = make_file("aio", "0123456789");
+	char buf[8] = "";
+	struct aiocb r = {.aio_fildes = fd, .aio_buf = buf, .aio_nbytes = 4, .aio_offset = 3};
+	struct aiocb w = {.aio_fildes = fd, .aio_buf = (void *)(uintptr_t)"xyz", .aio_nbytes = 3,
+			  .aio_offset = 8};
+	struct aiocb s = {.aio_fildes = fd};
+
+	(void)state;
+	assert_ok(aio_read(&r));
+	assert_int_equal(finish_aio(&r), 4);
+	assert_string_equal(buf, "3456");
+	assert_ok(aio_write(&w));
+	assert_int_equal(finish_aio(&w), 3);
+	assert_ok(aio_fsync(O_SYNC, &s));
+	assert_int_equal(finish_aio(&s), 0);
+	check_text(fd, "01234567xyz");
+	assert_ok(close(fd));
+	assert_ok(unlink(at("aio")));
+}
+
+/*
+ * wordexp makes a process by itself, whose standard output becomes a pipe: ours
+ * must be as before. Its shell gets descriptors of ours as those of system do.
+ */
+static void words_expanded_by_a_shell(void **state)
+{
+	char cwd[PATH_MAX];
+	int out = dup(1), fd;
+	wordexp_t w;
+
+	(void)state;
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	put_file("w1", "some words\n");
+	assert_ok(chdir(test_dir()));
+	fd = open("out", O_RDWR | O_CREAT, 0644);
+	fflush(stdout);
+	assert_ok(dup2(fd, 1));
+	assert_int_equal(write(1, "before ", 7), 7);
+	assert_int_equal(wordexp("$(cat w1; cat w1) w[0-9]", &w, 0), 0);
+	assert_int_equal(write(1, "after", 5), 5);
+	assert_ok(dup2(out, 1));
+	assert_int_equal(w.we_wordc, 5);
+	assert_string_equal(w.we_wordv[1], "words");
+	assert_string_equal(w.we_wordv[3], "words");
+	assert_string_equal(w.we_wordv[4], "w1");
+	wordfree(&w);
+	check_text(fd, "before after");
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 12);
+	assert_ok(close(fd));
+	assert_ok(close(out));
+	assert_ok(unlink("out"));
+	assert_ok(unlink("w1"));
+	assert_ok(chdir(cwd));
+}
+
+static void spawned_by_a_name_without_slash(void **state)
+{
+	char *argv[] = {(char *)(uintptr_t)"prog", NULL};
+	char cwd[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	assert_ok(chdir("/bin"));
+	assert_int_equal(posix_spawn(&pid, "true", NULL, NULL, argv, environ), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_ok(chdir("/"));
+	assert_int_equal(posix_spawn(&pid, "true", NULL, NULL, argv, environ), ENOENT);
+	assert_int_equal(posix_spawn(&pid, "", NULL, NULL, argv, environ), ENOENT);
+	assert_ok(chdir(cwd));
+}
+
 /* A libc that is not known: then streams are refused, and that is all there is to see. */
 static bool streams_refused(void)
 {
@@ -258,6 +365,10 @@ int main(void)
 		cmocka_unit_test(streams_from_descriptors),
 		cmocka_unit_test(walks_over_trees),
 		cmocka_unit_test(processes_made_by_libc_leave_ours_alone),
+		cmocka_unit_test(streams_opened_again),
+		cmocka_unit_test(asynchronous_calls),
+		cmocka_unit_test(words_expanded_by_a_shell),
+		cmocka_unit_test(spawned_by_a_name_without_slash),
 		cmocka_unit_test(calls_by_number),
 		cmocka_unit_test(symbols_found_at_run_time),
 	};

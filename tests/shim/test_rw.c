@@ -159,6 +159,23 @@ static int many_parts(int n)
 	return v;
 }
 
+/* RWF_APPEND: wherever the call says. */
+static void written_at_the_end(void)
+{
+	int fd = make_file("end", "0123456789");
+	struct iovec iov = {(void *)(uintptr_t)"ab", 2};
+
+	assert_int_equal(pwritev2(fd, &iov, 1, 3, RWF_APPEND), 2);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 10);
+	assert_ok(lseek(fd, 1, SEEK_SET));
+	assert_int_equal(pwritev2(fd, &iov, 1, -1, RWF_APPEND), 2);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 14);
+	assert_int_equal(pwritev2(fd, &iov, 1, 0, RWF_APPEND | RWF_DSYNC), 2);
+	check_text(fd, "0123456789ababab");
+	assert_ok(close(fd));
+	assert_ok(unlink(at("end")));
+}
+
 static void vectors(void **state)
 {
 	struct iovec out[3] = {{"ab", 2}, {"", 0}, {"cdef", 4}};
@@ -180,6 +197,7 @@ static void vectors(void **state)
 	assert_int_equal(preadv2(fd, in, 1, -1, 0), 3);
 	assert_memory_equal(x, "bcd", 3);
 	assert_int_equal(pwritev2(fd, out, 1, -1, RWF_DSYNC), 2);
+	written_at_the_end();
 	check_text(fd, "abcdabab");
 	for (int i = 0; i < 1024; i++)
 		many[i] = (struct iovec){"z", 1};
