@@ -157,8 +157,12 @@ int umfs_super_load(struct umfs *fs, bool *from_backup)
 	int err, again;
 
 	*from_backup = false;
-	if (fs->bytes < (uint64_t)UMFS_POOL_PAGES_MIN << UMFS_PAGE_SHIFT)
+	if (fs->bytes < UMFS_PAGE_BYTES)
 		return -EINVAL;
+	if (fs->bytes < (uint64_t)UMFS_POOL_PAGES_MIN << UMFS_PAGE_SHIFT) {
+		err = umfs_super_check(fs->base, fs->bytes, &fs->geo);
+		return err ? err : -ENOSPC;
+	}
 	err = umfs_super_check(fs->base, fs->bytes, &fs->geo);
 	if (err != -EINVAL && err != -EUCLEAN)
 		return err;

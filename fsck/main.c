@@ -21,19 +21,19 @@ static const char usage_text[] =
 	"  -C FD       write progress to descriptor FD: \"pass now max pool\"\n"
 	"      --json  report as JSON on standard output\n"
 	"      --list  list all findings there are: code, what mends it, text\n"
-	"      --help     this text\n"
-	"      --version  version\n"
+	"  -h, --help     this text\n"
+	"  -V, --version  version\n"
 	"\n"
 	"Exit code: the sum of 0 no damage, 1 damage mended, 4 damage left, 8 could not\n"
 	"check, 16 usage, 32 cancelled. A pool that a process has attached is refused (8).\n";
 
-enum { OPT_JSON = 256, OPT_LIST, OPT_HELP, OPT_VERSION };
+enum { OPT_JSON = 256, OPT_LIST };
 
 static const struct option long_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "list", no_argument, NULL, OPT_LIST },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -65,11 +65,24 @@ static void say_and_exit(int option)
 {
 	if (option == OPT_LIST)
 		problem_list();
-	else if (option == OPT_VERSION)
+	else if (option == 'V')
 		puts("fsck.umfs " UMFS_PACKAGE_VERSION);
 	else
 		fputs(usage_text, stdout);
 	exit(fflush(stdout) ? EXIT_ERROR : 0);
+}
+
+/* last: where getopt stands; a long option is there as it was written. */
+static void wrong_option(int why, const char *last)
+{
+	char text[128], name[3] = { '-', (char)optopt, '\0' };
+	bool is_long = !optopt || optopt >= OPT_JSON;
+
+	snprintf(text, sizeof(text), "%s '%.80s'",
+		 why == ':' ? "no argument of option" :
+		 is_long && optopt ? "no argument is taken by option" : "unknown option",
+		 is_long ? last : name);
+	usage(text);
 }
 
 static void parse(struct fsck *c, int argc, char **argv)
@@ -78,7 +91,7 @@ static void parse(struct fsck *c, int argc, char **argv)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "npayfC:", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":npayfC:hV", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
 			set_mode(c, &given, FSCK_CHECK);
@@ -100,7 +113,8 @@ static void parse(struct fsck *c, int argc, char **argv)
 			c->findings = json_object_new_array();
 			break;
 		case '?':
-			usage("unknown option, or one without its argument");
+		case ':':
+			wrong_option(option, argv[optind - 1]);
 			break;
 		default:
 			say_and_exit(option);

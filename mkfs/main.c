@@ -147,7 +147,8 @@ static const char *durability_text(uint32_t kind)
 static void report(const struct umfs_format *f, const struct umfs_super_pm *sb,
 		   const struct options *o)
 {
-	uint64_t inodes = (uint64_t)ld32(&sb->group_count) * ld32(&sb->inodes_per_group);
+	/* Number 0 is none. */
+	uint64_t inodes = (uint64_t)ld32(&sb->group_count) * ld32(&sb->inodes_per_group) - 1;
 	char uuid[37];
 	struct stat st;
 

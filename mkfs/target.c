@@ -65,7 +65,7 @@ static void choose_size(struct target *t, const struct options *o)
 {
 	t->bytes = o->size_bytes ? o->size_bytes : t->file_bytes;
 	t->bytes -= t->bytes % UMFS_PAGE_BYTES;
-	if (!t->bytes)
+	if (!t->bytes && !o->size_bytes)
 		fail(t->path, "is empty; --size is needed");
 	if (t->is_device && t->bytes > t->file_bytes)
 		fail(t->path, "has only %llu bytes", (unsigned long long)t->file_bytes);

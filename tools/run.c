@@ -4,8 +4,12 @@
  *
  * Without a FUSE mount the directory exists for preloaded programs only. What
  * escapes them must fail, not write beneath: so the directory is empty, or does
- * not exist, and one that is made here can not be written to.
+ * not exist. None is made here: where there is none, what escapes finds nothing,
+ * whoever runs it and whatever the permissions.
+ *
+ * Inside another run the mounts that are there stay, and this one is added.
  */
+#include "internal.h"
 #include "tools.h"
 
 #include <dirent.h>
@@ -27,12 +31,15 @@ static const char usage[] =
 	"\n"
 	"  -p, --pool POOL   the pool; default: umfs.pool in shared memory (/dev/shm),\n"
 	"                    umfs-UID.pool for a user other than root, made when missing\n"
-	"  -m, --mount DIR   an empty directory, or one that does not exist; default:\n"
-	"                    /mnt/umfs, for a user other than root $XDG_RUNTIME_DIR/umfs or\n"
-	"                    $HOME/.umfs\n"
-	"      --mode MODE   atomic (default), sync or posix: what write promises\n"
+	"  -m, --mount DIR   an empty directory, or one that does not exist (none is made);\n"
+	"                    default: /mnt/umfs, for a user other than root\n"
+	"                    $XDG_RUNTIME_DIR/umfs or $HOME/.umfs\n"
+	"      --mode MODE   atomic (default), sync or posix: what write promises; a pool in\n"
+	"                    use keeps a stronger one\n"
 	"  -h, --help        this text\n"
 	"  -V, --version     the version\n"
+	"\n"
+	"Within another umfs run the mounts of that one stay.\n"
 	"\n"
 	"Exit code: that of CMD; 125 when umfs fails, 126 when CMD can not be run, 127 when\n"
 	"it is not found. $LIBUMFS_SO names the library where it is not found by itself.\n";
@@ -86,6 +93,27 @@ static void default_pool(struct run *r)
 		quit("%s: %s", r->pool, "not a file of yours; name a pool with --pool");
 }
 
+static uint32_t mode_of(const char *name)
+{
+	uint32_t mode = UMFS_MODE_ATOMIC;
+
+	while (mode > UMFS_MODE_POSIX && strcmp(name, mode_name(mode)))
+		mode--;
+	return mode;
+}
+
+/* Others count on what it promises them. */
+static void tell_mode(const struct run *r, struct pool *p)
+{
+	uint32_t mode;
+
+	if (!r->mode || pool_in_use(p) != 1)
+		return;
+	mode = ld32(&umfs_runtime(&p->fs)->mode);
+	if (mode > mode_of(r->mode) && mode <= UMFS_MODE_ATOMIC)
+		complain("%s: is in use and stays in mode %s", r->pool, mode_name(mode));
+}
+
 static void choose_pool(struct run *r)
 {
 	bool from_backup;
@@ -101,6 +129,7 @@ static void choose_pool(struct run *r)
 	err = p ? pool_open(p, r->pool, 0, &from_backup) : -ENOMEM;
 	if (err)
 		quit("%s: %s", r->pool, pool_strerror(err));
+	tell_mode(r, p);
 	pool_close(p);
 	free(p);
 }
@@ -164,10 +193,51 @@ static const char *default_mount(char *buf, size_t size)
 	return buf;
 }
 
-/*
- * Root writes to any directory that exists, whatever its permissions: there
- * none is made, so that what escapes finds nothing.
- */
+/* ---- the mounts of the run around this one ---- */
+
+/* The next escaped word of `from` up to a stop, unescaped into `to`; NULL: malformed or too long. */
+static const char *take_word(const char *from, char stop, char *to, size_t size)
+{
+	size_t n = 0;
+
+	for (; *from && *from != stop; from++) {
+		if (*from == '\\' && !*++from)
+			return NULL;
+		if (n + 1 >= size)
+			return NULL;
+		to[n++] = *from;
+	}
+	to[n] = '\0';
+	return from;
+}
+
+static const char *mounts_around(void)
+{
+	const char *all = getenv("LIBUMFS_MOUNT");
+
+	return all && *all ? all : NULL;
+}
+
+/* Is this pool at that directory already? Another one there is an error. */
+static bool is_mounted(const struct run *r)
+{
+	char dir[PATH_MAX], pool[PATH_MAX];
+	const char *p = mounts_around();
+
+	while (p && *p) {
+		p = take_word(p, '=', dir, sizeof(dir));
+		p = p && *p ? take_word(p + 1, ',', pool, sizeof(pool)) : NULL;
+		if (!p || !*dir || !*pool)
+			quit("LIBUMFS_MOUNT=%s: %s", mounts_around(), "can not be understood");
+		if (!strcmp(dir, r->mount) && !strcmp(pool, r->pool))
+			return true;
+		if (!strcmp(dir, r->mount))
+			quit("%s: holds the files of another pool already, %s", dir, pool);
+		p += *p == ',';
+	}
+	return false;
+}
+
 static void choose_mount(struct run *r)
 {
 	char buf[PATH_MAX];
@@ -181,11 +251,8 @@ static void choose_mount(struct run *r)
 	}
 	if (!strcmp(r->mount, "/"))
 		quit("%s: %s", path, "can not be the directory of a pool");
-	if (stat(r->mount, &st)) {
-		if (geteuid() && mkdir(r->mount, 0555))
-			quit("%s: %s", r->mount, strerror(errno));
+	if (is_mounted(r) || stat(r->mount, &st))
 		return;
-	}
 	if (!S_ISDIR(st.st_mode))
 		quit("%s: %s", r->mount, "not a directory");
 	if (!is_empty(r->mount))
@@ -247,6 +314,16 @@ static void set(const char *name, const char *value)
 		quit("%s: %s", name, strerror(errno));
 }
 
+static bool is_preloaded(const char *list, const char *lib)
+{
+	size_t n = strlen(lib);
+
+	for (const char *p = list; p && *p; p += strcspn(p, ": "), p += strspn(p, ": "))
+		if (!strncmp(p, lib, n) && strchr(": ", p[n]))
+			return true;
+	return false;
+}
+
 /*
  * Behind what is preloaded already: a sanitizer's runtime must come first, and
  * another wrapper of open then wraps ours too.
@@ -255,6 +332,9 @@ static void set_preload(const struct run *r)
 {
 	const char *old = getenv("LD_PRELOAD");
 	char *all;
+
+	if (is_preloaded(old, r->lib))
+		return;
 
 	/* The loader knows no way to escape them. */
 	if (strpbrk(r->lib, ": "))
@@ -265,18 +345,31 @@ static void set_preload(const struct run *r)
 	free(all);
 }
 
-static void set_environment(const struct run *r)
+static void add_mount(const struct run *r)
 {
-	char *mount = malloc(2 * (strlen(r->mount) + strlen(r->pool)) + 2);
-	char *end;
+	const char *around = mounts_around();
+	size_t have = around ? strlen(around) : 0;
+	char *mounts = malloc(have + 2 * (strlen(r->mount) + strlen(r->pool)) + 3);
+	char *end = mounts;
 
-	if (!mount)
+	if (!mounts)
 		quit("%s: %s", "LIBUMFS_MOUNT", strerror(ENOMEM));
-	end = escape(mount, r->mount);
+	if (around) {
+		memcpy(mounts, around, have);
+		end += have;
+		*end++ = ',';
+	}
+	end = escape(end, r->mount);
 	*end++ = '=';
 	escape(end, r->pool);
-	set("LIBUMFS_MOUNT", mount);
-	free(mount);
+	set("LIBUMFS_MOUNT", mounts);
+	free(mounts);
+}
+
+static void set_environment(const struct run *r)
+{
+	if (!is_mounted(r))
+		add_mount(r);
 	if (r->mode)
 		set("LIBUMFS_MODE", r->mode);
 	set_preload(r);

@@ -19,9 +19,16 @@ def usage(t):
     for args in ([], ['-n'], ['-n', '-y', 'x'], ['-p', '-n', 'x'], ['-C', 'x', 'y'],
                  ['--nothing', 'x'], ['a', 'b'], ['-z', 'a']):
         check(run([t.fsck_path, *args]).returncode == 16, 'usage %s' % args)
-    done = run([t.fsck_path, '--help'])
-    check(done.returncode == 0 and b'fsck.umfs [-n|-p|-a|-y]' in done.stdout, '--help')
-    check(run([t.fsck_path, '--version']).stdout.startswith(b'fsck.umfs 0.'), '--version')
+    for args, text in ((['--nothing', 'x'], b"unknown option '--nothing'"),
+                       (['-z', 'a'], b"unknown option '-z'"), (['-nz', 'a'], b"unknown option '-z'"),
+                       (['--json=x', 'a'], b"no argument is taken by option '--json=x'"),
+                       (['-C'], b"no argument of option '-C'")):
+        check(text in run([t.fsck_path, *args]).stderr, 'usage %s: no %s' % (args, text))
+    for option in '-h', '--help':
+        done = run([t.fsck_path, option])
+        check(done.returncode == 0 and b'fsck.umfs [-n|-p|-a|-y]' in done.stdout, option)
+    for option in '-V', '--version':
+        check(run([t.fsck_path, option]).stdout.startswith(b'fsck.umfs 0.'), option)
 
 
 def listing(t):
