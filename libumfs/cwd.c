@@ -5,11 +5,14 @@
  * U-Info has an entry for it, which keeps the directory's inode; the kernel's
  * working directory is then a place that nobody can reach (place.c).
  */
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "file.h"
 #include "hooks.h"
 #include "path.h"
+
+#define LONG_BYTES (1ul << 20)
 
 static uint32_t adopted;
 
@@ -187,28 +190,48 @@ long umfs_hook_fchdir(int fd)
 	return err;
 }
 
-static long getcwd_ours(const struct umfs_file *f, char *buf, size_t size)
+/* `room` bytes of memory at path, for the part below the mount. */
+static long getcwd_by(const struct umfs_file *f, char *path, uint32_t room, char *buf, size_t size)
 {
 	const struct mount *m = umfs_mount_of(f->fs);
-	struct spot s;
-	char *path;
+	long err = umfs_getpath(f->fs, f->ino, path, room);
 	size_t n;
-	long err;
+
+	if (err)
+		return err;
+	if (path[0] == '/' && !path[1])
+		path[0] = '\0';
+	n = strlen(path) + 1;
+	if (m->dir_len + n > size)
+		return -ERANGE;
+	memcpy(buf, m->dir, m->dir_len);
+	memcpy(buf + m->dir_len, path, n);
+	return (long)(m->dir_len + n);
+}
+
+/* Deep down, where relative paths have led, a path may be longer than any that a call takes. */
+static long getcwd_long(const struct umfs_file *f, char *buf, size_t size)
+{
+	uint32_t room = (uint32_t)UMFS_MIN(size, LONG_BYTES);
+	long ret, at = sys6(SYS_mmap, 0, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+
+	if (at < 0 && at > -4096)
+		return at;
+	ret = getcwd_by(f, (char *)at, room, buf, size);
+	sys2(SYS_munmap, at, room);
+	return ret;
+}
+
+static long getcwd_ours(const struct umfs_file *f, char *buf, size_t size)
+{
+	struct spot s;
+	long ret;
 
 	umfs_spot_scratch(&s);
-	path = s.scratch->outer[0];
-	err = umfs_getpath(f->fs, f->ino, path, OUTER_BYTES);
-	if (!err && path[0] == '/' && !path[1])
-		path[0] = '\0';
-	n = err ? 0 : strlen(path) + 1;
-	if (!err && m->dir_len + n > size)
-		err = -ERANGE;
-	if (!err) {
-		memcpy(buf, m->dir, m->dir_len);
-		memcpy(buf + m->dir_len, path, n);
-	}
+	ret = getcwd_by(f, s.scratch->outer[0], OUTER_BYTES, buf, size);
 	umfs_spot_end(&s);
-	return err ? err : (long)(m->dir_len + n);
+	return ret == -ERANGE && size > OUTER_BYTES ? getcwd_long(f, buf, size) : ret;
 }
 
 long umfs_hook_getcwd(char *buf, size_t size)

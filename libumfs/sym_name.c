@@ -166,6 +166,23 @@ SYM(int, fchdir, (int fd))
 	RETURN_INT(umfs_hook_fchdir(fd));
 }
 
+/* Longer than any path that a call takes: memory of `size` bytes, or of as many as it needs. */
+static char *getcwd_long(size_t size)
+{
+	for (size_t room = size ? size : 4 * PATH_MAX;; room *= 2) {
+		char *out = malloc(room);
+		long n = out ? umfs_hook_getcwd(out, room) : -ENOMEM;
+
+		if (n > 0)
+			return out;
+		free(out);
+		if (n != -ERANGE || size || room > (1u << 20)) {
+			umfs_sym_return(n);
+			return NULL;
+		}
+	}
+}
+
 /* buf NULL: as libc, memory of `size` bytes, or of what is needed when that is 0. */
 SYM(char *, getcwd, (char *buf, size_t size))
 {
@@ -179,8 +196,10 @@ SYM(char *, getcwd, (char *buf, size_t size))
 	}
 	if (buf)
 		return umfs_sym_return(umfs_hook_getcwd(buf, size)) > 0 ? buf : NULL;
-	n = umfs_sym_return(umfs_hook_getcwd(tmp, sizeof(tmp)));
-	if (n < 0)
+	n = umfs_hook_getcwd(tmp, sizeof(tmp));
+	if (n == -ERANGE && (!size || size > sizeof(tmp)))
+		return getcwd_long(size);
+	if (umfs_sym_return(n) < 0)
 		return NULL;
 	if (size && (size_t)n > size) {
 		errno = ERANGE;

@@ -289,6 +289,41 @@ static void deep_tree(void **state)
 	assert_ok(chdir(start));
 }
 
+static void tree_deeper_than_any_path(void **state)
+{
+	char name[201], *path, buf[2 * PATH_MAX];
+	int depth;
+
+	(void)state;
+	memset(name, 'n', 200);
+	name[200] = '\0';
+	assert_ok(chdir(test_dir()));
+	for (depth = 0; depth < 100; depth++) {
+		assert_ok(mkdir(name, 0755));
+		assert_ok(chdir(name));
+	}
+	path = getcwd(NULL, 0);
+	assert_non_null(path);
+	assert_int_equal(strlen(path), strlen(test_dir()) + 100 * 201);
+	assert_memory_equal(path, test_dir(), strlen(test_dir()));
+	free(path);
+	path = getcwd(NULL, 40000);
+	assert_non_null(path);
+	assert_int_equal(strlen(path), strlen(test_dir()) + 100 * 201);
+	free(path);
+	errno = 0;
+	assert_null(getcwd(NULL, 20000));
+	assert_int_equal(errno, ERANGE);
+	assert_null(getcwd(buf, sizeof(buf)));
+	assert_int_equal(errno, ERANGE);
+	while (depth--) {
+		assert_ok(chdir(".."));
+		assert_ok(rmdir(name));
+	}
+	check_cwd(test_dir());
+	assert_ok(chdir(start));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +334,7 @@ int main(void)
 		cmocka_unit_test_teardown(links_out_and_in, go_back),
 		cmocka_unit_test_teardown(canonical_paths, go_back),
 		cmocka_unit_test_teardown(deep_tree, go_back),
+		cmocka_unit_test_teardown(tree_deeper_than_any_path, go_back),
 	};
 
 	return cmocka_run_group_tests(tests, remember, NULL);

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * test_refused.c - what README says is not there yet fails with the error that
+ * it says. Under libumfs only. Each case begins with the first column of its row
+ * in README's table, and tests/docs/test_readme looks for all of them here.
+ */
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+
+#include "shim_test.h"
+
+extern char **environ;
+static int file;
+
+static int open_file(void **state)
+{
+	(void)state;
+	file = make_file("f", "text");
+	return chmod(at("f"), 0755);
+}
+
+static int close_file(void **state)
+{
+	(void)state;
+	check_text(file, "text"); /* what fails changes nothing */
+	return close(file) || unlink(at("f"));
+}
+
+/* `mmap` of a file in a pool */
+static void mapping(void **state)
+{
+	(void)state;
+	assert_errno(mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0), ENODEV);
+	assert_errno(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0), ENODEV);
+}
+
+/* record locks, `flock` */
+static void locks(void **state)
+{
+	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	(void)state;
+	assert_errno(fcntl(file, F_SETLK, &lk), ENOTSUP);
+	assert_errno(fcntl(file, F_OFD_SETLK, &lk), ENOTSUP);
+	assert_errno(lockf(file, F_TLOCK, 0), ENOTSUP);
+	assert_errno(flock(file, LOCK_EX), ENOTSUP);
+}
+
+/* running a program that lies in a pool */
+static void program_in_a_pool(void **state)
+{
+	char *argv[] = {(char *)(uintptr_t)"f", NULL};
+
+	(void)state;
+	assert_errno(execve(at("f"), argv, environ), ENOTSUP);
+	assert_errno(fexecve(file, argv, environ), ENOTSUP);
+}
+
+/* exec of an image that would not load `libumfs.so`, with a descriptor of a pool file that would stay open */
+static void image_without_us(void **state)
+{
+	char *argv[] = {(char *)(uintptr_t)"true", NULL}, *envp[] = {NULL};
+
+	(void)state;
+	assert_errno(execve("/bin/true", argv, envp), ENOTSUP);
+}
+
+/* opening a FIFO, a socket or a device that lies in a pool (they can be made, listed, moved and removed) */
+static void special_files(void **state)
+{
+	(void)state;
+	assert_ok(mkfifo(at("fifo"), 0600));
+	assert_ok(mknod(at("sock"), S_IFSOCK | 0600, 0));
+	assert_errno(open(at("fifo"), O_RDWR), ENOTSUP);
+	assert_errno(open(at("sock"), O_RDWR), ENXIO);
+	if (!geteuid()) {
+		assert_ok(mknod(at("null"), S_IFCHR | 0600, makedev(1, 3)));
+		assert_errno(open(at("null"), O_RDWR), ENXIO);
+		assert_ok(unlink(at("null")));
+	}
+	assert_ok(rename(at("fifo"), at("fifo2")));
+	assert_ok(unlink(at("fifo2")));
+	assert_ok(unlink(at("sock")));
+}
+
+/* extended attributes */
+static void xattrs(void **state)
+{
+	(void)state;
+	assert_errno(setxattr(at("f"), "user.a", "b", 1, 0), ENOTSUP);
+	assert_errno(fsetxattr(file, "user.a", "b", 1, 0), ENOTSUP);
+}
+
+/* `fallocate` with collapse or insert range */
+static void ranges(void **state)
+{
+	(void)state;
+	assert_errno(fallocate(file, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP);
+	assert_errno(fallocate(file, FALLOC_FL_INSERT_RANGE, 0, 4096), EOPNOTSUPP);
+}
+
+/* `copy_file_range` between a pool and elsewhere, `sendfile` and `splice` into a pool file, reflinks */
+static void copies(void **state)
+{
+	int outside = open("/etc/passwd", O_RDONLY), pipes[2];
+
+	(void)state;
+	assert_ok(pipe(pipes));
+	assert_int_equal(write(pipes[1], "x", 1), 1);
+	assert_errno(copy_file_range(outside, NULL, file, NULL, 4, 0), EXDEV);
+	assert_errno(sendfile(file, outside, NULL, 4), EINVAL);
+	assert_errno(splice(pipes[0], NULL, file, NULL, 1, 0), EINVAL);
+	assert_errno(ioctl(file, FICLONE, file), EOPNOTSUPP);
+	assert_ok(close(outside));
+	assert_ok(close(pipes[0]));
+	assert_ok(close(pipes[1]));
+}
+
+/* `RENAME_WHITEOUT` of `renameat2` */
+static void whiteout(void **state)
+{
+	(void)state;
+	assert_errno(renameat2(AT_FDCWD, at("f"), AT_FDCWD, at("g"), RENAME_WHITEOUT), EINVAL);
+}
+
+/* handing a pool file's descriptor over in a message (`SCM_RIGHTS`) */
+static void descriptor_in_a_message(void **state)
+{
+	char room[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
+	struct iovec iov = {(void *)(uintptr_t)"x", 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room,
+			     .msg_controllen = sizeof(room)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int sock[2];
+
+	(void)state;
+	assert_ok(socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &file, sizeof(file));
+	assert_errno(sendmsg(sock[0], &msg, 0), ENOTSUP);
+	assert_ok(close(sock[0]));
+	assert_ok(close(sock[1]));
+}
+
+/* binding a socket to a name in a pool */
+static void socket_by_name(void **state)
+{
+	int sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	(void)state;
+	assert_true(strlen(at("s")) < sizeof(a.sun_path));
+	strcpy(a.sun_path, at("s"));
+	assert_errno(bind(sock, (void *)&a, sizeof(a)), EOPNOTSUPP);
+	assert_ok(close(sock));
+}
+
+/* `inotify` watches of a pool */
+static void watch(void **state)
+{
+	int fd = inotify_init1(0);
+
+	(void)state;
+	assert_errno(inotify_add_watch(fd, at("f"), IN_MODIFY), ENOSPC);
+	assert_ok(close(fd));
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, open_file, close_file)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(mapping),	   CASE(locks),
+		CASE(program_in_a_pool),   CASE(image_without_us),
+		CASE(special_files),	   CASE(xattrs),
+		CASE(ranges),		   CASE(copies),
+		CASE(whiteout),		   CASE(descriptor_in_a_message),
+		CASE(socket_by_name),	   CASE(watch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
