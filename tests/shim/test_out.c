@@ -19,6 +19,13 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *ts, const sigset_t *mask,
 		size_t room);
 
+/* A sanitizer looks at the caller's memory by itself, and ends the program. */
+#ifdef __SANITIZE_ADDRESS__
+#define TRY_BAD 0
+#else
+#define TRY_BAD 1
+#endif
+
 #define MOST (POLLIN | POLLOUT | POLLPRI | POLLRDNORM | POLLWRNORM | POLLRDHUP)
 #define ALWAYS (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
 
@@ -80,7 +87,8 @@ static void poll_says_files_are_ready(void **state)
 	assert_int_equal(__poll_chk(p, 6, 0, sizeof(p)), 3);
 	assert_int_equal(__ppoll_chk(p, 6, &forever, NULL, sizeof(p)), 3);
 	assert_int_equal(poll(NULL, 0, 0), 0);
-	assert_errno(poll(nowhere, 1, 0), EFAULT);
+	if (TRY_BAD)
+		assert_errno(poll(nowhere, 1, 0), EFAULT);
 }
 
 static void *write_soon(void *arg)
@@ -135,7 +143,7 @@ static void poll_of_many_and_of_closed(void **state)
 	assert_int_equal(p[0].revents, POLLNVAL);
 	assert_int_equal(p[2].revents, POLLNVAL);
 	assert_ok(getrlimit(RLIMIT_NOFILE, &lim));
-	if (lim.rlim_cur < (1u << 30))
+	if (TRY_BAD && lim.rlim_cur < (1u << 30))
 		assert_errno(poll(p, lim.rlim_cur + 1, 0), EINVAL);
 	assert_ok(close(path));
 }
@@ -174,7 +182,8 @@ static void select_says_files_are_ready(void **state)
 	FD_SET(dir, &r);
 	assert_int_equal(select(dir + 1, &r, NULL, NULL, NULL), 1);
 	assert_errno(select(-1, NULL, NULL, NULL, &tv), EINVAL);
-	assert_errno(select(8, nowhere, NULL, NULL, &tv), EFAULT);
+	if (TRY_BAD)
+		assert_errno(select(8, nowhere, NULL, NULL, &tv), EFAULT);
 }
 
 static void select_waits_for_others(void **state)
@@ -286,7 +295,8 @@ static void descriptors_in_messages(void **state)
 		assert_ok(close(fd));
 	}
 	assert_int_equal(send(sock[0], "x", 1, 0), 1);
-	assert_errno(sendmsg(sock[0], nowhere, 0), EFAULT);
+	if (TRY_BAD)
+		assert_errno(sendmsg(sock[0], nowhere, 0), EFAULT);
 	assert_ok(close(sock[0]));
 	assert_ok(close(sock[1]));
 }
