@@ -138,6 +138,10 @@ int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofol
 		done[len] = '\0';
 	}
 	memcpy(left, path, strlen(path) + 1);
+	if (len && (*m = umfs_mount_match(done, rest)) && !**rest) {
+		*rest = left; /* from the directory beneath a mount */
+		return 1;
+	}
 	for (char *p = left; step(done, &len, &p, &named);) {
 		long n;
 

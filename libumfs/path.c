@@ -148,7 +148,7 @@ static int start_absolute(struct spot *s, char *path, uint32_t flags, struct sta
 	return start_at_mount(s, st);
 }
 
-static int start_relative(struct spot *s, int dirfd, char *path, struct start *st)
+static int start_relative(struct spot *s, int dirfd, char *path, uint32_t flags, struct start *st)
 {
 	struct umfs_file f;
 
@@ -156,6 +156,8 @@ static int start_relative(struct spot *s, int dirfd, char *path, struct start *s
 	if (dirfd != AT_FDCWD) {
 		if (umfs_uinfo_read(dirfd, &f) != UINFO_NONE)
 			return start_at_descriptor(s, &f, st);
+		if (flags & SPOT_PARENT)
+			s->m = umfs_point_beneath(dirfd);
 	} else {
 		umfs_cwd_adopt();
 		if (umfs_uinfo_cwd(&f) != UINFO_NONE)
@@ -236,7 +238,7 @@ int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags)
 	if (s->unread)
 		return 0;
 	err = *copy == '/' ? start_absolute(s, copy, flags, &st) :
-			     start_relative(s, dirfd, copy, &st);
+			     start_relative(s, dirfd, copy, flags, &st);
 	if (err || !s->m)
 		return err;
 	if (!*copy)

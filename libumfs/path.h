@@ -68,6 +68,8 @@ struct mount *umfs_point_find(int dirfd, char *path, const char **rest);
 #define SPOT_LANDED (-3000l)
 long umfs_point_landed(uint64_t dev, uint64_t ino, long ret);
 struct mount *umfs_point_mount(long ret);
+/* The mount that descriptor of the kernel's lies beneath, where one has anything beneath it. */
+struct mount *umfs_point_beneath(int dirfd);
 
 /* Arguments of a call, for the two functions below. */
 struct path_args {

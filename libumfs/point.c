@@ -9,7 +9,9 @@
  * cost one search in their text.
  *
  * Where the mount's directory exists outside as well, a link to it may end
- * there without its name: what stat and open found is then that directory.
+ * there without its name: what stat and open found is then that directory. Who
+ * opens such a link without asking for a directory has a descriptor of what lies
+ * beneath; nothing is made by it there.
  */
 #include <sys/stat.h>
 
@@ -99,6 +101,18 @@ long umfs_point_landed(uint64_t dev, uint64_t ino, long ret)
 		    umfs_mounts[i].dir_dev == dev)
 			return SPOT_LANDED - (long)i;
 	return ret;
+}
+
+struct mount *umfs_point_beneath(int dirfd)
+{
+	bool any = false;
+	struct stat st;
+
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		any |= umfs_mounts[i].dir_there;
+	if (!any || sys2(SYS_fstat, dirfd, &st))
+		return NULL;
+	return umfs_point_mount(umfs_point_landed(st.st_dev, st.st_ino, 0));
 }
 
 struct mount *umfs_point_mount(long ret)

@@ -177,6 +177,17 @@ static void through_links_and_proc(void **state)
 	assert_int_equal(names, 4); /* ., .., sub, new */
 	assert_ok(closedir(dir));
 	assert_ok(rmdir(at("new")));
+	/* Not asked to be a directory: what is made by it must be in the right place. */
+	fd = openat(dirfd, "itself", O_RDONLY);
+	assert_true(fd >= 0);
+	assert_ok(mkdirat(fd, "new", 0755));
+	assert_ok(close(openat(fd, "new/f", O_WRONLY | O_CREAT | O_EXCL, 0644)));
+	assert_ok(symlinkat("x", fd, "soft"));
+	assert_ok(fstatat(fd, "soft", &st, AT_SYMLINK_NOFOLLOW));
+	assert_ok(close(fd));
+	assert_ok(unlink(at("soft")));
+	assert_ok(unlink(at("new/f")));
+	assert_ok(rmdir(at("new")));
 	assert_ok(unlinkat(dirfd, "around", 0));
 	assert_ok(unlinkat(dirfd, "itself", 0));
 	assert_ok(close(dirfd));
