@@ -216,6 +216,22 @@ printf '%s\n' "$out" | grep -q '^libumfs\[[0-9]*\]: calls served: [1-9]' ||
 LIBUMFS_REPORT=$work/report u cp "$mnt/copy" "$mnt/again"
 grep -q 'unsupported: copy_file_range' "$work/report" || fail "report to a file"
 
+cat >"$work/refused.py" <<'PY'
+import ctypes, select, socket, sys
+a, b = socket.socketpair()
+f = open(sys.argv[1])
+try:
+    socket.send_fds(a, [b"x"], [f.fileno()])
+except OSError as e:
+    pass
+libc = ctypes.CDLL(None)
+libc.inotify_add_watch(libc.inotify_init(), sys.argv[1].encode(), 2)
+PY
+LIBUMFS_REPORT=$work/report u python3 "$work/refused.py" "$mnt/copy"
+for what in "descriptor in a message" "inotify watch"; do
+	grep -q "unsupported: $what: 1" "$work/report" || fail "report: no $what"
+done
+
 # ---- the pool's file system is full ----
 
 if [ "$(id -u)" = 0 ]; then
