@@ -19,6 +19,8 @@
  * I4  Pages past the end that are asked for with KEEP_SIZE survive the last
  *     close: the inode's `keep` covers them. It is stored in a transaction after
  *     they are there; until then UMFS_IREC_TRIM makes a crash take them back.
+ * I5  Of a file that may be mapped (map.c) no entry is cleared or hidden: what was
+ *     punched or zeroed has pages of zeros, made under a reserve U-Log.
  */
 #include "write.h"
 
@@ -40,7 +42,7 @@ static int allocate(struct umfs_write *w)
 	if (!err && w->end < end)
 		err = -ENOSPC;
 	w->end = end;
-	if (err == -ENOSPC)
+	if (err == -ENOSPC && !umfs_irec_mapped(w->rec))
 		(void)umfs_fpt_trim(&w->tx, w->in, w->ino, umfs_inode_pages_kept(w->in));
 	return err;
 }
@@ -137,7 +139,8 @@ static int zero_by_reserve(struct umfs_write *w, bool grow)
 			return err;
 		umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, to - w->off, NULL);
 	}
-	umfs_write_zero_gap(w->fs, w->in, w->off, to);
+	if (to > w->off)
+		umfs_write_zero_gap(w->fs, w->in, w->off, to);
 	if (grow) {
 		store_end(w);
 		w->old = w->end;
@@ -220,6 +223,12 @@ static int clear_piece(struct umfs_write *w, bool punch, bool grow)
 {
 	int err;
 
+	if (umfs_irec_mapped(w->rec)) { /* I5 */
+		err = zero_by_reserve(w, grow);
+		if (!err)
+			umfs_inode_touch(w->fs, w->in);
+		return err;
+	}
 	if (grow)
 		umfs_write_zero_gap(w->fs, w->in, w->old, w->end);
 	err = clear_in_tx(w, punch, grow, false);

@@ -414,6 +414,8 @@ int umfs_fsync(const struct umfs_file *f)
 	if (err)
 		return err;
 	rec = umfs_irec_find(fs, f->inode, f->ino);
+	if (umfs_irec_mapped(rec))
+		umfs_map_flush(fs, f->inode);
 	if (rec)
 		umfs_irec_sync(fs, f->inode, rec);
 	umfs_unlock(fs, &f->inode->lock);

@@ -261,6 +261,7 @@ struct umfs_irec_pm {
 #define UMFS_IREC_ORPHAN 1u /* unlinked while open: reclaim at last close */
 #define UMFS_IREC_TRIM 2u   /* has pages past the end and past `keep`: trim at last close */
 #define UMFS_IREC_LINKABLE 4u /* was made without a name and may be given one */
+#define UMFS_IREC_MAPPED 8u /* processes may have its pages mapped: none is exchanged or freed */
 
 /* Open file description (runtime). */
 struct umfs_ofd_pm {

@@ -344,6 +344,11 @@ static inline bool umfs_pte_written(uint64_t entry)
 int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
 			  uint64_t *off, bool append, uint64_t *end);
 
+/* ---- map.c ---- */
+
+/* Write back all bytes of a file that may be mapped; lock held. */
+void umfs_map_flush(struct umfs *fs, const struct umfs_inode_pm *in);
+
 /* ---- ulog.c ---- */
 
 /*
@@ -433,6 +438,11 @@ struct umfs_irec_pm *umfs_irec_find(struct umfs *fs, const struct umfs_inode_pm 
 				    uint32_t ino);
 void umfs_irec_flag(struct umfs *fs, struct umfs_inode_pm *inode, struct umfs_irec_pm *rec,
 		    uint32_t flag);
+/* It may be mapped: no page is exchanged or freed, see map.c. */
+static inline bool umfs_irec_mapped(const struct umfs_irec_pm *rec)
+{
+	return rec && (ld32(&rec->flags) & UMFS_IREC_MAPPED);
+}
 /* posix: make durable what writes left in the caches (file.c). */
 void umfs_irec_sync(struct umfs *fs, const struct umfs_inode_pm *inode, struct umfs_irec_pm *rec);
 /* Drop it; when nobody is left, trim or reclaim. Takes a lane and the inode lock. */

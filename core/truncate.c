@@ -7,7 +7,8 @@
  * are, its record carries UMFS_IREC_TRIM, by which a crash leaves them to be
  * freed by recovery. Pages that fallocate() was asked to keep past the end go
  * too, unless the file is made longer: the wish for them then ends in one
- * transaction with the size, whose commit is the commit point.
+ * transaction with the size, whose commit is the commit point. Of a file that may
+ * be mapped nothing is freed before the last close (map.c).
  */
 #include "write.h"
 
@@ -66,6 +67,12 @@ static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, ui
 		store_size(fs, in, ino, size);
 	if (err || size > old || (size == old && !kept))
 		return err;
+	if (umfs_irec_mapped(umfs_irec(fs, irec))) {
+		/* What is cut off stays until the last close; a mapping sees zeros to the page's end. */
+		umfs_write_zero_gap(fs, in, size,
+				    (size + UMFS_PAGE_MASK) & ~(uint64_t)UMFS_PAGE_MASK);
+		return 0;
+	}
 	return umfs_fpt_trim(tx, in, ino, (size + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT);
 }
 

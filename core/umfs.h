@@ -361,4 +361,26 @@ int64_t umfs_copy_range(const struct umfs_file *in, uint64_t in_off, const struc
 #define UMFS_FALLOC_ZERO 16u
 int umfs_fallocate(const struct umfs_file *f, uint32_t mode, uint64_t off, uint64_t len);
 
+/* ---- map.c: pages that a process maps ---- */
+
+/*
+ * Before the pages of [off, *end) are mapped: from now until the last holder
+ * anywhere has closed the file, and let go of what this returns, none of them is
+ * exchanged or freed. `off` is a multiple of a page; *end is cut to the page in
+ * which the file ends. SHARED: holes in the range get pages, which -ENOSPC may
+ * prevent; without it they stay holes. WRITE: the time of change is now. *irec is held: umfs_map_put() when the
+ * mapping is gone, umfs_map_get() when there is one more of it. -EBADF, -ENFILE.
+ */
+#define UMFS_MAP_SHARED 1u
+#define UMFS_MAP_WRITE 2u
+int umfs_map_pin(const struct umfs_file *f, uint32_t flags, uint64_t off, uint64_t *end,
+		 uint32_t *irec);
+void umfs_map_get(struct umfs *fs, uint32_t irec);
+void umfs_map_put(struct umfs *fs, uint32_t irec);
+/*
+ * How many of the n bytes at `off`, both multiples of a page, lie in a row in the
+ * pool; *where: from which offset of it on, 0: they are holes. -EBADF.
+ */
+int64_t umfs_map_run(const struct umfs_file *f, uint64_t off, uint64_t n, uint64_t *where);
+
 #endif

@@ -15,6 +15,9 @@
  *   reserve   atomic, no fresh pages to be had, or a 2 MiB leaf: old bytes to a
  *             reserve U-Log first
  *
+ * The pages of a file that may be mapped stay (map.c): undo, up to what the
+ * lane's U-Log holds, or reserve.
+ *
  * I1  Bytes past the end of file are undefined; who moves the end over a gap
  *     zeroes the gap first. So extending needs no undo: the store of the size
  *     is the commit point.
@@ -268,7 +271,7 @@ static int write_with_undo(struct umfs_write *w, struct umfs_ulog_pm *log, uint6
 }
 
 /* Unwritten pages inside the file read as zeros: make them pages of zeros. */
-static int settle_unwritten(struct umfs_write *w, uint64_t end)
+int umfs_write_settle(struct umfs_write *w, uint64_t end)
 {
 	uint64_t index = w->off >> UMFS_PAGE_SHIFT, last = (end - 1) >> UMFS_PAGE_SHIFT;
 
@@ -308,7 +311,7 @@ int umfs_reserve_take(struct umfs_write *w, struct umfs_ulog_pm **log)
 static int write_by_reserve(struct umfs_write *w)
 {
 	struct umfs_ulog_pm *log;
-	int err = settle_unwritten(w, UMFS_MIN(w->end, w->old));
+	int err = umfs_write_settle(w, UMFS_MIN(w->end, w->old));
 
 	if (!err)
 		err = umfs_reserve_take(w, &log);
@@ -347,13 +350,14 @@ static void look(struct umfs_write *w, struct covered *c)
 static int write_atomic(struct umfs_write *w)
 {
 	uint64_t over = UMFS_MIN(w->end, w->old) - w->off;
+	bool mapped = umfs_irec_mapped(w->rec);
 	struct covered c;
 	int err = -ENOSPC;
 
 	look(w, &c);
-	if (c.all_written && over < UMFS_PAGE_BYTES)
+	if (c.all_written && (mapped ? over <= UMFS_ULOG_LANE_BYTES : over < UMFS_PAGE_BYTES))
 		return write_with_undo(w, umfs_lane_ulog(w->tx.lane), UMFS_ULOG_LANE_BYTES);
-	if (!c.leaf_2m)
+	if (!c.leaf_2m && !mapped)
 		err = umfs_write_replace(w);
 	return err == -ENOSPC ? write_by_reserve(w) : err;
 }

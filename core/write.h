@@ -31,6 +31,8 @@ struct umfs_write {
 	bool warned;   /* readers see the odd sequence before any that comes now */
 };
 
+/* Unwritten pages of [w->off, end) become pages of zeros; all have pages. */
+int umfs_write_settle(struct umfs_write *w, uint64_t end);
 int umfs_write_take(struct umfs_write *w, void *pool, uint64_t n);
 /* What was taken so far comes before what is stored next, and is durable then. */
 void umfs_write_drain(struct umfs_write *w);

@@ -72,8 +72,11 @@ static int write_swap(struct umfs_tx *tx, const struct umfs_file *f, const struc
 {
 	struct umfs *fs = f->fs;
 	uint64_t spare;
-	int err = umfs_swap_prepare(tx, at->page);
+	int err;
 
+	if (umfs_irec_mapped(umfs_irec_find(fs, f->inode, f->ino)))
+		return -EAGAIN; /* its pages stay where they are */
+	err = umfs_swap_prepare(tx, at->page);
 	if (err)
 		return err == -ENOSPC ? -EAGAIN : err; /* the general way has a reserve */
 	spare = ld64(&tx->lane->spare);

@@ -316,7 +316,8 @@ static void check_irecs(struct fsck *c)
 		if (!this_epoch(c, key))
 			continue;
 		if (!c->resting && ino_good(c, (uint32_t)key) && holders_good(c, r->opens) &&
-		    !(flags & ~(UMFS_IREC_ORPHAN | UMFS_IREC_TRIM | UMFS_IREC_LINKABLE)))
+		    !(flags & ~(UMFS_IREC_ORPHAN | UMFS_IREC_TRIM | UMFS_IREC_LINKABLE |
+			       UMFS_IREC_MAPPED)))
 			continue;
 		if (problem(c, PR_IREC_KEY, object("irec", i), "inode %u, flags 0x%x",
 			    (uint32_t)key, flags))

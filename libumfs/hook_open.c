@@ -129,6 +129,8 @@ static long open_inode(struct umfs *fs, umfs_node node, int flags, uint32_t mode
 	umfs_opens_enter();
 	ret = open_gated(fs, node, flags, mode, fd);
 	umfs_opens_leave();
+	if (ret >= 0 && (flags & O_TRUNC) && S_ISREG(mode) && !(flags & O_PATH))
+		umfs_maps_cut(fs, node, 0);
 	return ret;
 }
 

@@ -382,6 +382,8 @@ long umfs_hook_ftruncate(int fd, off_t size)
 		return -EINVAL;
 	umfs_guard_enter();
 	ret = umfs_file_gone(umfs_truncate(f.fs, umfs_file_node(&f), (uint64_t)size));
+	if (!ret)
+		umfs_maps_cut(f.fs, umfs_file_node(&f), (uint64_t)size);
 	return truncate_done(read_done(ret), size);
 }
 
@@ -402,7 +404,11 @@ static long truncate_ours(struct spot *s, struct path_args *a)
 		return -EINVAL;
 	umfs_cred_get(&cred);
 	err = umfs_access(fs, &cred, s->w.ino, 2);
-	return err ? err : umfs_truncate(fs, s->w.ino, (uint64_t)a->a);
+	if (!err)
+		err = umfs_truncate(fs, s->w.ino, (uint64_t)a->a);
+	if (!err)
+		umfs_maps_cut(fs, s->w.ino, (uint64_t)a->a);
+	return err;
 }
 
 static long truncate_kernel(int dirfd, const char *path, struct path_args *a)

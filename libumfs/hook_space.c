@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * hook_space.c - ranges of files, copies between descriptors, mappings.
+ * hook_space.c - ranges of files, copies between descriptors.
  *
  * Where something is not there the error is the one that makes programs fall
  * back to read() and write(): EXDEV from copy_file_range, EINVAL from sendfile
- * and splice, EOPNOTSUPP from fallocate, ENODEV from mmap.
+ * and splice, EOPNOTSUPP from fallocate.
  */
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "file.h"
@@ -306,11 +305,4 @@ long umfs_hook_splice(int in, off_t *in_off, int out, off_t *out_off, size_t n, 
 	if (out_off)
 		return -ESPIPE;
 	return send_ours(&from, out, n, true, !(flags & SPLICE_F_NONBLOCK));
-}
-
-long umfs_hook_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off)
-{
-	if (!(flags & MAP_ANONYMOUS) && umfs_uinfo_ours(fd))
-		return umfs_refuse(REPORT_NO_MMAP, ENODEV);
-	return sys6(SYS_mmap, SYS_ARG(addr), (long)n, prot, flags, fd, off);
 }

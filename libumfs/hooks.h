@@ -65,6 +65,9 @@ long umfs_hook_copy_file_range(int in, off_t *in_off, int out, off_t *out_off, s
 long umfs_hook_sendfile(int out, int in, off_t *off, size_t n);
 long umfs_hook_splice(int in, off_t *in_off, int out, off_t *out_off, size_t n, unsigned flags);
 long umfs_hook_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off);
+long umfs_hook_munmap(void *addr, size_t n);
+long umfs_hook_mremap(void *addr, size_t old_n, size_t n, int flags, void *to);
+long umfs_hook_msync(void *addr, size_t n, int flags);
 
 /* hook_stat.c */
 long umfs_hook_fstatat(int dirfd, const char *path, struct stat *st, int flags);

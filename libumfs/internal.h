@@ -44,6 +44,7 @@
 /* ---- lock.c: mutexes between the threads of this process ---- */
 
 enum lock { /* in the order they are taken */
+	LOCK_MAPS,
 	LOCK_DIRS,
 	LOCK_ATTACH,
 	LOCK_UINFO, /* all changes of U-Info and of the numbers in it */
@@ -285,6 +286,15 @@ void umfs_limit_tell(struct mount *m);
 void umfs_limit_changed(void);
 /* Core answered EFBIG to what would have ended there, at least: SIGXFSZ if that is past the limit. */
 void umfs_limit_hit(uint64_t end);
+
+/* ---- maps.c ---- */
+
+extern uint32_t umfs_maps_count; /* 0: no file of ours is mapped */
+/* This process moved the end of a file: what it has mapped behind it is gone. */
+void umfs_maps_cut(struct umfs *fs, umfs_node node, uint64_t size);
+/* SIGBUS at addr: true when there is memory now, since the file has grown to there. */
+bool umfs_maps_fault(uintptr_t addr);
+void umfs_maps_end(void);
 
 /* ---- signal.c: see L3 ---- */
 

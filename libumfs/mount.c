@@ -199,7 +199,7 @@ void umfs_mount_leave(void)
 {
 	struct umfs_file cwd;
 
-	if (umfs_guard_self.busy || umfs_uinfo_open_count() ||
+	if (umfs_guard_self.busy || umfs_uinfo_open_count() || LOAD(&umfs_maps_count) ||
 	    umfs_uinfo_cwd(&cwd) != UINFO_NONE || !umfs_process_alone())
 		return;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {

@@ -111,6 +111,7 @@ void umfs_process_leave(void)
 	umfs_report_write();
 	if (umfs_guard_self.busy || !umfs_process_alone())
 		return;
+	umfs_maps_end();
 	close_all();
 	umfs_mount_leave();
 }

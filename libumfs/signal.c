@@ -201,6 +201,8 @@ static void fault_entry(int sig, siginfo_t *info, void *ctx)
 	}
 	if (info->si_code > 0 && contain(info->si_addr))
 		return;
+	if (sig == SIGBUS && info->si_code > 0 && umfs_maps_fault((uintptr_t)info->si_addr))
+		return;
 	if (info->si_code <= 0 && umfs_guard_self.busy)
 		defer(info, uc);
 	else

@@ -180,9 +180,3 @@ SYM(ssize_t, splice, (int in, off_t *in_off, int out, off_t *out_off, size_t n, 
 {
 	RETURN(umfs_hook_splice(in, in_off, out, out_off, n, flags));
 }
-
-SYM(void *, mmap, (void *addr, size_t n, int prot, int flags, int fd, off_t off))
-{
-	return (void *)umfs_sym_return(umfs_hook_mmap(addr, n, prot, flags, fd, off));
-}
-SYM_ALIAS(mmap64, mmap);

@@ -86,6 +86,17 @@ void pool_heir_pass(struct pool *p, const struct pool_heir *h);
 int pool_inherit(struct pool *p, const char *path, const struct pool_heir *h);
 
 /*
+ * Pages of the pool for the program itself. pool_pages_open: a descriptor to map
+ * them through, which the caller closes; without `writable` such a mapping can
+ * never be written. pool_pages_map: n bytes from offset `off` of the pool, flags as
+ * mmap(2). pool_pages_nowhere: memory whose touch is SIGBUS (on a device: SIGSEGV).
+ * All: the result of the system call.
+ */
+int pool_pages_open(const struct pool *p, bool writable);
+long pool_pages_map(int fd, uint64_t at, uint64_t n, int prot, int flags, uint64_t off);
+long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags);
+
+/*
  * False when [off, off + n) is a hole and so reads as zeros. Tools ask first:
  * touching a hole through a mapping, even a private one, gives it memory.
  */

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * pages.c - pages of the pool, mapped elsewhere than where core has them.
+ *
+ * For programs that map files. What they may not write they get through a
+ * description that is not writable, so that mprotect() can not change that.
+ */
+#include "port_own.h"
+#include "sys.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+/* Behind the end of every pool, and within what every file system can address. */
+#define NOWHERE (1ull << 43)
+
+int pool_pages_open(const struct pool *p, bool writable)
+{
+	char link[32] = "/proc/self/fd/";
+	int fd = pool_reopen(p), ro;
+	uint32_t at = 14, unit = 1;
+
+	if (writable || fd < 0)
+		return fd;
+	while (unit <= (uint32_t)fd / 10)
+		unit *= 10;
+	for (; unit; unit /= 10)
+		link[at++] = (char)('0' + (uint32_t)fd / unit % 10);
+	link[at] = '\0';
+	ro = (int)sys3(SYS_open, link, O_RDONLY | O_CLOEXEC, 0);
+	(void)sys1(SYS_close, fd);
+	return ro;
+}
+
+long pool_pages_map(int fd, uint64_t at, uint64_t n, int prot, int flags, uint64_t off)
+{
+	return sys6(SYS_mmap, (long)at, (long)n, prot, flags, fd, (long)off);
+}
+
+long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags)
+{
+	int fd = pool_fd(p);
+	long ret = -EBADF;
+
+	flags |= MAP_PRIVATE | MAP_NORESERVE;
+	if (fd >= 0 && !p->is_device)
+		ret = sys6(SYS_mmap, (long)at, (long)n, prot & ~PROT_EXEC, flags, fd, NOWHERE);
+	if (ret != -EBADF && ret != -EOVERFLOW && ret != -EFBIG)
+		return ret;
+	return sys6(SYS_mmap, (long)at, (long)n, PROT_NONE, flags | MAP_ANONYMOUS, -1, 0);
+}
