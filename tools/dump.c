@@ -168,11 +168,12 @@ static void dump_irecs(const struct umfs *fs)
 		}
 		if (!is_current(fs, ld64(&r->key)))
 			continue;
-		printf("  record %u: inode %u generation %u%s%s%s, dirty [%llu, %llu), open in slots",
+		printf("  record %u: inode %u generation %u%s%s%s%s, dirty [%llu, %llu), open in slots",
 		       i, (uint32_t)ld64(&r->key), ld32(&r->generation),
 		       ld32(&r->flags) & UMFS_IREC_ORPHAN ? ", orphan" : "",
 		       ld32(&r->flags) & UMFS_IREC_TRIM ? ", to be trimmed" : "",
 		       ld32(&r->flags) & UMFS_IREC_LINKABLE ? ", linkable" : "",
+		       ld32(&r->flags) & UMFS_IREC_MAPPED ? ", mapped" : "",
 		       (ull)ld64(&r->dirty_lo), (ull)ld64(&r->dirty_hi));
 		print_bits(r->opens);
 	}

@@ -733,6 +733,86 @@ static int copy_hole_run(struct stage *s)
 	return copy_run(s, "/h", 4096, 8192, 30000);
 }
 
+/* ---- files that may be mapped ---- */
+
+static int map_for(struct stage *s, const char *path)
+{
+	uint64_t end = 64 * MIB;
+	uint32_t irec;
+
+	need(open_for(s, path));
+	return umfs_map_pin(&s->file, UMFS_MAP_SHARED | UMFS_MAP_WRITE, 0, &end, &irec);
+}
+
+static int map_m_prepare(struct stage *s)
+{
+	return map_for(s, "/m");
+}
+
+static int map_small_prepare(struct stage *s)
+{
+	return map_for(s, "/d/sub/y");
+}
+
+static int map_tall_prepare(struct stage *s)
+{
+	need(world_put(s->fs, "/h", 2 * MIB - 5000, 14000, 1));
+	return map_for(s, "/h");
+}
+
+#define MAP_WRITE_OP(name, at, n)                                                                  \
+	static int name##_run(struct stage *s)                                                     \
+	{                                                                                          \
+		return world_write(&s->file, at, n, 2);                                            \
+	}
+
+MAP_WRITE_OP(map_write_64, 128, 64)
+MAP_WRITE_OP(map_write_page, 8192, 4096)
+MAP_WRITE_OP(map_write_two, 8000, 8000)
+MAP_WRITE_OP(map_write_100k, 5001, 102400)
+MAP_WRITE_OP(map_write_over_end, 110000, 30000)
+MAP_WRITE_OP(map_write_small, 0, 4096)
+MAP_WRITE_OP(map_write_tall, 2 * MIB - 4096, 8192)
+FALLOC_OP(map_punch, FALLOC_PUNCH, 5001, 60000)
+FALLOC_OP(map_zero, FALLOC_ZERO, 5001, 60000)
+FALLOC_OP(map_zero_grow, FALLOC_ZERO, 110000, 60000)
+
+/* What a mapping takes: the holes, and nothing that can be read. */
+static int map_hole_run(struct stage *s)
+{
+	uint64_t end = 64 * MIB;
+	uint32_t irec;
+
+	return umfs_map_pin(&s->file, UMFS_MAP_SHARED, 0, &end, &irec);
+}
+
+static int map_truncate_run(struct stage *s)
+{
+	return world_truncate(s->fs, "/m", 20001);
+}
+
+static int map_truncate_up_prepare(struct stage *s)
+{
+	need(map_m_prepare(s));
+	return world_truncate(s->fs, "/m", 20001);
+}
+
+static int map_truncate_up_run(struct stage *s)
+{
+	return world_truncate(s->fs, "/m", 90000);
+}
+
+static int map_unlink_prepare(struct stage *s)
+{
+	need(map_truncate_up_prepare(s));
+	return umfs_fsync(&s->file);
+}
+
+static int map_unlink_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/m");
+}
+
 #define NAME_OP(op, prep, how)                                                                     \
 	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
 #define DATA_OP(op, how, file, at, n)                                                              \
@@ -873,6 +953,21 @@ const struct op ops[] = {
 	{"copy_same", open_m_prepare, copy_same_run, 0, "/m", 50000, 20000},
 	{"copy_first", open_empty_prepare, copy_first_run, OP_NEEDS_PAGE, "/empty", 0, 4096},
 	NAME_OP(copy_hole, copy_hole_prepare, 0),
+	{"map_write_64", map_m_prepare, map_write_64_run, 0, "/m", 128, 64},
+	{"map_write_page", map_m_prepare, map_write_page_run, 0, "/m", 8192, 4096},
+	{"map_write_two", map_m_prepare, map_write_two_run, 0, "/m", 8000, 8000},
+	{"map_write_100k", map_m_prepare, map_write_100k_run, 0, "/m", 5001, 102400},
+	{"map_write_over_end", map_m_prepare, map_write_over_end_run, OP_NEEDS_PAGE, "/m", 110000,
+	 30000},
+	{"map_write_small", map_small_prepare, map_write_small_run, 0, "/d/sub/y", 0, 4096},
+	{"map_write_tall", map_tall_prepare, map_write_tall_run, 0, "/h", 2 * MIB - 4096, 8192},
+	{"map_punch", map_m_prepare, map_punch_run, 0, "/m", 5001, 60000},
+	{"map_zero", map_m_prepare, map_zero_run, 0, "/m", 5001, 60000},
+	{"map_zero_grow", map_m_prepare, map_zero_grow_run, OP_NEEDS_PAGE, "/m", 110000, 60000},
+	NAME_OP(map_hole, hole_prepare, OP_NEEDS_PAGE),
+	NAME_OP(map_truncate, map_m_prepare, 0),
+	NAME_OP(map_truncate_up, map_truncate_up_prepare, 0),
+	NAME_OP(map_unlink, map_unlink_prepare, 0),
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
 };

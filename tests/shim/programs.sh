@@ -105,6 +105,24 @@ same "rm" 'rm $DIR/hard $DIR/soft; rm $DIR/into 2>/dev/null || echo a directory;
 same "df" 'df $DIR >/dev/null && echo df'
 check_pool "the programs"
 
+# ---- git: maps its index and packs ----
+
+if command -v git >/dev/null; then
+	same "git" '
+		export HOME=$DIR GIT_CONFIG_NOSYSTEM=1 GIT_PAGER=cat
+		export GIT_AUTHOR_DATE="2001-02-03 04:05:06 +0000" GIT_COMMITTER_DATE="2001-02-03 04:05:06 +0000"
+		git init -q -b main $DIR/repo; cd $DIR/repo
+		git config user.name me; git config user.email me@example.org
+		cp -r /usr/include/linux/netfilter .; seq 100000 >numbers
+		git add .; git commit -q -m first; git log --format="%H %s"; git status --short
+		echo more >>numbers; git diff --stat; git commit -q -a -m second
+		git gc -q; git fsck; git log --format="%H %s"; git clone -q . $DIR/clone
+		diff -r netfilter $DIR/clone/netfilter && echo the same; rm -rf $DIR/repo $DIR/clone'
+	check_pool git
+else
+	echo "no git here: not tried"
+fi
+
 # ---- python3 ----
 
 for dir in "$tmpfs" "$mnt"; do
@@ -117,5 +135,15 @@ for dir in "$tmpfs" "$mnt"; do
 	fi
 done
 check_pool python3
+
+same "python3, mmap" '
+	python3 -c "
+import mmap, os, sys
+f = open(sys.argv[1] + \"/map\", \"w+b\"); f.truncate(100000)
+m = mmap.mmap(f.fileno(), 0); m[5:10] = b\"hello\"; m.flush()
+f.seek(5); print(f.read(5)); m.resize(300000); m[299990:] = b\"0123456789\"
+print(os.stat(f.fileno()).st_size, m.find(b\"789\")); m.close()
+print(open(sys.argv[1] + \"/map\", \"rb\").read()[-4:])" $DIR'
+check_pool "python3, mmap"
 
 finish
