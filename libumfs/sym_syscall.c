@@ -56,6 +56,12 @@ static long call_data(long nr, const long *a, bool *ours)
 						 (size_t)a[4], (unsigned)a[5]);
 	case SYS_sendfile:
 		return umfs_hook_sendfile(FD(a[0]), FD(a[1]), P(a[2]), (size_t)a[3]);
+	case SYS_munmap:
+		return umfs_hook_munmap(P(a[0]), (size_t)a[1]);
+	case SYS_mremap:
+		return umfs_hook_mremap(P(a[0]), (size_t)a[1], (size_t)a[2], FD(a[3]), P(a[4]));
+	case SYS_msync:
+		return umfs_hook_msync(P(a[0]), (size_t)a[1], FD(a[2]));
 	case SYS_mmap:
 		return umfs_hook_mmap(P(a[0]), (size_t)a[1], FD(a[2]), FD(a[3]), FD(a[4]), a[5]);
 	default:

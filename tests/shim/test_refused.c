@@ -4,6 +4,7 @@
  * it says. Under libumfs only. Each case begins with the first column of its row
  * in README's table, and tests/docs/test_readme looks for all of them here.
  */
+#include <dlfcn.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -34,12 +35,21 @@ static int close_file(void **state)
 	return close(file) || unlink(at("f"));
 }
 
-/* `mmap` of a file in a pool */
+/* `mmap` with `MAP_SYNC` or huge pages */
 static void mapping(void **state)
 {
 	(void)state;
-	assert_errno(mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0), ENODEV);
-	assert_errno(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0), ENODEV);
+	assert_errno(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, file, 0),
+		     EOPNOTSUPP);
+	assert_errno(mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_HUGETLB, file, 0), EINVAL);
+}
+
+/* `dlopen` of a library in a pool (the dynamic linker makes its own system calls) */
+static void library_in_a_pool(void **state)
+{
+	(void)state;
+	assert_null(dlopen(at("f"), RTLD_NOW));
+	assert_non_null(strstr(dlerror(), strerror(ENOENT)));
 }
 
 /* record locks, `flock` */
@@ -180,7 +190,8 @@ static void watch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(mapping),	   CASE(locks),
+		CASE(mapping),		   CASE(library_in_a_pool),
+		CASE(locks),
 		CASE(program_in_a_pool),   CASE(image_without_us),
 		CASE(special_files),	   CASE(xattrs),
 		CASE(ranges),		   CASE(copies),
