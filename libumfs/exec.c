@@ -3,23 +3,105 @@
  * exec.c - new images.
  *
  * What is open passes on as inherit.c says, a working directory of ours by
- * itself (place.c). A program that lies in a pool can not be run: the kernel
- * does not see it.
+ * itself (place.c). The kernel does not see a program that lies in a pool: it is
+ * given a copy in a memory file, or, when it is a script, the interpreter that its
+ * first line names. Set-id bits mean nothing there.
  */
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hooks.h"
 #include "path.h"
 
-static long exec_ours(struct spot *s, struct path_args *a)
-{
-	struct umfs_attr attr;
-	long err = umfs_getattr(umfs_mount_fs(s->m), s->w.ino, &attr);
+#define LINE_BYTES 256u /* of a script's first line: as much as the kernel reads */
+#define INTERPRETERS_MAX 5
 
-	(void)a;
+/* What of a program in a pool the kernel is given. */
+struct image {
+	int fd; /* memory file with a copy, or -1: a script */
+	char line[LINE_BYTES];
+};
+
+/* Who may not run it; as the kernel, even who may do anything needs one x bit. */
+static long may_run(struct umfs *fs, umfs_node node, struct umfs_attr *attr)
+{
+	struct umfs_cred cred;
+	long err = umfs_getattr(fs, node, attr);
+
 	if (err)
 		return err;
-	return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	if (!S_ISREG(attr->mode) || !(attr->mode & 0111))
+		return -EACCES;
+	umfs_cred_get(&cred);
+	return umfs_access(fs, &cred, node, 1);
+}
+
+/* All of it into memory of the kernel's; a descriptor or -errno. */
+static long copy_to_memory(const struct umfs_file *f, uint64_t size)
+{
+	long fd = sys2(SYS_memfd_create, "umfs", MFD_CLOEXEC), at, err;
+	int64_t n = 0;
+
+	if (fd < 0)
+		return fd;
+	err = sys2(SYS_ftruncate, fd, size);
+	at = err ? err : sys6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at < 0 && at > -4096) {
+		sys1(SYS_close, fd);
+		return at;
+	}
+	for (uint64_t off = 0; off < size; off += (uint64_t)n) {
+		n = umfs_pread(f, (void *)(at + (long)off), size - off, off);
+		if (n <= 0)
+			break;
+	}
+	sys2(SYS_munmap, at, size);
+	if (n >= 0)
+		return fd;
+	sys1(SYS_close, fd);
+	return (long)n;
+}
+
+static long load(const struct umfs_file *f, uint64_t size, struct image *image)
+{
+	int64_t n = umfs_pread(f, image->line, sizeof(image->line) - 1, 0);
+	long fd;
+
+	if (n < 0)
+		return (long)n;
+	image->line[n] = '\0';
+	image->fd = -1;
+	if (n >= 2 && image->line[0] == '#' && image->line[1] == '!')
+		return 0;
+	if (!n)
+		return -ENOEXEC;
+	fd = copy_to_memory(f, size);
+	image->fd = (int)fd;
+	return fd < 0 ? fd : 0;
+}
+
+/* 0: a->d, the image, says how to go on. */
+static long exec_ours(struct spot *s, struct path_args *a)
+{
+	struct umfs *fs = umfs_mount_fs(s->m);
+	struct umfs_attr attr;
+	struct umfs_file f;
+	uint32_t ofd;
+	long err = may_run(fs, s->w.ino, &attr);
+
+	if (err)
+		return err;
+	umfs_opens_enter();
+	err = umfs_open(fs, s->w.ino, O_RDONLY, &ofd);
+	if (!err) {
+		err = umfs_file_init(fs, ofd, &f);
+		if (!err)
+			err = load(&f, attr.size, (struct image *)a->d);
+		umfs_ofd_put(fs, ofd);
+	}
+	umfs_opens_leave();
+	return err;
 }
 
 /* Leave the pools before the image goes, where nothing is lost should it stay. */
@@ -55,17 +137,81 @@ static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 	return err;
 }
 
-long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
-		      int flags)
+static long exec_file(int dirfd, const char *path, char *const argv[], char *const envp[],
+		      int flags, int depth);
+
+/*
+ * The interpreter that a script names in its first line (which is changed), with
+ * the rest of that line as one argument, the script's path, and what came after it.
+ */
+static long exec_script(char *line, const char *path, char *const argv[], char *const envp[],
+			int depth)
 {
+	char *name = line + 2 + strspn(line + 2, " \t"), *end = name + strcspn(name, "\n"), *arg;
+	size_t n = 0, at = 0;
+
+	if (!*end && strlen(line) == LINE_BYTES - 1 && !strpbrk(name, " \t"))
+		return -ENOEXEC; /* the interpreter's name does not end */
+	while (end > name && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	*end = '\0';
+	if (!*name)
+		return -ENOEXEC;
+	if (depth == INTERPRETERS_MAX)
+		return -ELOOP;
+	arg = name + strcspn(name, " \t");
+	if (*arg) {
+		*arg++ = '\0';
+		arg += strspn(arg, " \t");
+	}
+	while (argv && argv[n])
+		n++;
+	{
+		char *args[n + 4];
+
+		args[at++] = name;
+		if (*arg)
+			args[at++] = arg;
+		args[at++] = (char *)(uintptr_t)path;
+		for (size_t i = 1; i < n; i++)
+			args[at++] = argv[i];
+		args[at] = NULL;
+		return exec_file(AT_FDCWD, name, args, envp, 0, depth + 1);
+	}
+}
+
+static long exec_file(int dirfd, const char *path, char *const argv[], char *const envp[],
+		      int flags, int depth)
+{
+	struct image image;
 	struct path_args a = {.a = flags,
+			      .d = (long)&image,
 			      .p = (void *)(uintptr_t)argv,
 			      .q = (void *)(uintptr_t)envp};
+	long err;
 
 	if (!umfs_ready())
 		return exec_kernel(dirfd, path, &a);
-	return umfs_path_call(dirfd, path, flags & AT_EMPTY_PATH ? SPOT_EMPTY : 0, exec_ours,
-			      exec_kernel, &a);
+	err = umfs_path_call(dirfd, path, flags & AT_EMPTY_PATH ? SPOT_EMPTY : 0, exec_ours,
+			     exec_kernel, &a);
+	if (err)
+		return err;
+	if (image.fd >= 0) {
+		a.a = AT_EMPTY_PATH;
+		err = exec_kernel(image.fd, "", &a);
+		sys1(SYS_close, image.fd);
+		return err;
+	}
+	/* The interpreter must find the script by a path that means the same to it. */
+	if (path[0] != '/' && dirfd != AT_FDCWD)
+		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	return exec_script(image.line, path, argv, envp, depth);
+}
+
+long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
+		      int flags)
+{
+	return exec_file(dirfd, path, argv, envp, flags, 0);
 }
 
 /* A file without a known format is a shell script. */

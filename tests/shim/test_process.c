@@ -236,6 +236,62 @@ static int run_plain(void *arg)
 }
 
 /* An image that would not load libumfs could do nothing with it. */
+/* ---- programs that lie there ---- */
+
+static int run_program(void *arg)
+{
+	char *argv[] = {(char *)(uintptr_t)"zero", (char *)(uintptr_t)"one",
+			(char *)(uintptr_t)"two", NULL};
+
+	execv(at(arg), argv);
+	return errno == EACCES ? 101 : errno == ENOENT ? 102 : errno == ENOEXEC ? 103 : 104;
+}
+
+static void put_program(const char *name, const char *text, mode_t mode)
+{
+	put_file(name, text);
+	assert_ok(chmod(at(name), mode));
+}
+
+static void copy_true(const char *name)
+{
+	static char buf[1 << 20];
+	int from = open("/bin/true", O_RDONLY), to = open(at(name), O_WRONLY | O_CREAT, 0755);
+	ssize_t n = read(from, buf, sizeof(buf));
+
+	assert_true(n > 0 && n < (ssize_t)sizeof(buf));
+	assert_int_equal(write(to, buf, (size_t)n), n);
+	assert_ok(close(from));
+	assert_ok(close(to));
+}
+
+static void programs_there_are_run(void **state)
+{
+	char text[PATH_MAX];
+
+	(void)state;
+	copy_true("true");
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"true"), 0);
+	put_program("s1", "#!/bin/sh\n[ \"$0 $1 $2 $#\" = \"$(dirname $0)/s1 one two 2\" ] && exit 7\n", 0755);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"s1"), 7);
+	put_program("s2", "#! \t/bin/sh -e \nfalse\nexit 9\n", 0755);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"s2"), 1);
+	snprintf(text, sizeof(text), "#!%s arg\n", at("s3i"));
+	put_program("s3", text, 0755);
+	put_program("s3i", "#!/bin/sh\n[ $# = 4 ] && [ $1 = arg ] && [ $4 = two ] && exit 8\n", 0755);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"s3"), 8);
+	put_program("no", "#!/bin/sh\nexit 0\n", 0644);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"no"), 101);
+	put_program("gone", "#!/no/such/interpreter\n", 0755);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"gone"), 102);
+	put_program("text", "exit 3\n", 0755);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"text"), 103);
+	put_program("bare", "#!\n", 0755);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"bare"), 103);
+	put_program("empty", "", 0755);
+	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"empty"), 103);
+}
+
 static void exec_without_the_library(void **state)
 {
 	int fd = make_file("f", "x");
@@ -355,6 +411,7 @@ int main(void)
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(vfork_like_fork),
 		cmocka_unit_test(exec_passes_descriptors_on),
+		cmocka_unit_test(programs_there_are_run),
 		cmocka_unit_test(exec_without_the_library),
 		cmocka_unit_test(exec_keeps_an_unlinked_file),
 		cmocka_unit_test(exec_that_fails_changes_nothing),

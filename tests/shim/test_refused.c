@@ -6,6 +6,7 @@
  */
 #include <dlfcn.h>
 #include <linux/fs.h>
+#include <spawn.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -64,14 +65,19 @@ static void locks(void **state)
 	assert_errno(flock(file, LOCK_EX), ENOTSUP);
 }
 
-/* running a program that lies in a pool */
+/* `posix_spawn` of a program that lies in a pool; a script there by `fexecve` */
 static void program_in_a_pool(void **state)
 {
 	char *argv[] = {(char *)(uintptr_t)"f", NULL};
+	int fd = make_file("script", "#!/bin/true\n");
+	pid_t pid;
 
 	(void)state;
-	assert_errno(execve(at("f"), argv, environ), ENOTSUP);
-	assert_errno(fexecve(file, argv, environ), ENOTSUP);
+	assert_ok(fchmod(fd, 0755));
+	assert_int_equal(posix_spawn(&pid, at("script"), NULL, NULL, argv, environ), ENOENT);
+	assert_errno(fexecve(fd, argv, environ), ENOTSUP);
+	assert_ok(close(fd));
+	assert_ok(unlink(at("script")));
 }
 
 /* exec of an image that would not load `libumfs.so`, with a descriptor of a pool file that would stay open */
