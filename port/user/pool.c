@@ -200,12 +200,18 @@ int pool_attach(struct pool *p, const char *path, uint32_t mode)
 	return err;
 }
 
+static void leave(struct pool *p)
+{
+	umfs_detach(&p->fs);
+	pool_shadow_leave(p);
+}
+
 void pool_close(struct pool *p)
 {
 	uint32_t slot = p->fs.slot;
 
 	if (slot < UMFS_SLOTS_MAX && p->slot_page[slot])
-		umfs_detach(&p->fs);
+		leave(p);
 	unmap(p);
 	if (p->tables)
 		(void)sys2(SYS_munmap, p->tables, p->tables_bytes);

@@ -27,6 +27,8 @@ struct pool {
 	int attach_fd;	    /* description that holds the attach lock, or -1 */
 	void *slot_page[UMFS_SLOTS_MAX]; /* mapping that keeps a slot's lock, or NULL */
 	void *claim_page[UMFS_SLOTS_MAX]; /* the same for slots being recovered */
+	void *shadow_page; /* mapping that keeps the lock that says where shadows are, or NULL */
+	uint64_t shadow_dev, shadow_ino; /* their directory */
 	void *tables; /* anonymous memory of fs.irec_refs and fs.ofd_refs */
 	uint64_t tables_bytes;
 	char path[4096]; /* absolute; empty when it was too long */
@@ -101,6 +103,17 @@ long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot,
  * touching a hole through a mapping, even a private one, gives it memory.
  */
 bool pool_has_data(const struct pool *p, uint64_t off, uint64_t n);
+
+/*
+ * Shadows: the files that locks on files of the pool are taken on. A new open file
+ * description of inode `ino`'s: a close-on-exec descriptor, or -errno; `access` is
+ * O_RDONLY, O_WRONLY or O_RDWR. Attached only; not from two threads at once.
+ */
+int pool_shadow_open(struct pool *p, uint32_t ino, int access);
+/* Is descriptor `fd` of that shadow? */
+bool pool_shadow_is(struct pool *p, uint32_t ino, int fd);
+/* After detaching: the last one removes them. */
+void pool_shadow_leave(struct pool *p);
 
 /* Is a process attached or attaching? 1, 0 or -errno. Nothing is kept locked. */
 int pool_in_use(struct pool *p);

@@ -58,6 +58,97 @@ static int pool_teardown(void **state)
 	return unlink(pool_path);
 }
 
+/* ---- shadows ---- */
+
+static uint64_t inode_of(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
+/* The directory that a new shadow is in. */
+static void dir_of(int fd, char *dir, size_t size)
+{
+	char link[64];
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, dir, size - 1);
+	assert_true(n > 0);
+	dir[n] = '\0';
+	*strrchr(dir, '/') = '\0';
+	close(fd);
+}
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st);
+}
+
+static void shadow_is_one_for_each_inode(void **state)
+{
+	struct pool *p = *state;
+	int a = pool_shadow_open(p, 5, O_RDWR), b = pool_shadow_open(p, 5, O_RDONLY);
+	int c = pool_shadow_open(p, 6, O_WRONLY);
+	char dir[256];
+
+	assert_true(a >= 0 && b >= 0 && c >= 0);
+	assert_int_equal(inode_of(a), inode_of(b));
+	assert_int_not_equal(inode_of(a), inode_of(c));
+	assert_true(pool_shadow_is(p, 5, b));
+	assert_false(pool_shadow_is(p, 6, b));
+	assert_int_equal(write(a, "x", 1), -1);
+	assert_int_equal(read(a, dir, 1), -1);
+	close(a);
+	close(b);
+	dir_of(c, dir, sizeof(dir));
+	assert_true(is_there(dir));
+	pool_shadow_leave(p);
+	assert_false(is_there(dir));
+}
+
+/* What an earlier epoch's last process left when it was killed goes with the next directory. */
+static void shadow_of_dead_epoch_is_swept(void **state)
+{
+	struct pool *p = *state;
+	char dead[256], dir[256];
+
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dead, sizeof(dead));
+	munmap(p->shadow_page, p->page_bytes); /* as its death does */
+	p->shadow_page = NULL;
+	p->fs.epoch += 3;
+	assert_true(is_there(dead));
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
+	assert_string_not_equal(dir, dead);
+	assert_false(is_there(dead));
+	pool_shadow_leave(p);
+	assert_false(is_there(dir));
+}
+
+/* Somebody else in the directory's place; and then a place that is not that of the others. */
+static void shadow_in_foreign_directory_is_refused(void **state)
+{
+	struct pool *p = *state, other;
+	char dir[256];
+
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(pool_map(&other, pool_path, 0), 0);
+	assert_int_equal(pool_shadow_open(p, 5, O_RDWR), -ENOLCK);
+	assert_int_equal(pool_shadow_open(&other, 5, O_RDWR), -ENOLCK);
+	assert_int_equal(chmod(dir, 01733), 0);
+	dir_of(pool_shadow_open(&other, 5, O_RDWR), dir, sizeof(dir));
+	pool_shadow_leave(&other);
+	pool_shadow_leave(p);
+	pool_close(&other);
+	assert_false(is_there(dir));
+}
+
 /* ---- copies ---- */
 
 typedef void copy_any(void *dst, const void *src, uint64_t n);
@@ -730,6 +821,9 @@ int main(void)
 		WITH_POOL(descriptor_replaced_by_program_is_not_used),
 		WITH_POOL(slot_is_taken_without_free_descriptors),
 		WITH_POOL(attach_lock_excludes),
+		WITH_POOL(shadow_is_one_for_each_inode),
+		WITH_POOL(shadow_of_dead_epoch_is_swept),
+		WITH_POOL(shadow_in_foreign_directory_is_refused),
 		cmocka_unit_test(damaged_pools_are_told_apart),
 		cmocka_unit_test(pool_cut_short_is_told),
 		cmocka_unit_test(readonly_pool_keeps_stores_private),

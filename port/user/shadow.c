@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * shadow.c - a file of the kernel's for each file of the pool that is locked.
+ *
+ * flock and record locks on a file of ours are the kernel's locks on its shadow:
+ * an empty file /dev/shm/.umfs-locks-POOL/FILE. So the kernel makes locks of all
+ * processes exclude each other, waits, finds deadlocks and cleans up.
+ *
+ *  W1  Both names are keyed hashes with the pool's key, and the directory's name
+ *      changes with the pool's epoch: it can not be foreseen by who has no
+ *      access to the pool. It is of no use unless its owner could write the
+ *      pool as well (trusted()); its mode lets everybody make and open files
+ *      there whose names they know, lets nobody list them but its owner, and
+ *      nobody remove a file of others.
+ *  W2  Directory and file come to be under a private name, with their final
+ *      mode, and get their real one by a rename that replaces nothing.
+ *  W3  While anybody is attached a shadow keeps its name, so whoever opens it
+ *      gets the same one. The last to detach removes the directory; when it is
+ *      killed that is left to who makes the next.
+ *  W4  All that are attached use the same directory: each holds a lock on a byte
+ *      of the pool that stands for its directory, and none that stands for another
+ *      may be locked. So a container with a /dev/shm of its own gets an error
+ *      and no locks that exclude nobody.
+ *  W5  Nothing is ever in a shadow: it is as long as a file can be, the position
+ *      is its end, and it is opened for appending, so that what passes libumfs by
+ *      fails (read and write with EINVAL) or finds zeros (pread).
+ */
+#include "internal.h"
+#include "port_own.h"
+#include "sys.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define DIR_MODE 01733
+#define FILE_MODE 0666
+#define NAME_BYTES 64
+#define EPOCHS_SWEPT 64u
+#define TRIES 8
+
+static const char *const places[] = {"/dev/shm/", "/tmp/", "/var/tmp/"};
+
+/* ---- names ---- */
+
+static char *put_text(char *to, const char *text)
+{
+	while (*text)
+		*to++ = *text++;
+	*to = '\0';
+	return to;
+}
+
+static char *put_hex(char *to, uint64_t v)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[v >> shift & 15];
+	*to = '\0';
+	return to;
+}
+
+/* 126 bits; no name of a file has a slash, so no hash that readdir shows is one of these. */
+static char *put_secret(const struct pool *p, char *to, char what, uint32_t number)
+{
+	char text[7] = {'/', what, '0'};
+
+	memcpy(text + 3, &number, sizeof(number));
+	to = put_hex(to, umfs_name_hash(&p->fs, text, sizeof(text)));
+	text[2] = '1';
+	return put_hex(to, umfs_name_hash(&p->fs, text, sizeof(text)));
+}
+
+static void dir_name(const struct pool *p, char *to, const char *place, uint32_t epoch)
+{
+	put_secret(p, put_text(put_text(to, place), ".umfs-locks-"), 'd', epoch);
+}
+
+/* Somebody else's thing can not have that name by accident; creation is exclusive. */
+static void private_name(char *to, const char *name)
+{
+	uint64_t random = 0;
+
+	(void)sys3(SYS_getrandom, &random, sizeof(random), 0);
+	put_hex(put_text(put_text(to, name), "."), random ^ (uint64_t)sys0(SYS_gettid));
+}
+
+/* ---- the directory ---- */
+
+static int pool_stat(const struct pool *p, struct stat *st)
+{
+	int fd = pool_fd(p), ret;
+
+	if (fd >= 0)
+		return (int)sys2(SYS_fstat, fd, st);
+	fd = pool_reopen(p);
+	if (fd < 0)
+		return fd;
+	ret = (int)sys2(SYS_fstat, fd, st);
+	(void)sys1(SYS_close, fd);
+	return ret;
+}
+
+/* Made by somebody who may write the pool? Who gave it the pool's group is of that group. */
+static bool trusted(const struct stat *dir, const struct stat *pool)
+{
+	if (!S_ISDIR(dir->st_mode) || (dir->st_mode & 07777) != DIR_MODE)
+		return false;
+	if (dir->st_uid == 0 || dir->st_uid == pool->st_uid || (pool->st_mode & 006) == 006)
+		return true;
+	return dir->st_gid == pool->st_gid && (pool->st_mode & 060) == 060;
+}
+
+static int dir_make(const char *name, const struct stat *pool)
+{
+	char private[2 * NAME_BYTES];
+	struct stat st;
+	long err;
+
+	private_name(private, name);
+	err = sys2(SYS_mkdir, private, 0700);
+	if (err)
+		return (int)err;
+	(void)sys3(SYS_chown, private, -1, pool->st_gid);
+	err = sys2(SYS_chmod, private, DIR_MODE);
+	if (!err)
+		err = sys4(SYS_newfstatat, AT_FDCWD, private, &st, AT_SYMLINK_NOFOLLOW);
+	if (!err && !trusted(&st, pool))
+		err = -EPERM;
+	if (!err)
+		err = sys5(SYS_renameat2, AT_FDCWD, private, AT_FDCWD, name, RENAME_NOREPLACE);
+	if (err)
+		(void)sys1(SYS_rmdir, private);
+	return (int)err;
+}
+
+static int dir_find(const char *name, const struct stat *pool, struct stat *st)
+{
+	long fd = sys3(SYS_open, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	long err;
+
+	if (fd < 0)
+		return (int)fd;
+	err = sys2(SYS_fstat, fd, st);
+	if (!err && !trusted(st, pool))
+		err = -EPERM;
+	if (!err)
+		return (int)fd;
+	(void)sys1(SYS_close, fd);
+	return (int)err;
+}
+
+struct dirent_kernel {
+	uint64_t ino;
+	int64_t off;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+};
+
+/* One look through it; how many names went. */
+static int empty_once(int fd)
+{
+	char buf[1024] __attribute__((aligned(8)));
+	int gone = 0;
+	long n;
+
+	(void)sys3(SYS_lseek, fd, 0, SEEK_SET);
+	while ((n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		struct dirent_kernel *d;
+
+		for (long at = 0; at < n; at += d->bytes) {
+			d = (struct dirent_kernel *)(void *)(buf + at);
+			if (d->name[0] != '.')
+				gone += !sys3(SYS_unlinkat, fd, d->name, 0);
+		}
+	}
+	return gone;
+}
+
+/* Only its owner can; never anything that somebody else put there in its place. */
+static void dir_remove(const char *name, const struct stat *pool)
+{
+	long fd = sys3(SYS_open, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (!sys2(SYS_fstat, fd, &st) && trusted(&st, pool)) {
+		while (empty_once((int)fd))
+			;
+		(void)sys1(SYS_rmdir, name);
+	}
+	(void)sys1(SYS_close, fd);
+}
+
+/* What earlier epochs left there when their last process was killed (W3). */
+static void sweep(const struct pool *p, const char *place, const struct stat *pool)
+{
+	char name[2 * NAME_BYTES];
+
+	for (uint32_t i = 1; i <= EPOCHS_SWEPT && i <= p->fs.epoch; i++) {
+		dir_name(p, name, place, p->fs.epoch - i);
+		dir_remove(name, pool);
+	}
+}
+
+static int dir_at(const struct pool *p, const char *place, const struct stat *pool, struct stat *st)
+{
+	char name[2 * NAME_BYTES];
+	int fd = -EEXIST;
+
+	dir_name(p, name, place, p->fs.epoch);
+	for (int i = 0; i < TRIES && (fd == -EEXIST || fd == -ENOENT); i++) {
+		int err;
+
+		fd = dir_find(name, pool, st);
+		if (fd != -ENOENT)
+			break;
+		err = dir_make(name, pool);
+		if (err && err != -EEXIST)
+			return err;
+		if (!err)
+			sweep(p, place, pool);
+	}
+	return fd;
+}
+
+/* ---- W4 ---- */
+
+static bool others_locked(int fd, uint64_t first, uint64_t count)
+{
+	struct flock fl = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(UMFS_LOCK_PLACES + first),
+		.l_len = (off_t)count,
+	};
+
+	/* A length of 0 would be all that follows. */
+	return count && (sys3(SYS_fcntl, fd, F_OFD_GETLK, &fl) || fl.l_type != F_UNLCK);
+}
+
+static uint32_t place_number(const struct stat *st)
+{
+	uint64_t h = st->st_dev * 0x9e3779b97f4a7c15ull + st->st_ino;
+
+	h *= 0xbf58476d1ce4e5b9ull;
+	return (uint32_t)(h >> 32);
+}
+
+/* Say with a lock which directory is ours; it is kept by a mapping, as in slots.c. */
+static int say_place(struct pool *p, int fd, uint32_t number)
+{
+	struct flock fl = {
+		.l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(UMFS_LOCK_PLACES + number),
+		.l_len = 1,
+	};
+	long at = sys3(SYS_fcntl, fd, F_OFD_SETLK, &fl);
+
+	if (at)
+		return (int)at;
+	if (others_locked(fd, 0, number) ||
+	    others_locked(fd, number + 1ull, UINT32_MAX - (uint64_t)number))
+		return -ENOLCK;
+	at = sys6(SYS_mmap, 0, (long)p->page_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (at < 0 && at > -4096)
+		return (int)at;
+	p->shadow_page = (void *)at;
+	return 0;
+}
+
+static int agree(struct pool *p, const struct stat *st)
+{
+	int fd, err;
+
+	if (p->shadow_page)
+		return p->shadow_dev == st->st_dev && p->shadow_ino == st->st_ino ? 0 : -ENOLCK;
+	pool_desc_lock(p);
+	err = fd = pool_reopen(p);
+	if (fd >= 0) {
+		err = say_place(p, fd, place_number(st));
+		(void)sys1(SYS_close, fd);
+	}
+	pool_desc_unlock(p);
+	if (!err) {
+		p->shadow_dev = st->st_dev;
+		p->shadow_ino = st->st_ino;
+	}
+	return err;
+}
+
+/* The directory, or -errno. */
+static int dir_get(struct pool *p)
+{
+	struct stat pool, st;
+	int err = pool_stat(p, &pool), fd = -ENOENT;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(places) && fd < 0; i++)
+		fd = dir_at(p, places[i], &pool, &st);
+	if (fd < 0)
+		return fd;
+	err = agree(p, &st);
+	if (!err)
+		return fd;
+	(void)sys1(SYS_close, fd);
+	return err;
+}
+
+/* ---- files ---- */
+
+/* W5. Past a limit of the caller's it would be a signal: then it stays short. */
+static void make_long(int fd)
+{
+	struct rlimit limit;
+
+	if (!sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) && limit.rlim_cur == RLIM_INFINITY)
+		(void)sys2(SYS_ftruncate, fd, INT64_MAX);
+}
+
+static int file_make(int dir, const char *name)
+{
+	char private[2 * NAME_BYTES];
+	long fd, err;
+
+	private_name(private, name);
+	fd = sys4(SYS_openat, dir, private, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		  FILE_MODE);
+	if (fd < 0)
+		return (int)fd;
+	err = sys2(SYS_fchmod, fd, FILE_MODE);
+	make_long((int)fd);
+	(void)sys1(SYS_close, fd);
+	if (!err)
+		err = sys5(SYS_renameat2, dir, private, dir, name, RENAME_NOREPLACE);
+	if (err)
+		(void)sys3(SYS_unlinkat, dir, private, 0);
+	return (int)err;
+}
+
+static int file_open(int dir, const char *name, int access)
+{
+	long fd = -EEXIST;
+
+	for (int i = 0; i < TRIES && (fd == -EEXIST || fd == -ENOENT); i++) {
+		/* Never O_CREAT: the kernel may refuse that for others' files (protected_regular).
+		 */
+		fd = sys4(SYS_openat, dir, name, access | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0);
+		if (fd == -ENOENT) {
+			int err = file_make(dir, name);
+
+			if (err && err != -EEXIST)
+				return err;
+		}
+	}
+	if (fd >= 0)
+		(void)sys3(SYS_lseek, fd, 0, SEEK_END);
+	return (int)fd;
+}
+
+int pool_shadow_open(struct pool *p, uint32_t ino, int access)
+{
+	char name[NAME_BYTES];
+	int dir = dir_get(p), fd;
+
+	if (dir < 0)
+		return dir;
+	put_secret(p, name, 'f', ino);
+	fd = file_open(dir, name, access);
+	(void)sys1(SYS_close, dir);
+	return fd;
+}
+
+bool pool_shadow_is(struct pool *p, uint32_t ino, int fd)
+{
+	char name[NAME_BYTES];
+	struct stat is, wanted;
+	int dir = dir_get(p);
+	bool same;
+
+	if (dir < 0)
+		return false;
+	put_secret(p, name, 'f', ino);
+	same = !sys2(SYS_fstat, fd, &is) &&
+	       !sys4(SYS_newfstatat, dir, name, &wanted, AT_SYMLINK_NOFOLLOW) &&
+	       is.st_dev == wanted.st_dev && is.st_ino == wanted.st_ino;
+	(void)sys1(SYS_close, dir);
+	return same;
+}
+
+void pool_shadow_leave(struct pool *p)
+{
+	char name[2 * NAME_BYTES];
+	struct stat pool;
+
+	if (p->shadow_page)
+		(void)sys2(SYS_munmap, p->shadow_page, p->page_bytes);
+	p->shadow_page = NULL;
+	if (pool_in_use(p) || pool_stat(p, &pool))
+		return;
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(places); i++) {
+		dir_name(p, name, places[i], p->fs.epoch);
+		dir_remove(name, &pool);
+	}
+}
