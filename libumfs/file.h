@@ -22,6 +22,9 @@ static inline long umfs_file_gone(long err)
 	return err == -ESTALE ? -EBADF : err;
 }
 
+/* F_GETLK, F_SETLK and their kin: hook_lock.c. */
+long umfs_lock_fcntl(const struct umfs_file *f, enum uinfo_kind kind, int fd, int cmd, long arg);
+
 #define UMFS_RW_MAX 0x7ffff000ul /* as the kernel: no call moves more */
 
 #endif

@@ -9,7 +9,6 @@
 #include <asm/ioctls.h>
 #include <linux/close_range.h>
 #include <linux/fs.h>
-#include <sys/file.h>
 #include <termios.h>
 
 #include "file.h"
@@ -110,10 +109,13 @@ static long dup_ours(int fd, int min, bool cloexec)
 	umfs_local_lock(LOCK_UINFO);
 	kind = umfs_uinfo_read(fd, &f);
 	if (kind != UINFO_NONE) {
-		to = umfs_place_new(min, cloexec);
+		bool shadow = umfs_uinfo_table[fd].shadow;
+
+		to = shadow ? umfs_place_dup(fd, min, cloexec) : umfs_place_new(min, cloexec);
 		if (to >= 0) {
 			umfs_ofd_get(f.fs, f.ofd);
 			umfs_uinfo_set((int)to, kind, &f, cloexec);
+			umfs_uinfo_table[to].shadow = shadow;
 		}
 	}
 	umfs_local_unlock(LOCK_UINFO);
@@ -150,6 +152,7 @@ static long dup_onto(int from, int to, int flags)
 		if (kind != UINFO_NONE) {
 			umfs_ofd_get(f.fs, f.ofd);
 			umfs_uinfo_set(to, kind, &f, cloexec);
+			umfs_uinfo_table[to].shadow = umfs_uinfo_table[from].shadow;
 		}
 	}
 	umfs_local_unlock(LOCK_UINFO);
@@ -234,7 +237,7 @@ static long fcntl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd, 
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return umfs_refuse(REPORT_NO_LOCK, ENOTSUP);
+		return umfs_lock_fcntl(f, kind, fd, cmd, arg);
 	case F_GETPIPE_SZ:
 	case F_SETPIPE_SZ:
 		return -EBADF;
@@ -335,38 +338,4 @@ long umfs_hook_isatty(int fd)
 		return -ENOTTY;
 	err = sys3(SYS_ioctl, fd, TCGETS, kernel_termios);
 	return err ? err : 1;
-}
-
-long umfs_hook_flock(int fd, int op)
-{
-	if (umfs_uinfo_ours(fd))
-		return umfs_refuse(REPORT_NO_LOCK, ENOTSUP);
-	return umfs_cancel_call(SYS_flock, fd, op, 0, 0, 0, 0);
-}
-
-/* As libc makes it of a record lock from the file's position on. */
-long umfs_hook_lockf(int fd, int cmd, off_t len)
-{
-	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_len = len};
-	long err;
-
-	if (umfs_uinfo_ours(fd))
-		return umfs_refuse(REPORT_NO_LOCK, ENOTSUP);
-	switch (cmd) {
-	case F_TEST:
-		lk.l_type = F_RDLCK;
-		err = sys3(SYS_fcntl, fd, F_GETLK, &lk);
-		if (err)
-			return err;
-		return lk.l_type == F_UNLCK || lk.l_pid == (pid_t)sys0(SYS_getpid) ? 0 : -EACCES;
-	case F_ULOCK:
-		lk.l_type = F_UNLCK;
-		return sys3(SYS_fcntl, fd, F_SETLK, &lk);
-	case F_LOCK:
-		return umfs_cancel_call(SYS_fcntl, fd, F_SETLKW, SYS_ARG(&lk), 0, 0, 0);
-	case F_TLOCK:
-		return sys3(SYS_fcntl, fd, F_SETLK, &lk);
-	default:
-		return -EINVAL;
-	}
 }

@@ -7,6 +7,8 @@
  *
  *   LIBUMFS_INHERIT=PROOF SLOT INCARNATION OLD FD:OFD:KIND,FD:OFD:KIND,;...
  *
+ * with SHADOW added to KIND where the number is of the inode's shadow, and
+ * FD:INODE:KEEPER for a descriptor that keeps POSIX locks (hook_lock.c);
  * one part for each pool; PROOF is the descriptor that keeps SLOT alive, OLD the
  * slot of the old image, which the new one cleans up. The open file
  * descriptions are in the pool, so positions and flags stay shared with
@@ -21,7 +23,9 @@
 
 #define NAME "LIBUMFS_INHERIT="
 #define PART_BYTES 64u /* of the text, for a pool */
-#define FD_BYTES 32u   /* and for a descriptor */
+#define FD_BYTES 40u   /* and for a descriptor */
+#define SHADOW 8u
+#define KEEPER 16u
 
 /* ---- before exec ---- */
 
@@ -60,6 +64,21 @@ static uint32_t count_passing(const struct umfs *fs)
 	return n;
 }
 
+static void describe_fd(struct text *t, int fd, uint32_t which, unsigned kind)
+{
+	umfs_text_dec(t, (uint64_t)fd);
+	umfs_text_add(t, ":");
+	umfs_text_dec(t, which);
+	umfs_text_add(t, ":");
+	umfs_text_dec(t, kind);
+	umfs_text_add(t, ",");
+}
+
+static void describe_keeper(void *t, int fd, uint32_t ino)
+{
+	describe_fd(t, fd, ino, KEEPER);
+}
+
 static void describe(struct text *t, struct mount *m, const struct pool_heir *h)
 {
 	struct umfs *fs = umfs_mount_fs(m);
@@ -75,13 +94,9 @@ static void describe(struct text *t, struct mount *m, const struct pool_heir *h)
 		if (!passes(fd, fs))
 			continue;
 		umfs_ofd_give(fs, u->file.ofd, h->slot);
-		umfs_text_dec(t, (uint64_t)fd);
-		umfs_text_add(t, ":");
-		umfs_text_dec(t, u->file.ofd);
-		umfs_text_add(t, ":");
-		umfs_text_dec(t, u->kind);
-		umfs_text_add(t, ",");
+		describe_fd(t, fd, u->file.ofd, u->kind | (u->shadow ? SHADOW : 0));
 	}
+	umfs_lock_pass(fs, describe_keeper, t);
 	umfs_text_add(t, ";");
 }
 
@@ -135,6 +150,7 @@ static void finish(struct heirs *h, void (*each)(struct pool *, const struct poo
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
 		if (h->made[i])
 			each(&umfs_mounts[i].pool, &h->pool[i]);
+	umfs_lock_pass_not();
 	if (h->memory)
 		sys2(SYS_munmap, h->memory, h->memory_bytes);
 	umfs_guard_leave();
@@ -166,7 +182,7 @@ long umfs_heirs_make(struct heirs *h, char *const envp[])
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
 	umfs_guard_enter();
 	umfs_opens_enter();
-	err = get_memory(h, envp, count_passing(NULL), &t);
+	err = get_memory(h, envp, count_passing(NULL) + umfs_lock_keepers, &t);
 	if (!err)
 		err = make_heirs(h, &t);
 	umfs_opens_leave();
@@ -174,6 +190,18 @@ long umfs_heirs_make(struct heirs *h, char *const envp[])
 	if (err)
 		umfs_heirs_drop(h);
 	return err;
+}
+
+long umfs_heirs_make_beside(struct heirs *h, char *const envp[])
+{
+	if (umfs_active() && umfs_uinfo_open_count()) {
+		umfs_guard_enter();
+		umfs_opens_enter();
+		umfs_lock_share_all();
+		umfs_opens_leave();
+		umfs_guard_leave();
+	}
+	return umfs_heirs_make(h, envp);
 }
 
 /* ---- after exec ---- */
@@ -222,19 +250,22 @@ static bool is_placeholder(int fd)
 }
 
 /* It was given to us: ours to use or, where the number is something else by now, to let go. */
-static void take_fd(struct umfs *fs, int fd, uint32_t ofd, enum uinfo_kind kind)
+static void take_fd(struct umfs *fs, int fd, uint32_t ofd, enum uinfo_kind kind, bool shadow)
 {
 	struct umfs_file f;
 	bool good;
 
 	if (umfs_ofd_inherit(fs, ofd))
 		return;
-	good = (uint32_t)fd < umfs_uinfo_count && is_placeholder(fd) &&
-	       umfs_uinfo_table[fd].kind == UINFO_NONE && !umfs_file_init(fs, ofd, &f);
-	if (good)
-		umfs_uinfo_set(fd, kind, &f, sys2(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC);
-	else
+	good = (uint32_t)fd < umfs_uinfo_count && umfs_uinfo_table[fd].kind == UINFO_NONE &&
+	       !umfs_file_init(fs, ofd, &f) &&
+	       (shadow ? pool_shadow_is(&umfs_mount_of(fs)->pool, f.ino, fd) : is_placeholder(fd));
+	if (!good) {
 		umfs_ofd_put(fs, ofd);
+		return;
+	}
+	umfs_uinfo_set(fd, kind, &f, sys2(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC);
+	umfs_uinfo_table[fd].shadow = shadow;
 }
 
 static void take_fds(struct umfs *fs, const char **p)
@@ -245,9 +276,15 @@ static void take_fds(struct umfs *fs, const char **p)
 	umfs_local_lock(LOCK_UINFO);
 	while (**p != ';' && number(p, ':', &fd) && number(p, ':', &ofd) &&
 	       number(p, ',', &kind)) {
-		if (fd <= INT_MAX && ofd < fs->geo.ofd_count && kind > UINFO_RESERVED &&
-		    kind <= UINFO_PATH)
-			take_fd(fs, (int)fd, (uint32_t)ofd, (enum uinfo_kind)kind);
+		bool shadow = kind & SHADOW;
+
+		if (fd > INT_MAX || ofd > UINT32_MAX)
+			continue;
+		if (kind == KEEPER)
+			umfs_lock_inherit(fs, (uint32_t)ofd, (int)fd);
+		kind &= ~(uint64_t)SHADOW;
+		if (ofd < fs->geo.ofd_count && kind > UINFO_RESERVED && kind <= UINFO_PATH)
+			take_fd(fs, (int)fd, (uint32_t)ofd, (enum uinfo_kind)kind, shadow);
 	}
 	umfs_local_unlock(LOCK_UINFO);
 	umfs_opens_leave();

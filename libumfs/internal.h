@@ -155,6 +155,8 @@ void umfs_mount_leave(void);
 
 /* A new lowest descriptor that holds a number for a file of ours: number or -errno. */
 int umfs_place_new(int min, bool cloexec);
+/* The same, as a duplicate of the descriptor that holds `fd`. */
+int umfs_place_dup(int fd, int min, bool cloexec);
 /* Duplicate a descriptor of the kernel's to a high, close-on-exec number. */
 int umfs_place_high(int fd);
 bool umfs_place_protected(int fd);
@@ -164,6 +166,26 @@ int umfs_place_protected_next(int fd);
 int umfs_place_limbo(uint64_t dev, uint32_t ino, uint32_t generation);
 /* Is the kernel's working directory such a place? */
 bool umfs_place_in_limbo(uint64_t *dev, uint32_t *ino, uint32_t *generation);
+
+/* ---- hook_lock.c: file locks ---- */
+
+/* How many descriptors of ours keep POSIX locks; the rest asks only when there are any. */
+extern uint32_t umfs_lock_keepers;
+bool umfs_lock_keeps(int fd);
+/* First of them >= from, or INT_MAX. */
+int umfs_lock_keeps_next(int from);
+/* A descriptor of f's inode was closed. */
+void umfs_lock_closed(const struct umfs_file *f);
+/* Before another process gets a share in what is open here; LOCK_UINFO not held. */
+void umfs_lock_share_all(void);
+/*
+ * exec: let those of a pool pass whose locks would; LOCK_UINFO held. Afterwards,
+ * where this image goes on, umfs_lock_pass_not. The new one, once it has its
+ * descriptors and LOCK_UINFO, takes each.
+ */
+void umfs_lock_pass(const struct umfs *fs, void (*each)(void *arg, int fd, uint32_t ino), void *arg);
+void umfs_lock_pass_not(void);
+void umfs_lock_inherit(struct umfs *fs, uint32_t ino, int fd);
 
 /* ---- uinfo.c: descriptors ---- */
 
@@ -178,7 +200,7 @@ struct uinfo {
 	uint8_t kind; /* enum uinfo_kind */
 	uint8_t cloexec;
 	uint8_t may; /* UINFO_MAY_*: what a regular file was opened for */
-	uint8_t pad;
+	uint8_t shadow; /* the number is of the inode's shadow: see hook_lock.c */
 	struct umfs_file file;
 	struct umfs_view view; /* of a file that may be read; see U4 in uinfo.c */
 } __attribute__((aligned(64)));
@@ -258,8 +280,11 @@ void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, boo
 enum uinfo_kind umfs_uinfo_clear(int fd, struct umfs_file *f);
 static inline void umfs_uinfo_put(enum uinfo_kind was, const struct umfs_file *f)
 {
-	if (was > UINFO_RESERVED)
-		umfs_ofd_put(f->fs, f->ofd);
+	if (was <= UINFO_RESERVED)
+		return;
+	if (unlikely(LOAD_RELAXED(&umfs_lock_keepers)) && was != UINFO_PATH)
+		umfs_lock_closed(f);
+	umfs_ofd_put(f->fs, f->ofd);
 }
 /* Any descriptor that exec would pass on? */
 bool umfs_uinfo_inheritable(void);
@@ -373,6 +398,8 @@ struct heirs {
  * process; neither after a successful exec.
  */
 long umfs_heirs_make(struct heirs *h, char *const envp[]);
+/* For an image in another process, which shares what this one has open. */
+long umfs_heirs_make_beside(struct heirs *h, char *const envp[]);
 void umfs_heirs_drop(struct heirs *h);
 void umfs_heirs_pass(struct heirs *h);
 /* Take what the image before this one left, and that out of the environment. */

@@ -49,7 +49,11 @@ static int high_number(void)
 
 int umfs_place_high(int fd)
 {
-	return (int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, high_number());
+	long high = -EMFILE;
+
+	for (int min = high_number(); high == -EMFILE && min > 0; min /= 2)
+		high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, min);
+	return (int)high;
 }
 
 static long make_link(const char *place)
@@ -91,11 +95,15 @@ static int place_get(void)
 
 int umfs_place_new(int min, bool cloexec)
 {
-	long fd = place_get();
+	long err = place_get();
 
-	if (fd)
-		return (int)fd;
-	fd = sys3(SYS_fcntl, place_fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
+	return err ? (int)err : umfs_place_dup(place_fd, min, cloexec);
+}
+
+int umfs_place_dup(int from, int min, bool cloexec)
+{
+	long fd = sys3(SYS_fcntl, from, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
+
 	if (fd >= 0 && (uint32_t)fd >= umfs_uinfo_count) {
 		sys1(SYS_close, fd);
 		return -EMFILE;
@@ -107,7 +115,7 @@ bool umfs_place_protected(int fd)
 {
 	if (fd < 0 || !umfs_active())
 		return false;
-	if (fd == LOAD_RELAXED(&place_fd) || fd == umfs_report_fd)
+	if (fd == LOAD_RELAXED(&place_fd) || fd == umfs_report_fd || umfs_lock_keeps(fd))
 		return true;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
@@ -130,6 +138,7 @@ int umfs_place_protected_next(int fd)
 
 	best = next_of(fd, LOAD_RELAXED(&place_fd), best);
 	best = next_of(fd, umfs_report_fd, best);
+	best = next_of(fd, umfs_lock_keeps_next(fd), best);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
 

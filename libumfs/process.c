@@ -23,6 +23,7 @@ static void prepare(void)
 		return;
 	umfs_guard_enter();
 	umfs_opens_stop();
+	umfs_lock_share_all();
 	umfs_local_lock_all();
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];

@@ -166,7 +166,7 @@ static int spawn(spawn_fn real, pid_t *pid, const char *path,
 
 	if (umfs_guard_self.spawning)
 		return real(pid, path, actions, attr, argv, envp);
-	err = umfs_heirs_make(&h, envp);
+	err = umfs_heirs_make_beside(&h, envp);
 	ret = (int)-err;
 	if (!err)
 		SPAWN(&h, real(pid, path, actions, attr, argv, h.envp), ret, ret);
@@ -211,7 +211,7 @@ static long shell_heirs(struct heirs *h)
 {
 	if (umfs_uinfo_inheritable() && !umfs_redirected())
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
-	return umfs_heirs_make(h, environ);
+	return umfs_heirs_make_beside(h, environ);
 }
 
 SYM(int, system, (const char *command))

@@ -101,6 +101,7 @@ static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs
 	__atomic_store_n(&u->kind, (uint8_t)kind, __ATOMIC_RELAXED);
 	__atomic_store_n(&u->cloexec, cloexec, __ATOMIC_RELAXED);
 	__atomic_store_n(&u->may, may_of(kind, f), __ATOMIC_RELAXED);
+	__atomic_store_n(&u->shadow, 0, __ATOMIC_RELAXED);
 	STORE(&u->seq, seq + 2);
 }
 

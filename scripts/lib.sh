@@ -10,7 +10,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libpmem-dev uuid-dev libblkid-dev
 	libjson-c-dev libcmocka-dev python3)
 PACKAGES_RUN=(fio)
-PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps strace)
+PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps strace sqlite3)
 
 say() { printf '%s\n' "$*"; }
 die() {

@@ -8,7 +8,8 @@ Programs run under libumfs and strace. A descriptor of ours is a placeholder in
 the kernel's table, which strace shows by name; a path of ours lies below a
 directory that does not exist. So a system call that names either, other than
 those that libumfs itself makes to keep its numbers, was missed. RAW_CALL makes
-two such calls on purpose, which have to be found. Exit code 77: no strace here.
+such calls on purpose, which have to be found. File locks are the kernel's, on a
+file that stands for ours: that is a placeholder, too. Exit code 77: no strace here.
 """
 import os
 import re
@@ -19,6 +20,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PLACEHOLDER = "/.umfs-fd-"
+SHADOW = "/.umfs-locks-"
 # What libumfs does with its numbers, and how it looks whether the directory is there.
 OWN = re.compile(
     r"(fcntl\(.*, F_(DUPFD|DUPFD_CLOEXEC|GETFD|SETFD)\b"
@@ -26,6 +28,11 @@ OWN = re.compile(
     r"|fstat\(.*S_IFLNK"
     r"|symlinkat\(\"UMFS\"|openat\(AT_FDCWD.*/\.umfs-fd-[^\"]*\", O_.*O_PATH"
     r"|unlinkat\(AT_FDCWD.*/\.umfs-fd-)")
+# And with the files that locks are taken on, and their directory.
+OWN_SHADOW = re.compile(
+    r"(fcntl\(.*, F_(OFD_)?(SETLK|SETLKW|GETLK)\b|flock\(|lseek\(.*, SEEK_(SET|END)\)|fchmod\("
+    r"|ftruncate\(|open\(|openat\(|renameat2\(|unlinkat\(|newfstatat\(|fstat\(|getdents64\("
+    r"|mkdir\(|chown\(|chmod\(|rmdir\()")
 
 SCRIPTS = {
     "redirections": "echo a > d; cat < d; (echo b; sh -c 'echo c') >> d; wc -l < d; read x < d",
@@ -42,6 +49,10 @@ SCRIPTS = {
     "shell": "for i in 1 2 3; do echo $i > f$i; done; cat f*; set -- *; echo $#; exec 3> g;"
              " echo three >&3; exec 3>&-; cat g; test -f g && cd . && pwd; echo echo sourced > k; . ./k;"
              " bash -c 'printf %s\\\\n bash > h; mapfile -t v < h; echo ${v[0]}; echo x >> h'",
+    "locks": "exec 9> l; flock -n 9; ! flock -n l true; echo in >&9; flock -u 9; flock -n l cat l;"
+             " exec 9>&-; python3 -c \"import fcntl; f=open('l','r+'); fcntl.lockf(f, fcntl.LOCK_EX);"
+             " fcntl.flock(f, fcntl.LOCK_EX); f.write('x'); f.close(); print(open('l').read())\"",
+    "sqlite3": "sqlite3 db 'create table t(a); insert into t values(1); select * from t'",
     "cc": "printf '#include <stdio.h>\\nint main(void){puts(\"hi\");return 0;}\\n' > m.c;"
           " gcc -c m.c -o m.o; ar rc libm.a m.o; ls -l m.o libm.a;"
           " printf 'all: n.o\\nn.o: m.c\\n\\tgcc -c m.c -o n.o\\n' > Makefile; make",
@@ -54,7 +65,7 @@ SCRIPTS = {
 
 
 def programs_of(script):
-    return [p for p in ("gcc", "ar", "make", "python3", "bash", "tar") if p in script.split()]
+    return [p for p in ("gcc", "ar", "make", "python3", "bash", "tar", "sqlite3") if p in script.split()]
 
 
 class Audit:
@@ -92,6 +103,8 @@ class Audit:
     def missed(self, call):
         if PLACEHOLDER in call:
             return None if OWN.match(call) else call
+        if SHADOW in call:
+            return None if OWN.match(call) or OWN_SHADOW.match(call) else call
         # exec's own arguments, and text that is written or read.
         if self.mount + "/" not in call or re.match(r"execve\(|p?(read|write)\w*\(", call):
             return None
@@ -110,7 +123,7 @@ def main():
     audit = Audit()
     failed = 0
     try:
-        for kind in ("path", "fd"):
+        for kind in ("path", "fd", "locked"):
             _, missed = audit.run([os.path.abspath(sys.argv[1]), kind, os.path.join(audit.mount, "planted")])
             if len(missed) != 1:
                 print(f"FAILED: planted call on a {kind}: {len(missed)} found", *missed, sep="\n  ")

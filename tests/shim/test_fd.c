@@ -183,25 +183,6 @@ static void no_terminal(void **state)
 	assert_ok(close(fd));
 }
 
-static void locks_refused_on_umfs(void **state)
-{
-	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int fd = make_file("f", "x");
-
-	(void)state;
-	if (on_umfs()) {
-		assert_errno(flock(fd, LOCK_EX), ENOTSUP);
-		assert_errno(fcntl(fd, F_SETLK, &lk), ENOTSUP);
-		assert_errno(fcntl(fd, F_OFD_SETLKW, &lk), ENOTSUP);
-		assert_errno(lockf(fd, F_LOCK, 0), ENOTSUP);
-	} else {
-		assert_ok(flock(fd, LOCK_EX));
-		assert_ok(fcntl(fd, F_SETLK, &lk));
-		assert_ok(lockf(fd, F_LOCK, 0));
-	}
-	assert_ok(close(fd));
-}
-
 /* Threads that use descriptors which others close and reopen: errors, never a crash. */
 static volatile int victim = -1;
 static volatile int stop;
@@ -271,7 +252,6 @@ int main(void)
 		cmocka_unit_test(close_range_mixed),
 		cmocka_unit_test(close_all_by_number),
 		cmocka_unit_test(no_terminal),
-		cmocka_unit_test(locks_refused_on_umfs),
 		cmocka_unit_test(closed_by_another_thread),
 	};
 

@@ -53,16 +53,39 @@ static void library_in_a_pool(void **state)
 	assert_non_null(strstr(dlerror(), strerror(ENOENT)));
 }
 
-/* record locks, `flock` */
+/* As a process with another /dev/shm says it in the pool (docs/SPEC.md, 6.1). */
+static int say_other_place(void)
+{
+	struct flock lk = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
+	const char *pool = strchr(getenv("LIBUMFS_MOUNT"), '=');
+	int fd = open(pool + 1, O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	lk.l_start = (1ll << 62) + (1ll << 40) + 7;
+	assert_ok(fcntl(fd, F_OFD_SETLK, &lk));
+	return fd;
+}
+
+/* file locks where `/dev/shm` is not the one that others use with the pool */
 static void locks(void **state)
 {
 	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int other = say_other_place();
 
 	(void)state;
-	assert_errno(fcntl(file, F_SETLK, &lk), ENOTSUP);
-	assert_errno(fcntl(file, F_OFD_SETLK, &lk), ENOTSUP);
-	assert_errno(lockf(file, F_TLOCK, 0), ENOTSUP);
-	assert_errno(flock(file, LOCK_EX), ENOTSUP);
+	assert_errno(fcntl(file, F_SETLK, &lk), ENOLCK);
+	assert_errno(fcntl(file, F_OFD_SETLK, &lk), ENOLCK);
+	assert_errno(lockf(file, F_TLOCK, 0), ENOLCK);
+	assert_errno(flock(file, LOCK_EX), ENOLCK);
+	assert_ok(close(other));
+	assert_ok(flock(file, LOCK_EX));
+}
+
+/* leases: `F_SETLEASE` */
+static void leases(void **state)
+{
+	(void)state;
+	assert_errno(fcntl(file, F_SETLEASE, F_RDLCK), EINVAL);
 }
 
 /* `posix_spawn` of a program that lies in a pool; a script there by `fexecve` */
@@ -196,8 +219,9 @@ static void watch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: who has agreed on a place once does not ask again. */
+		CASE(locks),		   CASE(leases),
 		CASE(mapping),		   CASE(library_in_a_pool),
-		CASE(locks),
 		CASE(program_in_a_pool),   CASE(image_without_us),
 		CASE(special_files),	   CASE(xattrs),
 		CASE(ranges),		   CASE(copies),
