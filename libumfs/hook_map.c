@@ -478,3 +478,21 @@ void umfs_maps_end(void)
 	umfs_maps_forget(0, UINTPTR_MAX);
 	umfs_maps_leave();
 }
+
+/*
+ * Nobody holds those files for this process (M1), so it must not have their pages.
+ * All locks are held, for the parent took them.
+ */
+void umfs_maps_lost(struct umfs *fs)
+{
+	struct range *r;
+	uint32_t at = 0;
+
+	while ((r = umfs_maps_next(&at, 0, UINTPTR_MAX))) {
+		if (r->file.fs != fs)
+			continue;
+		(void)pool_pages_nowhere(&umfs_mount_of(fs)->pool, r->start, r->end - r->start,
+					 r->prot, MAP_FIXED);
+		memset(r, 0, sizeof(*r));
+	}
+}

@@ -320,6 +320,8 @@ void umfs_maps_cut(struct umfs *fs, umfs_node node, uint64_t size);
 /* SIGBUS at addr: true when there is memory now, since the file has grown to there. */
 bool umfs_maps_fault(uintptr_t addr);
 void umfs_maps_end(void);
+/* In a child of fork that got no slot, before another thread is there: SIGBUS. */
+void umfs_maps_lost(struct umfs *fs);
 
 /* ---- signal.c: see L3 ---- */
 

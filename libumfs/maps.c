@@ -9,7 +9,8 @@
  *     another thread maps at the same place in between is forgotten with it. A new
  *     range is mapped first and then added.
  * M3  Holds are given back without the lock, since that may free a whole file.
- * M4  fork: the child has the same ranges, and core gives its slot the same holds.
+ * M4  fork: the child has the same ranges, and core gives its slot the same holds; a
+ *     child without a slot loses them (umfs_maps_lost).
  *     exec: all goes with the slot.
  */
 #include <sys/mman.h>

@@ -70,6 +70,7 @@ static void in_child(void)
 			continue;
 		/* The parent's slot is not ours to use. */
 		m->pool.fs.broken = 1;
+		umfs_maps_lost(&m->pool.fs);
 		m->error = fork_errors[i];
 		umfs_text_say("pool ", m->pool_path, ": not usable in a child of fork: ",
 			      pool_strerror(fork_errors[i]));

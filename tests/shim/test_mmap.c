@@ -491,6 +491,42 @@ static void fork_shares_the_mapping(void **state)
 	assert_ok(close(fd));
 }
 
+/* A child that finds no slot has no say in what is freed, so it must lose the mapping. */
+#define CROWD 300
+
+static void child_without_a_slot_loses_the_mapping(void **state)
+{
+	int fd = make_pages("f", 2), stay[2], count = 0, lost = 0;
+	char *p = map(fd, 2 * PAGE, RW, MAP_SHARED, 0), said[2];
+	struct pipes t;
+	pid_t pid[CROWD];
+
+	(void)state;
+	make_pipes(&t);
+	assert_ok(pipe(stay));
+	for (; count < CROWD && lost < 3; count++) {
+		pid[count] = fork();
+		assert_true(pid[count] >= 0);
+		if (!pid[count]) {
+			close(stay[1]);
+			said[0] = (char)('0' + (open(at("f"), O_RDONLY) < 0));
+			said[1] = (char)('0' + (touch(p + PAGE) == SIGBUS));
+			(void)!write(t.done[1], said, 2);
+			_exit(read(stay[0], said, 1) != 0);
+		}
+		assert_int_equal(read(t.done[0], said, 2), 2);
+		assert_int_equal(said[0], said[1]);
+		lost += said[0] == '1';
+	}
+	close(stay[1]);
+	while (count--)
+		assert_int_equal(end_of(pid[count]), 0);
+	assert_int_equal(on_umfs() ? lost : 3, 3);
+	assert_true(all(p + PAGE, 'b', PAGE));
+	assert_ok(munmap(p, 2 * PAGE));
+	assert_ok(close(fd));
+}
+
 /*
  * The child has the file mapped and stores its mark into every page of it, over and
  * over. Meanwhile the parent does what would move or free those pages, and makes
@@ -685,6 +721,7 @@ int main(void)
 		cmocka_unit_test(unlinked_lives_as_long_as_it_is_mapped),
 		cmocka_unit_test(two_processes_see_the_same),
 		cmocka_unit_test(fork_shares_the_mapping),
+		cmocka_unit_test(child_without_a_slot_loses_the_mapping),
 		cmocka_unit_test(replaced_under_a_mapping),
 		cmocka_unit_test(punched_under_a_mapping),
 		cmocka_unit_test(zeroed_under_a_mapping),
