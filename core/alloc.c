@@ -374,9 +374,12 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 
 #define WHOLE_RUN_GROUPS 8u /* so many are searched for a whole run before a part will do */
 
-/* Whole runs in groups near by that are not busy; then any part anywhere; then waiting too. */
-int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t *page,
-		     uint32_t *got)
+/*
+ * Whole runs in groups near by that are not busy; then any run of `least` or more
+ * anywhere; then waiting too.
+ */
+static int alloc_run(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
+		     uint64_t *page, uint32_t *got)
 {
 	struct umfs *fs = tx->fs;
 	struct wish wish = {.want = UMFS_MIN(want, UMFS_UNIT_PAGES)};
@@ -391,7 +394,7 @@ int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t 
 	for (pass = 0; pass < 3; pass++) {
 		uint32_t groups = fs->geo.group_count;
 
-		wish.least = pass ? 1 : wish.want;
+		wish.least = pass ? least : wish.want;
 		wish.wait = pass == 2;
 		for (i = 0; i < (pass ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
 			uint32_t group = (first + i) % groups;
@@ -408,6 +411,19 @@ int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t 
 		}
 	}
 	return -ENOSPC;
+}
+
+int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t *page,
+		     uint32_t *got)
+{
+	return alloc_run(tx, goal, want, 1, page, got);
+}
+
+int umfs_pages_alloc_whole(struct umfs_tx *tx, uint64_t goal, uint32_t count, uint64_t *page)
+{
+	uint32_t got;
+
+	return alloc_run(tx, goal, count, count, page, &got);
 }
 
 int umfs_page_alloc_zeroed(struct umfs_tx *tx, uint64_t goal, uint64_t *page)

@@ -166,7 +166,7 @@ struct umfs_inode_pm {
 	le64 pages; /* pages owned: data, FPT or directory pages */
 	le64 entries; /* directory: names in it */
 	le64 btime_ns;
-	le64 xattr; /* reserved, 0 */
+	le64 xattr; /* first page << 12 | pages of its attribute block; 0: none */
 	le64 ulog;  /* reserved for kernel mode, 0 */
 	le64 keep;  /* regular file: its first so many pages stay at the last close, past the end too */
 	le8 pad1[16];
@@ -248,6 +248,28 @@ struct umfs_dentry_pm {
 	le8 type; /* as st_mode >> 12 */
 	le8 len;  /* 1..255 */
 	le16 check; /* low half of the CRC32C of the other fields and the name */
+};
+
+/*
+ * Extended attributes of an inode: a run of pages with this head, then the
+ * entries back to back; `bytes` in all, what is past them means nothing.
+ */
+struct umfs_xattr_pm {
+	le32 magic;
+	le32 crc;   /* CRC32C of bytes 8 .. `bytes` */
+	le32 ino;   /* whose */
+	le32 bytes; /* head and entries */
+	le32 count; /* of attributes: entries with a name */
+	le8 pad[4];
+};
+#define UMFS_XATTR_MAGIC 0x52545458u /* "XTTR" */
+#define UMFS_XATTR_PAGES_MAX 17u     /* the largest value, the longest name, and some more */
+#define UMFS_XATTR_VALUE_MAX 65536u
+/* An attribute: this, its whole name, its value, zeros up to a multiple of 8. */
+struct umfs_xentry_pm {
+	le32 value_bytes;
+	le8 name_bytes; /* 0: it was removed */
+	le8 pad[3];
 };
 
 /* Record of an open inode (runtime). */

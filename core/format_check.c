@@ -106,6 +106,19 @@ AT(umfs_dentry_pm, type, 12);
 AT(umfs_dentry_pm, len, 13);
 AT(umfs_dentry_pm, check, 14);
 
+SIZE(umfs_xattr_pm, 24);
+AT(umfs_xattr_pm, magic, 0);
+AT(umfs_xattr_pm, crc, 4);
+AT(umfs_xattr_pm, ino, 8);
+AT(umfs_xattr_pm, bytes, 12);
+AT(umfs_xattr_pm, count, 16);
+AT(umfs_xattr_pm, pad, 20);
+
+SIZE(umfs_xentry_pm, 8);
+AT(umfs_xentry_pm, value_bytes, 0);
+AT(umfs_xentry_pm, name_bytes, 4);
+AT(umfs_xentry_pm, pad, 5);
+
 SIZE(umfs_irec_pm, 64);
 AT(umfs_irec_pm, key, 0);
 AT(umfs_irec_pm, flags, 8);

@@ -180,6 +180,8 @@ void umfs_slot_leave_groups(struct umfs *fs, uint32_t slot);
  */
 int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t *page,
 		     uint32_t *got);
+/* All of 1..512 pages in one run, or -ENOSPC. */
+int umfs_pages_alloc_whole(struct umfs_tx *tx, uint64_t goal, uint32_t count, uint64_t *page);
 int umfs_page_alloc_zeroed(struct umfs_tx *tx, uint64_t goal, uint64_t *page);
 int umfs_pages_free(struct umfs_tx *tx, uint64_t page, uint64_t count);
 /* *ino is locked: whoever remembers its former life must not change it while it is made. */
@@ -472,6 +474,52 @@ int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 uint32_t umfs_setid_bits(uint32_t mode);
 /* Take them away before bytes change, in a transaction of its own; lane and lock held. */
 int umfs_setid_drop(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
+
+/* ---- xattr_block.c: the attributes of an inode, as they lie in the pool ---- */
+
+struct umfs_xblock {
+	const struct umfs_xattr_pm *head; /* NULL: the inode has none */
+	uint64_t page;
+	uint32_t pages, bytes;
+};
+struct umfs_xentry {
+	const struct umfs_xentry_pm *at; /* the name follows, then the value */
+	uint32_t name_bytes, value_bytes, bytes;
+};
+static inline const char *umfs_xentry_name(const struct umfs_xentry *e)
+{
+	return (const char *)(e->at + 1);
+}
+static inline const char *umfs_xentry_value(const struct umfs_xentry *e)
+{
+	return umfs_xentry_name(e) + e->name_bytes;
+}
+static inline uint32_t umfs_xentry_bytes(uint32_t name_bytes, uint32_t value_bytes)
+{
+	return ((uint32_t)sizeof(struct umfs_xentry_pm) + name_bytes + value_bytes + 7u) & ~7u;
+}
+/* The run that an inode's `xattr` word names; false: none, or damage. */
+bool umfs_xattr_run(const struct umfs *fs, uint64_t word, uint64_t *page, uint32_t *pages);
+/* The block, all of it checked but the entries; -EUCLEAN. */
+int umfs_xblock_load(const struct umfs *fs, uint64_t word, uint32_t ino, struct umfs_xblock *b);
+/* The entry at byte *at, which moves behind it: 1; 0: there are no more; -EUCLEAN. */
+int umfs_xblock_next(const struct umfs_xblock *b, uint32_t *at, struct umfs_xentry *e);
+/* 0, -ENODATA, -EUCLEAN. */
+int umfs_xblock_find(const struct umfs_xblock *b, const char *name, uint32_t len,
+		     struct umfs_xentry *e);
+/* In a transaction that sets mode or xattr to 0: the run is freed with its commit. */
+int umfs_xattr_free(struct umfs_tx *tx, const struct umfs_inode_pm *inode);
+
+/* ---- xattr_acl.c ---- */
+
+struct umfs_acl {
+	uint32_t mode; /* the nine bits that it stands for */
+	bool minimal;  /* it says no more than those */
+	bool empty;
+};
+#define UMFS_ACL_EMPTY_BYTES 4u /* a head without entries */
+/* An access control list as system.posix_acl_* has it. -EINVAL, -EOPNOTSUPP. */
+int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl);
 
 /* ---- attr.c ---- */
 

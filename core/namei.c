@@ -385,6 +385,8 @@ static int note_frees(struct umfs_tx *tx, const struct umfs_inode_pm *in, uint32
 	uint64_t root = ld64(&in->root);
 	int err = root ? umfs_pages_free(tx, umfs_pte_page(root), 1) : 0;
 
+	if (!err)
+		err = umfs_xattr_free(tx, in);
 	return err ? err : umfs_inode_free(tx, ino);
 }
 

@@ -131,6 +131,8 @@ int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 	umfs_tx_begin(tx);
 	err = umfs_inode_save(tx, inode);
 	if (!err)
+		err = umfs_xattr_free(tx, inode);
+	if (!err)
 		err = umfs_inode_free(tx, ino);
 	if (err) {
 		umfs_tx_abort(tx);

@@ -273,6 +273,33 @@ int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, ui
 #define UMFS_TIME_NOW (INT64_MIN + 1)
 int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, int64_t atime_ns,
 		 int64_t mtime_ns);
+
+/* ---- xattr.c: extended attributes; `name` is whole ("user.x"), not terminated ---- */
+
+#define UMFS_XATTR_CREATE 1u /* as setxattr(2): -EEXIST when it is there */
+#define UMFS_XATTR_REPLACE 2u /* -ENODATA when it is not */
+/*
+ * Namespaces user., trusted., security., and system.posix_acl_access and _default;
+ * -EOPNOTSUPP for others, -EINVAL for a bare namespace, -ERANGE for names that are not
+ * 1..255 bytes long. Rights are those that Linux asks for; -EPERM, -EACCES.
+ * Access control lists are kept and not enforced; setting one sets the mode
+ * as Linux does, and one that says no more than a mode is not kept.
+ */
+/* Bytes of the value; `size` 0 asks for them alone. -ENODATA, -ERANGE: it is longer, -EFAULT. */
+int64_t umfs_getxattr(struct umfs *fs, const struct umfs_cred *cred, umfs_node node,
+		      const char *name, uint32_t len, void *value, uint64_t size);
+/* -E2BIG: more than 64 KiB; -ENOSPC: more than 68 KiB in all, or no run of free pages for it. */
+int umfs_setxattr(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, const char *name,
+		  uint32_t len, const void *value, uint64_t size, uint32_t flags);
+/* Bytes of all names, each with a NUL; `size` 0 asks for them alone. -ERANGE, -E2BIG, -EFAULT. */
+int64_t umfs_listxattr(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, char *list,
+		       uint64_t size);
+/* -ENODATA, but for an access control list. Needs no space. */
+int umfs_removexattr(struct umfs *fs, const struct umfs_cred *cred, umfs_node node,
+		     const char *name, uint32_t len);
+
+/* ---- attr.c ---- */
+
 /* Bytes copied into buf (not terminated), at most `size`. */
 int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size);
 int umfs_getpath(struct umfs *fs, uint32_t dir, char *buf, uint32_t size); /* dir's path from the root, "/a/b"; -ERANGE */

@@ -206,6 +206,15 @@ uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t i
 void fpt_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
 void dir_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
 
+/* ---- xattr.c ---- */
+
+/* Look through the extended attributes of an inode and claim their pages. */
+void xattr_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
+		 struct inode_info *info);
+/* How many pages they take. */
+uint64_t xattr_pages(const struct fsck *c, const struct umfs_inode_pm *inode);
+void xattr_drop(struct fsck *c, const struct umfs_inode_pm *inode);
+
 /* Damage of this inode: it is left alone, and what it used is unknown. */
 static inline void inode_bad(struct fsck *c, struct inode_info *info)
 {

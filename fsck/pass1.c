@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* pass1.c - each inode by itself, and what its page table names. */
+/* pass1.c - each inode by itself, its attributes, and what its page table names. */
 #include <sys/stat.h>
 
 #include "fsck.h"
@@ -77,10 +77,8 @@ static void check_kind(struct inode_case *k)
 		bad(k, PR_INO_RDEV, "0x%llx", (unsigned long long)ld64(&k->inode->rdev));
 	if (ld32(&k->inode->flags))
 		bad(k, PR_INO_FLAGS, "0x%x", ld32(&k->inode->flags));
-	if (ld64(&k->inode->xattr) || ld64(&k->inode->ulog))
-		bad(k, PR_INO_RESERVED, "xattr 0x%llx, ulog 0x%llx",
-		    (unsigned long long)ld64(&k->inode->xattr),
-		    (unsigned long long)ld64(&k->inode->ulog));
+	if (ld64(&k->inode->ulog))
+		bad(k, PR_INO_RESERVED, "ulog 0x%llx", (unsigned long long)ld64(&k->inode->ulog));
 	if (ld64(&k->inode->keep) > UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT ||
 	    (ld64(&k->inode->keep) && type != S_IFREG))
 		bad(k, PR_INO_KEEP, "%llu pages", (unsigned long long)ld64(&k->inode->keep));
@@ -110,7 +108,7 @@ static void check_size(struct inode_case *k)
 
 static void check_root_unused(struct inode_case *k)
 {
-	check_count(k, PR_INO_PAGES, &k->inode->pages, 0);
+	check_count(k, PR_INO_PAGES, &k->inode->pages, xattr_pages(k->c, k->inode));
 	if (ld64(&k->inode->root))
 		bad(k, PR_FPT_ROOT, "0x%llx in a file without data",
 		    (unsigned long long)ld64(&k->inode->root));
@@ -137,9 +135,10 @@ static void check_inode(struct fsck *c, uint32_t ino)
 	check_kind(&k);
 	check_size(&k);
 	lock_check(c, PR_INO_LOCK, object("inode", ino), "lock", &k.inode->lock);
+	xattr_check(c, k.inode, ino, k.info);
 	if (S_ISREG(k.mode) || S_ISLNK(k.mode))
 		check_count(&k, PR_INO_PAGES, &k.inode->pages,
-			    fpt_check(c, k.inode, ino, k.info));
+			    fpt_check(c, k.inode, ino, k.info) + xattr_pages(c, k.inode));
 	else if (!S_ISDIR(k.mode))
 		check_root_unused(&k);
 }

@@ -332,7 +332,8 @@ static void check_dir(struct fsck *c, uint32_t ino)
 
 	walk_root(&d, ld64(&inode->root));
 	check_count(&d, PR_INO_ENTRIES, inode, &inode->entries, d.entries);
-	check_count(&d, PR_INO_PAGES, inode, &inode->pages, d.pages);
+	check_count(&d, PR_INO_PAGES, inode, &inode->pages,
+		    d.pages + xattr_pages(c, inode));
 }
 
 int pass2(struct fsck *c)

@@ -121,6 +121,7 @@ static void reclaim(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inode,
 		fpt_drop(c, inode, ino);
 	else if (info->type == TYPE_DIR)
 		dir_drop(c, inode, ino);
+	xattr_drop(c, inode);
 	inode_free(c, ino);
 	info->type = 0;
 }

@@ -57,6 +57,12 @@
 	X(FPT_RUN, "fpt-run", "table marked as a run of pages is none", PREEN)         \
 	X(PAGE_TWICE, "page-twice", "page is used twice", NEVER)                        \
 	X(FPT_PAST_END, "fpt-past-end", "file has pages past its end", NOTE)            \
+	X(XATTR_REF, "xattr-ref", "reference to extended attributes is wrong", NEVER)   \
+	X(XATTR_HEAD, "xattr-head", "head of extended attributes is wrong", NEVER)      \
+	X(XATTR_CRC, "xattr-crc", "checksum of extended attributes is wrong", NEVER)    \
+	X(XATTR_ENTRY, "xattr-entry", "extended attribute is wrong", NEVER)             \
+	X(XATTR_TWICE, "xattr-twice", "extended attribute is there twice", NEVER)       \
+	X(XATTR_COUNT, "xattr-count", "count of extended attributes is wrong", YES)     \
 	X(DIR_ROOT, "dir-root", "root of the directory is wrong", NEVER)                \
 	X(DIR_REF, "dir-ref", "directory reference is wrong", NEVER)                    \
 	X(DIR_RANGE, "dir-range", "page is outside the pool's data", NEVER)             \

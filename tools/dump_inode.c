@@ -50,6 +50,7 @@ static void print_fields(const struct umfs_inode_pm *in, uint32_t ino, int check
 	       (ull)ld64(&in->keep), (ull)ld64(&in->entries));
 	printf("  root %#llx, base %#llx, parent %llu, rdev %#llx\n", (ull)ld64(&in->root),
 	       (ull)ld64(&in->base), (ull)ld64(&in->parent), (ull)ld64(&in->rdev));
+	printf("  extended attributes %#llx\n", (ull)ld64(&in->xattr));
 	printf("  record %u of epoch %u\n", (uint32_t)ld64(&in->rec),
 	       (uint32_t)(ld64(&in->rec) >> 32));
 	printf("  modified %s\n  changed  %s\n", time_text((int64_t)ld64(&in->mtime_ns)),
@@ -235,6 +236,48 @@ static void print_link(struct umfs *fs, uint32_t ino)
 	putchar('\n');
 }
 
+/* ---- extended attributes ---- */
+
+/* No text in general; and of it no more than a line's worth. */
+static void print_value(const struct umfs_xentry *e)
+{
+	uint32_t shown = UMFS_MIN(e->value_bytes, 48u), i;
+
+	printf(", %u bytes: \"", e->value_bytes);
+	for (i = 0; i < shown; i++) {
+		unsigned char c = (unsigned char)umfs_xentry_value(e)[i];
+
+		printf(c < 0x20 || c >= 0x7f || c == '"' || c == '\\' ? "\\%03o" : "%c", c);
+	}
+	printf(shown < e->value_bytes ? "\"...\n" : "\"\n");
+}
+
+static void print_xattrs(const struct umfs *fs, const struct umfs_inode_pm *in, uint32_t ino)
+{
+	uint32_t at = sizeof(struct umfs_xattr_pm);
+	struct umfs_xblock b;
+	struct umfs_xentry e;
+	int err = umfs_xblock_load(fs, ld64(&in->xattr), ino, &b), more = 1;
+
+	if (!err && !b.head)
+		return;
+	if (err) {
+		printf("extended attributes: damaged\n");
+		return;
+	}
+	printf("extended attributes: %u in pool pages %llu..%llu, %u bytes\n",
+	       ld32(&b.head->count), (ull)b.page, (ull)(b.page + b.pages - 1), b.bytes);
+	while ((more = umfs_xblock_next(&b, &at, &e)) > 0) {
+		if (!e.name_bytes)
+			continue;
+		printf("  ");
+		print_name(umfs_xentry_name(&e), e.name_bytes);
+		print_value(&e);
+	}
+	if (more)
+		printf("  damaged entry at byte %u\n", at);
+}
+
 void dump_inode(struct umfs *fs, uint32_t ino)
 {
 	struct umfs_inode_pm *in = NULL;
@@ -243,6 +286,7 @@ void dump_inode(struct umfs *fs, uint32_t ino)
 	if (!in)
 		fail("inode %u: there is no such inode, or its place was never used", ino);
 	print_fields(in, ino, err);
+	print_xattrs(fs, in, ino);
 	switch (ld32(&in->mode) & S_IFMT) {
 	case S_IFREG:
 		print_file(fs, in);

@@ -813,6 +813,106 @@ static int map_unlink_run(struct stage *s)
 	return world_unlink(s->fs, "/m");
 }
 
+/* ---- extended attributes ---- */
+
+static int xattr_prepare(struct stage *s)
+{
+	need(world_setxattr(s->fs, "/b", "user.one", 10, 1));
+	need(world_setxattr(s->fs, "/b", "user.two", 5000, 1));
+	need(world_setxattr(s->fs, "/b", "user.three", 100, 1));
+	return world_setxattr(s->fs, "/e", "user.only", 20, 1);
+}
+
+#define SETXATTR_OP(name, path, attribute, n)                                                      \
+	static int name##_run(struct stage *s)                                                     \
+	{                                                                                          \
+		return world_setxattr(s->fs, path, attribute, n, 2);                               \
+	}
+
+SETXATTR_OP(xattr_first, "/d/x", "user.first", 7)
+SETXATTR_OP(xattr_first_dir, "/e", "trusted.first", 5000)
+SETXATTR_OP(xattr_first_link, "/s", "security.first", 3)
+SETXATTR_OP(xattr_first_large, "/a", "user.large", 65536)
+SETXATTR_OP(xattr_add, "/b", "user.four", 4000)
+SETXATTR_OP(xattr_replace, "/b", "user.two", 5000)
+SETXATTR_OP(xattr_replace_shorter, "/b", "user.two", 1)
+
+static int xattr_mode_run(struct stage *s)
+{
+	static const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
+				      2, 0, 6, 0, 9, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+				      16, 0, 5, 0, 0xff, 0xff, 0xff, 0xff,
+				      32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/b", &ino));
+	return umfs_setxattr(s->fs, &world_root, ino, "system.posix_acl_access", 23, acl,
+			     sizeof(acl), 0);
+}
+
+static int xattr_remove_run(struct stage *s)
+{
+	return world_removexattr(s->fs, "/b", "user.two");
+}
+
+static int xattr_remove_last_run(struct stage *s)
+{
+	return world_removexattr(s->fs, "/e", "user.only");
+}
+
+static int xattr_open_unlinked_prepare(struct stage *s)
+{
+	need(xattr_prepare(s));
+	return open_b_prepare(s);
+}
+
+static int xattr_unlink_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/b");
+}
+
+static int xattr_rmdir_run(struct stage *s)
+{
+	return world_rmdir(s->fs, "/e");
+}
+
+static int xattr_rename_over_run(struct stage *s)
+{
+	return world_rename(s->fs, "/a", "/b");
+}
+
+static int xattr_close_unlinked_prepare(struct stage *s)
+{
+	need(xattr_open_unlinked_prepare(s));
+	return world_unlink(s->fs, "/b");
+}
+
+/* The inode without a name gets another one: nothing of it is left by a crash. */
+static int xattr_unlinked_run(struct stage *s)
+{
+	return umfs_setxattr(s->fs, &world_root, umfs_file_node(&s->file), "user.late", 9,
+			     "value", 5, 0);
+}
+
+static int xattr_tmpfile_name_prepare(struct stage *s)
+{
+	need(tmpfile_grown_prepare(s));
+	return xattr_unlinked_run(s);
+}
+
+static int xattr_special_prepare(struct stage *s)
+{
+	need(special_prepare(s));
+	return world_setxattr(s->fs, "/d/fifo", "trusted.t", 100, 1);
+}
+
+SETXATTR_OP(xattr_fifo, "/d/fifo", "trusted.t", 70)
+
+static int xattr_unlink_fifo_run(struct stage *s)
+{
+	return world_unlink(s->fs, "/d/fifo");
+}
+
 #define NAME_OP(op, prep, how)                                                                     \
 	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
 #define DATA_OP(op, how, file, at, n)                                                              \
@@ -968,6 +1068,25 @@ const struct op ops[] = {
 	NAME_OP(map_truncate, map_m_prepare, 0),
 	NAME_OP(map_truncate_up, map_truncate_up_prepare, 0),
 	NAME_OP(map_unlink, map_unlink_prepare, 0),
+	NAME_OP(xattr_first, NULL, OP_NEEDS_PAGE),
+	NAME_OP(xattr_first_dir, NULL, OP_NEEDS_PAGE),
+	NAME_OP(xattr_first_link, NULL, OP_NEEDS_PAGE),
+	NAME_OP(xattr_first_large, NULL, OP_NEEDS_PAGE),
+	NAME_OP(xattr_add, xattr_prepare, OP_NEEDS_PAGE),
+	NAME_OP(xattr_replace, xattr_prepare, OP_NEEDS_PAGE),
+	NAME_OP(xattr_replace_shorter, xattr_prepare, OP_NEEDS_PAGE),
+	NAME_OP(xattr_mode, xattr_prepare, OP_NEEDS_PAGE),
+	NAME_OP(xattr_remove, xattr_prepare, 0),
+	NAME_OP(xattr_remove_last, xattr_prepare, 0),
+	NAME_OP(xattr_unlink, xattr_prepare, 0),
+	NAME_OP(xattr_rmdir, xattr_prepare, 0),
+	NAME_OP(xattr_rename_over, xattr_prepare, 0),
+	{"xattr_unlink_open", xattr_open_unlinked_prepare, xattr_unlink_run, 0, NULL, 0, 0},
+	{"xattr_close_unlinked", xattr_close_unlinked_prepare, close_run, 0, NULL, 0, 0},
+	NAME_OP(xattr_unlinked, xattr_close_unlinked_prepare, OP_NEEDS_PAGE),
+	{"xattr_tmpfile_name", xattr_tmpfile_name_prepare, tmpfile_name_run, 0, NULL, 0, 0},
+	NAME_OP(xattr_fifo, xattr_special_prepare, OP_NEEDS_PAGE),
+	NAME_OP(xattr_unlink_fifo, xattr_special_prepare, 0),
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
 };

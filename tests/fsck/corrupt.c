@@ -7,6 +7,7 @@
  *   corrupt POOL --place OBJECT  its byte offset in the pool
  *
  * OBJECT   super backup runtime slot:N group:N inode:PATH leaf:PATH dentry:PATH
+ *          xattr:PATH (head) xentry:PATH (first entry)
  *          lane:N ulog:N (of lane N) rec:N (first record of lane N) reserve:N
  *          irec:N ofd:N, and single words: pte:PATH:LEVEL:INDEX (level 0: the root)
  *          dref:PATH:INDEX (of the top node) tag:PATH tag2:PATH page:N:WORD
@@ -72,6 +73,9 @@ static const struct field fields[] = {
 	F(umfs_dleaf_pm, tail), A(umfs_dleaf_pm, pad), A(umfs_dleaf_pm, tag),
 	F(umfs_dentry_pm, hash), F(umfs_dentry_pm, ino), F(umfs_dentry_pm, type),
 	F(umfs_dentry_pm, len), F(umfs_dentry_pm, check),
+	F(umfs_xattr_pm, magic), F(umfs_xattr_pm, crc), F(umfs_xattr_pm, ino),
+	F(umfs_xattr_pm, bytes), F(umfs_xattr_pm, count), A(umfs_xattr_pm, pad),
+	F(umfs_xentry_pm, value_bytes), F(umfs_xentry_pm, name_bytes), A(umfs_xentry_pm, pad),
 	F(umfs_irec_pm, key), F(umfs_irec_pm, flags), F(umfs_irec_pm, generation),
 	A(umfs_irec_pm, opens), F(umfs_irec_pm, dirty_lo), F(umfs_irec_pm, dirty_hi),
 	F(umfs_ofd_pm, key), F(umfs_ofd_pm, ino), F(umfs_ofd_pm, generation),
@@ -189,6 +193,18 @@ static struct umfs_dentry_pm *need_dentry(const char *path)
 static void *leaf_of(void *dentry)
 {
 	return base + ((uint64_t)((uint8_t *)dentry - base) & ~(uint64_t)UMFS_PAGE_MASK);
+}
+
+static uint8_t *xattr_of(const char *path)
+{
+	uint32_t ino;
+	uint64_t word;
+
+	find_path(path, &ino);
+	word = ld64(&inode_at(ino)->xattr);
+	if (!word)
+		die("no extended attributes", path);
+	return page_at((word & UMFS_PTE_ADDR) >> UMFS_PAGE_SHIFT);
 }
 
 /* ---- words inside trees ---- */
@@ -326,6 +342,12 @@ static struct object find_object(char *text)
 	} else if (!strncmp(text, "leaf:", 5)) {
 		o.type = "umfs_dleaf_pm";
 		o.at = leaf_of(need_dentry(arg + 1));
+	} else if (!strncmp(text, "xattr:", 6)) {
+		o.type = "umfs_xattr_pm";
+		o.at = xattr_of(arg + 1);
+	} else if (!strncmp(text, "xentry:", 7)) {
+		o.type = "umfs_xentry_pm";
+		o.at = xattr_of(arg + 1) + sizeof(struct umfs_xattr_pm);
 	} else if (!strncmp(text, "dentry:", 7)) {
 		o.type = "umfs_dentry_pm";
 		o.at = (uint8_t *)need_dentry(arg + 1);
@@ -409,6 +431,10 @@ static void seal(const struct object *o)
 		st32(&s->crc, sum_crc32c(0, s, UMFS_SUPER_CRC_BYTES));
 	} else if (!strcmp(o->type, "umfs_inode_pm")) {
 		seal_inode(at, o->ino);
+	} else if (!strcmp(o->type, "umfs_xattr_pm") || !strcmp(o->type, "umfs_xentry_pm")) {
+		struct umfs_xattr_pm *x = (void *)((uintptr_t)at & ~(uintptr_t)UMFS_PAGE_MASK);
+
+		st32(&x->crc, sum_crc32c(0, &x->ino, ld32(&x->bytes) - 8));
 	} else if (!strcmp(o->type, "umfs_dentry_pm")) {
 		struct umfs_dentry_pm *e = at;
 		uint32_t crc = sum_crc32c(0, e, offsetof(struct umfs_dentry_pm, check));

@@ -287,6 +287,20 @@ def _(p):
     p.put(p.at('pte:height1:1:4'), p.get(p.at('pte:height2:1:0')))
 
 
+@special('xattr-shared')
+def _(p):
+    p.put(p.at('inode:dir/hard1') + 88, p.get(p.at('inode:dir/link') + 88))
+    p.file.flush()
+    p.corrupt('inode:dir/hard1', 'nlink=+0', 'seal')
+
+
+@special('xattr-twice')
+def _(p):
+    p.put_bytes(p.at('xentry:dir/hard1') + 24 + 8, b'user.one')
+    p.file.flush()
+    p.corrupt('xattr:dir/hard1', 'count=+0', 'seal')
+
+
 @special('pmd-large-align')
 def _(p):
     page = p.entry_page('pte:height2:1:0') | 1

@@ -117,8 +117,14 @@ static void fill_big(uint32_t dir)
 	}
 }
 
+static void attribute(uint32_t ino, const char *name, const char *value, uint64_t n)
+{
+	must(umfs_setxattr(&pool.fs, &root, ino, name, (uint32_t)strlen(name), value, n, 0), name);
+}
+
 static void fill(void)
 {
+	static const char large[10000] = { DATA_BYTE };
 	uint32_t dir, sub, ino, target;
 
 	make(UMFS_ROOT_INO, "empty", S_IFREG | 0600, 0);
@@ -139,6 +145,10 @@ static void fill(void)
 	make(dir, "fifo", S_IFIFO | 0644, 0);
 	make(dir, "socket", S_IFSOCK | 0644, 0);
 	make(dir, "chardev", S_IFCHR | 0644, 0x103);
+	attribute(ino, "user.one", "first", 5);
+	attribute(ino, "user.two", "second", 6);
+	attribute(dir, "trusted.large", large, sizeof(large));
+	attribute(target, "security.link", "x", 1);
 }
 
 /* What a process leaves that ends without a word. */

@@ -119,6 +119,10 @@ static void fill(const char *pool)
 	need(world_ino(fs, "/page", &ino));
 	need(umfs_chown(fs, &world_root, ino, 1000, 2000));
 	need(umfs_chmod(fs, &world_root, ino, 04751));
+	need(world_setxattr(fs, "/page", "user.first", 20, 1));
+	need(world_setxattr(fs, "/page", "user.second", 5000, 1));
+	need(world_setxattr(fs, "/dir", "trusted.on-directory", 300, 1));
+	need(world_setxattr(fs, "/dir/link", "security.on-link", 0, 1));
 	fill_names(fs);
 	set_times(fs);
 	pool_close(p);
@@ -166,11 +170,15 @@ static void list(const char *pool)
 		const struct node *n = &t.nodes[i];
 		const struct umfs_attr *a = &n->attr;
 
-		printf("%s mode %o owner %u:%u links %u size %llu device %llx mtime %lld crc %08x\n",
+		printf("%s mode %o owner %u:%u links %u size %llu device %llx mtime %lld crc %08x",
 		       n->path, a->mode, a->uid, a->gid, a->nlink,
 		       (a->mode & 0170000) == 0040000 ? 0ull : (unsigned long long)a->size,
 		       (unsigned long long)a->rdev, (long long)a->mtime_ns,
 		       port_crc32c(0, n->data, n->data_bytes));
+		if (n->xattr_bytes)
+			printf(" attributes %llu crc %08x", (unsigned long long)n->xattr_bytes,
+			       port_crc32c(0, n->xattrs, n->xattr_bytes));
+		putchar('\n');
 	}
 	tree_free(&t);
 	pool_close(p);

@@ -66,6 +66,8 @@ def check(name, path, golden, fsck, umfs):
     run(fsck, '-f', '-n', path)
     if 'names' not in run(umfs, 'dump', path, '/'):
         sys.exit(f'{name}: umfs dump does not show the root directory')
+    if '"user.first"' not in run(umfs, 'dump', path, '/page'):
+        sys.exit(f'{name}: umfs dump does not show the extended attributes')
     print(f'{name}: {len(found)} names as expected')
 
 

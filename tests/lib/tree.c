@@ -18,6 +18,7 @@ void tree_free(struct tree *t)
 	for (i = 0; i < t->count; i++) {
 		free(t->nodes[i].path);
 		free(t->nodes[i].data);
+		free(t->nodes[i].xattrs);
 	}
 	free(t->nodes);
 	memset(t, 0, sizeof(*t));
@@ -125,6 +126,55 @@ static int read_dir(struct umfs *fs, struct tree *t, size_t at, char *why)
 	return 0;
 }
 
+static int names_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The value of each name is put behind it. */
+static int read_values(struct umfs *fs, struct node *node, char *list, uint64_t bytes)
+{
+	uint64_t room = bytes + UMFS_XATTR_PAGES_MAX * UMFS_PAGE_BYTES, at = 0;
+	char *names[1000], *name;
+	size_t count = 0, i;
+
+	node->xattrs = malloc(room);
+	if (!node->xattrs)
+		die("out of memory");
+	for (name = list; name < list + bytes && count < 1000; name += strlen(name) + 1)
+		names[count++] = name;
+	qsort(names, count, sizeof(*names), names_order);
+	for (i = 0; i < count; i++) {
+		uint32_t len = (uint32_t)strlen(names[i]);
+		int64_t got;
+
+		memcpy(node->xattrs + at, names[i], len + 1);
+		at += len + 1;
+		got = umfs_getxattr(fs, &world_root, node->attr.ino, names[i], len,
+				    node->xattrs + at, room - at);
+		if (got < 0)
+			return (int)got;
+		at += (uint64_t)got;
+	}
+	node->xattr_bytes = at;
+	return 0;
+}
+
+static int read_xattrs(struct umfs *fs, struct node *node)
+{
+	char *list = malloc(UMFS_XATTR_VALUE_MAX);
+	int64_t bytes;
+	int err = 0;
+
+	if (!list)
+		die("out of memory");
+	bytes = umfs_listxattr(fs, &world_root, node->attr.ino, list, UMFS_XATTR_VALUE_MAX);
+	if (bytes > 0)
+		err = read_values(fs, node, list, (uint64_t)bytes);
+	free(list);
+	return bytes < 0 ? (int)bytes : err;
+}
+
 static int read_node(struct umfs *fs, struct tree *t, size_t at, char *why)
 {
 	struct node *node = &t->nodes[at];
@@ -139,6 +189,9 @@ static int read_node(struct umfs *fs, struct tree *t, size_t at, char *why)
 	if (err || found != node->attr.ino)
 		return fail("looking %s up: %s, inode %u for %u", node->path, strerror(-err), found,
 			    node->attr.ino);
+	err = read_xattrs(fs, node);
+	if (err)
+		return fail("extended attributes of %s: %s", node->path, strerror(-err));
 	if (type == 0040000)
 		return read_dir(fs, t, at, why);
 	if (type == 0120000)
@@ -223,6 +276,9 @@ static int attr_differ(const struct node *a, const struct node *b, bool times, c
 	SAME(rdev);
 	if ((x->mode & 0170000) != 0040000)
 		SAME(size);
+	if (a->xattr_bytes != b->xattr_bytes ||
+	    (a->xattr_bytes && memcmp(a->xattrs, b->xattrs, a->xattr_bytes)))
+		return fail("%s: extended attributes differ", a->path);
 	if (times) {
 		SAME(atime_ns);
 		SAME(mtime_ns);

@@ -13,6 +13,8 @@ struct node {
 	struct umfs_attr attr;
 	uint8_t *data; /* of a link its target; of a long file the ends of it */
 	uint64_t data_bytes;
+	uint8_t *xattrs; /* name, NUL, value, each, by name; NULL: none */
+	uint64_t xattr_bytes;
 };
 
 struct tree {

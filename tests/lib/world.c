@@ -361,3 +361,27 @@ int world_put(struct umfs *fs, const char *path, uint64_t off, uint64_t n, uint3
 	world_close(&file);
 	return err;
 }
+
+/* ---- extended attributes ---- */
+
+int world_setxattr(struct umfs *fs, const char *path, const char *name, uint64_t n, uint32_t v)
+{
+	static _Thread_local uint8_t value[UMFS_XATTR_VALUE_MAX + 1];
+	umfs_node node;
+	int err = world_node(fs, path, &node);
+
+	if (err)
+		return err;
+	if (n > sizeof(value))
+		die("a value of %llu bytes", (unsigned long long)n);
+	world_fill(value, n, 0, v);
+	return umfs_setxattr(fs, &world_root, node, name, (uint32_t)strlen(name), value, n, 0);
+}
+
+int world_removexattr(struct umfs *fs, const char *path, const char *name)
+{
+	umfs_node node;
+	int err = world_node(fs, path, &node);
+
+	return err ? err : umfs_removexattr(fs, &world_root, node, name, (uint32_t)strlen(name));
+}

@@ -40,6 +40,10 @@ int world_rename(struct umfs *fs, const char *from, const char *to);
 int world_rename2(struct umfs *fs, const char *from, const char *to, uint32_t flags);
 int world_truncate(struct umfs *fs, const char *path, uint64_t size);
 
+/* An extended attribute of n bytes, version `v`. */
+int world_setxattr(struct umfs *fs, const char *path, const char *name, uint64_t n, uint32_t v);
+int world_removexattr(struct umfs *fs, const char *path, const char *name);
+
 /* An open file; flags as open(2), O_CREAT among them. */
 int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_file *file);
 /* A file without a name, and giving it one. */

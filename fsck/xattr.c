@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* xattr.c - the run of pages with an inode's extended attributes. */
+#include <string.h>
+
+#include "fsck.h"
+
+struct attributes {
+	struct fsck *c;
+	struct umfs_xattr_pm *head;
+	uint32_t ino, bytes;
+};
+
+/* An entry, its lengths in bounds. */
+struct entry {
+	const char *name;
+	uint32_t name_bytes, bytes;
+};
+
+static bool run_of(const struct fsck *c, const struct umfs_inode_pm *inode, uint64_t *page,
+		   uint32_t *pages)
+{
+	uint64_t word = ld64(&inode->xattr), first, last;
+
+	*page = (word & UMFS_PTE_ADDR) >> UMFS_PAGE_SHIFT;
+	*pages = (uint32_t)(word & UMFS_PAGE_MASK);
+	if ((word & ~(UMFS_PTE_ADDR | UMFS_PAGE_MASK)) || !*pages || *pages > UMFS_XATTR_PAGES_MAX)
+		return false;
+	first = *page - c->geo.groups_page;
+	last = first + *pages - 1;
+	return page_valid(c, *page) && page_valid(c, *page + *pages - 1) &&
+	       first / UMFS_GROUP_PAGES == last / UMFS_GROUP_PAGES;
+}
+
+uint64_t xattr_pages(const struct fsck *c, const struct umfs_inode_pm *inode)
+{
+	uint64_t page;
+	uint32_t pages;
+
+	return run_of(c, inode, &page, &pages) ? pages : 0;
+}
+
+void xattr_drop(struct fsck *c, const struct umfs_inode_pm *inode)
+{
+	uint64_t page;
+	uint32_t pages;
+
+	if (!run_of(c, inode, &page, &pages))
+		return;
+	while (pages--)
+		page_free(c, page + pages);
+}
+
+static bool entry_at(const struct attributes *a, uint32_t at, struct entry *e)
+{
+	const struct umfs_xentry_pm *x = (const void *)((const uint8_t *)a->head + at);
+	uint32_t value_bytes = ld32(&x->value_bytes);
+
+	e->name = (const char *)(x + 1);
+	e->name_bytes = ld8(&x->name_bytes);
+	if (value_bytes > a->bytes || (e->name_bytes && value_bytes > UMFS_XATTR_VALUE_MAX))
+		return false;
+	e->bytes = ((uint32_t)sizeof(*x) + e->name_bytes + value_bytes + 7) & ~7u;
+	return e->bytes <= a->bytes - at;
+}
+
+static bool name_known(const struct entry *e)
+{
+	static const char *const spaces[] = { "user.", "trusted.", "security." };
+
+	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
+		if (e->name_bytes > strlen(spaces[i]) &&
+		    !memcmp(e->name, spaces[i], strlen(spaces[i])))
+			return !memchr(e->name, 0, e->name_bytes);
+	return (e->name_bytes == 23 && !memcmp(e->name, "system.posix_acl_access", 23)) ||
+	       (e->name_bytes == 24 && !memcmp(e->name, "system.posix_acl_default", 24));
+}
+
+/* Is the name of the entry at `end` there before? The entries up to it are in bounds. */
+static bool named_before(const struct attributes *a, uint32_t end, const struct entry *e)
+{
+	struct entry x;
+
+	for (uint32_t at = sizeof(*a->head); at < end && entry_at(a, at, &x); at += x.bytes)
+		if (x.name_bytes == e->name_bytes && !memcmp(x.name, e->name, e->name_bytes))
+			return true;
+	return false;
+}
+
+static void check_entries(struct attributes *a)
+{
+	struct object about = object("inode", a->ino);
+	uint32_t count = 0, said = ld32(&a->head->count);
+	struct entry e;
+
+	for (uint32_t at = sizeof(*a->head); at < a->bytes; at += e.bytes) {
+		if (!entry_at(a, at, &e) || (e.name_bytes && !name_known(&e))) {
+			problem(a->c, PR_XATTR_ENTRY, about, "at byte %u", at);
+			return;
+		}
+		if (!e.name_bytes)
+			continue;
+		count++;
+		if (named_before(a, at, &e))
+			problem(a->c, PR_XATTR_TWICE, about, "at byte %u", at);
+	}
+	if (count == said && count)
+		return;
+	if (!count) {
+		problem(a->c, PR_XATTR_ENTRY, about, "there is none");
+	} else if (problem(a->c, PR_XATTR_COUNT, about, "%u, found %u", said, count)) {
+		st32(&a->head->count, count);
+		st32(&a->head->crc, sum_crc32c(0, &a->head->ino, a->bytes - 8));
+		media_sync(a->c, a->head, sizeof(*a->head));
+	}
+}
+
+/* The pages are known: damage inside hides nothing but attributes. */
+static void check_block(struct attributes *a, uint32_t pages)
+{
+	struct object about = object("inode", a->ino);
+	uint32_t crc;
+
+	a->bytes = ld32(&a->head->bytes);
+	if (ld32(&a->head->magic) != UMFS_XATTR_MAGIC || ld32(&a->head->ino) != a->ino ||
+	    a->bytes <= sizeof(*a->head) || a->bytes % 8 ||
+	    (a->bytes + UMFS_PAGE_MASK) / UMFS_PAGE_BYTES != pages) {
+		problem(a->c, PR_XATTR_HEAD, about, "magic 0x%x, inode %u, %u bytes in %u pages",
+			ld32(&a->head->magic), ld32(&a->head->ino), a->bytes, pages);
+		return;
+	}
+	crc = sum_crc32c(0, &a->head->ino, a->bytes - 8);
+	if (ld32(&a->head->crc) != crc)
+		problem(a->c, PR_XATTR_CRC, about, "found 0x%x, computed 0x%x",
+			ld32(&a->head->crc), crc);
+	else
+		check_entries(a);
+}
+
+void xattr_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
+		 struct inode_info *info)
+{
+	struct attributes a = { .c = c, .ino = ino };
+	bool all = true;
+	uint64_t page;
+	uint32_t pages;
+
+	if (!ld64(&inode->xattr))
+		return;
+	if (!run_of(c, inode, &page, &pages)) {
+		problem(c, PR_XATTR_REF, object("inode", ino), "0x%llx",
+			(unsigned long long)ld64(&inode->xattr));
+		inode_bad(c, info);
+		return;
+	}
+	for (uint32_t i = 0; i < pages; i++) {
+		if (page_claim(c, page + i))
+			continue;
+		problem(c, PR_PAGE_TWICE, object("inode", ino),
+			"pool page %llu, of the extended attributes",
+			(unsigned long long)(page + i));
+		inode_bad(c, info);
+		all = false;
+	}
+	a.head = page_at(c, page);
+	if (all)
+		check_block(&a, pages);
+}
