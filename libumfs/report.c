@@ -17,7 +17,6 @@ static const char *const labels[REPORT_KINDS] = {
 	[REPORT_NO_SPECIAL] = "unsupported: opening a FIFO, socket or device, binding a socket",
 	[REPORT_NO_FALLOCATE] = "unsupported: fallocate",
 	[REPORT_NO_COPY] = "unsupported: copy_file_range, sendfile, splice or clone",
-	[REPORT_NO_XATTR] = "unsupported: extended attribute",
 	[REPORT_NO_STDIO] = "unsupported: stdio stream",
 	[REPORT_NO_WHITEOUT] = "unsupported: RENAME_WHITEOUT",
 	[REPORT_NO_PASS] = "unsupported: descriptor in a message",

@@ -186,6 +186,37 @@ static long call_name(long nr, const long *a, bool *ours)
 	}
 }
 
+static long call_xattr(long nr, const long *a, bool *ours)
+{
+	switch (nr) {
+	case SYS_getxattr:
+	case SYS_lgetxattr:
+		return umfs_hook_getxattr(P(a[0]), P(a[1]), P(a[2]), (size_t)a[3],
+					  nr == SYS_getxattr);
+	case SYS_fgetxattr:
+		return umfs_hook_fgetxattr(FD(a[0]), P(a[1]), P(a[2]), (size_t)a[3]);
+	case SYS_setxattr:
+	case SYS_lsetxattr:
+		return umfs_hook_setxattr(P(a[0]), P(a[1]), P(a[2]), (size_t)a[3], FD(a[4]),
+					  nr == SYS_setxattr);
+	case SYS_fsetxattr:
+		return umfs_hook_fsetxattr(FD(a[0]), P(a[1]), P(a[2]), (size_t)a[3], FD(a[4]));
+	case SYS_listxattr:
+	case SYS_llistxattr:
+		return umfs_hook_listxattr(P(a[0]), P(a[1]), (size_t)a[2], nr == SYS_listxattr);
+	case SYS_flistxattr:
+		return umfs_hook_flistxattr(FD(a[0]), P(a[1]), (size_t)a[2]);
+	case SYS_removexattr:
+	case SYS_lremovexattr:
+		return umfs_hook_removexattr(P(a[0]), P(a[1]), nr == SYS_removexattr);
+	case SYS_fremovexattr:
+		return umfs_hook_fremovexattr(FD(a[0]), P(a[1]));
+	default:
+		*ours = false;
+		return 0;
+	}
+}
+
 SYM(long, syscall, (long nr, ...))
 {
 	bool ours = true;
@@ -206,6 +237,10 @@ SYM(long, syscall, (long nr, ...))
 	if (!ours) {
 		ours = true;
 		ret = call_name(nr, a, &ours);
+	}
+	if (!ours) {
+		ours = true;
+		ret = call_xattr(nr, a, &ours);
 	}
 	if (!ours)
 		ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -10,7 +10,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libpmem-dev uuid-dev libblkid-dev
 	libjson-c-dev libcmocka-dev python3)
 PACKAGES_RUN=(fio)
-PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps strace sqlite3)
+PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps strace sqlite3
+	attr acl rsync)
 
 say() { printf '%s\n' "$*"; }
 die() {

@@ -99,6 +99,25 @@ same "from the directory around it" '
 	tar -C $PWD --one-top-level=$top/out -cf - $top/tree | tar -C $top -xf - && cat $top/$top/tree/f
 	mkdir -p $DIR/from/$top/new; echo more >$DIR/from/$top/new/g; cp -r $DIR/from/$top . && cat $DIR/new/g
 	rm -r $top/tree $top/link $top/$top $top/new $top/from; ls $DIR | wc -l'
+if command -v setfattr && command -v setfacl && command -v rsync; then
+	same "extended attributes" '
+		echo x >$DIR/x; setfattr -n user.one -v first $DIR/x; setfattr -n user.two -v second $DIR/x
+		getfattr --absolute-names -d $DIR/x | sort; setfattr -x user.one $DIR/x; setfattr -x user.one $DIR/x || echo none
+		cp -a $DIR/x $DIR/x2; getfattr --absolute-names -d $DIR/x2; cp $DIR/x $DIR/x3; getfattr -d $DIR/x3
+		mkdir $DIR/xd; setfattr -n user.dir -v d $DIR/xd; ln -s ../x $DIR/xd/l; cp -a $DIR/xd $DIR/xd2
+		getfattr --absolute-names -R -d $DIR/xd2 | sort; mv $DIR/x2 $DIR/xd
+		rsync -aX $DIR/xd/ $DIR/xd3; getfattr --absolute-names -R -d $DIR/xd3 | sort; rm -r $DIR/xd2 $DIR/xd3'
+	same "attributes across" '
+		t=$(mktemp -d -p /dev/shm); cp -a $DIR/xd $t/out; getfattr -R -d $t/out/x2 2>/dev/null | grep user
+		cp -a $t/out $DIR/back2; getfattr --absolute-names -d $DIR/back2/x2; rm -r $t $DIR/back2'
+	same "access control lists" '
+		chmod 640 $DIR/x; getfacl -cp $DIR/x; setfacl -m u:9:rw $DIR/x; getfacl -cp $DIR/x; stat -c %a $DIR/x
+		cp -p $DIR/x $DIR/x4; getfacl -cp $DIR/x4; stat -c %a $DIR/x4; setfacl -d -m g:7:r $DIR/xd; getfacl -cp $DIR/xd
+		ls -l $DIR/x4 | cut -c 1-11; setfacl -b $DIR/x; getfacl -cp $DIR/x; stat -c %a $DIR/x; setfacl -k $DIR/xd
+		getfacl -cp $DIR/xd; rm -r $DIR/x $DIR/x3 $DIR/x4 $DIR/xd'
+else
+	echo "without setfattr, setfacl or rsync: attributes are left out here"
+fi
 same "sync" 'sync; sync $DIR/f; sync -f $DIR/f; echo done'
 same "mktemp" 't=$(mktemp -d $DIR/tmp.XXXX); touch $t/f; mktemp -p $t >/dev/null; ls $t | wc -l; rm -r $t; echo gone'
 same "rm" 'rm $DIR/hard $DIR/soft; rm $DIR/into 2>/dev/null || echo a directory; rm -f $DIR/no; ls $DIR | wc -l'

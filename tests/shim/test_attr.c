@@ -2,7 +2,6 @@
 /* test_attr.c - mode, owner, times; who may do what. */
 #include <grp.h>
 #include <sys/time.h>
-#include <sys/xattr.h>
 #include <utime.h>
 
 #include "shim_test.h"
@@ -112,23 +111,6 @@ static void times(void **state)
 	assert_ok(unlink(at("l")));
 	close(dir);
 	close(fd);
-}
-
-static void attributes_refused_on_umfs(void **state)
-{
-	char v[8];
-	int fd = make_file("f", "x");
-
-	(void)state;
-	if (on_umfs()) {
-		assert_errno(setxattr(at("f"), "user.a", "1", 1, 0), ENOTSUP);
-		assert_errno(getxattr(at("f"), "user.a", v, 8), ENOTSUP);
-		assert_errno(lgetxattr(at("f"), "user.a", v, 8), ENOTSUP);
-		assert_errno(fgetxattr(fd, "user.a", v, 8), ENOTSUP);
-		assert_errno(flistxattr(fd, v, 8), ENOTSUP);
-	}
-	assert_errno(getxattr(at("none"), "user.a", v, 8), ENOENT);
-	assert_ok(close(fd));
 }
 
 /* As somebody else, where we may become one. */
@@ -392,7 +374,6 @@ int main(void)
 		cmocka_unit_test(modes),
 		cmocka_unit_test(owners),
 		cmocka_unit_test(times),
-		cmocka_unit_test(attributes_refused_on_umfs),
 		cmocka_unit_test(others_are_kept_out),
 		cmocka_unit_test(ids_change),
 		cmocka_unit_test(writing_drops_setid),

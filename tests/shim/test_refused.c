@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
-#include <sys/xattr.h>
 
 #include "shim_test.h"
 
@@ -130,14 +129,6 @@ static void special_files(void **state)
 	assert_ok(unlink(at("sock")));
 }
 
-/* extended attributes */
-static void xattrs(void **state)
-{
-	(void)state;
-	assert_errno(setxattr(at("f"), "user.a", "b", 1, 0), ENOTSUP);
-	assert_errno(fsetxattr(file, "user.a", "b", 1, 0), ENOTSUP);
-}
-
 /* `fallocate` with collapse or insert range */
 static void ranges(void **state)
 {
@@ -223,8 +214,8 @@ int main(void)
 		CASE(locks),		   CASE(leases),
 		CASE(mapping),		   CASE(library_in_a_pool),
 		CASE(program_in_a_pool),   CASE(image_without_us),
-		CASE(special_files),	   CASE(xattrs),
-		CASE(ranges),		   CASE(copies),
+		CASE(special_files),	   CASE(ranges),
+		CASE(copies),
 		CASE(whiteout),		   CASE(descriptor_in_a_message),
 		CASE(socket_by_name),	   CASE(watch),
 	};
