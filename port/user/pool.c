@@ -191,12 +191,16 @@ int pool_attach(struct pool *p, const char *path, uint32_t mode)
 {
 	bool from_backup;
 	int err = pool_open(p, path, 0, &from_backup);
+	uint32_t epoch;
 
 	if (err)
 		return err;
+	epoch = pool_shadow_epoch(p);
 	err = umfs_attach(&p->fs, mode);
 	if (err)
 		pool_close(p);
+	else
+		pool_shadow_begin(p, epoch);
 	return err;
 }
 

@@ -112,7 +112,12 @@ bool pool_has_data(const struct pool *p, uint64_t off, uint64_t n);
 int pool_shadow_open(struct pool *p, uint32_t ino, int access);
 /* Is descriptor `fd` of that shadow? */
 bool pool_shadow_is(struct pool *p, uint32_t ino, int fd);
-/* After detaching: the last one removes them. */
+/*
+ * After attaching, with what pool_shadow_epoch() said before: the first one removes
+ * what the last of the epoch before could not. After detaching: the last one does.
+ */
+uint32_t pool_shadow_epoch(struct pool *p);
+void pool_shadow_begin(struct pool *p, uint32_t epoch);
 void pool_shadow_leave(struct pool *p);
 
 /* Is a process attached or attaching? 1, 0 or -errno. Nothing is kept locked. */

@@ -15,8 +15,9 @@
  *  W2  Directory and file come to be under a private name, with their final
  *      mode, and get their real one by a rename that replaces nothing.
  *  W3  While anybody is attached a shadow keeps its name, so whoever opens it
- *      gets the same one. The last to detach removes the directory; when it is
- *      killed that is left to who makes the next.
+ *      gets the same one. The last to detach removes the directory. When it is
+ *      killed, or somebody attaches at that moment, the next epoch's first does, or
+ *      whoever makes the next directory.
  *  W4  All that are attached use the same directory: each holds a lock on a byte
  *      of the pool that stands for its directory, and none that stands for another
  *      may be locked. So a container with a /dev/shm of its own gets an error
@@ -393,18 +394,37 @@ bool pool_shadow_is(struct pool *p, uint32_t ino, int fd)
 	return same;
 }
 
-void pool_shadow_leave(struct pool *p)
+/* Nobody is of that epoch any more. */
+static void epoch_ended(const struct pool *p, uint32_t epoch)
 {
 	char name[2 * NAME_BYTES];
 	struct stat pool;
 
+	if (pool_stat(p, &pool))
+		return;
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(places); i++) {
+		dir_name(p, name, places[i], epoch);
+		dir_remove(name, &pool);
+	}
+}
+
+uint32_t pool_shadow_epoch(struct pool *p)
+{
+	return ld32(&umfs_runtime(&p->fs)->epoch);
+}
+
+void pool_shadow_begin(struct pool *p, uint32_t epoch)
+{
+	if (p->fs.epoch != epoch)
+		epoch_ended(p, p->fs.epoch - 1);
+}
+
+void pool_shadow_leave(struct pool *p)
+{
+
 	if (p->shadow_page)
 		(void)sys2(SYS_munmap, p->shadow_page, p->page_bytes);
 	p->shadow_page = NULL;
-	if (pool_in_use(p) || pool_stat(p, &pool))
-		return;
-	for (size_t i = 0; i < UMFS_ARRAY_LEN(places); i++) {
-		dir_name(p, name, places[i], p->fs.epoch);
-		dir_remove(name, &pool);
-	}
+	if (!pool_in_use(p))
+		epoch_ended(p, p->fs.epoch);
 }

@@ -72,6 +72,8 @@ made=$(ls -ad /dev/shm/.umfs-locks-* 2>/dev/null | wc -l)
 [ "$made" -ge 1 ] || fail "no directory of locks where one is expected"
 kill -9 "$holder"
 release
+u stat "$mnt/f" >/dev/null
+[ -z "${LOCKS_ALONE:-}" ] || is "after a death" "${work##*/}" "$(ls -A /dev/shm)"
 is "after a death" 0 "$(try u)"
 
 as_nobody() {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# sqlite.sh - sqlite3 with its rollback journal: two processes that write at the
-# same time, one that is killed, the same on tmpfs. (Its WAL mode needs mmap.)
+# sqlite.sh - sqlite3 with both its journals: two processes that write at the same
+# time, the same on tmpfs, and one that is killed.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -34,7 +34,7 @@ writer() {
 
 two_writers() {
 	wrapper=$1 db=$2
-	sql "$wrapper" "$db" "CREATE TABLE sum(n); INSERT INTO sum VALUES(0); CREATE TABLE log(who, n);"
+	sql "$wrapper" "$db" "PRAGMA journal_mode=$3; CREATE TABLE sum(n); INSERT INTO sum VALUES(0); CREATE TABLE log(who, n);"
 	writer a | sql "$wrapper" "$db" >"$work/a" 2>&1 &
 	a=$!
 	writer b | sql "$wrapper" "$db" >"$work/b" 2>&1 &
@@ -46,12 +46,16 @@ two_writers() {
 		SELECT who, count(*) FROM log GROUP BY who ORDER BY who; PRAGMA integrity_check;"
 }
 
-is "two writers on tmpfs" "240 240|240|240 a|120 b|120 ok" "$(two_writers "" "$work/tmpfs/db" | xargs)"
-is "two writers" "240 240|240|240 a|120 b|120 ok" "$(two_writers u "$mnt/db" | xargs)"
+for journal in delete wal; do
+	wanted="$journal 240 240|240|240 a|120 b|120 ok"
+	is "two writers, $journal, on tmpfs" "$wanted" \
+		"$(two_writers "" "$work/tmpfs/$journal.db" $journal | xargs)"
+	is "two writers, $journal" "$wanted" "$(two_writers u "$mnt/$journal.db" $journal | xargs)"
+done
 
 # A writer's lock keeps others out, and goes with it when it is killed; its journal is rolled back.
 mkfifo "$work/in"
-u sh -c 'echo $$ >"$0"; exec sqlite3 -batch "$1"' "$work/pid" "$mnt/db" <"$work/in" \
+u sh -c 'echo $$ >"$0"; exec sqlite3 -batch "$1"' "$work/pid" "$mnt/delete.db" <"$work/in" \
 	>"$work/holder" &
 exec 8>"$work/in"
 printf '%s\n' "BEGIN EXCLUSIVE;" "UPDATE sum SET n = -1;" ".print there" >&8
@@ -59,12 +63,12 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	grep -q there "$work/holder" && break
 	sleep 0.1
 done
-is "locked out" "locked" "$(u sqlite3 -batch "$mnt/db" "SELECT n FROM sum;" 2>&1 | grep -o locked)"
+is "locked out" "locked" "$(u sqlite3 -batch "$mnt/delete.db" "SELECT n FROM sum;" 2>&1 | grep -o locked)"
 kill -9 "$(cat "$work/pid")"
 wait $!
 is "it was killed" 137 $?
 exec 8>&-
-is "after its death" "240" "$(sql u "$mnt/db" "SELECT n FROM sum;" | xargs)"
-is "and whole" "ok" "$(sql u "$mnt/db" "PRAGMA integrity_check;" | xargs)"
+is "after its death" "240" "$(sql u "$mnt/delete.db" "SELECT n FROM sum;" | xargs)"
+is "and whole" "ok" "$(sql u "$mnt/delete.db" "PRAGMA integrity_check;" | xargs)"
 check_pool "sqlite"
 finish
