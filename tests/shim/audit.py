@@ -38,7 +38,7 @@ SCRIPTS = {
     "redirections": "echo a > d; cat < d; (echo b; sh -c 'echo c') >> d; wc -l < d; read x < d",
     "coreutils": "seq 1000 > s; sort -r s > t; head -n 3 t; tail -n 3 s; cut -c1 s | uniq -c;"
                  " cp s u; mv u v; ln v w; ln -s v x; readlink -f x; touch -d yesterday v;"
-                 " truncate -s 5 v; dd if=s of=y bs=4096 status=none; split -l 300 s part;"
+                 " truncate -s 5 v; dd if=s of=y bs=4096 status=none; csplit -s s 300 600;"
                  " md5sum s t > sums; md5sum -c sums; mkdir -p a/b/c; rmdir a/b/c; chmod 600 s;"
                  " stat s; ls -lR .; du -s .; df .; tee z < s > /dev/null; rm -r a",
     "tar": "mkdir in; seq 100 > in/a; seq 200 > in/b; tar cf t.tar in; tar czf t.tgz in;"
