@@ -170,6 +170,19 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 void umfs_lane_leave_group(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
 void umfs_slot_leave_groups(struct umfs *fs, uint32_t slot);
 
+/* ---- bits.c ---- */
+
+uint32_t umfs_count_ones(uint64_t v);
+
+/* ---- group.c ---- */
+
+/* A group's lock, noted in the lane. -EAGAIN: it is held, and `wait` is false. */
+int umfs_group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait);
+void umfs_group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group);
+int umfs_group_make_first(struct umfs *fs, uint32_t ino);
+/* Counts of a group afresh from its bitmaps, where recovery asked for it. */
+void umfs_group_recount(struct umfs *fs, uint32_t group);
+
 /* ---- alloc.c ---- */
 
 /*
@@ -184,9 +197,16 @@ int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t 
 int umfs_pages_alloc_whole(struct umfs_tx *tx, uint64_t goal, uint32_t count, uint64_t *page);
 int umfs_page_alloc_zeroed(struct umfs_tx *tx, uint64_t goal, uint64_t *page);
 int umfs_pages_free(struct umfs_tx *tx, uint64_t page, uint64_t count);
+
+/* ---- ialloc.c ---- */
+
 /* *ino is locked: whoever remembers its former life must not change it while it is made. */
 int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino);
 int umfs_inode_free(struct umfs_tx *tx, uint32_t ino);
+bool umfs_inode_allocated(struct umfs *fs, uint32_t ino);
+
+/* ---- release.c ---- */
+
 /*
  * Clear bits in the name of `slot`, whose lane this is: its group lock is taken
  * in that slot's name, the bits cleared, *progress stored, the lock released.
@@ -206,14 +226,6 @@ bool umfs_bits_held(const struct umfs *fs, uint32_t slot, const struct umfs_lane
 void umfs_bits_leave(struct umfs *fs, struct umfs_lane_pm *lane, const struct umfs_bits *next);
 /* The group of a run of pages or inodes, or -1 when the run is not within one. */
 int64_t umfs_bits_group(const struct umfs *fs, bool inodes, uint64_t first, uint64_t count);
-/* Counts of a group afresh from its bitmaps, where recovery asked for it. */
-void umfs_group_recount(struct umfs *fs, uint32_t group);
-uint32_t umfs_count_ones(uint64_t v);
-/* A group's lock, noted in the lane. -EAGAIN: it is held, and `wait` is false. */
-int umfs_group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait);
-void umfs_group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group);
-int umfs_group_make_first(struct umfs *fs, uint32_t ino);
-bool umfs_inode_allocated(struct umfs *fs, uint32_t ino);
 
 /* ---- unback.c ---- */
 
@@ -431,7 +443,7 @@ int umfs_dir_replace(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir
 /* Free the pages of a directory without names, in transactions of its own. */
 int umfs_dir_clear(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino);
 
-/* ---- open.c ---- */
+/* ---- irec.c ---- */
 
 /* Note this process as a holder of the inode (lock held). -ENFILE. */
 int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, uint32_t *irec);
@@ -451,10 +463,11 @@ void umfs_irec_sync(struct umfs *fs, const struct umfs_inode_pm *inode, struct u
 void umfs_irec_drop(struct umfs *fs, uint32_t irec);
 /* Reclaim what dead processes were the last to hold. */
 void umfs_reap(struct umfs *fs, bool patient);
-void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
-void umfs_slot_drop_own_opens(struct umfs *fs);
-void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
-void umfs_slot_recount_opens(struct umfs *fs);
+/* An inode without names or holders: free its pages and itself. Lock and lane held. */
+int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
+
+/* ---- ofd.c ---- */
+
 /* An open file description of what is held; the hold passes to it, or is dropped. -ENFILE. */
 struct umfs_held {
 	uint32_t ino, generation, irec;
@@ -462,8 +475,10 @@ struct umfs_held {
 int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd);
 /* The description that f came from, locked for a call; -EBADF: it was closed meanwhile. */
 int umfs_ofd_lock(const struct umfs_file *f, struct umfs_ofd_pm **ofd);
-/* An inode without names or holders: free its pages and itself. Lock and lane held. */
-int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
+void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
+void umfs_slot_drop_own_opens(struct umfs *fs);
+void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
+void umfs_slot_recount_opens(struct umfs *fs);
 
 /* ---- setid.c ---- */
 

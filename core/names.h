@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
-/* names.h - what namei.c and rename.c share: the inodes of an operation, and its checks. */
+/* names.h - what namei.c, create.c and rename.c share: the inodes of an operation, and its checks. */
 #ifndef UMFS_CORE_NAMES_H
 #define UMFS_CORE_NAMES_H
 
 #include "internal.h"
+
+/* The type of a file as directory entries state it. */
+static inline uint32_t umfs_mode_type(uint32_t mode)
+{
+	return mode >> 12 & 017u;
+}
 
 /* Two directories and what two names mean in them; 0: not in this operation. */
 enum { FROM_DIR, TO_DIR, FROM, TO };

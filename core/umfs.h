@@ -144,7 +144,7 @@ int umfs_format_plan(const struct umfs_format *f, struct umfs_super_pm *sb);
 uint64_t umfs_format_front_bytes(const struct umfs_super_pm *sb);
 int umfs_format_write(struct umfs *fs, const struct umfs_format *f);
 
-/* ---- attach.c, slot.c, recover.c ---- */
+/* ---- slot.c: taking part in a pool ---- */
 
 /*
  * Take part in the pool: recover it when first, take a slot. -EBUSY: no slot; -EINVAL:
@@ -183,7 +183,7 @@ int umfs_slot_recover(struct umfs *fs, uint32_t slot);
 /* Everything a crash left, on a pool nobody else has attached (attach does it, fsck calls it). */
 int umfs_recover_all(struct umfs *fs);
 
-/* ---- namei.c: names; `name` is not terminated, 1..255 bytes, no '/' ---- */
+/* ---- namei.c, create.c, rename.c: names; `name` is not terminated, 1..255 bytes, no '/' ---- */
 
 int umfs_lookup(struct umfs *fs, umfs_node dir, const char *name, uint32_t len, uint32_t *ino);
 /* New regular file, FIFO, socket or device (`rdev`) by `mode`; *ino is set. -EEXIST sets *ino too. */
@@ -305,7 +305,7 @@ int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size)
 int umfs_getpath(struct umfs *fs, uint32_t dir, char *buf, uint32_t size); /* dir's path from the root, "/a/b"; -ERANGE */
 void umfs_statfs(struct umfs *fs, struct umfs_statfs *st);
 
-/* ---- open.c: open files. An ofd is an index into the pool's table. ---- */
+/* ---- ofd.c: open files. An ofd is an index into the pool's table. ---- */
 
 /*
  * A new open file description of `ino`, with one reference of this process.

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/* bits.c - bitmaps on the medium: runs of bits set, looked for, counted and cleared. */
+#include "bits.h"
+
+void umfs_bits_fill(le64 *bits, uint32_t from, uint32_t to)
+{
+	while (from < to) {
+		uint32_t n = UMFS_MIN(64u - from % 64u, to - from);
+		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << from % 64u;
+
+		st64(&bits[from / 64u], ld64(&bits[from / 64u]) | mask);
+		from += n;
+	}
+}
+
+/* Bits set in a word; the compiler's builtin is a library call that the kernel does not have. */
+uint32_t umfs_count_ones(uint64_t v)
+{
+	v -= v >> 1 & 0x5555555555555555ull;
+	v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
+	v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (uint32_t)(v * 0x0101010101010101ull >> 56);
+}
+
+uint32_t umfs_bits_zeros(const le64 *bits, uint32_t total)
+{
+	uint32_t i, zeros = 0;
+
+	for (i = 0; i < total / 64u; i++)
+		zeros += 64u - umfs_count_ones(ld64(&bits[i]));
+	return zeros;
+}
+
+static uint64_t used_word(const struct umfs_search *s, uint32_t word)
+{
+	return (s->backed >> (word >> 3) & 1) ? ld64(&s->bits[word]) : ~0ull;
+}
+
+uint32_t umfs_bits_next(const struct umfs_search *s, uint32_t from, uint32_t end, bool value)
+{
+	while (from < end) {
+		uint64_t word = used_word(s, from / 64u);
+
+		word = (value ? word : ~word) >> from % 64u;
+		if (word) {
+			from += (uint32_t)__builtin_ctzll(word);
+			return UMFS_MIN(from, end);
+		}
+		from = (from / 64u + 1) * 64u;
+	}
+	return end;
+}
+
+uint32_t umfs_bits_clear(le64 *bits, uint32_t from, uint32_t to)
+{
+	uint32_t cleared = 0;
+
+	while (from < to) {
+		uint32_t n = UMFS_MIN(64u - from % 64u, to - from);
+		uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << from % 64u;
+		uint64_t word = ld64(&bits[from / 64u]);
+
+		cleared += umfs_count_ones(word & mask);
+		st64(&bits[from / 64u], word & ~mask);
+		from += n;
+	}
+	return cleared;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * group.c - one allocation group: its lock, its 2 MiB units of backing, its first use.
+ *
+ * Each group has its own lock, bitmaps, counts and units, so allocations in
+ * different groups share nothing. A group is set up when it is first used.
+ *
+ * I1  Counts follow the bits under the lock; where a death came in between,
+ *     UMFS_GROUP_RECOUNT makes the next holder count again.
+ * I2  A unit is backed before its first page is handed out; the group's word
+ *     says so after the backing was had.
+ */
+#include "bits.h"
+#include "group.h"
+
+static uint32_t head_pages(const struct umfs *fs)
+{
+	return UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages;
+}
+
+/* ---- the lock, noted in the lane ---- */
+
+int umfs_group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait)
+{
+	le64 *word = &umfs_group(fs, group)->lock;
+
+	st64(&lane->group, (uint64_t)port_thread() << 32 | (group + 1));
+	if (wait)
+		return umfs_lock(fs, word);
+	if (umfs_lock_try(fs, word, umfs_lock_value(fs, fs->slot)))
+		return 0;
+	st64(&lane->group, 0);
+	return -EAGAIN;
+}
+
+void umfs_group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group)
+{
+	umfs_unlock(fs, &umfs_group(fs, group)->lock);
+	st64(&lane->group, 0);
+}
+
+/* ---- backing ---- */
+
+int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit)
+{
+	struct umfs_group_pm *grp = umfs_group(fs, group);
+	uint64_t off = (umfs_group_page(fs, group) + (uint64_t)unit * UMFS_UNIT_PAGES)
+		       << UMFS_PAGE_SHIFT;
+	uint64_t end = fs->geo.pool_pages << UMFS_PAGE_SHIFT;
+	int err;
+
+	if (umfs_group_backed(fs, group, unit))
+		return 0;
+	err = port_back(fs, off, UMFS_MIN((uint64_t)UMFS_UNIT_BYTES, end - off));
+	if (err)
+		return err;
+	__atomic_fetch_add(&fs->backed_units, 1, __ATOMIC_RELAXED);
+	st64(&grp->backed, ld64(&grp->backed) | 1ull << unit);
+	umfs_flush(fs, grp, sizeof(*grp));
+	return 0;
+}
+
+/* ---- setting it up ---- */
+
+static void recount(struct umfs *fs, uint32_t group)
+{
+	struct umfs_group_pm *grp = umfs_group(fs, group);
+
+	st32(&grp->free_pages, umfs_bits_zeros(umfs_group_page_bits(fs, group), UMFS_GROUP_PAGES));
+	st32(&grp->free_inodes,
+	     umfs_bits_zeros(umfs_group_inode_bits(fs, group), UMFS_GROUP_PAGES));
+	st32(&grp->flags, ld32(&grp->flags) & ~UMFS_GROUP_RECOUNT);
+	umfs_flush(fs, grp, sizeof(*grp));
+}
+
+int umfs_group_init(struct umfs *fs, uint32_t group)
+{
+	struct umfs_group_pm *grp = umfs_group(fs, group);
+	le64 *pages = umfs_group_page_bits(fs, group), *inodes = umfs_group_inode_bits(fs, group);
+	int err;
+
+	if (ld32(&grp->flags) & UMFS_GROUP_INIT) {
+		if (ld32(&grp->flags) & UMFS_GROUP_RECOUNT)
+			recount(fs, group);
+		return 0;
+	}
+	err = umfs_group_back(fs, group, 0);
+	if (err)
+		return err;
+	port_zero(pages, 2 * UMFS_PAGE_BYTES);
+	umfs_bits_fill(pages, 0, head_pages(fs));
+	umfs_bits_fill(pages, umfs_group_pages(fs, group), UMFS_GROUP_PAGES);
+	umfs_bits_fill(inodes, fs->geo.inodes_per_group, UMFS_GROUP_PAGES);
+	if (group == 0)
+		umfs_bits_fill(inodes, 0, 1); /* inode 0 names nothing */
+	umfs_flush(fs, pages, 2 * UMFS_PAGE_BYTES);
+	recount(fs, group);
+	umfs_fence(fs);
+	st32(&grp->page_hint, head_pages(fs));
+	st32(&grp->inode_hint, 0);
+	st32(&grp->flags, UMFS_GROUP_INIT);
+	umfs_flush(fs, grp, sizeof(*grp));
+	umfs_fence(fs);
+	return 0;
+}
+
+void umfs_group_recount(struct umfs *fs, uint32_t group)
+{
+	if (ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_RECOUNT)
+		recount(fs, group);
+}
+
+/* Making a pool: the first group, with inode `ino` in use. Nobody else is there. */
+int umfs_group_make_first(struct umfs *fs, uint32_t ino)
+{
+	uint32_t unit = umfs_inode_unit(ino);
+	int err = umfs_group_init(fs, 0);
+
+	if (!err)
+		err = umfs_group_back(fs, 0, unit);
+	if (err)
+		return err;
+	umfs_bits_fill(umfs_group_inode_bits(fs, 0), ino, ino + 1);
+	umfs_flush(fs, umfs_group_inode_bits(fs, 0), 8);
+	recount(fs, 0);
+	return 0;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * ialloc.c - inodes: which are in use, where they lie, and new ones.
+ *
+ * A bit is set as in alloc.c: under the group lock, after the record that names it.
+ */
+#include "bits.h"
+#include "group.h"
+
+/*
+ * Lock held, group set up. 1: *index is free, its place backed and itself locked.
+ * A free inode may be locked for a moment by who remembers its former life;
+ * nobody waits for it here, which would upset the order of locks.
+ */
+static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
+{
+	struct umfs_search s = {umfs_group_inode_bits(fs, group), ~0ull, fs->geo.inodes_per_group};
+	uint32_t hint = ld32(&umfs_group(fs, group)->inode_hint), tries;
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+
+	if (hint >= s.end)
+		hint = 0;
+	for (tries = 0; tries < 8; tries++) {
+		*index = umfs_bits_next(&s, hint, s.end, false);
+		if (*index == s.end)
+			*index = umfs_bits_next(&s, 0, s.end, false);
+		if (*index == s.end)
+			return 0;
+		if (umfs_group_back(fs, group, umfs_inode_unit(*index)))
+			return -ENOSPC;
+		if (umfs_lock_try(fs,
+				  &umfs_inode(fs, group * fs->geo.inodes_per_group + *index)->lock,
+				  mine))
+			return 1;
+		hint = *index + 1 < s.end ? *index + 1 : 0;
+	}
+	return 0;
+}
+
+static void take_inode(struct umfs *fs, uint32_t group, uint32_t index)
+{
+	struct umfs_group_pm *grp = umfs_group(fs, group);
+	le64 *bits = umfs_group_inode_bits(fs, group);
+
+	umfs_bits_fill(bits, index, index + 1);
+	umfs_flush(fs, &bits[index / 64u], 8);
+	st32(&grp->free_inodes, ld32(&grp->free_inodes) - 1);
+	st32(&grp->inode_hint, index + 1);
+	umfs_flush(fs, grp, sizeof(*grp));
+}
+
+static int inode_in_group(struct umfs_tx *tx, uint32_t group, bool wait, uint32_t *ino)
+{
+	struct umfs *fs = tx->fs;
+	uint32_t index = 0;
+	int ret;
+
+	ret = umfs_group_lock(fs, tx->lane, group, wait);
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	ret = umfs_group_init(fs, group);
+	if (!ret)
+		ret = choose_inode(fs, group, &index);
+	if (ret == 1) {
+		*ino = group * fs->geo.inodes_per_group + index;
+		ret = umfs_tx_note(tx, UMFS_REC_INODE_ALLOC, *ino, 1);
+		umfs_tx_fence(tx);
+		if (!ret) {
+			take_inode(fs, group, index);
+			ret = 1;
+		} else {
+			umfs_unlock(fs, &umfs_inode(fs, *ino)->lock);
+		}
+	}
+	umfs_group_unlock(fs, tx->lane, group);
+	return ret == -ENOSPC ? 0 : ret;
+}
+
+/*
+ * Files go near their directory. A directory goes to the next group that is in
+ * use and has many inodes left, so that each has room for its files. A group
+ * whose lock is busy is passed over as long as there are others.
+ */
+enum { PASS_HALF, PASS_FREE, PASS_NEW, PASS_WAIT, PASSES };
+
+int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
+{
+	struct umfs *fs = tx->fs;
+	uint32_t first = umfs_ino_group(fs, near_ino);
+	uint32_t half = fs->geo.inodes_per_group / 2;
+	uint32_t pass, i;
+
+	for (pass = directory ? PASS_HALF : PASS_FREE; pass < PASSES; pass++) {
+		for (i = 0; i < fs->geo.group_count; i++) {
+			uint32_t group = (first + i) % fs->geo.group_count;
+			struct umfs_group_pm *grp = umfs_group(fs, group);
+			bool init = ld32(&grp->flags) & UMFS_GROUP_INIT;
+			uint32_t least = pass == PASS_HALF ? half : 1;
+			int ret;
+
+			/* Groups never used before cost backing: after the others, but before
+			 * waiting. */
+			if (init ? ld32(&grp->free_inodes) < least : pass < PASS_NEW)
+				continue;
+			ret = inode_in_group(tx, group, pass >= PASS_WAIT, ino);
+			if (ret)
+				return ret < 0 ? ret : 0;
+		}
+	}
+	return -ENOSPC;
+}
+
+int umfs_inode_free(struct umfs_tx *tx, uint32_t ino)
+{
+	return umfs_tx_note(tx, UMFS_REC_INODE_FREE, ino, 1);
+}
+
+bool umfs_inode_allocated(struct umfs *fs, uint32_t ino)
+{
+	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
+
+	if (group >= fs->geo.group_count ||
+	    !(ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_INIT))
+		return false;
+	return ld64(&umfs_group_inode_bits(fs, group)[index / 64u]) >> index % 64u & 1;
+}
+
+struct umfs_inode_pm *umfs_inode(struct umfs *fs, uint32_t ino)
+{
+	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
+	uint8_t *table;
+
+	if (!ino || group >= fs->geo.group_count ||
+	    !umfs_group_backed(fs, group, umfs_inode_unit(index)))
+		return NULL;
+	table = umfs_page(fs, umfs_group_page(fs, group) + UMFS_GROUP_HEAD_PAGES);
+	return (struct umfs_inode_pm *)(table + ((uint64_t)index << UMFS_INODE_SHIFT));
+}

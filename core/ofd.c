@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * ofd.c - open file descriptions: inode, position and flags, shared over dup, fork and exec.
+ *
+ * As a record of an open inode (irec.c), a description has a bit per slot; a
+ * process counts its own references in private memory.
+ *
+ * I1  An ofd is freed by one compare-and-swap of its key, which never repeats
+ *     within an epoch while anybody can remember it.
+ * I2  A call may be inside when another thread closes its ofd. It holds the ofd's
+ *     lock, and found under it that the ofd was still the one it meant
+ *     (umfs_ofd_lock). So an ofd is taken anew, and filled in, only by who has its
+ *     lock; one that is locked is passed over.
+ */
+#include "open.h"
+
+static struct umfs_ofd_pm *ofd_at(const struct umfs *fs, uint32_t index)
+{
+	return (struct umfs_ofd_pm *)umfs_page(fs, fs->geo.ofds_page) + index;
+}
+
+struct umfs_ofd_pm *umfs_ofd(struct umfs *fs, uint32_t ofd)
+{
+	if (ofd >= fs->geo.ofd_count || umfs_key_epoch(ld64(&ofd_at(fs, ofd)->key)) != fs->epoch)
+		return NULL;
+	return ofd_at(fs, ofd);
+}
+
+struct umfs_ofd_pm *umfs_ofd_of(const struct umfs_file *f)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+
+	return o && ld32(&o->ino) == f->ino && ld32(&o->generation) == f->generation &&
+			       __atomic_load_n(&f->fs->ofd_refs[f->ofd], __ATOMIC_ACQUIRE)
+		       ? o
+		       : NULL;
+}
+
+int umfs_ofd_lock(const struct umfs_file *f, struct umfs_ofd_pm **ofd)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
+	int err = o ? umfs_lock(f->fs, &o->lock) : -EBADF;
+
+	if (err)
+		return err;
+	*ofd = umfs_ofd_of(f);
+	if (*ofd)
+		return 0;
+	umfs_unlock(f->fs, &o->lock);
+	return -EBADF;
+}
+
+/* The claimer's slot is part of the key, so that its death in here is cleaned up. Lock held. */
+static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
+{
+	uint64_t key = ld64(&o->key), mine = (uint64_t)fs->epoch << 32 | fs->slot << 24;
+	uint32_t k;
+
+	if (umfs_key_epoch(key) == fs->epoch)
+		return false;
+	mine |= __atomic_add_fetch(&fs->serial, 1, __ATOMIC_RELAXED) & 0xffffffu;
+	if (!cas64(&o->key, &key, mine))
+		return false;
+	for (k = 0; k < 4; k++)
+		st64(&o->slots[k], 0);
+	return true;
+}
+
+/* A free one, locked (I2). */
+static int ofd_claim(struct umfs *fs, uint32_t *ofd)
+{
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.ofd_count; i++) {
+		uint32_t index = (fs->ofd_cursor + i) % fs->geo.ofd_count;
+		struct umfs_ofd_pm *o = ofd_at(fs, index);
+
+		if (umfs_key_epoch(ld64(&o->key)) == fs->epoch ||
+		    !umfs_lock_try(fs, &o->lock, mine))
+			continue;
+		if (!claim_one(fs, o)) {
+			umfs_unlock(fs, &o->lock);
+			continue;
+		}
+		fs->ofd_cursor = index + 1;
+		*ofd = index;
+		return 0;
+	}
+	return -ENFILE;
+}
+
+static int hold_open(struct umfs *fs, umfs_node node, uint32_t *irec, uint32_t *generation)
+{
+	struct umfs_inode_pm *inode;
+	int err = umfs_inode_check(fs, node, &inode);
+
+	if (err)
+		return err;
+	if (ld64(&inode->base))
+		return -ENOTSUP; /* written in kernel mode and not rebased */
+	err = umfs_lock(fs, &inode->lock);
+	if (err)
+		return err;
+	err = umfs_node_check(inode, node);
+	if (!err && !ld32(&inode->nlink) && !umfs_irec_find(fs, inode, (uint32_t)node))
+		err = node >> 32 ? -ESTALE : -ENOENT;
+	if (!err) /* without a name it can still be opened by who has it open */
+		err = umfs_irec_hold(fs, inode, (uint32_t)node, irec);
+	*generation = ld32(&inode->generation);
+	umfs_unlock(fs, &inode->lock);
+	return err;
+}
+
+int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd)
+{
+	struct umfs_ofd_pm *o;
+	int err = ofd_claim(fs, ofd);
+
+	if (err) {
+		umfs_irec_drop(fs, h->irec);
+		return err;
+	}
+	o = ofd_at(fs, *ofd);
+	st32(&o->ino, h->ino);
+	st32(&o->generation, h->generation);
+	st32(&o->irec, h->irec);
+	st32(&o->flags, flags);
+	st64(&o->pos, 0);
+	__atomic_store_n(&fs->ofd_refs[*ofd], 1, __ATOMIC_RELEASE);
+	umfs_widen(&fs->ofd_low, &fs->ofd_high, *ofd);
+	or64(&o->slots[fs->slot / 64u], umfs_slot_bit(fs->slot));
+	umfs_unlock(fs, &o->lock);
+	return 0;
+}
+
+int umfs_open(struct umfs *fs, umfs_node node, uint32_t flags, uint32_t *ofd)
+{
+	struct umfs_held h = {.ino = (uint32_t)node};
+	int err;
+
+	if (fs->zombies)
+		umfs_reap(fs, false);
+	umfs_atime_day(fs);
+	err = hold_open(fs, node, &h.irec, &h.generation);
+	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);
+}
+
+void umfs_ofd_get(struct umfs *fs, uint32_t ofd)
+{
+	__atomic_fetch_add(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL);
+}
+
+/* A slot lets go; the last one frees the description (I1). */
+static void ofd_leave(struct umfs_ofd_pm *o, uint32_t slot)
+{
+	uint64_t key = ld64(&o->key);
+
+	and64(&o->slots[slot / 64u], ~umfs_slot_bit(slot));
+	if (umfs_slots_empty(o->slots))
+		(void)cas64(&o->key, &key, 0);
+}
+
+void umfs_ofd_put(struct umfs *fs, uint32_t ofd)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
+	uint32_t irec = ld32(&o->irec);
+
+	if (__atomic_sub_fetch(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL))
+		return;
+	ofd_leave(o, fs->slot);
+	if (irec < fs->geo.irec_count)
+		umfs_irec_drop(fs, irec);
+}
+
+/* ---- slots come and go ---- */
+
+static void drop_ofd(struct umfs *fs, struct umfs_ofd_pm *o, uint32_t slot)
+{
+	uint64_t key = ld64(&o->key);
+
+	if (umfs_key_epoch(key) != fs->epoch)
+		return;
+	if (ld64(&o->slots[slot / 64u]) & umfs_slot_bit(slot))
+		ofd_leave(o, slot);
+	else if (umfs_slots_empty(o->slots) && ((uint32_t)key >> 24) == slot)
+		(void)cas64(&o->key, &key, 0); /* it died claiming it */
+}
+
+/* Bits of a slot that is dead and claimed; files it was the last to hold become zombies. */
+void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.ofd_count; i++)
+		drop_ofd(fs, ofd_at(fs, i), slot);
+	for (i = 0; i < fs->geo.irec_count; i++)
+		umfs_irec_drop_slot(fs, umfs_irec(fs, i), slot);
+}
+
+/* The same for this process when it leaves: it knows where its own lie. */
+void umfs_slot_drop_own_opens(struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = fs->ofd_low; i < fs->ofd_high; i++)
+		drop_ofd(fs, ofd_at(fs, i), fs->slot);
+	for (i = fs->irec_low; i < fs->irec_high; i++)
+		umfs_irec_drop_slot(fs, umfs_irec(fs, i), fs->slot);
+}
+
+void umfs_ofd_give(struct umfs *fs, uint32_t ofd, uint32_t slot)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
+	uint32_t irec = ld32(&o->irec);
+
+	if (irec < fs->geo.irec_count)
+		or64(&umfs_irec(fs, irec)->opens[slot / 64u], umfs_slot_bit(slot));
+	or64(&o->slots[slot / 64u], umfs_slot_bit(slot));
+}
+
+int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(fs, ofd);
+	uint32_t irec;
+
+	if (!o || !(ld64(&o->slots[fs->slot / 64u]) & umfs_slot_bit(fs->slot)))
+		return -EBADF;
+	irec = ld32(&o->irec);
+	if (irec >= fs->geo.irec_count)
+		return -EUCLEAN;
+	if (__atomic_fetch_add(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL) == 0)
+		__atomic_fetch_add(&fs->irec_refs[irec], 1, __ATOMIC_ACQ_REL);
+	umfs_widen(&fs->ofd_low, &fs->ofd_high, ofd);
+	umfs_widen(&fs->irec_low, &fs->irec_high, irec);
+	return 0;
+}
+
+/*
+ * Give another slot a share of all that this process has open. What is held
+ * without an ofd is held for the time of a call, by a thread that the child of
+ * fork will not have. No ofd is opened or closed here meanwhile.
+ */
+void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = fs->ofd_low; i < fs->ofd_high; i++)
+		if (__atomic_load_n(&fs->ofd_refs[i], __ATOMIC_ACQUIRE))
+			umfs_ofd_give(fs, i, slot);
+}
+
+/* The child's side of that: it holds what its ofds hold. */
+void umfs_slot_recount_opens(struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = fs->irec_low; i < fs->irec_high; i++)
+		fs->irec_refs[i] = 0;
+	for (i = fs->ofd_low; i < fs->ofd_high; i++) {
+		uint32_t irec = ld32(&ofd_at(fs, i)->irec);
+
+		if (fs->ofd_refs[i] && irec < fs->geo.irec_count)
+			fs->irec_refs[irec]++;
+	}
+}
