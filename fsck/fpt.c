@@ -17,6 +17,7 @@ struct walk {
 	uint64_t end;	/* pages that the size covers */
 	uint64_t pages; /* found to be owned */
 	uint64_t past;	/* of them, data wholly behind the end */
+	uint64_t extent; /* behind the last of them that is data */
 	bool drop;	/* take claims back instead of making them */
 };
 
@@ -76,6 +77,7 @@ static void check_leaf(struct walk *w, uint64_t entry, uint64_t index, bool larg
 		return;
 	}
 	take(w, entry, large ? UMFS_UNIT_PAGES : 1, index);
+	w->extent = index + (large ? UMFS_UNIT_PAGES : 1);
 	if (index >= w->end)
 		w->past += large ? UMFS_UNIT_PAGES : 1;
 }
@@ -164,17 +166,18 @@ static uint64_t pages_meant(const struct umfs_inode_pm *inode)
 }
 
 uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
-		   struct inode_info *info)
+		   struct inode_info *info, uint64_t *extent)
 {
 	struct walk w = {
 		.c = c,
 		.ino = ino,
 		.info = info,
 		.base = ld64(&inode->base),
-		.end = pages_meant(inode),
+		.end = info->flags & INFO_SIZE ? UINT64_MAX : pages_meant(inode),
 	};
 
 	walk_root(&w, ld64(&inode->root));
+	*extent = w.extent;
 	if (w.past)
 		problem(c, PR_FPT_PAST_END, object("inode", ino), "%llu pages",
 			(unsigned long long)w.past);

@@ -19,9 +19,11 @@
  *     page is walked twice and no walk runs for ever.
  * I2  When something was found that hides what is in use (c->unsure), nothing
  *     is given back: a bit may be set, never cleared.
+ *     (with -p also while pages may have been lost: see counts.c)
  * I3  When pages in use are marked free while others are marked in use and are
  *     not (c->crossed), an entry may lead to the wrong page and the right one be
  *     among those: only -y decides for the entries.
+ * I4  It may be killed at any store: see mend.c.
  */
 #ifndef UMFS_FSCK_H
 #define UMFS_FSCK_H
@@ -62,12 +64,15 @@ struct inode_info {
 #define INFO_BAD 1u	/* damaged: neither mended nor reclaimed */
 #define INFO_REACHED 2u /* directory: the root is above it */
 #define INFO_WALKED 4u
+#define INFO_SIZE 8u /* its size is wrong, and not known yet */
 
 struct group_info {
 	uint8_t *used; /* a bit for each page found in use; NULL: the group was never used */
 	struct inode_info *inodes;
 	uint64_t backed; /* units that have memory, by the mark or because they must */
 };
+
+struct low_count;
 
 struct fsck {
 	const char *path;
@@ -83,6 +88,12 @@ struct fsck {
 	bool unsure;	/* damage hides what is in use */
 	bool crossed;	/* pages in use are marked free, and others the other way round */
 	bool skipped;	/* -p on a clean pool */
+	bool was_clean; /* when fsck came */
+	bool rested;	/* pass 0 is done: slots, lanes and logs are at rest */
+	bool journal;	/* mend.c: slot 0 is ours */
+	struct low_count *low; /* counts.c: inodes with fewer pages than they say */
+	uint64_t low_count, low_room;
+	bool low_lost; /* no memory for those */
 
 	uint64_t fixed, left, notes;
 	uint64_t shown[PR_COUNT];
@@ -174,6 +185,12 @@ void inode_free(struct fsck *c, uint32_t ino);
 struct umfs_inode_pm *inode_at(const struct fsck *c, uint32_t ino);
 struct inode_info *info_at(const struct fsck *c, uint32_t ino);
 void inode_seal(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino);
+/* `want`, a copy with something changed, becomes the inode's lines 0 and 1: sealed, at once. */
+void inode_put(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino,
+	       struct umfs_inode_pm *want);
+/* One field of those lines, with the seal. */
+void inode_put64(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino, const le64 *field,
+		 uint64_t value);
 static inline uint64_t inode_size(const struct umfs_inode_pm *inode)
 {
 	return ld64(&inode->size) & ((1ull << UMFS_SIZE_BITS) - 1);
@@ -183,6 +200,29 @@ bool lock_held(const struct fsck *c, uint64_t word);
 /* Report a lock that is held, as `code`, and free it when that is to be mended. */
 void lock_check(struct fsck *c, enum problem_code code, struct object about, const char *name,
 		le64 *word);
+
+/* ---- mend.c: changes that may be cut short ---- */
+
+/* The caller is about to change something of the pool. */
+void mend_begin(struct fsck *c);
+/* Nothing more is changed: the pool is as after a detach, where nothing is left to mend. */
+void mend_end(struct fsck *c);
+/* All of n bytes at `at`, at most a page, become `bytes`, or none of them. */
+void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n);
+
+/* ---- counts.c, size.c: single words of an inode ---- */
+
+/* A count that goes by itself, against what was found; mended where the inode is sound otherwise. */
+void count_check(struct fsck *c, enum problem_code code, uint32_t ino, le64 *field,
+		 uint64_t found);
+/* After pass 2: those that had to wait for it. 0, or -1: out of memory. */
+int counts_settle(struct fsck *c);
+bool size_good(const struct umfs_inode_pm *inode, uint32_t ino);
+/* The size, when all else of the inode has been looked at; `extent`: of fpt_check. */
+void size_check(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino,
+		struct inode_info *info, uint64_t extent);
+/* Is some page marked in use that nothing uses? After pass 2. */
+bool pages_leaked(const struct fsck *c);
 
 /* ---- the passes; each returns 0, or an exit code with c->error set ---- */
 
@@ -199,9 +239,12 @@ int pass5(struct fsck *c);
 
 /* ---- fpt.c, pass2.c: what a file and a directory own ---- */
 
-/* Walk a file's page table, claim its pages. Pages owned; sets INFO_BAD on damage. */
+/*
+ * Walk a file's page table, claim its pages. Pages owned; sets INFO_BAD on damage.
+ * *extent: data pages up to and with the last one, holes among them.
+ */
 uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
-		   struct inode_info *info);
+		   struct inode_info *info, uint64_t *extent);
 /* Give back the pages of an inode that was found in order. */
 void fpt_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
 void dir_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);

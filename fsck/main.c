@@ -157,18 +157,7 @@ static int check(struct fsck *c)
 	return ret;
 }
 
-/* A pool of which nothing is left to mend is as after a detach. */
-static void mark_clean(struct fsck *c)
-{
-	struct umfs_runtime_pm *rt = runtime_at(c);
-
-	if (c->mode == FSCK_CHECK || c->left || c->skipped || ld64(&rt->clean) == UMFS_CLEAN)
-		return;
-	st64(&rt->clean, UMFS_CLEAN);
-	media_sync(c, rt, sizeof(*rt));
-}
-
-/* Nothing is half mended by a signal: each repair is one store, or leaves only unused pages. */
+/* Nothing is half mended by a signal: see mend.c. */
 static void on_cancel(int sig)
 {
 	(void)sig;
@@ -187,7 +176,7 @@ int main(int argc, char **argv)
 	if (!status) {
 		status = check(&c);
 		if (!status)
-			mark_clean(&c);
+			mend_end(&c);
 	}
 	if (c.left)
 		status |= EXIT_LEFT;

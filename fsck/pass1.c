@@ -4,8 +4,6 @@
 
 #include "fsck.h"
 
-#define LINK_BYTES_MAX 4095u
-
 struct inode_case {
 	struct fsck *c;
 	struct umfs_inode_pm *inode;
@@ -37,31 +35,12 @@ static bool type_known(uint32_t mode)
 
 static void check_sums(struct inode_case *k)
 {
-	uint64_t word = ld64(&k->inode->size), size = inode_size(k->inode);
 	uint32_t crc = sum_crc32c(k->ino, &k->inode->mode, UMFS_INODE_CRC_BYTES - 4);
 
 	if (ld32(&k->inode->crc) != crc)
 		bad(k, PR_INO_CRC, "found 0x%x, computed 0x%x", ld32(&k->inode->crc), crc);
-	if (word >> UMFS_SIZE_BITS !=
-	    sum_size_check(size, k->ino, ld32(&k->inode->generation)))
-		bad(k, PR_INO_SIZE_CHECK, "size word 0x%llx", (unsigned long long)word);
-}
-
-/* A count that goes by itself: mended where the inode is sound otherwise. */
-static void check_count(struct inode_case *k, enum problem_code code, le64 *field, uint64_t found)
-{
-	unsigned long long said = ld64(field);
-
-	if (found == said)
-		return;
-	if (k->info->flags & INFO_BAD) {
-		problem_keep(k->c, code, object("inode", k->ino), "%llu, found %llu", said,
-			     (unsigned long long)found);
-	} else if (problem(k->c, code, object("inode", k->ino), "%llu, found %llu", said,
-			   (unsigned long long)found)) {
-		st64(field, found);
-		inode_seal(k->c, k->inode, k->ino);
-	}
+	if (!size_good(k->inode, k->ino))
+		k->info->flags |= INFO_SIZE;
 }
 
 static void check_kind(struct inode_case *k)
@@ -72,7 +51,7 @@ static void check_kind(struct inode_case *k)
 	if (type != S_IFDIR && ld64(&k->inode->parent))
 		bad(k, PR_INO_PARENT, "%llu", (unsigned long long)ld64(&k->inode->parent));
 	if (type != S_IFDIR)
-		check_count(k, PR_INO_ENTRIES, &k->inode->entries, 0);
+		count_check(k->c, PR_INO_ENTRIES, k->ino, &k->inode->entries, 0);
 	if (!device && ld64(&k->inode->rdev))
 		bad(k, PR_INO_RDEV, "0x%llx", (unsigned long long)ld64(&k->inode->rdev));
 	if (ld32(&k->inode->flags))
@@ -87,28 +66,9 @@ static void check_kind(struct inode_case *k)
 		bad(k, PR_INO_BASE, "0x%llx", (unsigned long long)ld64(&k->inode->base));
 }
 
-static void check_size(struct inode_case *k)
-{
-	uint64_t size = inode_size(k->inode);
-	bool good;
-
-	switch (k->mode & S_IFMT) {
-	case S_IFREG:
-		good = size <= UMFS_FILE_BYTES_MAX;
-		break;
-	case S_IFLNK:
-		good = size >= 1 && size <= LINK_BYTES_MAX;
-		break;
-	default:
-		good = size == 0;
-	}
-	if (!good)
-		bad(k, PR_INO_SIZE, "%llu bytes", (unsigned long long)size);
-}
-
 static void check_root_unused(struct inode_case *k)
 {
-	check_count(k, PR_INO_PAGES, &k->inode->pages, xattr_pages(k->c, k->inode));
+	count_check(k->c, PR_INO_PAGES, k->ino, &k->inode->pages, xattr_pages(k->c, k->inode));
 	if (ld64(&k->inode->root))
 		bad(k, PR_FPT_ROOT, "0x%llx in a file without data",
 		    (unsigned long long)ld64(&k->inode->root));
@@ -117,6 +77,7 @@ static void check_root_unused(struct inode_case *k)
 static void check_inode(struct fsck *c, uint32_t ino)
 {
 	struct inode_case k = { .c = c, .ino = ino };
+	uint64_t pages, extent = 0;
 
 	k.inode = inode_at(c, ino);
 	k.info = info_at(c, ino);
@@ -133,14 +94,15 @@ static void check_inode(struct fsck *c, uint32_t ino)
 	}
 	k.info->type = (uint8_t)((k.mode & S_IFMT) >> 12);
 	check_kind(&k);
-	check_size(&k);
 	lock_check(c, PR_INO_LOCK, object("inode", ino), "lock", &k.inode->lock);
 	xattr_check(c, k.inode, ino, k.info);
-	if (S_ISREG(k.mode) || S_ISLNK(k.mode))
-		check_count(&k, PR_INO_PAGES, &k.inode->pages,
-			    fpt_check(c, k.inode, ino, k.info) + xattr_pages(c, k.inode));
-	else if (!S_ISDIR(k.mode))
+	if (S_ISREG(k.mode) || S_ISLNK(k.mode)) {
+		pages = fpt_check(c, k.inode, ino, k.info, &extent) + xattr_pages(c, k.inode);
+		count_check(c, PR_INO_PAGES, ino, &k.inode->pages, pages);
+	} else if (!S_ISDIR(k.mode)) {
 		check_root_unused(&k);
+	}
+	size_check(c, k.inode, ino, k.info, extent);
 }
 
 int pass1(struct fsck *c)

@@ -308,32 +308,14 @@ void dir_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino)
 	walk_root(&d, ld64(&inode->root));
 }
 
-static void check_count(struct dir *d, enum problem_code code, struct umfs_inode_pm *inode,
-			le64 *field, uint64_t found)
-{
-	unsigned long long said = ld64(field);
-
-	if (said == found)
-		return;
-	if (d->info->flags & INFO_BAD) {
-		problem_keep(d->c, code, object("inode", d->ino), "%llu, found %llu", said,
-			     (unsigned long long)found);
-	} else if (problem(d->c, code, object("inode", d->ino), "%llu, found %llu", said,
-			   (unsigned long long)found)) {
-		st64(field, found);
-		inode_seal(d->c, inode, d->ino);
-	}
-}
-
 static void check_dir(struct fsck *c, uint32_t ino)
 {
 	struct umfs_inode_pm *inode = inode_at(c, ino);
 	struct dir d = { .c = c, .ino = ino, .info = info_at(c, ino) };
 
 	walk_root(&d, ld64(&inode->root));
-	check_count(&d, PR_INO_ENTRIES, inode, &inode->entries, d.entries);
-	check_count(&d, PR_INO_PAGES, inode, &inode->pages,
-		    d.pages + xattr_pages(c, inode));
+	count_check(c, PR_INO_ENTRIES, ino, &inode->entries, d.entries);
+	count_check(c, PR_INO_PAGES, ino, &inode->pages, d.pages + xattr_pages(c, inode));
 }
 
 int pass2(struct fsck *c)

@@ -7,6 +7,7 @@
  * is reclaimed. One with a link count has lost its names to damage: what is in
  * it may be dear to somebody, so it stays.
  */
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "fsck.h"
@@ -73,8 +74,7 @@ static void check_parent(struct fsck *c, uint32_t ino, struct umfs_inode_pm *ino
 			     (unsigned long long)said, info->parent);
 	} else if (problem(c, PR_DIR_PARENT, object("inode", ino), "%llu, its name is in %u",
 			   (unsigned long long)said, info->parent)) {
-		st64(&inode->parent, info->parent);
-		inode_seal(c, inode, ino);
+		inode_put64(c, inode, ino, &inode->parent, info->parent);
 	}
 }
 
@@ -145,6 +145,10 @@ static void check_named(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inod
 
 int pass3(struct fsck *c)
 {
+	if (counts_settle(c)) {
+		snprintf(c->error, sizeof(c->error), "out of memory");
+		return EXIT_ERROR;
+	}
 	check_root(c);
 	each_inode(c, 3, check_directory);
 	each_inode(c, 3, check_named);
@@ -164,8 +168,10 @@ static void check_links(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inod
 	if (c->unsure || info->flags & INFO_BAD) {
 		problem_keep(c, PR_NLINK, object("inode", ino), "%u, found %u", said, found);
 	} else if (problem(c, PR_NLINK, object("inode", ino), "%u, found %u", said, found)) {
-		st32(&inode->nlink, found);
-		inode_seal(c, inode, ino);
+		struct umfs_inode_pm want = *inode;
+
+		st32(&want.nlink, found);
+		inode_put(c, inode, ino, &want);
 	}
 }
 

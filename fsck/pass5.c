@@ -157,7 +157,8 @@ static void check_group(struct fsck *c, uint32_t group)
 		    count_zeros(page_at(c, group_first(c, group) + 1)));
 }
 
-static bool look_crossed(const struct fsck *c)
+/* Pages in use that are marked free, and pages marked in use that are not. */
+static void compare_pages(const struct fsck *c, bool *any_lost, bool *any_leaked)
 {
 	bool lost = false, leaked = false;
 
@@ -172,12 +173,24 @@ static bool look_crossed(const struct fsck *c)
 			leaked |= set && !used;
 		}
 	}
-	return lost && leaked;
+	*any_lost = lost;
+	*any_leaked = leaked;
+}
+
+bool pages_leaked(const struct fsck *c)
+{
+	bool lost, leaked;
+
+	compare_pages(c, &lost, &leaked);
+	return leaked;
 }
 
 int pass5(struct fsck *c)
 {
-	c->crossed = look_crossed(c);
+	bool lost, leaked;
+
+	compare_pages(c, &lost, &leaked);
+	c->crossed = lost && leaked;
 	for (uint32_t g = 0; g < c->geo.group_count; g++) {
 		check_group(c, g);
 		progress(c, 5, g + 1, c->geo.group_count);

@@ -94,6 +94,9 @@ bool problem(struct fsck *c, enum problem_code code, struct object about, const 
 	bool fixed = may_fix(c, problems[code].fix);
 	va_list args;
 
+	if (fixed)
+		mend_begin(c);
+
 	va_start(args, detail);
 	report(c, code, about, fixed, detail, args);
 	va_end(args);

@@ -45,10 +45,10 @@
 	X(INO_RDEV, "ino-rdev", "device number of a file that is no device", NEVER)     \
 	X(INO_RESERVED, "ino-reserved", "reserved field of the inode is in use", NEVER) \
 	X(INO_KEEP, "ino-keep", "pages kept past the end are wrong", NEVER)             \
-	X(INO_PAGES, "ino-pages", "count of pages is wrong", YES)                       \
-	X(INO_ENTRIES, "ino-entries", "count of names is wrong", YES)                   \
-	X(INO_SIZE_CHECK, "ino-size-check", "check of the size is wrong", NEVER)        \
-	X(INO_SIZE, "ino-size", "size is wrong for this kind of file", NEVER)           \
+	X(INO_PAGES, "ino-pages", "count of pages is wrong", PREEN)                     \
+	X(INO_ENTRIES, "ino-entries", "count of names is wrong", PREEN)                 \
+	X(INO_SIZE_CHECK, "ino-size-check", "check of the size is wrong", PREEN)        \
+	X(INO_SIZE, "ino-size", "size is wrong for this kind of file", PREEN)           \
 	X(INO_LOCK, "ino-lock", "lock is held by nobody", PREEN)                        \
 	X(FPT_ROOT, "fpt-root", "root of the page table is wrong", NEVER)               \
 	X(FPT_ENTRY, "fpt-entry", "entry of the page table is wrong", NEVER)            \
@@ -62,7 +62,7 @@
 	X(XATTR_CRC, "xattr-crc", "checksum of extended attributes is wrong", NEVER)    \
 	X(XATTR_ENTRY, "xattr-entry", "extended attribute is wrong", NEVER)             \
 	X(XATTR_TWICE, "xattr-twice", "extended attribute is there twice", NEVER)       \
-	X(XATTR_COUNT, "xattr-count", "count of extended attributes is wrong", YES)     \
+	X(XATTR_COUNT, "xattr-count", "count of extended attributes is wrong", PREEN)     \
 	X(DIR_ROOT, "dir-root", "root of the directory is wrong", NEVER)                \
 	X(DIR_REF, "dir-ref", "directory reference is wrong", NEVER)                    \
 	X(DIR_RANGE, "dir-range", "page is outside the pool's data", NEVER)             \

@@ -319,9 +319,12 @@ static void check_irecs(struct fsck *c)
 		    !(flags & ~(UMFS_IREC_ORPHAN | UMFS_IREC_TRIM | UMFS_IREC_LINKABLE |
 			       UMFS_IREC_MAPPED)))
 			continue;
-		if (problem(c, PR_IREC_KEY, object("irec", i), "inode %u, flags 0x%x",
-			    (uint32_t)key, flags))
-			lay_to_rest(c, &r->key, 0);
+		if (!problem(c, PR_IREC_KEY, object("irec", i), "inode %u, flags 0x%x",
+			     (uint32_t)key, flags))
+			continue;
+		lay_to_rest(c, &r->key, 0);
+		for (uint32_t k = 0; k < UMFS_ARRAY_LEN(r->opens); k++)
+			lay_to_rest(c, &r->opens[k], 0);
 	}
 }
 
@@ -389,8 +392,9 @@ int pass0_runtime(struct fsck *c)
 {
 	int ret;
 
-	c->resting = ld64(&runtime_at(c)->clean) == UMFS_CLEAN;
+	c->resting = c->was_clean = ld64(&runtime_at(c)->clean) == UMFS_CLEAN;
 	check_all(c);
+	c->rested = c->resting;
 	if (c->resting)
 		return 0;
 	problem(c, PR_POOL_UNCLEAN, object("pool", OBJECT_ALONE), "%s",
@@ -400,6 +404,7 @@ int pass0_runtime(struct fsck *c)
 		return ret;
 	c->resting = true;
 	check_all(c);
+	c->rested = true;
 	return 0;
 }
 

@@ -176,6 +176,23 @@ void inode_seal(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino)
 	media_sync(c, inode, sizeof(*inode));
 }
 
+void inode_put(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino,
+	       struct umfs_inode_pm *want)
+{
+	st32(&want->crc, sum_crc32c(ino, &want->mode, UMFS_INODE_CRC_BYTES - 4));
+	mend_bytes(c, inode, want, UMFS_INODE_CRC_BYTES);
+}
+
+void inode_put64(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino, const le64 *field,
+		 uint64_t value)
+{
+	uint64_t at = (uint64_t)((const uint8_t *)field - (const uint8_t *)inode);
+	struct umfs_inode_pm want = *inode;
+
+	st64((le64 *)((uint8_t *)&want + at), value);
+	inode_put(c, inode, ino, &want);
+}
+
 bool lock_held(const struct fsck *c, uint64_t word)
 {
 	uint32_t slot = (uint32_t)(word >> 24) & 0xff;

@@ -86,6 +86,19 @@ static bool named_before(const struct attributes *a, uint32_t end, const struct 
 	return false;
 }
 
+/* The checksum is over all of the block, in the pool: so count first, in a copy of the head. */
+static void put_count(struct attributes *a, uint32_t count)
+{
+	struct umfs_xattr_pm want = *a->head;
+	uint32_t crc;
+
+	st32(&want.count, count);
+	crc = sum_crc32c(0, &want.ino, sizeof(want) - 8);
+	crc = sum_crc32c(crc, a->head + 1, a->bytes - (uint32_t)sizeof(want));
+	st32(&want.crc, crc);
+	mend_bytes(a->c, a->head, &want, sizeof(want));
+}
+
 static void check_entries(struct attributes *a)
 {
 	struct object about = object("inode", a->ino);
@@ -108,9 +121,7 @@ static void check_entries(struct attributes *a)
 	if (!count) {
 		problem(a->c, PR_XATTR_ENTRY, about, "there is none");
 	} else if (problem(a->c, PR_XATTR_COUNT, about, "%u, found %u", said, count)) {
-		st32(&a->head->count, count);
-		st32(&a->head->crc, sum_crc32c(0, &a->head->ino, a->bytes - 8));
-		media_sync(a->c, a->head, sizeof(*a->head));
+		put_count(a, count);
 	}
 }
 
