@@ -51,25 +51,32 @@ static uint32_t groups_for(uint64_t pages)
 	return (uint32_t)((pages + UMFS_GROUP_PAGES - 1) >> UMFS_GROUP_SHIFT);
 }
 
+/* So many for each of `groups` groups that the wish is met. */
+static uint64_t inodes_each(const struct umfs_format *f, uint64_t pages, uint32_t groups)
+{
+	uint64_t inodes = f->inode_count ? f->inode_count : pages / 4;
+	uint64_t each = UMFS_MAX((((inodes + groups - 1) / groups) + 63) & ~63ull, 64ull);
+
+	/* A short last group does not make the others poorer. */
+	return f->inode_count ? each : UMFS_MIN(each, 8192ull);
+}
+
 /* Inodes per group, and no last group too short for them. */
 static int plan_groups(const struct umfs_format *f, struct umfs_super_pm *sb, uint32_t groups_page)
 {
 	uint64_t pages = f->pool_pages - groups_page;
 	uint32_t groups = groups_for(pages);
-	uint64_t inodes = f->inode_count ? f->inode_count : pages / 4;
-	uint64_t each = (inodes + groups - 1) / groups, tail;
+	uint64_t each = inodes_each(f, pages, groups);
+	uint64_t tail = pages - ((uint64_t)(groups - 1) << UMFS_GROUP_SHIFT);
 
-	each = UMFS_MAX((each + 63) & ~63ull, 64ull);
-	if (!f->inode_count) /* a short last group does not make the others poorer */
-		each = UMFS_MIN(each, 8192ull);
-	if (each > UMFS_GROUP_PAGES)
-		return -EINVAL;
-	tail = pages - ((uint64_t)(groups - 1) << UMFS_GROUP_SHIFT);
 	if (tail < UMFS_GROUP_HEAD_PAGES + each / 16 + LEAST_DATA_PAGES) {
 		if (groups == 1)
 			return -EINVAL;
 		groups--;
+		each = inodes_each(f, pages, groups);
 	}
+	if (each > UMFS_GROUP_PAGES)
+		return -EINVAL;
 	st32(&sb->group_count, groups);
 	st32(&sb->inodes_per_group, (uint32_t)each);
 	st32(&sb->groups_page, groups_page);

@@ -75,6 +75,20 @@ static void plan_with_inode_count_has_as_many(void **state)
 	assert_true((uint64_t)geo.group_count * geo.inodes_per_group >= 100000);
 }
 
+/* A last group that would be too short is given up, and its inodes go to the others. */
+static void plan_with_inode_count_and_short_end_has_as_many(void **state)
+{
+	struct umfs_super_pm sb;
+	struct umfs_geometry geo;
+	uint64_t mib;
+
+	(void)state;
+	for (mib = 512; mib <= 640; mib += 2) {
+		assert_ok(plan(mib * MIB, 100000, &sb, &geo));
+		assert_true((uint64_t)geo.group_count * geo.inodes_per_group >= 100000);
+	}
+}
+
 static void plan_with_too_many_inodes_refused(void **state)
 {
 	struct umfs_super_pm sb;
@@ -162,6 +176,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(plan_too_small_refused),
 	CASE(plan_too_large_refused),
 	CASE(plan_with_inode_count_has_as_many),
+	CASE(plan_with_inode_count_and_short_end_has_as_many),
 	CASE(plan_with_too_many_inodes_refused),
 	CASE(pool_new_holds_empty_root),
 	CASE(pool_smallest_usable),
