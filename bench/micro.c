@@ -9,7 +9,9 @@
  *
  *   fill PATH BYTES     make the file that the data calls use
  *   map PATH BYTES      the same for bare copies
- *   dir PATH            where the name calls work; made when missing
+ *   dir PATH [SERIAL]   where the name calls work; made when missing; names go on there
+ *                       from number SERIAL (0)
+ *   spread N            ... and those names into N directories below
  *   time OP BLOCK N     make N calls; answer "ok CPU_NS"
  *   spawn N [LIB MOUNT] start N processes; answer "ok CPU_NS"
  *   quit
@@ -61,6 +63,10 @@ static const struct op ops[] = {
 	{ "rename", bench_rename, NULL, NULL, false },
 	{ "unlink", bench_unlink, NULL, NULL, false },
 	{ "keep", bench_keep, NULL, NULL, false },
+	{ "lookup_random", bench_lookup_random, NULL, NULL, false },
+	{ "lookup_made", bench_lookup_made, NULL, NULL, false },
+	{ "lookup_few", bench_lookup_few, NULL, NULL, false },
+	{ "hold", bench_hold, NULL, NULL, false },
 	{ "foreign", bench_foreign, NULL, NULL, false },
 };
 
@@ -103,9 +109,12 @@ static int time_op(struct bench *b, const char *name, uint64_t block, uint64_t n
 	return EINVAL;
 }
 
-static int set_dir(struct bench *b, const char *path)
+static int set_dir(struct bench *b, const char *path, const char *serial)
 {
+	free(b->dir);
 	b->dir = strdup(path);
+	b->serial = serial ? strtoull(serial, NULL, 10) : 0;
+	b->spread = 0;
 	if (!b->dir)
 		return ENOMEM;
 	return mkdir(path, 0755) && errno != EEXIST ? errno : 0;
@@ -125,7 +134,9 @@ static int run_command(struct bench *b, char *line, uint64_t *ns)
 	if (!strcmp(verb, "map") && word[1])
 		return raw_map(b, word[0], strtoull(word[1], NULL, 10));
 	if (!strcmp(verb, "dir") && word[0])
-		return set_dir(b, word[0]);
+		return set_dir(b, word[0], word[1]);
+	if (!strcmp(verb, "spread") && word[0])
+		return bench_spread(b, strtoull(word[0], NULL, 10));
 	if (!strcmp(verb, "time") && word[2])
 		return time_op(b, word[0], strtoull(word[1], NULL, 10),
 			       strtoull(word[2], NULL, 10), ns);

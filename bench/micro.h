@@ -24,7 +24,7 @@ struct place {
 };
 
 struct bench {
-	const char *dir; /* where names are made */
+	char *dir;	 /* where names are made */
 	int fd;		 /* the filled file, or -1 */
 	int append_fd;	 /* opened with O_APPEND */
 	uint64_t file_bytes;
@@ -34,6 +34,7 @@ struct bench {
 	struct place at;
 	uint64_t draw;	 /* the generator's state, kept between the runs */
 	uint64_t serial; /* next number of a name */
+	uint64_t spread; /* names go into so many directories below `dir`; 0: into itself */
 };
 #define BENCH_BUF_BYTES (2u << 20)
 
@@ -69,6 +70,13 @@ int bench_open(struct bench *b, uint64_t n);
 int bench_rename(struct bench *b, uint64_t n);
 int bench_unlink(struct bench *b, uint64_t n);
 int bench_keep(struct bench *b, uint64_t n);
+/* Of the names there are, 0 .. b->serial: at random; in the order made, from a random one on. */
+int bench_lookup_random(struct bench *b, uint64_t n);
+int bench_lookup_made(struct bench *b, uint64_t n);
+int bench_lookup_few(struct bench *b, uint64_t n);
+/* Open n files of those and leave them open. */
+int bench_hold(struct bench *b, uint64_t n);
+int bench_spread(struct bench *b, uint64_t directories);
 
 int raw_map(struct bench *b, const char *path, uint64_t bytes);
 int raw_read(struct bench *b, uint64_t n);

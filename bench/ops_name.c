@@ -4,7 +4,8 @@
  *
  * They work on the files b->serial .. b->serial + n - 1 of b->dir, each named
  * by its number, after rename with an "r" in front. Making a name costs tens
- * of ns and is part of the time on every side.
+ * of ns and is part of the time on every side. With b->spread they lie in so many
+ * directories, those with neighbouring numbers in the same one.
  */
 #include "micro.h"
 
@@ -16,10 +17,13 @@
 #include <unistd.h>
 
 #define NAME_DIGITS 10
+#define DIR_DIGITS 4
+#define NAMES_IN_ONE 1000 /* of those that are spread */
 
 struct path {
 	char text[4096];
 	size_t dir_len;
+	uint64_t spread;
 };
 
 static int path_start(const struct bench *b, struct path *p)
@@ -27,11 +31,20 @@ static int path_start(const struct bench *b, struct path *p)
 	if (!b->dir)
 		return EINVAL;
 	p->dir_len = strlen(b->dir) + 1;
-	if (p->dir_len + NAME_DIGITS + 2 > sizeof(p->text))
+	p->spread = b->spread;
+	if (p->dir_len + DIR_DIGITS + NAME_DIGITS + 4 > sizeof(p->text))
 		return ENAMETOOLONG;
 	memcpy(p->text, b->dir, p->dir_len - 1);
 	p->text[p->dir_len - 1] = '/';
 	return 0;
+}
+
+static char *put_number(char *at, char prefix, int digits, uint64_t number)
+{
+	*at++ = prefix;
+	for (int i = digits - 1; i >= 0; i--, number /= 10)
+		at[i] = (char)('0' + number % 10);
+	return at + digits;
 }
 
 /* dir/PREFIXnumber; snprintf would cost as much as the calls that are measured. */
@@ -39,11 +52,26 @@ static const char *path_of(struct path *p, char prefix, uint64_t number)
 {
 	char *at = p->text + p->dir_len;
 
-	*at++ = prefix;
-	for (int i = NAME_DIGITS - 1; i >= 0; i--, number /= 10)
-		at[i] = (char)('0' + number % 10);
-	at[NAME_DIGITS] = '\0';
+	if (p->spread) {
+		at = put_number(at, 'd', DIR_DIGITS, number / NAMES_IN_ONE % p->spread);
+		*at++ = '/';
+	}
+	*put_number(at, prefix, NAME_DIGITS, number) = '\0';
 	return p->text;
+}
+
+int bench_spread(struct bench *b, uint64_t directories)
+{
+	struct path p;
+	int err = path_start(b, &p);
+
+	b->spread = directories;
+	for (uint64_t i = 0; !err && i < directories; i++) {
+		*put_number(p.text + p.dir_len, 'd', DIR_DIGITS, i) = '\0';
+		if (mkdir(p.text, 0755) && errno != EEXIST)
+			err = errno;
+	}
+	return err;
 }
 
 static int create_all(struct bench *b, uint64_t n, bool write_one)
@@ -87,6 +115,77 @@ int bench_stat(struct bench *b, uint64_t n)
 		if (!S_ISREG(st.st_mode))
 			return EIO;
 	}
+	return err;
+}
+
+static uint64_t drawn(struct bench *b)
+{
+	b->draw ^= b->draw << 13;
+	b->draw ^= b->draw >> 7;
+	b->draw ^= b->draw << 17;
+	return b->draw % b->serial;
+}
+
+static int lookup(struct bench *b, uint64_t n, bool random)
+{
+	struct path p;
+	int err = path_start(b, &p);
+	uint64_t at;
+
+	if (!b->serial)
+		return EINVAL;
+	at = drawn(b);
+	for (uint64_t i = 0; !err && i < n; i++) {
+		struct stat st;
+
+		if (stat(path_of(&p, 'f', at), &st))
+			return errno;
+		if (!S_ISREG(st.st_mode))
+			return EIO;
+		at = random ? drawn(b) : (at + 1) % b->serial;
+	}
+	return err;
+}
+
+int bench_lookup_random(struct bench *b, uint64_t n)
+{
+	return lookup(b, n, true);
+}
+
+int bench_lookup_made(struct bench *b, uint64_t n)
+{
+	return lookup(b, n, false);
+}
+
+/* The same 200 again and again, from all over the directory: the caches get to know them. */
+#define FEW 200u
+int bench_lookup_few(struct bench *b, uint64_t n)
+{
+	uint64_t step = b->serial / FEW;
+	struct path p;
+	int err = path_start(b, &p);
+
+	if (!step)
+		return EINVAL;
+	for (uint64_t i = 0; !err && i < n; i++) {
+		struct stat st;
+
+		if (stat(path_of(&p, 'f', i * 117 % FEW * step), &st))
+			return errno;
+		if (!S_ISREG(st.st_mode))
+			return EIO;
+	}
+	return err;
+}
+
+int bench_hold(struct bench *b, uint64_t n)
+{
+	struct path p;
+	int err = path_start(b, &p);
+
+	for (uint64_t i = 0; !err && i < n; i++)
+		if (open(path_of(&p, 'f', i % b->serial), O_RDONLY) < 0)
+			return errno;
 	return err;
 }
 
