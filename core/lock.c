@@ -104,12 +104,10 @@ void umfs_lock_await(struct umfs *fs, le64 *word, struct umfs_wait *w)
 		(void)umfs_slot_recover(fs, umfs_lock_slot(w->seen));
 }
 
-int umfs_lock(struct umfs *fs, le64 *word)
+static int lock_waiting(struct umfs *fs, le64 *word, uint64_t mine)
 {
-	uint64_t mine = umfs_lock_value(fs, fs->slot);
 	struct umfs_wait w = {0, 0};
 
-	umfs_order_wait(fs, word);
 	/* Others may be asleep on the word: whoever slept too wakes them again. */
 	while (!fs->broken) {
 		if (umfs_lock_try(fs, word, w.seen ? mine | UMFS_LOCK_WAITERS : mine))
@@ -117,6 +115,16 @@ int umfs_lock(struct umfs *fs, le64 *word)
 		umfs_lock_await(fs, word, &w);
 	}
 	return -EIO;
+}
+
+int umfs_lock(struct umfs *fs, le64 *word)
+{
+	uint64_t mine = umfs_lock_value(fs, fs->slot);
+
+	umfs_order_wait(fs, word);
+	if (!fs->broken && umfs_lock_try(fs, word, mine))
+		return 0;
+	return lock_waiting(fs, word, mine);
 }
 
 int umfs_lock_soon(struct umfs *fs, le64 *word)

@@ -451,12 +451,35 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	return (int64_t)(w.end - w.off);
 }
 
+/* 2 MiB at a time, from *off, which an append moves to where it began. */
+static int64_t write_chunks(const struct umfs_file *f, struct umfs_src *src, uint64_t total,
+			    uint64_t *off, bool append, uint64_t *end)
+{
+	uint64_t done = 0, at = *off, part;
+	int64_t ret;
+
+	while (done < total) {
+		part = UMFS_MIN(total - done, (uint64_t)UMFS_ATOMIC_BYTES);
+		ret = write_chunk(f, src, part, &at, append);
+		if (ret < 0)
+			return done ? (int64_t)done : ret;
+		if (!done)
+			*off = at;
+		done += (uint64_t)ret;
+		at += (uint64_t)ret;
+		*end = at;
+		if ((uint64_t)ret < part)
+			break;
+	}
+	return (int64_t)done;
+}
+
 /* *end: behind the last byte; others may have appended between the chunks of one call. */
 int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
 			  uint64_t *off, bool append, uint64_t *end)
 {
 	struct umfs_src src = {.iov = iov};
-	uint64_t total = 0, done = 0, at = *off, part;
+	uint64_t total = 0;
 	int64_t ret;
 	uint32_t i;
 
@@ -473,20 +496,7 @@ int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov,
 		if (ret != -EAGAIN)
 			return ret;
 	}
-	while (done < total) {
-		part = UMFS_MIN(total - done, (uint64_t)UMFS_ATOMIC_BYTES);
-		ret = write_chunk(f, &src, part, &at, append);
-		if (ret < 0)
-			return done ? (int64_t)done : ret;
-		if (!done)
-			*off = at;
-		done += (uint64_t)ret;
-		at += (uint64_t)ret;
-		*end = at;
-		if ((uint64_t)ret < part)
-			break;
-	}
-	return (int64_t)done;
+	return write_chunks(f, &src, total, off, append, end);
 }
 
 int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
@@ -497,9 +507,20 @@ int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint
 	return umfs_write_vector(f, iov, count, off, append, &end);
 }
 
-int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
+static int64_t pwrite_chunks(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
 {
 	struct umfs_iov iov = {(void *)(uintptr_t)buf, n};
+	struct umfs_src src = {.iov = &iov};
+	uint64_t end;
 
-	return umfs_pwritev(f, &iov, 1, &off, false);
+	if (n > (uint64_t)INT64_MAX || off > (uint64_t)INT64_MAX)
+		return -EINVAL;
+	return write_chunks(f, &src, n, &off, false, &end);
+}
+
+int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
+{
+	int64_t ret = umfs_write_in_page(f, buf, n, off);
+
+	return ret == -EAGAIN ? pwrite_chunks(f, buf, n, off) : ret;
 }

@@ -11,8 +11,24 @@
  *
  * A file of height 0 has its one entry under the inode's checksum and goes the
  * general way, as does posix where dirty ranges are kept.
+ *
+ * The page is looked for before the lock is taken, and the lines to be written
+ * are fetched: they are on their way while the lock is. A lock can not be let go
+ * of before what is stored under it has left the processor's queue of stores, so
+ * without that each call waits for the memory by itself [measured, -O2, busy machine: 64 bytes at
+ * random, 194 ns without, 144 ns with].
+ *
+ * I1  What was found at an even sequence is true under the lock if the sequence
+ *     is still the same: tables, entries and pages of a file change only in between
+ *     umfs_seq_begin() and umfs_seq_end(). Before, it is trusted for nothing.
  */
 #include "write.h"
+
+struct found {
+	struct umfs_fpt_at at;
+	uint64_t seq;
+	bool there;
+};
 
 /* Like umfs_write_take(), for a copy that is the only one. */
 static int put(const struct umfs *fs, void *pool, const void *buf, uint64_t n)
@@ -98,27 +114,59 @@ static bool is_plain(uint32_t mode)
 	return (mode & (0170000u | UMFS_S_ISUID | UMFS_S_ISGID)) == 0100000u;
 }
 
+static void find_page(const struct umfs_file *f, uint64_t off, struct found *found)
+{
+	found->seq = ld64(&f->inode->seq);
+	found->there = umfs_fpt_find(f->fs, ld64(&f->inode->root), off >> UMFS_PAGE_SHIFT,
+				     &found->at);
+}
+
+static uint8_t *found_data(const struct umfs_file *f, uint64_t off, const struct found *found)
+{
+	return (uint8_t *)umfs_page(f->fs, found->at.page) + (off & UMFS_PAGE_MASK);
+}
+
+/*
+ * What the write will store to, but for whole pages, which are streamed past the caches.
+ * (A call of a function that only prefetches, gcc leaves out.)
+ */
+static inline __attribute__((always_inline)) void fetch(const struct umfs_file *f, uint64_t off, uint64_t n, const struct found *found)
+{
+	const uint8_t *data = found_data(f, off, found);
+	uint64_t at, lines = UMFS_MIN((off & (UMFS_LINE_BYTES - 1)) + n, (uint64_t)UMFS_NT_BYTES);
+
+	if (n == UMFS_PAGE_BYTES) {
+		__builtin_prefetch(found->at.slot, 1);
+		return;
+	}
+	for (at = 0; at < lines; at += UMFS_LINE_BYTES)
+		__builtin_prefetch(data + at, 1);
+}
+
 /* Inode locked; tx: its lane, in atomic mode, else NULL. */
 static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const void *buf, uint64_t n,
-			uint64_t off)
+			uint64_t off, struct found *found)
 {
 	struct umfs_inode_pm *in = f->inode;
-	struct umfs_fpt_at at;
 	uint8_t *data;
 	int err;
 
 	if (ld32(&in->generation) != f->generation || !is_plain(ld32(&in->mode)) ||
-	    off + n > umfs_inode_size(in) ||
-	    !umfs_fpt_find(f->fs, ld64(&in->root), off >> UMFS_PAGE_SHIFT, &at))
+	    off + n > umfs_inode_size(in))
 		return -EAGAIN;
-	data = (uint8_t *)umfs_page(f->fs, at.page) + (off & UMFS_PAGE_MASK);
+	if ((found->seq & 1) || ld64(&in->seq) != found->seq) { /* I1 */
+		find_page(f, off, found);
+		if (!found->there)
+			return -EAGAIN;
+	}
+	data = found_data(f, off, found);
 	umfs_seq_begin(in);
 	if (!tx)
 		err = write_over(f->fs, in, data, buf, n);
 	else if (n < UMFS_PAGE_BYTES)
 		err = write_undo(tx, f, data, buf, n, off);
 	else
-		err = write_swap(tx, f, &at, buf);
+		err = write_swap(tx, f, &found->at, buf);
 	umfs_seq_end(in);
 	return err;
 }
@@ -127,6 +175,7 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 {
 	struct umfs *fs = f->fs;
 	uint32_t mode = umfs_mode(fs);
+	struct found found;
 	struct umfs_tx tx;
 	int err;
 
@@ -134,17 +183,21 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 	    fs->readonly ||
 	    (mode == UMFS_MODE_POSIX && fs->geo.durability == UMFS_DURABLE_FLUSH))
 		return -EAGAIN;
+	find_page(f, off, &found);
+	if (!found.there)
+		return -EAGAIN;
+	fetch(f, off, n, &found);
 	if (mode == UMFS_MODE_ATOMIC) {
 		err = umfs_enter_inode(fs, &tx, f->inode);
 		if (err)
 			return err;
-		err = write_locked(&tx, f, buf, n, off);
+		err = write_locked(&tx, f, buf, n, off, &found);
 		umfs_leave_inode(&tx, f->inode);
 	} else {
 		err = umfs_lock(fs, &f->inode->lock);
 		if (err)
 			return err;
-		err = write_locked(NULL, f, buf, n, off);
+		err = write_locked(NULL, f, buf, n, off, &found);
 		umfs_unlock(fs, &f->inode->lock);
 	}
 	return err ? err : (int64_t)n;

@@ -167,7 +167,7 @@ void port_slot_unclaim(struct umfs *fs, uint32_t slot)
 
 /* ---- waiting ---- */
 
-/* Where no process has a turn, time passes and nothing else; see WAITS_MAX. */
+/* Where no other process has a turn, time passes and nothing else; see WAITS_MAX. */
 static void idle(struct sim *sim, const uint32_t *word)
 {
 	if (sim->waited != word)
@@ -186,6 +186,13 @@ void port_wait(const uint32_t *word, uint32_t seen, uint64_t ns)
 	if (!sim)
 		sim_fail("deadlock: a wait for this very process");
 	sim->now_ns += (int64_t)ns;
+	if (sim->turn) {
+		void (*turn)(void *) = sim->turn;
+
+		sim->turn = NULL;
+		turn(sim->turn_arg);
+		return;
+	}
 	idle(sim, word);
 }
 

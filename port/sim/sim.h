@@ -72,6 +72,8 @@ struct sim {
 	int64_t now_ns;
 	const uint32_t *waited; /* to see a wait that nobody can end */
 	uint32_t waits;
+	void (*turn)(void *arg); /* called, once, at the next wait: what others do meanwhile */
+	void *turn_arg;
 	uint32_t thread;
 };
 

@@ -55,6 +55,67 @@ static void write_of_nothing_changes_nothing(void **state)
 	world_close(&file);
 }
 
+/* What becomes of a page while a write that has looked it up waits for the lock. */
+struct meanwhile {
+	struct umfs *fs;
+	struct umfs_file *old;
+	uint8_t other[2 * UMFS_PAGE_BYTES];
+};
+
+/* The old file's pages become another file's. */
+static void pass_pages_on(void *arg)
+{
+	struct meanwhile *m = arg;
+	struct umfs_file new;
+
+	umfs_unlock(m->fs, &umfs_inode(m->fs, m->old->ino)->lock);
+	assert_ok(world_truncate(m->fs, "/f", 0));
+	assert_ok(world_open(m->fs, "/new", O_RDWR | O_CREAT, &new));
+	memset(m->other, 'n', sizeof(m->other));
+	assert_int_equal(umfs_pwrite(&new, m->other, sizeof(m->other), 0), sizeof(m->other));
+	world_close(&new);
+	memset(m->other, 'o', sizeof(m->other));
+	assert_int_equal(umfs_pwrite(m->old, m->other, sizeof(m->other), 0), sizeof(m->other));
+}
+
+static void write_after_waiting_goes_to_the_page_of_now(void **state)
+{
+	static const uint64_t lengths[] = {1, 64, 1000, UMFS_PAGE_BYTES};
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	struct meanwhile m = {.fs = &other->fs};
+	uint8_t buf[2 * UMFS_PAGE_BYTES], put[UMFS_PAGE_BYTES];
+	struct umfs_file file, theirs, new;
+	size_t i, k;
+
+	open_new(u, &file);
+	assert_ok(world_open(&other->fs, "/f", O_RDWR, &theirs));
+	m.old = &theirs;
+	memset(buf, 'f', sizeof(buf));
+	memset(put, 'p', sizeof(put));
+	for (i = 0; i < UMFS_ARRAY_LEN(lengths); i++) {
+		assert_int_equal(umfs_pwrite(&file, buf, sizeof(buf), 0), sizeof(buf));
+		assert_ok(umfs_lock(&other->fs, &file.inode->lock));
+		u->sim->turn = pass_pages_on;
+		u->sim->turn_arg = &m;
+		assert_int_equal(umfs_pwrite(&file, put, lengths[i], UMFS_PAGE_BYTES), lengths[i]);
+		assert_null(u->sim->turn);
+		assert_ok(world_open(u->fs, "/new", O_RDONLY, &new));
+		assert_int_equal(umfs_pread(&new, buf, sizeof(buf), 0), sizeof(buf));
+		for (k = 0; k < sizeof(buf); k++)
+			assert_int_equal(buf[k], 'n');
+		world_close(&new);
+		assert_ok(world_unlink(u->fs, "/new"));
+		assert_int_equal(umfs_pread(&file, buf, sizeof(buf), 0), sizeof(buf));
+		assert_int_equal(buf[UMFS_PAGE_BYTES - 1], 'o');
+		for (k = 0; k < lengths[i]; k++)
+			assert_int_equal(buf[UMFS_PAGE_BYTES + k], 'p');
+	}
+	world_close(&file);
+	world_close(&theirs);
+	sim_detach(other);
+}
+
 /* A view serves reads within a page while nothing changed the inode, and none after. */
 static void view_serves_until_a_change(void **state)
 {
@@ -502,6 +563,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(read_of_empty_file_gives_nothing),
 	CASE(read_across_end_cut),
 	CASE(write_of_nothing_changes_nothing),
+	CASE(write_after_waiting_goes_to_the_page_of_now),
 	CASE(view_serves_until_a_change),
 	CASE(gap_before_write_reads_as_zeros),
 	CASE(bytes_cut_off_stay_gone),
