@@ -8,8 +8,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 # What building and running needs, and what the whole test run needs besides.
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libpmem-dev uuid-dev libblkid-dev
-	libjson-c-dev libcmocka-dev python3)
-PACKAGES_RUN=(fio)
+	libjson-c-dev libcmocka-dev libfuse3-dev python3)
+PACKAGES_RUN=(fio fuse3)
 PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps strace sqlite3
 	attr acl rsync)
 

@@ -43,6 +43,12 @@ static inline bool on_umfs(void)
 	return getenv("SHIM_UMFS") != NULL;
 }
 
+/* Through the mount, without libumfs: tests/fuse. */
+static inline bool on_mount(void)
+{
+	return getenv("SHIM_MOUNT") && !on_umfs();
+}
+
 /* TEST_DIR/name; of the last eight results each has its own memory. */
 static inline const char *at(const char *name)
 {

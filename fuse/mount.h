@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mount.h - what the parts of the mount share.
+ *
+ *   main.c, options.c  the command
+ *   loop.c             requests: read, given to workers, parked
+ *   ops_*.c            one answer for each kind of request
+ *   nodes.c            what the kernel remembers of our inodes
+ *   locks.c            flock and record locks
+ *   fault.c            SIGSEGV and SIGBUS
+ *
+ * M1  The kernel's node id is core's node, number and generation; 1 is the root. So
+ *     a daemon needs no memory to know what is meant, and what has gone is ESTALE.
+ * M2  Nothing is cached by the kernel: times of validity are 0 and files are opened
+ *     with direct_io. So whatever preloaded processes do is seen by the next call.
+ * M3  The kernel checks rights (default_permissions); here everything is allowed.
+ * M4  All state that matters is in the pool. A daemon that is killed is a dead
+ *     process like any other: its slot is recovered, and another may take its place.
+ */
+#ifndef UMFS_FUSE_MOUNT_H
+#define UMFS_FUSE_MOUNT_H
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include "pool.h"
+
+struct options {
+	const char *pool;
+	const char *dir;
+	uint32_t mode; /* enum umfs_mode */
+	enum umfs_atime atime;
+	bool read_only, foreground, debug, fake, verbose;
+	char kernel[4096]; /* what libfuse and the kernel are given by -o */
+};
+
+extern struct pool fuse_pool;
+static inline struct umfs *fuse_fs(void)
+{
+	return &fuse_pool.fs;
+}
+
+/* ---- options.c ---- */
+
+/* 0: go on; else the process ends with *code. */
+int options_parse(struct options *o, int argc, char **argv, int *code);
+
+/* ---- loop.c ---- */
+
+/* Serve until the session ends. `stop`: a descriptor that gets readable when it is to. */
+void loop_run(struct fuse_session *se, int stop);
+/* No request is being answered: the pool can be left in order. */
+bool loop_idle(void);
+
+/* ---- nodes.c ---- */
+
+static inline umfs_node node_of(fuse_ino_t id)
+{
+	return id == FUSE_ROOT_ID ? UMFS_ROOT_INO : (umfs_node)id;
+}
+/* The kernel was given it once more; it has forgotten n times. */
+void nodes_given(umfs_node node);
+void nodes_forgotten(umfs_node node, uint64_t n);
+/*
+ * Before a name of it is removed: what the kernel knows lives on until it
+ * forgets, as an inode does that somebody has open. Afterwards nodes_settle()
+ * lets go of what still has a name.
+ */
+void nodes_hold(umfs_node node);
+void nodes_settle(umfs_node node);
+
+/* ---- ops_name.c, ops_attr.c, ops_dir.c, ops_file.c: fill in their operations ---- */
+
+void ops_name_add(struct fuse_lowlevel_ops *ops);
+void ops_attr_add(struct fuse_lowlevel_ops *ops);
+void ops_xattr_add(struct fuse_lowlevel_ops *ops);
+void ops_dir_add(struct fuse_lowlevel_ops *ops);
+void ops_file_add(struct fuse_lowlevel_ops *ops);
+void ops_data_add(struct fuse_lowlevel_ops *ops);
+void ops_lock_add(struct fuse_lowlevel_ops *ops);
+
+static inline struct umfs_cred request_cred(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct umfs_cred){.uid = ctx->uid, .gid = ctx->gid, .override = true};
+}
+void attr_to_stat(const struct umfs_attr *a, struct stat *st);
+/* All about a node, as the kernel is given it; 0 or -errno. Counts nothing. */
+int entry_fill(umfs_node node, struct fuse_entry_param *e);
+/* Number and generation of what a name means now. */
+int entry_find(umfs_node dir, const char *name, umfs_node *node);
+/* Answers a request that made or found `node`, or failed. */
+void entry_reply(fuse_req_t req, int err, umfs_node node);
+
+/* An open file or directory: fuse_file_info's fh. */
+struct handle {
+	struct umfs_file file;
+	int flock_fd; /* shadow that the flock of this description is taken on, or -1 */
+	bool has_locks; /* record locks were asked for through it */
+	bool shares; /* reads and writes at `shared`'s position move that */
+	struct umfs_file shared;
+};
+static inline struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+/* Open `node`; 0 or -errno. */
+int handle_open(umfs_node node, struct fuse_file_info *fi);
+int handle_new(uint32_t ofd, struct fuse_file_info *fi);
+void handle_close(struct fuse_file_info *fi);
+/* FUSE_TMPFILE, which libfuse does not know: the bytes after its header. */
+#define OPCODE_TMPFILE 51u
+void tmpfile_answer(struct fuse_session *se, const void *message, size_t bytes);
+
+/* ---- locks.c ---- */
+
+void locks_start(void);
+/* A descriptor of the file was closed by `owner`. */
+void locks_flush(const struct umfs_file *f, uint64_t owner);
+/* The handle goes, and what was locked through it. */
+void locks_release(struct handle *h);
+
+/* ---- fault.c ---- */
+
+void fault_install(void);
+
+#endif

@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# mount.sh - the command: options, errors, its end, and who comes after one that was killed.
+
+. "$(dirname "$0")/lib.sh"
+
+mounted() {
+	grep -q " $mnt .* - fuse.umfs $pool " /proc/self/mountinfo
+}
+
+# complains TEXT WHAT COMMAND...: it fails with one line that says so.
+complains() {
+	text=$1 what=$2
+	shift 2
+	timeout 60 "$@" >"$work/out" 2>&1
+	code=$?
+	[ $code -ne 0 ] && [ $code -ne 124 ] || fail "$text: exit $code"
+	is "$text: lines" 1 "$(wc -l <"$work/out")"
+	ok "$text" grep -q -- "$what" "$work/out"
+}
+
+make_pool 64M
+"$UMFS_MOUNT" --help >"$work/help"
+for word in mode= ro rw allow_other foreground debug relatime; do
+	ok "--help tells of $word" grep -q -- "$word" "$work/help"
+done
+ok "--version" "$UMFS_MOUNT" --version
+
+complains "no pool" "No such file" "$UMFS_MOUNT" "$work/none" "$mnt"
+complains "not a pool" "not a UMFS pool" "$UMFS_MOUNT" "$work/help" "$mnt"
+complains "no directory" "No such file" "$UMFS_MOUNT" "$pool" "$work/none"
+complains "a file for a directory" "not a directory" "$UMFS_MOUNT" "$pool" "$work/help"
+complains "an unknown option" "unknown option frob" "$UMFS_MOUNT" -o ro,frob "$pool" "$mnt"
+complains "an unknown mode" "fast" "$UMFS_MOUNT" -o mode=fast "$pool" "$mnt"
+complains "no operands" "wants a pool" "$UMFS_MOUNT"
+ok "only looked" m -f
+mounted && fail "-f has mounted it"
+
+# As fstab and mount(8) give it.
+ok "mount as mount(8)" "$UMFS_MOUNT" "$pool" "$mnt" -o rw,noauto,user,nofail,x-systemd.automount -s
+ok "it is in the table" mounted
+echo text >"$mnt/f"
+is "text" text "$(cat "$mnt/f")"
+is "root of the mount" 1 "$(stat -c %i "$mnt")"
+mkdir "$work/again"
+timeout 60 "$UMFS_MOUNT" -o mode=posix "$pool" "$work/again" 2>"$work/out"
+is "a weaker mode: exit" 0 $?
+ok "a weaker mode" grep -q "stays in mode atomic" "$work/out"
+is "the same in both" text "$(cat "$work/again/f")"
+ok "unmount the second" unmount "$work/again"
+um
+mounted && fail "still in the table"
+check_pool "the first mount"
+
+ok "mount read-only" m -o ro
+is "text, read-only" text "$(cat "$mnt/f")"
+(echo more >"$mnt/f") 2>/dev/null && fail "written to a read-only mount"
+um
+
+# In the foreground; a signal ends it in order.
+"$UMFS_MOUNT" -F "$pool" "$mnt" &
+pid=$!
+ok "in the foreground" wait_for 20 mounted
+is "text, in the foreground" text "$(cat "$mnt/f")"
+kill "$pid"
+wait "$pid"
+is "ended by SIGTERM" 0 $?
+mounted && fail "still mounted after SIGTERM"
+check_pool "SIGTERM"
+
+# A pool whose name has what separates options.
+mkdir "$work/a b,c\\d"
+mv "$pool" "$work/a b,c\\d/pool"
+ok "odd name" timeout 60 "$UMFS_MOUNT" "$work/a b,c\\d/pool" "$mnt"
+is "text, odd name" text "$(cat "$mnt/f")"
+ok "unmount" unmount "$mnt"
+ok "the daemon ends" wait_for 20 no_daemon
+ok "and leaves the pool" wait_for 20 mv "$work/a b,c\\d/pool" "$pool"
+
+# Killed in the middle of writing: what had returned is there, the rest as if never asked.
+for round in 1 2 3; do
+	ok "mount in round $round" m
+	(
+		i=0
+		while printf '%08d' $i >>"$mnt/log" && echo $i >"$work/done"; do
+			i=$((i + 1))
+			dd if=/dev/zero of="$mnt/big$((i % 3))" bs=200k count=3 status=none
+			mv "$mnt/big$((i % 3))" "$mnt/moved"
+		done
+	) 2>/dev/null &
+	writer=$!
+	sleep 0.$((round * 2))
+	kill -9 $(daemons "$pool")
+	wait $writer
+	(cat "$mnt/f") 2>/dev/null && fail "read from a mount without a daemon"
+	ok "fsck -n after the kill" wait_for 10 "$UMFS_FSCK" -n "$pool"
+	# Without unmounting: the new one takes the dead one's place.
+	ok "take over" m
+	is "text in round $round" text "$(cat "$mnt/f")"
+	done=$(cat "$work/done")
+	ok "what had returned is there" test "$(stat -c %s "$mnt/log")" -ge $((done * 8 + 8))
+	is "the last that had returned" "$(printf '%08d' "$done")" \
+		"$(dd if="$mnt/log" bs=8 skip="$done" count=1 status=none)"
+	um
+	rm -f "$work/done"
+	timeout 20 "$UMFS_MOUNT" "$pool" "$mnt"
+	rm -f "$mnt/log"
+	um
+done
+check_pool "kills"
+finish
