@@ -15,10 +15,15 @@
 
 #define IOV_SMALL 8
 
-/* RWF_HIPRI, RWF_DSYNC, RWF_SYNC: advice, or less than what atomic and sync do anyway. */
-#define RWF_KNOWN (0x1 | 0x2 | 0x4)
+/*
+ * As tmpfs has them: HIPRI is advice, NOSIGNAL is about pipes, and DSYNC and SYNC are
+ * less than what atomic and sync do anyway. Of reads, the two of appending mean
+ * nothing. NOWAIT, ATOMIC and DONTCACHE are not to be had.
+ */
 #define RWF_SYNCS (0x2 | 0x4)
-#define RWF_AT_END 0x10 /* RWF_APPEND; of writes only */
+#define RWF_AT_END 0x10	   /* RWF_APPEND */
+#define RWF_NOT_AT_END 0x20 /* RWF_NOAPPEND */
+#define RWF_KNOWN (0x1 | RWF_SYNCS | RWF_AT_END | RWF_NOT_AT_END | 0x100)
 
 static long why_not_readable(const struct umfs_file *f, enum uinfo_kind kind)
 {
@@ -173,7 +178,7 @@ long umfs_hook_write_ours(int fd, const void *buf, size_t n)
 
 /*
  * The caller's vector, copied once so that it can not change under us, cut to
- * what one call may move. Number of parts, -EINVAL or -EFAULT.
+ * what one call may move. Number of parts (0: no byte in them), -EINVAL or -EFAULT.
  */
 static long fetch_iov(struct umfs_iov *to, const struct iovec *from, int count)
 {
@@ -193,7 +198,7 @@ static long fetch_iov(struct umfs_iov *to, const struct iovec *from, int count)
 		}
 		sum += to[i].len;
 	}
-	return kept;
+	return sum ? kept : 0;
 }
 
 struct vector_call {
@@ -205,12 +210,20 @@ struct vector_call {
 	int flags;
 };
 
+static long flags_bad(int flags)
+{
+	if (flags & ~RWF_KNOWN)
+		return umfs_refuse(REPORT_NO_OTHER, EOPNOTSUPP);
+	return (flags & RWF_AT_END) && (flags & RWF_NOT_AT_END) ? -EINVAL : 0;
+}
+
 static long readv_with(const struct vector_call *c, struct umfs_iov *iov)
 {
 	long count = fetch_iov(iov, c->user, c->count);
+	long err = flags_bad(c->flags);
 
-	if (count <= 0)
-		return count;
+	if (count <= 0 || err)
+		return count <= 0 ? count : err;
 	begin();
 	return read_done(c->at ? umfs_preadv(c->f, iov, (uint32_t)count, (uint64_t)c->off) :
 				 umfs_readv(c->f, iov, (uint32_t)count));
@@ -227,16 +240,31 @@ static long write_at_end(const struct vector_call *c, const struct umfs_iov *iov
 	return ret;
 }
 
+/* At the offset or the position, though the description says that writes append. */
+static long write_not_at_end(const struct vector_call *c, const struct umfs_iov *iov, uint32_t count)
+{
+	int64_t pos = c->at ? (int64_t)c->off : umfs_seek(c->f, 0, SEEK_CUR);
+	uint64_t off = (uint64_t)pos;
+	long ret = pos < 0 ? (long)pos : umfs_pwritev(c->f, iov, count, &off, false);
+
+	if (ret > 0 && !c->at)
+		umfs_seek(c->f, pos + ret, SEEK_SET);
+	return ret;
+}
+
 static long writev_with(const struct vector_call *c, struct umfs_iov *iov)
 {
 	long count = fetch_iov(iov, c->user, c->count);
+	long err = flags_bad(c->flags);
 	uint64_t off = (uint64_t)c->off;
 
-	if (count <= 0)
-		return count;
+	if (count <= 0 || err)
+		return count <= 0 ? count : err;
 	begin();
 	if (unlikely(c->flags & RWF_AT_END))
 		return write_done(c->f, write_at_end(c, iov, (uint32_t)count), c->flags);
+	if (unlikely(c->flags & RWF_NOT_AT_END) && appends(c->f))
+		return write_done(c->f, write_not_at_end(c, iov, (uint32_t)count), c->flags);
 	return write_done(c->f,
 			  c->at ? umfs_pwritev(c->f, iov, (uint32_t)count, &off, appends(c->f)) :
 				  umfs_writev(c->f, iov, (uint32_t)count),
@@ -253,15 +281,13 @@ static __attribute__((noinline)) long large(const struct vector_call *c,
 	return with(c, iov);
 }
 
-static long small_or_large(const struct vector_call *c, int known,
+static long small_or_large(const struct vector_call *c,
 			   long (*with)(const struct vector_call *, struct umfs_iov *))
 {
 	struct umfs_iov iov[IOV_SMALL];
 
 	if (c->at && c->off < 0)
 		return -EINVAL;
-	if (c->flags & ~known)
-		return umfs_refuse(REPORT_NO_OTHER, EOPNOTSUPP);
 	return c->count <= IOV_SMALL ? with(c, iov) : large(c, with);
 }
 
@@ -284,7 +310,8 @@ long umfs_hook_readv(int fd, const struct iovec *iov, int count, bool at, off_t 
 		return umfs_cancel_call(SYS_preadv, fd, SYS_ARG(iov), count, off, 0, 0);
 	if (kind == UINFO_NONE)
 		return kernel_vector(SYS_readv, SYS_preadv2, fd, iov, count, at, off, flags);
-	return readable(&f, kind) ? small_or_large(&c, RWF_KNOWN, readv_with) : why_not_readable(&f, kind);
+	return readable(&f, kind) ? small_or_large(&c, readv_with) :
+				      why_not_readable(&f, kind);
 }
 
 long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t off, int flags)
@@ -297,7 +324,8 @@ long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t
 		return umfs_cancel_call(SYS_pwritev, fd, SYS_ARG(iov), count, off, 0, 0);
 	if (kind == UINFO_NONE)
 		return kernel_vector(SYS_writev, SYS_pwritev2, fd, iov, count, at, off, flags);
-	return writable(&f, kind) ? small_or_large(&c, RWF_KNOWN | RWF_AT_END, writev_with) : why_not_writable(&f, kind);
+	return writable(&f, kind) ? small_or_large(&c, writev_with) :
+				      why_not_writable(&f, kind);
 }
 
 long umfs_hook_lseek_ours(int fd, off_t off, int whence)

@@ -54,16 +54,21 @@ long umfs_hook_syncfs(int fd);
 long umfs_hook_ftruncate(int fd, off_t size);
 long umfs_hook_truncate(const char *path, off_t size);
 
-/* hook_space.c: ranges, copies between descriptors, mappings */
+/* hook_space.c */
 long umfs_hook_sync_file_range(int fd, off_t off, off_t n, unsigned flags);
 long umfs_hook_fadvise(int fd, off_t off, off_t n, int advice);
 long umfs_hook_readahead(int fd, off_t off, size_t n);
 long umfs_hook_fallocate(int fd, int mode, off_t off, off_t n);
 long umfs_hook_posix_fallocate(int fd, off_t off, off_t n);
+
+/* hook_copy.c */
 long umfs_hook_copy_file_range(int in, off_t *in_off, int out, off_t *out_off, size_t n,
 			       unsigned flags);
 long umfs_hook_sendfile(int out, int in, off_t *off, size_t n);
 long umfs_hook_splice(int in, off_t *in_off, int out, off_t *out_off, size_t n, unsigned flags);
+long umfs_hook_tee(int in, int out, size_t n, unsigned flags);
+
+/* hook_map.c */
 long umfs_hook_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off);
 long umfs_hook_munmap(void *addr, size_t n);
 long umfs_hook_mremap(void *addr, size_t old_n, size_t n, int flags, void *to);
@@ -139,6 +144,11 @@ long umfs_hook_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 
 /* cancel.c */
 long umfs_hook_pthread_cancel(unsigned long thread);
+
+/* hook_aio.c; ctx: the kernel's aio_context_t */
+long umfs_hook_io_submit(unsigned long ctx, long n, void **iocbs);
+/* Before a ring of the kernel's is made: 0 or the error that it is to have. */
+long umfs_hook_io_uring(void);
 
 /* hook_poll.c */
 long umfs_hook_poll(struct pollfd *fds, unsigned long count, int timeout_ms);

@@ -159,6 +159,8 @@ int umfs_place_new(int min, bool cloexec);
 int umfs_place_dup(int fd, int min, bool cloexec);
 /* Duplicate a descriptor of the kernel's to a high, close-on-exec number. */
 int umfs_place_high(int fd);
+/* A descriptor of /dev/null, made when first asked for: number or -errno. */
+int umfs_place_null(void);
 bool umfs_place_protected(int fd);
 /* First protected descriptor >= fd, or INT_MAX. */
 int umfs_place_protected_next(int fd);
@@ -429,6 +431,7 @@ enum report_kind {
 	REPORT_NO_SPECIAL,
 	REPORT_NO_FALLOCATE,
 	REPORT_NO_COPY,
+	REPORT_NO_RING,
 	REPORT_NO_STDIO,
 	REPORT_NO_WHITEOUT,
 	REPORT_NO_PASS,

@@ -18,6 +18,7 @@
 #include "internal.h"
 
 static int place_fd = -1;
+static int null_fd = -1;
 static uint64_t place_serial;
 static const char *const places[] = {"/dev/shm/", "/tmp/", "/var/tmp/"};
 
@@ -93,6 +94,30 @@ static int place_get(void)
 	return 0;
 }
 
+int umfs_place_null(void)
+{
+	int null = LOAD_RELAXED(&null_fd);
+	long fd;
+
+	if (null >= 0)
+		return null;
+	fd = sys4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+	if (fd < 0)
+		return (int)fd;
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_UINFO);
+	if (null_fd < 0) {
+		null = umfs_place_high((int)fd);
+		if (null >= 0)
+			STORE(&null_fd, null);
+	}
+	null = null_fd >= 0 ? null_fd : null;
+	umfs_local_unlock(LOCK_UINFO);
+	umfs_guard_leave();
+	sys1(SYS_close, fd);
+	return null;
+}
+
 int umfs_place_new(int min, bool cloexec)
 {
 	long err = place_get();
@@ -115,7 +140,8 @@ bool umfs_place_protected(int fd)
 {
 	if (fd < 0 || !umfs_active())
 		return false;
-	if (fd == LOAD_RELAXED(&place_fd) || fd == umfs_report_fd || umfs_lock_keeps(fd))
+	if (fd == LOAD_RELAXED(&place_fd) || fd == LOAD_RELAXED(&null_fd) ||
+	    fd == umfs_report_fd || umfs_lock_keeps(fd))
 		return true;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
@@ -137,6 +163,7 @@ int umfs_place_protected_next(int fd)
 	int best = INT_MAX;
 
 	best = next_of(fd, LOAD_RELAXED(&place_fd), best);
+	best = next_of(fd, LOAD_RELAXED(&null_fd), best);
 	best = next_of(fd, umfs_report_fd, best);
 	best = next_of(fd, umfs_lock_keeps_next(fd), best);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {

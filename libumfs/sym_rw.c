@@ -180,3 +180,8 @@ SYM(ssize_t, splice, (int in, off_t *in_off, int out, off_t *out_off, size_t n, 
 {
 	RETURN(umfs_hook_splice(in, in_off, out, out_off, n, flags));
 }
+
+SYM(ssize_t, tee, (int in, int out, size_t n, unsigned flags))
+{
+	RETURN(umfs_hook_tee(in, out, n, flags));
+}

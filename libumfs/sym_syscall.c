@@ -56,6 +56,13 @@ static long call_data(long nr, const long *a, bool *ours)
 						 (size_t)a[4], (unsigned)a[5]);
 	case SYS_sendfile:
 		return umfs_hook_sendfile(FD(a[0]), FD(a[1]), P(a[2]), (size_t)a[3]);
+	case SYS_splice:
+		return umfs_hook_splice(FD(a[0]), P(a[1]), FD(a[2]), P(a[3]), (size_t)a[4],
+					(unsigned)a[5]);
+	case SYS_tee:
+		return umfs_hook_tee(FD(a[0]), FD(a[1]), (size_t)a[2], (unsigned)a[3]);
+	case SYS_io_submit:
+		return umfs_hook_io_submit((unsigned long)a[0], a[1], P(a[2]));
 	case SYS_munmap:
 		return umfs_hook_munmap(P(a[0]), (size_t)a[1]);
 	case SYS_mremap:
@@ -116,6 +123,8 @@ static long call_descriptor(long nr, const long *a, bool *ours)
 		return umfs_hook_access(FD(a[0]), P(a[1]), FD(a[2]), FD(a[3]));
 	case SYS_execve:
 		return umfs_hook_execve(AT_FDCWD, P(a[0]), P(a[1]), P(a[2]), 0);
+	case SYS_io_uring_setup:
+		return umfs_hook_io_uring();
 	case SYS_execveat:
 		return umfs_hook_execve(FD(a[0]), P(a[1]), P(a[2]), P(a[3]), FD(a[4]));
 	default:
