@@ -43,7 +43,9 @@ static void attach(struct mount *m, const struct pool_heir *heir)
 	if (!err && heir && pool_inherit(&m->pool, m->pool_path, heir))
 		return; /* as if there were none */
 	if (!err && !heir)
-		err = pool_attach(&m->pool, m->pool_path, umfs_config.mode);
+		err = m->pool.fs.base ?
+			      pool_resume(&m->pool, m->pool_path, umfs_config.mode) :
+			      pool_attach(&m->pool, m->pool_path, umfs_config.mode);
 	if (err) {
 		m->error = err;
 		umfs_text_say("pool ", m->pool_path, ": ", pool_strerror(err));
@@ -195,6 +197,10 @@ struct mount *umfs_mount_by_dev(uint64_t dev)
 	return NULL;
 }
 
+/*
+ * The mapping stays: before an exec that may fail this may be a signal handler in the
+ * middle of a read that has no guard (umfs_hook_pread_small).
+ */
 void umfs_mount_leave(void)
 {
 	struct umfs_file cwd;
@@ -208,6 +214,6 @@ void umfs_mount_leave(void)
 		if (LOAD(&m->state) != MOUNT_LIVE)
 			continue;
 		STORE(&m->state, MOUNT_IDLE);
-		pool_close(&m->pool);
+		pool_pause(&m->pool);
 	}
 }

@@ -225,6 +225,48 @@ void pool_close(struct pool *p)
 	p->fd = -1;
 }
 
+void pool_pause(struct pool *p)
+{
+	leave(p);
+	if (pool_fd(p) >= 0)
+		(void)sys1(SYS_close, p->fd);
+	p->fd = -1;
+}
+
+/* What is in it now fits what was made for it. */
+static int load_again(struct pool *p)
+{
+	const struct umfs_geometry old = p->fs.geo;
+	bool from_backup;
+	int err = pool_file_again(p);
+
+	if (!err)
+		err = umfs_super_load(&p->fs, &from_backup);
+	if (!err && (p->fs.geo.irec_count != old.irec_count ||
+		     p->fs.geo.ofd_count != old.ofd_count ||
+		     p->fs.geo.durability != old.durability || p->fs.geo.look_only))
+		err = -ESTALE;
+	return err;
+}
+
+int pool_resume(struct pool *p, const char *path, uint32_t mode)
+{
+	uint32_t epoch;
+	int err = p->fs.broken ? -ESTALE : load_again(p);
+
+	if (err) { /* another pool lies there by now, or none */
+		pool_close(p);
+		return pool_attach(p, path, mode);
+	}
+	epoch = pool_shadow_epoch(p);
+	err = umfs_attach(&p->fs, mode);
+	if (err)
+		pool_close(p);
+	else
+		pool_shadow_begin(p, epoch);
+	return err;
+}
+
 const char *pool_strerror(int err)
 {
 	switch (-err) {

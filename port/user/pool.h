@@ -54,6 +54,12 @@ int pool_map(struct pool *p, const char *path, uint32_t flags);
 int pool_attach(struct pool *p, const char *path, uint32_t mode);
 /* Detach when attached, unmap, close. */
 void pool_close(struct pool *p);
+/*
+ * Detach and close, and stay mapped, so that what reads through the mapping just now
+ * can go on; then pool_resume() as pool_attach(), or pool_close().
+ */
+void pool_pause(struct pool *p);
+int pool_resume(struct pool *p, const char *path, uint32_t mode);
 /* One line for people: what went wrong with `path`, from a negative errno of the above. */
 const char *pool_strerror(int err);
 

@@ -217,3 +217,19 @@ int pool_file_open(struct pool *p, const char *path)
 	move_fd_high(p);
 	return 0;
 }
+
+int pool_file_again(struct pool *p)
+{
+	int fd = pool_reopen(p);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (sys2(SYS_fstat, fd, &st) || (!p->is_device && (uint64_t)st.st_size != p->file_bytes)) {
+		(void)sys1(SYS_close, fd);
+		return -ESTALE;
+	}
+	p->fd = fd;
+	move_fd_high(p);
+	return 0;
+}

@@ -15,6 +15,8 @@ void port_thread_forget(void);
 
 /* Open the file at `path` for p->flags and find out what it is. */
 int pool_file_open(struct pool *p, const char *path);
+/* The same file once more, after p->fd was closed. -ESTALE: it is another one, or of another size. */
+int pool_file_again(struct pool *p);
 /* A medium that needs write-back of lines is mapped: port_copy*_nt see to their ends. */
 extern uint64_t port_nt_min;
 void port_nt_flushes(void);
