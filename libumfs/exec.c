@@ -5,7 +5,8 @@
  * What is open passes on as inherit.c says, a working directory of ours by
  * itself (place.c). The kernel does not see a program that lies in a pool: it is
  * given a copy in a memory file, or, when it is a script, the interpreter that its
- * first line names. Set-id bits mean nothing there.
+ * first line names. Set-id bits mean nothing there. The child of posix_spawn comes
+ * here too, where libc's entries are redirected.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 
 #define LINE_BYTES 256u /* of a script's first line: as much as the kernel reads */
 #define INTERPRETERS_MAX 5
+#define SPAWNED_INTERPRETERS_MAX 2 /* that child's stack is small */
 
 /* What of a program in a pool the kernel is given. */
 struct image {
@@ -180,6 +182,76 @@ static long exec_script(char *line, const char *path, char *const argv[], char *
 	}
 }
 
+/* A script that is known by a descriptor: as the kernel names it to the interpreter. */
+static __attribute__((noinline)) long exec_script_at(char *line, int dirfd, const char *path,
+						     char *const argv[], char *const envp[])
+{
+	char name[PATH_MAX + 32];
+	long fdflags = sys3(SYS_fcntl, dirfd, F_GETFD, 0);
+	struct text t;
+
+	if (fdflags < 0)
+		return fdflags;
+	if (fdflags & FD_CLOEXEC)
+		return -ENOENT; /* it is not there any more when that looks */
+	umfs_text_init(&t, name, sizeof(name));
+	umfs_text_add(&t, "/dev/fd/");
+	umfs_text_dec(&t, (uint64_t)(unsigned)dirfd);
+	umfs_text_add(&t, *path ? "/" : "");
+	umfs_text_add(&t, path);
+	return exec_script(line, name, argv, envp, 0);
+}
+
+/* ---- the child of libc's posix_spawn ---- */
+
+struct where {
+	const char *path; /* NULL: in a pool */
+	char rewritten[PATH_MAX];
+};
+
+/* Only whether it is there: an exec that succeeds would leave what path.c has in its hands. */
+static long look_outside(int dirfd, const char *path, struct path_args *a)
+{
+	struct where *w = a->p;
+
+	w->path = path;
+	if (path != a->q) {
+		w->path = w->rewritten;
+		memcpy(w->rewritten, path, strnlen(path, PATH_MAX - 1) + 1);
+		w->rewritten[PATH_MAX - 1] = '\0';
+	}
+	return sys4(SYS_newfstatat, dirfd, path, (struct stat[1]){{0}}, 0);
+}
+
+/*
+ * This thread in memory that is still its parent's: what passes on was made ready
+ * there, and the environment says it.
+ */
+static __attribute__((noinline)) long exec_spawned(const char *path, char *const argv[], int depth)
+{
+	struct heirs *h = umfs_guard_self.spawn_heirs;
+	struct image image;
+	struct where w;
+	struct path_args a = {.d = (long)&image, .p = &w, .q = (void *)(uintptr_t)path};
+	long err;
+
+	if (depth > SPAWNED_INTERPRETERS_MAX)
+		return -ELOOP;
+	w.path = NULL;
+	err = umfs_path_call(AT_FDCWD, path, 0, exec_ours, look_outside, &a);
+	if (err)
+		return err;
+	if (!w.path && image.fd < 0)
+		return exec_script(image.line, path, argv, h->envp, depth);
+	err = umfs_heirs_spawned(h);
+	if (w.path)
+		return err ? err : sys3(SYS_execve, w.path, argv, h->envp);
+	if (!err)
+		err = sys5(SYS_execveat, image.fd, "", argv, h->envp, AT_EMPTY_PATH);
+	sys1(SYS_close, image.fd);
+	return err;
+}
+
 static long exec_file(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags, int depth)
 {
@@ -190,6 +262,8 @@ static long exec_file(int dirfd, const char *path, char *const argv[], char *con
 			      .q = (void *)(uintptr_t)envp};
 	long err;
 
+	if (umfs_guard_self.spawning)
+		return exec_spawned(path, argv, depth);
 	if (!umfs_ready())
 		return exec_kernel(dirfd, path, &a);
 	err = umfs_path_call(dirfd, path, flags & AT_EMPTY_PATH ? SPOT_EMPTY : 0, exec_ours,
@@ -202,9 +276,8 @@ static long exec_file(int dirfd, const char *path, char *const argv[], char *con
 		sys1(SYS_close, image.fd);
 		return err;
 	}
-	/* The interpreter must find the script by a path that means the same to it. */
 	if (path[0] != '/' && dirfd != AT_FDCWD)
-		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+		return exec_script_at(image.line, dirfd, path, argv, envp);
 	return exec_script(image.line, path, argv, envp, depth);
 }
 

@@ -79,15 +79,21 @@ static void describe_keeper(void *t, int fd, uint32_t ino)
 	describe_fd(t, fd, ino, KEEPER);
 }
 
-static void describe(struct text *t, struct mount *m, const struct pool_heir *h)
+static void describe_pool(struct text *t, const struct umfs *fs, const struct pool_heir *h)
 {
-	struct umfs *fs = umfs_mount_fs(m);
 	const uint64_t head[] = {(uint64_t)h->fd, h->slot, h->incarnation, fs->slot};
 
 	for (size_t i = 0; i < UMFS_ARRAY_LEN(head); i++) {
 		umfs_text_dec(t, head[i]);
 		umfs_text_add(t, " ");
 	}
+}
+
+static void describe(struct text *t, struct mount *m, const struct pool_heir *h)
+{
+	struct umfs *fs = umfs_mount_fs(m);
+
+	describe_pool(t, fs, h);
 	for (int fd = 0; fd < umfs_uinfo_top; fd++) {
 		const struct uinfo *u = &umfs_uinfo_table[fd];
 
@@ -118,9 +124,27 @@ static long get_memory(struct heirs *h, char *const envp[], uint32_t fds, struct
 	h->envp = (char **)at;
 	memcpy(h->envp, envp, vars * sizeof(char *));
 	umfs_text_init(t, h->memory + (vars + 2) * sizeof(char *), text_bytes);
+	h->vars = vars;
 	h->envp[vars] = t->buf;
 	h->envp[vars + 1] = NULL;
 	umfs_text_add(t, NAME);
+	return 0;
+}
+
+/* A slot for the new image; its proof out of the way of the numbers that programs choose. */
+static long make_heir(struct mount *m, struct pool_heir *heir)
+{
+	int err = pool_heir_make(&m->pool, heir);
+	int high;
+
+	if (err)
+		return err == -EBUSY ? -EAGAIN : err;
+	high = umfs_place_high(heir->fd);
+	if (high >= 0) {
+		sys1(SYS_close, heir->fd);
+		heir->fd = high;
+	}
+	sys3(SYS_fcntl, heir->fd, F_SETFD, 0);
 	return 0;
 }
 
@@ -128,18 +152,17 @@ static long make_heirs(struct heirs *h, struct text *t)
 {
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
-		int err;
+		long err;
 
 		if (m->state != MOUNT_LIVE || !count_passing(umfs_mount_fs(m)))
 			continue;
-		err = pool_heir_make(&m->pool, &h->pool[i]);
+		err = make_heir(m, &h->pool[i]);
 		if (err)
-			return err == -EBUSY ? -EAGAIN : err;
+			return err;
 		h->made[i] = true;
 		umfs_local_lock(LOCK_UINFO);
 		describe(t, m, &h->pool[i]);
 		umfs_local_unlock(LOCK_UINFO);
-		sys3(SYS_fcntl, h->pool[i].fd, F_SETFD, 0);
 	}
 	return 0;
 }
@@ -192,16 +215,142 @@ long umfs_heirs_make(struct heirs *h, char *const envp[])
 	return err;
 }
 
-long umfs_heirs_make_beside(struct heirs *h, char *const envp[])
+/* ---- before posix_spawn ---- */
+
+/*
+ * The child runs in our memory and changes its descriptors before it execs. Which of
+ * them is which of ours is known only then, and so is what the environment has to say.
+ */
+static long make_late(struct heirs *h, char *const envp[])
 {
-	if (umfs_active() && umfs_uinfo_open_count()) {
+	uint32_t fds = umfs_uinfo_open_count() + HEIRS_MOVED_MAX;
+	long err = get_memory(h, envp, fds, &h->text);
+
+	for (uint32_t i = 0; !err && i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (m->state != MOUNT_LIVE)
+			continue;
+		err = make_heir(m, &h->pool[i]);
+		h->made[i] = !err;
+	}
+	return err;
+}
+
+long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions)
+{
+	static char *const none[] = {NULL};
+	bool any = umfs_active() && umfs_uinfo_open_count();
+	long err;
+
+	if (any) {
 		umfs_guard_enter();
 		umfs_opens_enter();
 		umfs_lock_share_all();
 		umfs_opens_leave();
 		umfs_guard_leave();
 	}
-	return umfs_heirs_make(h, envp);
+	if (!any || !umfs_redirected() || !(actions || umfs_uinfo_inheritable()))
+		return umfs_heirs_make(h, envp);
+	memset(h, 0, sizeof(*h));
+	envp = envp ? envp : none;
+	h->late = true;
+	h->knows = knows_us(envp);
+	if (!h->knows && !actions)
+		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	umfs_guard_enter();
+	umfs_opens_enter();
+	err = make_late(h, envp);
+	umfs_opens_leave();
+	umfs_guard_leave();
+	if (err)
+		umfs_heirs_drop(h);
+	return err;
+}
+
+/* Which of our numbers is that one of the child's? */
+static int moved_from(const struct heirs *h, int fd)
+{
+	for (uint32_t i = UMFS_MIN(h->moved_count, HEIRS_MOVED_MAX); i-- > 0;)
+		if (h->moved[i].fd == fd)
+			return h->moved[i].from;
+	return umfs_uinfo_ours(fd) ? fd : -1;
+}
+
+void umfs_heirs_moved(int fd, int from)
+{
+	struct heirs *h = umfs_guard_self.spawn_heirs;
+	uint32_t at = 0;
+
+	if (!h || !h->late || fd < 0)
+		return;
+	from = from < 0 ? -1 : moved_from(h, from);
+	while (at < h->moved_count && at < HEIRS_MOVED_MAX && h->moved[at].fd != fd)
+		at++;
+	if (at == h->moved_count && from < 0 && !umfs_uinfo_ours(fd))
+		return;
+	if (at < HEIRS_MOVED_MAX) {
+		h->moved[at].fd = fd;
+		h->moved[at].from = from;
+	}
+	if (at == h->moved_count)
+		h->moved_count++;
+}
+
+/* Number `fd` of the child is `from` of ours: told, where it passes and is of that pool. */
+static uint32_t pass_late(struct heirs *h, struct umfs *fs, uint32_t slot, int fd, int from)
+{
+	const struct uinfo *u = &umfs_uinfo_table[from < 0 ? 0 : from];
+	long flags;
+
+	if (from < 0 || u->kind <= UINFO_RESERVED || u->file.fs != fs)
+		return 0;
+	flags = sys3(SYS_fcntl, fd, F_GETFD, 0);
+	if (flags < 0 || (flags & FD_CLOEXEC))
+		return 0;
+	if (!h->given)
+		umfs_ofd_give(fs, u->file.ofd, slot);
+	describe_fd(&h->text, fd, u->file.ofd, u->kind | (u->shadow ? SHADOW : 0));
+	return 1;
+}
+
+static uint32_t describe_late(struct heirs *h, struct umfs *fs, const struct pool_heir *heir)
+{
+	uint32_t n = 0;
+
+	describe_pool(&h->text, fs, heir);
+	for (int fd = 0; fd < umfs_uinfo_top; fd++)
+		n += pass_late(h, fs, heir->slot, fd, moved_from(h, fd));
+	for (uint32_t i = 0; i < h->moved_count; i++)
+		if (h->moved[i].fd >= umfs_uinfo_top)
+			n += pass_late(h, fs, heir->slot, h->moved[i].fd, h->moved[i].from);
+	umfs_text_add(&h->text, ";");
+	return n;
+}
+
+/* In the child. It may be several times, where it looks for its program along PATH. */
+long umfs_heirs_spawned(struct heirs *h)
+{
+	uint32_t n = 0;
+
+	if (!h || !h->late)
+		return 0;
+	if (h->moved_count > HEIRS_MOVED_MAX)
+		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	umfs_guard_enter();
+	h->text.len = strlen(NAME);
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (h->made[i])
+			n += describe_late(h, umfs_mount_fs(&umfs_mounts[i]), &h->pool[i]);
+	h->given = true;
+	umfs_guard_leave();
+	if (n && !h->knows)
+		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	h->envp[h->vars] = n ? h->text.buf : NULL;
+	for (uint32_t i = 0; !n && i < umfs_config.mount_count; i++)
+		if (h->made[i])
+			sys3(SYS_fcntl, h->pool[i].fd, F_SETFD, FD_CLOEXEC);
+	return 0;
 }
 
 /* ---- after exec ---- */

@@ -46,10 +46,17 @@ static mode_t mode_arg(int flags, va_list ap)
 		va_end(ap_);                                                              \
 	} while (0)
 
+static long spawn_opened(long fd)
+{
+	if (fd >= 0)
+		umfs_heirs_moved((int)fd, -1);
+	return fd;
+}
+
 static long open_at(int dirfd, const char *path, int flags, mode_t mode)
 {
 	if (spawning())
-		return sys4(SYS_openat, dirfd, path, flags, mode);
+		return spawn_opened(sys4(SYS_openat, dirfd, path, flags, mode));
 	return umfs_hook_open(dirfd, path, flags, mode);
 }
 
@@ -87,7 +94,18 @@ INNER(int, openat_nocancel, (int dirfd, const char *path, int flags, ...))
 
 static long close_fd(int fd)
 {
-	return spawning() ? sys1(SYS_close, fd) : umfs_hook_close(fd);
+	if (!spawning())
+		return umfs_hook_close(fd);
+	umfs_heirs_moved(fd, -1);
+	return sys1(SYS_close, fd);
+}
+
+/* A number that the child of posix_spawn made: what it is now. */
+static long spawn_moved(long to, int from)
+{
+	if (to >= 0)
+		umfs_heirs_moved((int)to, from);
+	return to;
 }
 
 INNER(int, close, (int fd))
@@ -124,12 +142,13 @@ INNER(ssize_t, pread_nocancel, (int fd, void *buf, size_t n, off_t off))
 
 INNER(int, dup2, (int from, int to))
 {
-	RETURN_INT(spawning() ? sys2(SYS_dup2, from, to) : umfs_hook_dup2(from, to));
+	RETURN_INT(spawning() ? spawn_moved(sys2(SYS_dup2, from, to), from) :
+				umfs_hook_dup2(from, to));
 }
 
 INNER(int, dup3, (int from, int to, int flags))
 {
-	RETURN_INT(spawning() ? sys3(SYS_dup3, from, to, flags) :
+	RETURN_INT(spawning() ? spawn_moved(sys3(SYS_dup3, from, to, flags), from) :
 				umfs_hook_dup3(from, to, flags));
 }
 
@@ -180,12 +199,18 @@ INNER(int, ioctl, (int fd, unsigned long request, ...))
 
 INNER(int, chdir, (const char *path))
 {
-	RETURN_INT(spawning() ? sys1(SYS_chdir, path) : umfs_hook_chdir(path));
+	if (!spawning())
+		RETURN_INT(umfs_hook_chdir(path));
+	umfs_guard_self.spawn_moved = 1;
+	RETURN_INT(sys1(SYS_chdir, path));
 }
 
 INNER(int, fchdir, (int fd))
 {
-	RETURN_INT(spawning() ? sys1(SYS_fchdir, fd) : umfs_hook_fchdir(fd));
+	if (!spawning())
+		RETURN_INT(umfs_hook_fchdir(fd));
+	umfs_guard_self.spawn_moved = 1;
+	RETURN_INT(sys1(SYS_fchdir, fd));
 }
 
 INNER(int, utimensat, (int dirfd, const char *path, const struct timespec *times, int flags))
@@ -193,11 +218,20 @@ INNER(int, utimensat, (int dirfd, const char *path, const struct timespec *times
 	RETURN_INT(umfs_hook_utimens(dirfd, path, times, flags));
 }
 
+static long exec_moved(const char *path, char *const argv[])
+{
+	struct heirs *h = umfs_guard_self.spawn_heirs;
+	long err = umfs_heirs_spawned(h);
+
+	return err ? err : sys3(SYS_execve, path, argv, h->envp);
+}
+
 /* The child of system() and popen() comes with `environ`, which says nothing of what it inherits. */
 INNER(int, execve, (const char *path, char *const argv[], char *const envp[]))
 {
-	if (spawning())
-		RETURN_INT(sys3(SYS_execve, path, argv, umfs_guard_self.spawn_envp));
+	/* Where it stands now only the kernel knows. */
+	if (spawning() && umfs_guard_self.spawn_moved && path[0] != '/')
+		RETURN_INT(exec_moved(path, argv));
 	RETURN_INT(umfs_hook_execve(AT_FDCWD, path, argv, envp, 0));
 }
 

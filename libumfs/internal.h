@@ -331,7 +331,8 @@ struct guard {
 	uint32_t busy;	  /* depth */
 	uint32_t nocancel; /* depth of calls of libc that are no cancellation points */
 	uint32_t spawning; /* libc makes a process that shares our memory: see inner.c */
-	char **spawn_envp; /* and that process's environment */
+	struct heirs *spawn_heirs; /* and what passes on to it */
+	uint32_t spawn_moved; /* it went to another directory */
 	uint32_t pending; /* a signal waits in info, all are blocked in the kernel */
 	uint64_t mask;	  /* to restore then */
 	uint64_t blocked; /* SIGSEGV and SIGBUS bits that the host believes blocked */
@@ -389,12 +390,24 @@ static inline void umfs_cancel_test(void)
 
 /* ---- inherit.c: descriptors of ours that pass exec ---- */
 
+#define HEIRS_MOVED_MAX 64u
+
 struct heirs {
 	struct pool_heir pool[MOUNTS_MAX];
 	bool made[MOUNTS_MAX];
 	char **envp; /* the new image's environment */
 	char *memory;
 	size_t memory_bytes;
+	/* Of a child of libc's posix_spawn: written by it, in our memory. */
+	bool late;  /* what passes is found out when it execs */
+	bool knows; /* the new image would know us */
+	bool given; /* the descriptions are shared with the new slots */
+	size_t vars;
+	struct text text;
+	uint32_t moved_count; /* numbers that it changed; more than the array holds: too many */
+	struct {
+		int fd, from; /* from: the parent's number that it is the same as, or -1 */
+	} moved[HEIRS_MOVED_MAX];
 };
 /*
  * Before an image is made with that environment. -ENOTSUP: it would not load
@@ -402,8 +415,14 @@ struct heirs {
  * process; neither after a successful exec.
  */
 long umfs_heirs_make(struct heirs *h, char *const envp[]);
-/* For an image in another process, which shares what this one has open. */
-long umfs_heirs_make_beside(struct heirs *h, char *const envp[]);
+/*
+ * For an image in another process, which shares what this one has open. `actions`: the
+ * child will change descriptors before it execs, and tells by umfs_heirs_moved();
+ * -1: a number of none of ours. umfs_heirs_spawned() just before its exec.
+ */
+long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions);
+void umfs_heirs_moved(int fd, int from);
+long umfs_heirs_spawned(struct heirs *h);
 void umfs_heirs_drop(struct heirs *h);
 void umfs_heirs_pass(struct heirs *h);
 /* Take what the image before this one left, and that out of the environment. */

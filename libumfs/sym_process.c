@@ -140,11 +140,12 @@ SYM(int, execle, (const char *path, const char *arg, ...))
  */
 #define SPAWN(h, call, failed, value)                                                     \
 	do {                                                                              \
-		char **outer_ = umfs_guard_self.spawn_envp;                               \
+		struct heirs *outer_ = umfs_guard_self.spawn_heirs;                       \
 		umfs_guard_self.spawning++;                                               \
-		umfs_guard_self.spawn_envp = (h)->envp;                                   \
+		umfs_guard_self.spawn_heirs = (h);                                        \
+		umfs_guard_self.spawn_moved = 0;                                          \
 		value = (call);                                                           \
-		umfs_guard_self.spawn_envp = outer_;                                      \
+		umfs_guard_self.spawn_heirs = outer_;                                     \
 		umfs_guard_self.spawning--;                                               \
 		if (failed)                                                               \
 			umfs_heirs_drop(h);                                               \
@@ -166,7 +167,7 @@ static int spawn(spawn_fn real, pid_t *pid, const char *path,
 
 	if (umfs_guard_self.spawning)
 		return real(pid, path, actions, attr, argv, envp);
-	err = umfs_heirs_make_beside(&h, envp);
+	err = umfs_heirs_make_beside(&h, envp, actions != NULL);
 	ret = (int)-err;
 	if (!err)
 		SPAWN(&h, real(pid, path, actions, attr, argv, h.envp), ret, ret);
@@ -211,7 +212,7 @@ static long shell_heirs(struct heirs *h)
 {
 	if (umfs_uinfo_inheritable() && !umfs_redirected())
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
-	return umfs_heirs_make_beside(h, environ);
+	return umfs_heirs_make_beside(h, environ, false);
 }
 
 SYM(int, system, (const char *command))

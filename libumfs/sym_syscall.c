@@ -226,6 +226,13 @@ static long call_xattr(long nr, const long *a, bool *ours)
 	}
 }
 
+/* All six, whether the caller gave them or not, as libc does. */
+static __attribute__((no_sanitize_address, noinline)) void fetch_args(long *a, va_list ap)
+{
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+}
+
 SYM(long, syscall, (long nr, ...))
 {
 	bool ours = true;
@@ -233,8 +240,7 @@ SYM(long, syscall, (long nr, ...))
 	va_list ap;
 
 	va_start(ap, nr);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
+	fetch_args(a, ap);
 	va_end(ap);
 	if (!umfs_ready())
 		RETURN(sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));

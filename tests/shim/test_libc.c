@@ -342,6 +342,128 @@ static void spawned_by_a_name_without_slash(void **state)
 }
 
 /* A libc that is not known: then streams are refused, and that is all there is to see. */
+/* ---- programs that lie there, made into processes by libc ---- */
+
+static int spawned(const char *path, bool search, posix_spawn_file_actions_t *actions)
+{
+	char *argv[] = {(char *)(uintptr_t)"zero", (char *)(uintptr_t)"one", NULL};
+	int status, err;
+	pid_t pid;
+
+	err = search ? posix_spawnp(&pid, path, actions, NULL, argv, environ) :
+		       posix_spawn(&pid, path, actions, NULL, argv, environ);
+	if (err)
+		return -err;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void put_script(const char *name, const char *text, mode_t mode)
+{
+	put_file(name, text);
+	assert_ok(chmod(at(name), mode));
+}
+
+static void programs_there_are_spawned(void **state)
+{
+	char text[PATH_MAX + 40], old[PATH_MAX], *path = strdup(getenv("PATH"));
+	posix_spawn_file_actions_t actions;
+	int fd = make_file("out", "before ");
+
+	(void)state;
+	snprintf(text, sizeof(text), "cp /bin/true %s", at("elf"));
+	assert_int_equal(system(text), 0);
+	put_script("sh", "#!/bin/sh\necho \"$0 $1 $#\"\nexit 7\n", 0755);
+	snprintf(text, sizeof(text), "#!%s\n", at("sh"));
+	put_script("nested", text, 0755);
+	put_script("no", "#!/bin/sh\n", 0644);
+	put_script("text", "exit 3\n", 0755);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fd, 1);
+	assert_int_equal(spawned(at("elf"), false, NULL), 0);
+	assert_int_equal(spawned(at("elf"), true, NULL), 0);
+	assert_int_equal(spawned(at("sh"), false, &actions), 7);
+	snprintf(text, sizeof(text), "before %s one 1\n", at("sh"));
+	check_text(fd, text);
+	assert_int_equal(spawned(at("nested"), false, &actions), 7);
+	assert_int_equal(spawned(at("no"), false, NULL), -EACCES);
+	assert_int_equal(spawned(at("gone"), false, NULL), -ENOENT);
+	assert_int_equal(spawned(at("text"), false, NULL), -ENOEXEC);
+	assert_int_equal(spawned("/bin/true", false, NULL), 0);
+	/* Found on the way that PATH says, and from where we are. */
+	setenv("PATH", test_dir(), 1);
+	assert_int_equal(spawned("elf", true, NULL), 0);
+	assert_int_equal(spawned("gone", true, NULL), -ENOENT);
+	setenv("PATH", path, 1);
+	assert_non_null(getcwd(old, sizeof(old)));
+	assert_ok(chdir(test_dir()));
+	assert_int_equal(spawned("./elf", false, NULL), 0);
+	assert_int_equal(spawned("sh", false, &actions), 7);
+	assert_int_equal(spawned("gone", false, NULL), -ENOENT);
+	/* It goes elsewhere first. */
+	posix_spawn_file_actions_addchdir_np(&actions, "/bin");
+	assert_int_equal(spawned("./true", false, &actions), 0);
+	assert_int_equal(spawned("./elf", false, &actions), -ENOENT);
+	assert_int_equal(spawned(at("elf"), false, &actions), 0);
+	assert_ok(chdir(old));
+	posix_spawn_file_actions_destroy(&actions);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), lseek(fd, 0, SEEK_END));
+	close(fd);
+	free(path);
+}
+
+/* What the child's file actions make of its descriptors is what the new image gets. */
+static void descriptors_moved_for_the_child(void **state)
+{
+	static const char script[] = "echo one; echo two >&2; echo three >&7; "
+				     "{ echo four >&8; } 2>/dev/null || exit 5";
+	char *argv[] = {(char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c",
+			(char *)(uintptr_t)script, NULL};
+	char *bare[] = {NULL};
+	int a = open(at("a"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int b = open(at("b"), O_RDWR | O_CREAT | O_TRUNC, 0644);
+	int c = open(at("c"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), status;
+	posix_spawn_file_actions_t acts;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(dup2(b, 8), 8);
+	assert_ok(posix_spawn_file_actions_init(&acts));
+	/* Two change places, one that would not pass does, one that would does not. */
+	assert_ok(posix_spawn_file_actions_adddup2(&acts, a, 7));
+	assert_ok(posix_spawn_file_actions_adddup2(&acts, b, 1));
+	assert_ok(posix_spawn_file_actions_adddup2(&acts, 7, 2));
+	assert_ok(posix_spawn_file_actions_adddup2(&acts, c, 7));
+	assert_ok(posix_spawn_file_actions_addclose(&acts, 8));
+	assert_ok(posix_spawn_file_actions_addopen(&acts, b, "/dev/null", O_RDONLY, 0));
+	for (int i = 0; i < 20; i++) { /* each spawn gives back what it took */
+		assert_int_equal(posix_spawnp(&pid, "sh", &acts, NULL, argv, environ), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(WEXITSTATUS(status), 5);
+		if (!i) {
+			check_text(a, "two\n");
+			check_text(b, "one\n");
+			check_text(c, "three\n");
+		}
+	}
+	assert_int_equal(lseek(c, 0, SEEK_CUR), 120);
+	/* An image that would not know us: only where something of ours would pass. */
+	if (on_umfs())
+		assert_int_equal(posix_spawn(&pid, "/bin/true", &acts, NULL, argv, bare), ENOTSUP);
+	posix_spawn_file_actions_destroy(&acts);
+	assert_ok(posix_spawn_file_actions_init(&acts));
+	assert_ok(posix_spawn_file_actions_addclose(&acts, b));
+	assert_ok(posix_spawn_file_actions_addclose(&acts, 8));
+	assert_int_equal(posix_spawn(&pid, "/bin/true", &acts, NULL, argv, bare), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	posix_spawn_file_actions_destroy(&acts);
+	close(a);
+	close(b);
+	close(c);
+	close(8);
+}
+
 static bool streams_refused(void)
 {
 	FILE *f = fopen(at("probe"), "w");
@@ -369,6 +491,8 @@ int main(void)
 		cmocka_unit_test(asynchronous_calls),
 		cmocka_unit_test(words_expanded_by_a_shell),
 		cmocka_unit_test(spawned_by_a_name_without_slash),
+		cmocka_unit_test(programs_there_are_spawned),
+		cmocka_unit_test(descriptors_moved_for_the_child),
 		cmocka_unit_test(calls_by_number),
 		cmocka_unit_test(symbols_found_at_run_time),
 	};

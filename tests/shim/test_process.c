@@ -292,6 +292,36 @@ static void programs_there_are_run(void **state)
 	assert_int_equal(in_child(run_program, (void *)(uintptr_t)"empty"), 103);
 }
 
+/* The kernel names it to the interpreter by the descriptor, which must be there then. */
+static int run_by_descriptor(void *arg)
+{
+	char *argv[] = {(char *)(uintptr_t)"zero", (char *)(uintptr_t)"one", NULL};
+	int fd = open(at("s"), O_RDONLY), dir = open(test_dir(), O_RDONLY);
+
+	if (arg) {
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		if (fexecve(fd, argv, environ) != -1 || errno != ENOENT)
+			return 1;
+		fcntl(fd, F_SETFD, 0);
+		fexecve(fd, argv, environ);
+		return 2;
+	}
+	fcntl(dir, F_SETFD, FD_CLOEXEC);
+	if (execveat(dir, "s", argv, environ, 0) != -1 || errno != ENOENT)
+		return 3;
+	fcntl(dir, F_SETFD, 0);
+	execveat(dir, "s", argv, environ, 0);
+	return 4;
+}
+
+static void scripts_there_by_descriptor(void **state)
+{
+	(void)state;
+	put_program("s", "#!/bin/sh\ncase $0 in /dev/fd/*) [ \"$1 $#\" = 'one 1' ] && exit 9;; esac\n", 0755);
+	assert_int_equal(in_child(run_by_descriptor, (void *)1), 9);
+	assert_int_equal(in_child(run_by_descriptor, NULL), 9);
+}
+
 static void exec_without_the_library(void **state)
 {
 	int fd = make_file("f", "x");
@@ -412,6 +442,7 @@ int main(void)
 		cmocka_unit_test(vfork_like_fork),
 		cmocka_unit_test(exec_passes_descriptors_on),
 		cmocka_unit_test(programs_there_are_run),
+		cmocka_unit_test(scripts_there_by_descriptor),
 		cmocka_unit_test(exec_without_the_library),
 		cmocka_unit_test(exec_keeps_an_unlinked_file),
 		cmocka_unit_test(exec_that_fails_changes_nothing),

@@ -87,19 +87,24 @@ static void leases(void **state)
 	assert_errno(fcntl(file, F_SETLEASE, F_RDLCK), EINVAL);
 }
 
-/* `posix_spawn` of a program that lies in a pool; a script there by `fexecve` */
-static void program_in_a_pool(void **state)
+/* `posix_spawn` with a file action that opens or goes to a path in a pool (`addopen`, `addchdir_np`) */
+static void spawn_actions(void **state)
 {
-	char *argv[] = {(char *)(uintptr_t)"f", NULL};
-	int fd = make_file("script", "#!/bin/true\n");
+	char *argv[] = {(char *)(uintptr_t)"true", NULL};
+	posix_spawn_file_actions_t acts;
 	pid_t pid;
 
 	(void)state;
-	assert_ok(fchmod(fd, 0755));
-	assert_int_equal(posix_spawn(&pid, at("script"), NULL, NULL, argv, environ), ENOENT);
-	assert_errno(fexecve(fd, argv, environ), ENOTSUP);
-	assert_ok(close(fd));
-	assert_ok(unlink(at("script")));
+	assert_ok(fcntl(file, F_SETFD, FD_CLOEXEC));
+	for (int i = 0; i < 2; i++) {
+		posix_spawn_file_actions_init(&acts);
+		if (i)
+			posix_spawn_file_actions_addchdir_np(&acts, test_dir());
+		else
+			posix_spawn_file_actions_addopen(&acts, 0, at("f"), O_RDONLY, 0);
+		assert_int_equal(posix_spawn(&pid, "/bin/true", &acts, NULL, argv, environ), ENOENT);
+		posix_spawn_file_actions_destroy(&acts);
+	}
 }
 
 /* exec of an image that would not load `libumfs.so`, with a descriptor of a pool file that would stay open */
@@ -220,7 +225,7 @@ int main(void)
 		/* First: who has agreed on a place once does not ask again. */
 		CASE(locks),		   CASE(leases),
 		CASE(mapping),		   CASE(library_in_a_pool),
-		CASE(program_in_a_pool),   CASE(image_without_us),
+		CASE(spawn_actions),	   CASE(image_without_us),
 		CASE(special_files),	   CASE(ranges),
 		CASE(reflinks),
 		CASE(rings),
