@@ -214,7 +214,7 @@ out=$(LIBUMFS_REPORT=1 u cat "$mnt/copy" 2>&1 >/dev/null)
 printf '%s\n' "$out" | grep -q '^libumfs\[[0-9]*\]: calls served: [1-9]' ||
 	fail "report on stderr: $out"
 LIBUMFS_REPORT=$work/report u cp "$mnt/copy" "$mnt/again"
-grep -q 'unsupported: copy_file_range' "$work/report" || fail "report to a file"
+grep -q 'unsupported: clone' "$work/report" || fail "report to a file"
 
 cat >"$work/refused.py" <<'PY'
 import ctypes, select, socket, sys
