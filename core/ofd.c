@@ -166,7 +166,8 @@ void umfs_ofd_put(struct umfs *fs, uint32_t ofd)
 	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
 	uint32_t irec = ld32(&o->irec);
 
-	if (__atomic_sub_fetch(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL))
+	/* In a pool that is lost to this process the slot may be another's. */
+	if (__atomic_sub_fetch(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL) || fs->broken)
 		return;
 	ofd_leave(o, fs->slot);
 	if (irec < fs->geo.irec_count)

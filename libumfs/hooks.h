@@ -166,7 +166,9 @@ long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len);
 long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len);
 long umfs_hook_inotify_add_watch(int fd, const char *path, uint32_t mask);
 
-/* process.c, exec.c */
+/* process.c, exec.c; the arguments of the system calls. */
+long umfs_hook_sys_clone(long nr, long flags, long stack, long c, long d, long e);
+long umfs_hook_sys_clone3(void *user, size_t n);
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags);
 long umfs_hook_execvp(const char *file, char *const argv[], char *const envp[]);

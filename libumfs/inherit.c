@@ -131,6 +131,12 @@ static long get_memory(struct heirs *h, char *const envp[], uint32_t fds, struct
 	return 0;
 }
 
+/* Attached, and not lost since. */
+static bool has_slot(struct mount *m)
+{
+	return m->state == MOUNT_LIVE && !m->pool.fs.broken;
+}
+
 /* A slot for the new image; its proof out of the way of the numbers that programs choose. */
 static long make_heir(struct mount *m, struct pool_heir *heir)
 {
@@ -154,7 +160,7 @@ static long make_heirs(struct heirs *h, struct text *t)
 		struct mount *m = &umfs_mounts[i];
 		long err;
 
-		if (m->state != MOUNT_LIVE || !count_passing(umfs_mount_fs(m)))
+		if (!has_slot(m) || !count_passing(umfs_mount_fs(m)))
 			continue;
 		err = make_heir(m, &h->pool[i]);
 		if (err)
@@ -229,7 +235,7 @@ static long make_late(struct heirs *h, char *const envp[])
 	for (uint32_t i = 0; !err && i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 
-		if (m->state != MOUNT_LIVE)
+		if (!has_slot(m))
 			continue;
 		err = make_heir(m, &h->pool[i]);
 		h->made[i] = !err;

@@ -51,6 +51,7 @@ __attribute__((destructor)) static void destructor(void)
 {
 	if (!umfs_active())
 		return;
+	umfs_process_look();
 	umfs_report_write();
 	/* Where threads go on, or files are still open, the pools stay for them. */
 	if (!umfs_guard_self.busy && !umfs_uinfo_open_count() && umfs_process_alone()) {

@@ -341,8 +341,18 @@ struct guard {
 extern __thread struct guard umfs_guard_self __attribute__((tls_model("initial-exec")));
 void umfs_guard_flush(void);
 
+/* process.c: zero behind it in a process that was made past us; it then loses the pools. */
+extern const uint32_t *umfs_process_known;
+void umfs_process_unknown(void);
+static inline void umfs_process_look(void)
+{
+	if (unlikely(!LOAD_RELAXED(LOAD_RELAXED(&umfs_process_known))))
+		umfs_process_unknown();
+}
+
 static inline void umfs_guard_enter(void)
 {
+	umfs_process_look();
 	umfs_guard_self.busy++;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
@@ -367,6 +377,10 @@ void umfs_path_forked(void);
 /* No other thread runs in this process. */
 bool umfs_process_alone(void);
 void umfs_process_init(void);
+/* Around whatever makes a process with a copy of this one's memory. */
+void umfs_process_fork(void);
+void umfs_process_forked_parent(void);
+void umfs_process_forked_child(void);
 
 /* ---- cancel.c ---- */
 

@@ -6,9 +6,17 @@
  * constructor: first registered, they run last before and first after, so the
  * handlers of others find everything as usual; and they run for the forks that
  * libc makes itself (daemon, forkpty). The child gets a slot of its own and a
- * share of all open file descriptions before fork returns to the program.
+ * share of all open file descriptions before fork returns to the program. The same is
+ * done around clone() and the system calls by number where they make a process with a
+ * memory of its own.
+ *
+ * A process that was made by instructions that nobody sees must not go on in its
+ * parent's slot: two would write one journal. It is known by a page that the kernel
+ * wipes in it, and has no pools.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
 
 #include "hooks.h"
 #include "internal.h"
@@ -17,7 +25,50 @@ static struct pool_fork forks[MOUNTS_MAX];
 static int fork_errors[MOUNTS_MAX];
 static bool fork_taken[MOUNTS_MAX];
 
-static void prepare(void)
+static const uint32_t always = 1;
+const uint32_t *umfs_process_known = &always;
+static uint32_t *known_page;
+
+/* Where the kernel can not wipe a page such processes are not found out. */
+static void make_known(void)
+{
+	long at = sys6(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at < 0 && at > -4096)
+		return;
+	if (sys3(SYS_madvise, at, 4096, MADV_WIPEONFORK)) {
+		sys2(SYS_munmap, at, 4096);
+		return;
+	}
+	known_page = (uint32_t *)at;
+	*known_page = 1;
+	STORE(&umfs_process_known, known_page);
+}
+
+static void lose(struct mount *m, int err)
+{
+	m->pool.fs.broken = 1;
+	umfs_maps_lost(&m->pool.fs);
+	m->error = err;
+}
+
+void umfs_process_unknown(void)
+{
+	STORE(&umfs_process_known, &always);
+	umfs_guard_self.busy++; /* nothing of this is to ask again */
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (LOAD(&m->state) != MOUNT_LIVE)
+			continue;
+		lose(m, -EIO);
+		umfs_text_say("pool ", m->pool_path, ": not usable in a process that was not "
+						     "made by libc's fork, vfork, clone or syscall", "");
+	}
+	umfs_guard_self.busy--;
+}
+
+void umfs_process_fork(void)
 {
 	if (!umfs_active())
 		return;
@@ -28,7 +79,7 @@ static void prepare(void)
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 
-		fork_taken[i] = m->state == MOUNT_LIVE;
+		fork_taken[i] = m->state == MOUNT_LIVE && !m->pool.fs.broken;
 		fork_errors[i] = 0;
 		if (fork_taken[i])
 			fork_errors[i] = pool_fork_prepare(&m->pool, &forks[i]);
@@ -46,7 +97,7 @@ static void finish(void)
  * libc does not say whether there is a child. When there is none, its slot
  * looks like that of a process that died at once, and is recovered like it.
  */
-static void in_parent(void)
+void umfs_process_forked_parent(void)
 {
 	if (!umfs_active())
 		return;
@@ -56,10 +107,14 @@ static void in_parent(void)
 	finish();
 }
 
-static void in_child(void)
+void umfs_process_forked_child(void)
 {
 	if (!umfs_active())
 		return;
+	if (known_page) {
+		*known_page = 1;
+		STORE(&umfs_process_known, known_page);
+	}
 	umfs_guard_self.spawning = 0; /* this one has memory of its own */
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
@@ -69,9 +124,7 @@ static void in_child(void)
 		if (!fork_taken[i] || !fork_errors[i])
 			continue;
 		/* The parent's slot is not ours to use. */
-		m->pool.fs.broken = 1;
-		umfs_maps_lost(&m->pool.fs);
-		m->error = fork_errors[i];
+		lose(m, fork_errors[i]);
 		umfs_text_say("pool ", m->pool_path, ": not usable in a child of fork: ",
 			      pool_strerror(fork_errors[i]));
 	}
@@ -82,7 +135,8 @@ static void in_child(void)
 
 void umfs_process_init(void)
 {
-	pthread_atfork(prepare, in_parent, in_child);
+	pthread_atfork(umfs_process_fork, umfs_process_forked_parent, umfs_process_forked_child);
+	make_known();
 }
 
 /* A thread that has ended leaves libc's own variable as it was; the kernel knows. */
@@ -110,10 +164,60 @@ void umfs_process_leave(void)
 {
 	if (!umfs_active())
 		return;
+	umfs_process_look();
 	umfs_report_write();
 	if (umfs_guard_self.busy || !umfs_process_alone())
 		return;
 	umfs_maps_end();
 	close_all();
 	umfs_mount_leave();
+}
+
+/* ---- processes made by system calls by number ---- */
+
+/* One whose memory is its own, or (as vfork is served) could as well be. */
+static bool makes_process(uint64_t flags, uint64_t stack)
+{
+	return umfs_active() && !stack && !(flags & CLONE_THREAD) &&
+	       (!(flags & CLONE_VM) || (flags & CLONE_VFORK));
+}
+
+static long around(long nr, long a, long b, long c, long d, long e)
+{
+	long ret;
+
+	umfs_process_fork();
+	ret = sys6(nr, a, b, c, d, e, 0);
+	if (ret)
+		umfs_process_forked_parent();
+	else
+		umfs_process_forked_child();
+	return ret;
+}
+
+long umfs_hook_sys_clone(long nr, long flags, long stack, long c, long d, long e)
+{
+	if (nr == SYS_fork || nr == SYS_vfork) {
+		flags = SIGCHLD;
+		stack = c = d = e = 0;
+	}
+	if (!makes_process((uint64_t)flags, (uint64_t)stack))
+		return sys6(nr, flags, stack, c, d, e, 0);
+	return around(SYS_clone, flags & ~(long)CLONE_VM, 0, c, d, e);
+}
+
+struct clone3_args {
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size;
+	uint8_t rest[256];
+};
+
+long umfs_hook_sys_clone3(void *user, size_t n)
+{
+	struct clone3_args a = {0};
+
+	if (n < offsetof(struct clone3_args, rest) || n > sizeof(a) || port_copy_out(&a, user, n) ||
+	    !makes_process(a.flags, a.stack))
+		return sys2(SYS_clone3, user, n);
+	a.flags &= ~(uint64_t)CLONE_VM;
+	return around(SYS_clone3, SYS_ARG(&a), (long)n, 0, 0, 0);
 }

@@ -3,6 +3,7 @@
  * sym_process.c - exported symbols: fork, exec, exit, ids, signals.
  */
 #include <grp.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <ulimit.h>
@@ -20,6 +21,52 @@ SYM(pid_t, vfork, (void))
 }
 SYM_ALIAS(__vfork, vfork);
 SYM_ALIAS(_Fork, vfork);
+
+/* What the child of clone() runs: it has a copy of this. */
+struct start {
+	int (*fn)(void *);
+	void *arg;
+};
+
+static int start_child(void *arg)
+{
+	const struct start *s = arg;
+
+	umfs_process_forked_child();
+	return s->fn(s->arg);
+}
+
+/* All three, whether they were given or not, as libc does. */
+static __attribute__((no_sanitize_address, noinline)) void clone_args(void **more, va_list ap)
+{
+	for (int i = 0; i < 3; i++)
+		more[i] = va_arg(ap, void *);
+}
+
+typedef int (*clone_fn)(int (*)(void *), void *, int, void *, ...);
+
+/* Where memory is shared the child is a thread of ours; vfork's is as vfork's above. */
+SYM(int, clone, (int (*fn)(void *), void *stack, int flags, void *arg, ...))
+{
+	clone_fn real = (clone_fn)umfs_libc("clone");
+	struct start s = {fn, arg};
+	void *more[3];
+	va_list ap;
+	int ret;
+
+	va_start(ap, arg);
+	clone_args(more, ap);
+	va_end(ap);
+	if (umfs_ready() && (flags & CLONE_VFORK) && !(flags & CLONE_THREAD))
+		flags &= ~CLONE_VM;
+	if (!umfs_ready() || (flags & CLONE_VM) || !fn || !stack)
+		return real(fn, stack, flags, arg, more[0], more[1], more[2]);
+	umfs_process_fork();
+	ret = real(start_child, stack, flags, &s, more[0], more[1], more[2]);
+	umfs_process_forked_parent();
+	return ret;
+}
+SYM_ALIAS(__clone, clone);
 
 SYM(void, _exit, (int status))
 {

@@ -123,6 +123,12 @@ static long call_descriptor(long nr, const long *a, bool *ours)
 		return umfs_hook_access(FD(a[0]), P(a[1]), FD(a[2]), FD(a[3]));
 	case SYS_execve:
 		return umfs_hook_execve(AT_FDCWD, P(a[0]), P(a[1]), P(a[2]), 0);
+	case SYS_fork:
+	case SYS_vfork:
+	case SYS_clone:
+		return umfs_hook_sys_clone(nr, a[0], a[1], a[2], a[3], a[4]);
+	case SYS_clone3:
+		return umfs_hook_sys_clone3(P(a[0]), (size_t)a[1]);
 	case SYS_io_uring_setup:
 		return umfs_hook_io_uring();
 	case SYS_execveat:
