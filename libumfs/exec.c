@@ -19,6 +19,12 @@
 #define INTERPRETERS_MAX 5
 #define SPAWNED_INTERPRETERS_MAX 2 /* that child's stack is small */
 
+/*
+ * The child of posix_spawn runs on memory of its parent's, which has it again after the
+ * exec: a sanitizer must not mark what functions leave there that never return.
+ */
+#define NEVER_RETURNS __attribute__((no_sanitize_address))
+
 /* What of a program in a pool the kernel is given. */
 struct image {
 	int fd; /* memory file with a copy, or -1: a script */
@@ -139,15 +145,15 @@ static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 	return err;
 }
 
-static long exec_file(int dirfd, const char *path, char *const argv[], char *const envp[],
-		      int flags, int depth);
+static NEVER_RETURNS long exec_file(int dirfd, const char *path, char *const argv[],
+				    char *const envp[], int flags, int depth);
 
 /*
  * The interpreter that a script names in its first line (which is changed), with
  * the rest of that line as one argument, the script's path, and what came after it.
  */
-static long exec_script(char *line, const char *path, char *const argv[], char *const envp[],
-			int depth)
+static NEVER_RETURNS long exec_script(char *line, const char *path, char *const argv[],
+				      char *const envp[], int depth)
 {
 	char *name = line + 2 + strspn(line + 2, " \t"), *end = name + strcspn(name, "\n"), *arg;
 	size_t n = 0, at = 0;
@@ -227,7 +233,8 @@ static long look_outside(int dirfd, const char *path, struct path_args *a)
  * This thread in memory that is still its parent's: what passes on was made ready
  * there, and the environment says it.
  */
-static __attribute__((noinline)) long exec_spawned(const char *path, char *const argv[], int depth)
+static NEVER_RETURNS __attribute__((noinline)) long exec_spawned(const char *path,
+								 char *const argv[], int depth)
 {
 	struct heirs *h = umfs_guard_self.spawn_heirs;
 	struct image image;
@@ -252,8 +259,8 @@ static __attribute__((noinline)) long exec_spawned(const char *path, char *const
 	return err;
 }
 
-static long exec_file(int dirfd, const char *path, char *const argv[], char *const envp[],
-		      int flags, int depth)
+static NEVER_RETURNS long exec_file(int dirfd, const char *path, char *const argv[],
+				    char *const envp[], int flags, int depth)
 {
 	struct image image;
 	struct path_args a = {.a = flags,
