@@ -19,6 +19,7 @@ struct newborn {
 	const char *target; /* symbolic link */
 	uint32_t target_len;
 	bool nameless, linkable; /* see umfs_tmpfile */
+	struct umfs_held *held; /* it is to be held, in the same transaction; NULL: no */
 	uint32_t generation; /* out: what it got */
 };
 
@@ -101,6 +102,8 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 	umfs_flush(fs, in, UMFS_INODE_BYTES);
 	if (!err)
 		err = umfs_dir_insert(tx, dir, dir_ino, n, *ino, umfs_mode_type(b->mode));
+	if (!err && b->held) /* the last that can fail: nobody would let go of it */
+		err = umfs_irec_hold(fs, in, *ino, &b->held->irec);
 	if (err)
 		return err;
 	if (is_dir)
@@ -201,6 +204,27 @@ int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, co
 	int err = umfs_create_node(fs, cred, dir, name, len, mode, rdev, &node);
 
 	*ino = (uint32_t)node;
+	return err;
+}
+
+int umfs_create_open(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
+		     const char *name, uint32_t len, uint32_t mode, uint32_t flags, uint32_t *ofd)
+{
+	struct umfs_held h = {0};
+	struct newborn b = {.cred = cred,
+			    .mode = 0100000u | (mode & 07777u & ~(cred->umask & 0777u)),
+			    .held = &h};
+	int err = umfs_ofd_claim(fs, ofd);
+
+	if (err)
+		return err;
+	umfs_atime_day(fs);
+	err = create(fs, dir, name, len, &b, &h.ino);
+	h.generation = b.generation;
+	if (err)
+		umfs_ofd_unclaim(fs, *ofd);
+	else
+		umfs_ofd_fill(fs, *ofd, &h, flags);
 	return err;
 }
 

@@ -309,7 +309,8 @@ struct umfs_lane_pm {
 	le64 state; /* txid << 2 | UMFS_TX_* */
 	le64 done;  /* how many allocations are undone (ACTIVE) or frees done (COMMITTED) */
 	le64 group; /* thread << 32 | 1 + the group whose lock this lane holds or is about to take */
-	le8 pad0[40];
+	le64 promise; /* generation << 32 | inode that is freed, or trimmed, after a commit; 0: none */
+	le8 pad0[32];
 	/* A line of its own: the page swap of one FPT entry (see core/swap.c). */
 	le64 swap_entry; /* pool offset of the FPT entry in exchange; 0: none */
 	le64 swap_old;	 /* entry before */

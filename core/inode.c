@@ -255,6 +255,15 @@ void umfs_leave(struct umfs_tx *tx, const uint32_t *ino, uint32_t count)
 	umfs_lane_put(tx);
 }
 
+void umfs_leave_others(struct umfs_tx *tx, const uint32_t *ino, uint32_t count, uint32_t keep)
+{
+	uint32_t at = 0;
+
+	while ((at = next_above(ino, count, at)))
+		if (at != keep)
+			umfs_unlock(tx->fs, &umfs_inode(tx->fs, at)->lock);
+}
+
 void umfs_seq_heal(struct umfs_inode_pm *inode)
 {
 	if (ld64(&inode->seq) & 1) {

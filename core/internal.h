@@ -140,6 +140,7 @@ struct umfs_tx {
 	struct umfs *fs;
 	struct umfs_lane_pm *lane;
 	uint32_t lane_index;
+	uint32_t slot;	 /* whose lane it is */
 	uint32_t used;	 /* bytes of records */
 	uint64_t txid;
 	bool active;	 /* umfs_tx_begin was called and neither commit nor abort */
@@ -292,6 +293,8 @@ void umfs_seq_heal(struct umfs_inode_pm *inode);
  */
 int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_t count);
 void umfs_leave(struct umfs_tx *tx, const uint32_t *ino, uint32_t count);
+/* Let go of all of them but `keep`; the lane stays too. */
+void umfs_leave_others(struct umfs_tx *tx, const uint32_t *ino, uint32_t count, uint32_t keep);
 /* The same for one inode that is known. */
 int umfs_enter_inode(struct umfs *fs, struct umfs_tx *tx, struct umfs_inode_pm *inode);
 void umfs_leave_inode(struct umfs_tx *tx, struct umfs_inode_pm *inode);
@@ -445,6 +448,9 @@ int umfs_dir_clear(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_i
 
 /* ---- irec.c ---- */
 
+/* A free record for the inode, which has none (lock held); nobody holds it yet. -ENFILE. */
+int umfs_irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
+		    struct umfs_irec_pm **rec);
 /* Note this process as a holder of the inode (lock held). -ENFILE. */
 int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, uint32_t *irec);
 /* The record of an open inode, or NULL. */
@@ -473,12 +479,27 @@ struct umfs_held {
 	uint32_t ino, generation, irec;
 };
 int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd);
+/* The same in two steps, for who must not fail in between: claim, then fill or unclaim. */
+int umfs_ofd_claim(struct umfs *fs, uint32_t *ofd);
+void umfs_ofd_fill(struct umfs *fs, uint32_t ofd, const struct umfs_held *h, uint32_t flags);
+void umfs_ofd_unclaim(struct umfs *fs, uint32_t ofd);
 /* The description that f came from, locked for a call; -EBADF: it was closed meanwhile. */
 int umfs_ofd_lock(const struct umfs_file *f, struct umfs_ofd_pm **ofd);
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
 void umfs_slot_drop_own_opens(struct umfs *fs);
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
 void umfs_slot_recount_opens(struct umfs *fs);
+
+/* ---- promise.c; inode locked, without a record, lane held ---- */
+
+/* After the commit to come the inode is freed, or its pages past the end; durable. */
+void umfs_promise_make(struct umfs_tx *tx, const struct umfs_inode_pm *inode, uint32_t ino);
+/* Do so, after the commit. */
+void umfs_promise_keep(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
+/* It is done, or there was no commit. */
+void umfs_promise_drop(struct umfs_tx *tx);
+/* What a dead, claimed slot's lane promised, the lane being at rest otherwise. */
+void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
 
 /* ---- setid.c ---- */
 

@@ -7,9 +7,13 @@
  * by clearing one bit per record. The inode's hot line says where its record is.
  *
  * I1  A record is found, held, dropped and freed under its inode's lock.
- * I2  Whoever leaves an inode without names, or pages past its end, has first
- *     made the record's flag durable; so every crash leaves a record by which
- *     recovery finds what to reclaim.
+ * I2  Whoever leaves an inode that has a record without names, or with pages past
+ *     its end, has first made the record's flag durable; so every crash leaves a
+ *     record by which recovery finds what to reclaim. An inode without a record:
+ *     promise.c.
+ * I3  A free record has no holders' bits: they are cleared before it is freed, and
+ *     all of them by the recovery of a whole pool. So a death while one is claimed
+ *     leaves nobody's bits in it.
  */
 #include "open.h"
 
@@ -25,9 +29,8 @@ struct umfs_irec_pm *umfs_irec_find(struct umfs *fs, const struct umfs_inode_pm 
 	return umfs_irec(fs, index);
 }
 
-/* Claim a free record for the inode. */
-static int irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
-		      struct umfs_irec_pm **rec)
+int umfs_irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
+		    struct umfs_irec_pm **rec)
 {
 	uint64_t mine = (uint64_t)fs->epoch << 32 | ino;
 	uint32_t i, k;
@@ -60,7 +63,7 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 	int err;
 
 	if (!rec) {
-		err = irec_claim(fs, inode, ino, &rec);
+		err = umfs_irec_claim(fs, inode, ino, &rec);
 		if (err)
 			return err;
 	}

@@ -61,6 +61,7 @@ int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 			umfs_order_got(fs, &fs->lane_busy[lane]);
 			tx->fs = fs;
 			tx->lane_index = lane;
+			tx->slot = fs->slot;
 			tx->lane = umfs_lane(fs, fs->slot, lane);
 			tx->active = false;
 			return 0;
@@ -394,7 +395,7 @@ void umfs_tx_commit(struct umfs_tx *tx)
 	} else {
 		umfs_persist64(fs, &lane->state,
 			       tx->txid << 2 | UMFS_TX_COMMITTED); /* commit point */
-		run_frees(fs, fs->slot, lane, tx->txid, tx->used);
+		run_frees(fs, tx->slot, lane, tx->txid, tx->used);
 		rest(fs, lane, tx->txid);
 	}
 	tx->active = false;
@@ -404,7 +405,7 @@ void umfs_tx_abort(struct umfs_tx *tx)
 {
 	if (!tx->active)
 		return;
-	undo(tx->fs, tx->fs->slot, tx->lane, tx->txid, tx->used);
+	undo(tx->fs, tx->slot, tx->lane, tx->txid, tx->used);
 	rest(tx->fs, tx->lane, tx->txid);
 	tx->active = false;
 }
@@ -430,6 +431,7 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 	umfs_swap_recover(fs, slot, lane);
 	if (ld64(&lane->group))
 		st64(&lane->group, 0);
+	umfs_promise_recover(fs, slot, lane);
 	return err;
 }
 

@@ -10,8 +10,9 @@
  * I1  The commit of the transaction is the commit point; room in the directory
  *     is made before it, in transactions that change no name.
  * I2  Whoever removes the last name of an inode that does not go with it in the
- *     same transaction first holds the inode and marks its record an orphan, so
- *     that a crash at any point after leaves it to be reclaimed.
+ *     same transaction first promises to reclaim it, in its record, which it holds,
+ *     or where there is none in the lane (promise.c); so a crash at any point after
+ *     leaves it to be reclaimed.
  * I3  Moving a directory to another parent happens under the pool's rename lock,
  *     under which the tree above it stands still: no cycle can arise.
  */
@@ -128,9 +129,9 @@ static int remove_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct um
 	return 0;
 }
 
-/* All locked. *irec: the hold on an inode that lost its last name, else unchanged. */
+/* All locked. *o: about the inode, if it lost its last name, else unchanged. */
 static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct umfs_four *x,
-			 const struct umfs_name *n, bool want_dir, int64_t *irec)
+			 const struct umfs_name *n, bool want_dir, struct umfs_orphan *o)
 {
 	struct umfs *fs = tx->fs;
 	bool at_once = goes_at_once(fs, x->in[FROM], x->ino[FROM]);
@@ -140,10 +141,10 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 		err = umfs_may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
 	if (!err)
 		err = check_removable(x->in[FROM], want_dir);
-	if (!err && umfs_last_link(x->in[FROM]) && !at_once)
-		err = umfs_hold_orphan(fs, x->in[FROM], x->ino[FROM], irec);
 	if (err)
 		return err;
+	if (umfs_last_link(x->in[FROM]) && !at_once)
+		umfs_orphan_begin(tx, x->in[FROM], x->ino[FROM], o);
 	umfs_tx_begin(tx);
 	umfs_four_seq(x, true);
 	err = remove_in_tx(tx, x, n, at_once);
@@ -152,6 +153,8 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 	else
 		umfs_tx_commit(tx); /* commit point */
 	umfs_four_seq(x, false);
+	if (err)
+		umfs_orphan_cancel(tx, o);
 	return err;
 }
 
@@ -167,7 +170,7 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node 
 		umfs_reap(fs, false);
 	do {
 		struct umfs_four x = {.ino = {(uint32_t)dir}, .node = {dir}};
-		int64_t irec = -1;
+		struct umfs_orphan orphan = {-1, false};
 		struct umfs_tx tx;
 
 		err = find(fs, dir, &n, &x.ino[FROM]);
@@ -175,10 +178,8 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node 
 			err = umfs_four_enter(fs, &tx, &x);
 		if (err)
 			return err;
-		err = remove_locked(&tx, cred, &x, &n, want_dir, &irec);
-		umfs_leave(&tx, x.ino, 4);
-		if (irec >= 0)
-			umfs_irec_drop(fs, (uint32_t)irec);
+		err = remove_locked(&tx, cred, &x, &n, want_dir, &orphan);
+		umfs_four_leave(&tx, &x, FROM, &orphan);
 	} while (err == -EAGAIN);
 	return err;
 }

@@ -87,16 +87,42 @@ bool umfs_last_link(const struct umfs_inode_pm *in)
 	return umfs_is_dir(ld32(&in->mode)) || ld32(&in->nlink) <= 1;
 }
 
-int umfs_hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, int64_t *irec)
+void umfs_orphan_begin(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
+		       struct umfs_orphan *o)
 {
+	struct umfs *fs = tx->fs;
+	struct umfs_irec_pm *rec = umfs_irec_find(fs, in, ino);
 	uint32_t held;
-	int err = umfs_irec_hold(fs, in, ino, &held);
 
-	if (err)
-		return err;
-	umfs_irec_flag(fs, in, umfs_irec(fs, held), UMFS_IREC_ORPHAN);
-	*irec = held;
-	return 0;
+	o->promised = !rec || umfs_irec_hold(fs, in, ino, &held);
+	if (o->promised) {
+		umfs_promise_make(tx, in, ino);
+		return;
+	}
+	umfs_irec_flag(fs, in, rec, UMFS_IREC_ORPHAN);
+	o->irec = held;
+}
+
+/* The record's flag may stay: it counts only without a link. */
+void umfs_orphan_cancel(struct umfs_tx *tx, struct umfs_orphan *o)
+{
+	if (o->promised)
+		umfs_promise_drop(tx);
+	o->promised = false;
+}
+
+/* Freeing may take long: nothing else is locked then. */
+void umfs_four_leave(struct umfs_tx *tx, struct umfs_four *x, int i, const struct umfs_orphan *o)
+{
+	if (o->promised) {
+		umfs_leave_others(tx, x->ino, 4, x->ino[i]);
+		umfs_promise_keep(tx, x->in[i], x->ino[i]);
+		umfs_leave_inode(tx, x->in[i]);
+	} else {
+		umfs_leave(tx, x->ino, 4);
+	}
+	if (o->irec >= 0)
+		umfs_irec_drop(tx->fs, (uint32_t)o->irec);
 }
 
 void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)

@@ -37,8 +37,18 @@ int umfs_may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *di
 		    const struct umfs_inode_pm *in);
 /* Does losing one name leave the inode without any? */
 bool umfs_last_link(const struct umfs_inode_pm *in);
-/* Hold an inode whose last name goes and promise, durably, to reclaim it. */
-int umfs_hold_orphan(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino, int64_t *irec);
+/* An inode whose last name goes, and who sees to its end: {-1, false} to begin with. */
+struct umfs_orphan {
+	int64_t irec;  /* this process holds its record, which others may hold too */
+	bool promised; /* this lane */
+};
+/* Before the transaction: promise, durably, to reclaim it. Needs nothing that could be used up. */
+void umfs_orphan_begin(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
+		       struct umfs_orphan *o);
+/* The transaction was not committed. */
+void umfs_orphan_cancel(struct umfs_tx *tx, struct umfs_orphan *o);
+/* All locks and the lane go; x->ino[i] is reclaimed, if nobody has it open. */
+void umfs_four_leave(struct umfs_tx *tx, struct umfs_four *x, int i, const struct umfs_orphan *o);
 /* One name less, in a transaction that saved the inode. */
 void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino);
 /* Save an inode whose mtime or ctime changes too. */

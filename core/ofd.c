@@ -67,7 +67,7 @@ static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
 }
 
 /* A free one, locked (I2). */
-static int ofd_claim(struct umfs *fs, uint32_t *ofd)
+int umfs_ofd_claim(struct umfs *fs, uint32_t *ofd)
 {
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
 	uint32_t i;
@@ -112,26 +112,38 @@ static int hold_open(struct umfs *fs, umfs_node node, uint32_t *irec, uint32_t *
 	return err;
 }
 
-int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd)
+void umfs_ofd_unclaim(struct umfs *fs, uint32_t ofd)
 {
-	struct umfs_ofd_pm *o;
-	int err = ofd_claim(fs, ofd);
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
 
-	if (err) {
-		umfs_irec_drop(fs, h->irec);
-		return err;
-	}
-	o = ofd_at(fs, *ofd);
+	st64(&o->key, 0);
+	umfs_unlock(fs, &o->lock);
+}
+
+void umfs_ofd_fill(struct umfs *fs, uint32_t ofd, const struct umfs_held *h, uint32_t flags)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
+
 	st32(&o->ino, h->ino);
 	st32(&o->generation, h->generation);
 	st32(&o->irec, h->irec);
 	st32(&o->flags, flags);
 	st64(&o->pos, 0);
-	__atomic_store_n(&fs->ofd_refs[*ofd], 1, __ATOMIC_RELEASE);
-	umfs_widen(&fs->ofd_low, &fs->ofd_high, *ofd);
+	__atomic_store_n(&fs->ofd_refs[ofd], 1, __ATOMIC_RELEASE);
+	umfs_widen(&fs->ofd_low, &fs->ofd_high, ofd);
 	or64(&o->slots[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	umfs_unlock(fs, &o->lock);
-	return 0;
+}
+
+int umfs_ofd_new(struct umfs *fs, const struct umfs_held *h, uint32_t flags, uint32_t *ofd)
+{
+	int err = umfs_ofd_claim(fs, ofd);
+
+	if (err)
+		umfs_irec_drop(fs, h->irec);
+	else
+		umfs_ofd_fill(fs, *ofd, h, flags);
+	return err;
 }
 
 int umfs_open(struct umfs *fs, umfs_node node, uint32_t flags, uint32_t *ofd)

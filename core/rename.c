@@ -18,7 +18,7 @@ struct rename {
 	const struct umfs_cred *cred;
 	struct umfs_name from, to;
 	struct umfs_four x;
-	int64_t irec; /* hold on what was replaced, when that was its last name */
+	struct umfs_orphan orphan; /* what was replaced, when that was its last name */
 	uint32_t flags; /* UMFS_RENAME_* */
 	bool moves_dir; /* a directory may get another parent: the rename lock is held */
 };
@@ -245,15 +245,17 @@ static int rename_locked(struct umfs_tx *tx, struct rename *r)
 	if (!err && !r->x.ino[TO])
 		err = umfs_dir_reserve(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to);
 	if (!err && r->x.ino[TO] && !exchanges(r) && umfs_last_link(r->x.in[TO]))
-		err = umfs_hold_orphan(fs, r->x.in[TO], r->x.ino[TO], &r->irec);
+		umfs_orphan_begin(tx, r->x.in[TO], r->x.ino[TO], &r->orphan);
 	if (err)
 		return err;
 	umfs_tx_begin(tx);
 	err = rename_in_tx(tx, r);
-	if (err)
-		umfs_tx_abort(tx);
-	else
+	if (!err) {
 		umfs_tx_commit(tx); /* commit point */
+		return 0;
+	}
+	umfs_tx_abort(tx);
+	umfs_orphan_cancel(tx, &r->orphan);
 	return err;
 }
 
@@ -261,9 +263,10 @@ static int rename_once(struct umfs *fs, struct rename *r)
 {
 	le64 *rename_lock = &umfs_runtime(fs)->rename_lock;
 	struct umfs_tx tx;
+	bool entered;
 	int err;
 
-	r->irec = -1;
+	r->orphan = (struct umfs_orphan){-1, false};
 	err = lookup_both(fs, r);
 	if (err)
 		return err;
@@ -273,16 +276,16 @@ static int rename_once(struct umfs *fs, struct rename *r)
 	if (err)
 		return err;
 	err = umfs_four_enter(fs, &tx, &r->x);
-	if (!err) {
+	entered = !err;
+	if (entered) {
 		umfs_four_seq(&r->x, true);
 		err = rename_locked(&tx, r);
 		umfs_four_seq(&r->x, false);
-		umfs_leave(&tx, r->x.ino, 4);
 	}
 	if (r->moves_dir)
 		umfs_unlock(fs, rename_lock);
-	if (r->irec >= 0)
-		umfs_irec_drop(fs, (uint32_t)r->irec);
+	if (entered)
+		umfs_four_leave(&tx, &r->x, TO, &r->orphan);
 	return err;
 }
 

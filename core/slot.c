@@ -107,7 +107,7 @@ int umfs_slot_recover(struct umfs *fs, uint32_t slot)
 
 /* ---- a whole pool after a crash; nobody is attached ---- */
 
-/* No slot is alive, so no open record has a holder, whatever its bits say. */
+/* No slot is alive, so no record has a holder, whatever its bits say, a free one neither. */
 static void forget_opens(struct umfs *fs)
 {
 	uint32_t i, k;
@@ -115,8 +115,6 @@ static void forget_opens(struct umfs *fs)
 	for (i = 0; i < fs->geo.irec_count; i++) {
 		struct umfs_irec_pm *rec = umfs_irec(fs, i);
 
-		if ((uint32_t)(ld64(&rec->key) >> 32) != fs->epoch)
-			continue;
 		for (k = 0; k < 4; k++)
 			if (ld64(&rec->opens[k]))
 				st64(&rec->opens[k], 0);
@@ -149,11 +147,13 @@ int umfs_recover_all(struct umfs *fs)
 	fs->epoch = ld32(&umfs_runtime(fs)->epoch);
 	if (ld64(&umfs_runtime(fs)->clean) == UMFS_CLEAN)
 		return 0;
+	fs->alone = 1;
 	for (i = 0; i < fs->geo.slot_count; i++)
 		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
 			umfs_slot_leave_groups(fs, i);
 	for (i = 0; i < fs->geo.slot_count; i++)
 		slot_clean(fs, i);
+	fs->alone = 0;
 	forget_opens(fs);
 	/* What was open and has no name, or pages past its end, is settled in slot 0's name. */
 	err = slot_enter(fs, 0, UMFS_SLOT_LIVE);

@@ -4,8 +4,8 @@
  *
  * The store of the size is the commit point. A file made longer has its gap
  * zeroed before; of one made shorter the pages are freed after, and until they
- * are, its record carries UMFS_IREC_TRIM, by which a crash leaves them to be
- * freed by recovery. Pages that fallocate() was asked to keep past the end go
+ * are, its record carries UMFS_IREC_TRIM, or where nobody has it open the lane a
+ * promise, by which a crash leaves them to be freed by recovery. Pages that fallocate() was asked to keep past the end go
  * too, unless the file is made longer: the wish for them then ends in one
  * transaction with the size, whose commit is the commit point. Of a file that may
  * be mapped nothing is freed before the last close (map.c).
@@ -44,8 +44,19 @@ static int store_size_unkept(struct umfs_tx *tx, struct umfs_inode_pm *in, uint3
 	return 0;
 }
 
-static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, uint32_t irec,
-		  uint64_t size)
+/* Of a file without a record (promise.c) the pages go at once, of one with it by its flag. */
+static void announce_cut(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
+			 struct umfs_irec_pm *rec)
+{
+	if (rec)
+		umfs_irec_flag(tx->fs, in, rec, UMFS_IREC_TRIM);
+	else
+		umfs_promise_make(tx, in, ino);
+}
+
+/* `rec`: its record, held, or NULL. */
+static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
+		  struct umfs_irec_pm *rec, uint64_t size)
 {
 	struct umfs *fs = tx->fs;
 	uint64_t old = umfs_inode_size(in);
@@ -60,14 +71,14 @@ static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino, ui
 	if (size > old)
 		umfs_write_zero_gap(fs, in, old, size);
 	else if (size < old || kept)
-		umfs_irec_flag(fs, in, umfs_irec(fs, irec), UMFS_IREC_TRIM);
+		announce_cut(tx, in, ino, rec);
 	if (size <= old && kept)
 		err = store_size_unkept(tx, in, ino, size);
 	else
 		store_size(fs, in, ino, size);
 	if (err || size > old || (size == old && !kept))
 		return err;
-	if (umfs_irec_mapped(umfs_irec(fs, irec))) {
+	if (umfs_irec_mapped(rec)) {
 		/* What is cut off stays until the last close; a mapping sees zeros to the page's end. */
 		umfs_write_zero_gap(fs, in, size,
 				    (size + UMFS_PAGE_MASK) & ~(uint64_t)UMFS_PAGE_MASK);
@@ -80,8 +91,9 @@ int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)
 {
 	uint32_t ino = (uint32_t)node;
 	struct umfs_inode_pm *in = umfs_inode(fs, ino);
+	struct umfs_irec_pm *rec = NULL;
 	struct umfs_tx tx;
-	uint32_t irec, mode;
+	uint32_t irec = 0, mode;
 	int err;
 
 	if (size > UMFS_FILE_BYTES_MAX)
@@ -93,16 +105,19 @@ int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)
 	err = umfs_node_check(in, node);
 	if (!err && !umfs_is_reg(mode))
 		err = umfs_is_dir(mode) ? -EISDIR : -EINVAL;
-	if (!err)
-		err = umfs_irec_hold(fs, in, ino, &irec);
 	if (err) {
 		umfs_leave(&tx, &ino, 1);
 		return err;
 	}
+	if (umfs_irec_find(fs, in, ino) && !umfs_irec_hold(fs, in, ino, &irec))
+		rec = umfs_irec(fs, irec);
 	umfs_seq_begin(in);
-	err = resize(&tx, in, ino, irec, size);
+	err = resize(&tx, in, ino, rec, size);
 	umfs_seq_end(in);
+	if (!rec)
+		umfs_promise_drop(&tx);
 	umfs_leave(&tx, &ino, 1);
-	umfs_irec_drop(fs, irec);
+	if (rec)
+		umfs_irec_drop(fs, irec);
 	return err;
 }

@@ -63,6 +63,7 @@ struct umfs {
 	uint32_t lane_wanted;
 	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
 	uint32_t readonly;   /* 1: looked at only (private copy) */
+	uint32_t alone;	     /* 1: recovering a pool that nobody has attached */
 	uint32_t irec_cursor, ofd_cursor; /* where to look for a free record */
 	uint32_t irec_low, irec_high;	  /* records with references here lie in [low, high) */
 	uint32_t ofd_low, ofd_high;
@@ -193,6 +194,13 @@ int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, co
 int umfs_create_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
 		     const char *name, uint32_t len, uint32_t mode, uint64_t rdev,
 		     umfs_node *node);
+/*
+ * New regular file with an open file description, at once: when that can not be had
+ * (-ENFILE) there is no file either. -EEXIST.
+ */
+int umfs_create_open(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
+		     const char *name, uint32_t len, uint32_t mode, uint32_t flags,
+		     uint32_t *ofd);
 int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len, uint32_t mode, uint32_t *ino);
 /* target: 1..4095 bytes. */

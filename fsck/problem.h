@@ -31,6 +31,7 @@
 	X(LANE_STATE, "lane-state", "state of the lane is wrong", PREEN)                \
 	X(LANE_RECORD, "lane-record", "journal record makes no sense", PREEN)           \
 	X(LANE_SWAP, "lane-swap", "page swap makes no sense", PREEN)                    \
+	X(LANE_PROMISE, "lane-promise", "promise of the lane makes no sense", PREEN)    \
 	X(LANE_SPARE, "lane-spare", "spare page is wrong", PREEN)                       \
 	X(ULOG_HEAD, "ulog-head", "undo log makes no sense", PREEN)                     \
 	X(IREC_KEY, "irec-key", "record of an open inode is wrong", PREEN)              \

@@ -205,6 +205,23 @@ static void check_spare(const struct lane *l)
 		lay_to_rest(l->c, &l->pm->spare, 0);
 }
 
+static bool ino_good(const struct fsck *c, uint64_t ino)
+{
+	return ino && ino < (uint64_t)c->geo.group_count * c->geo.inodes_per_group;
+}
+
+/* Whether the inode is still that one, recovery sees. */
+static void check_promise(const struct lane *l)
+{
+	uint64_t promise = ld64(&l->pm->promise);
+
+	if (!promise || (!l->c->resting && ino_good(l->c, (uint32_t)promise) && promise >> 32))
+		return;
+	if (problem(l->c, PR_LANE_PROMISE, l->about, "inode %u, generation %u", (uint32_t)promise,
+		    (uint32_t)(promise >> 32)))
+		lay_to_rest(l->c, &l->pm->promise, 0);
+}
+
 /* ---- undo logs ---- */
 
 /* The file as the log knew it: it can not have gone while a write was in it. */
@@ -252,6 +269,7 @@ static void check_lane(struct fsck *c, uint32_t n)
 	struct lane l = { .c = c, .pm = lane_at(c, n), .about = object("lane", n) };
 
 	check_state(&l);
+	check_promise(&l);
 	check_swap(&l);
 	check_spare(&l);
 }
@@ -297,11 +315,6 @@ static bool holders_good(const struct fsck *c, const le64 *bits)
 		if (ld64(&bits[i / 64]) >> i % 64 & 1)
 			return false;
 	return true;
-}
-
-static bool ino_good(const struct fsck *c, uint64_t ino)
-{
-	return ino && ino < (uint64_t)c->geo.group_count * c->geo.inodes_per_group;
 }
 
 static void check_irecs(struct fsck *c)

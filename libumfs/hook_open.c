@@ -138,20 +138,20 @@ static long open_new(struct spot *s, int flags, mode_t mode, int fd)
 {
 	struct umfs *fs = umfs_mount_fs(s->m);
 	struct umfs_cred cred;
-	umfs_node node = 0;
+	uint32_t ofd;
 	long ret;
 
 	if (s->w.must_be_dir || !s->w.name_len)
 		return -EISDIR;
 	umfs_cred_get(&cred);
-	ret = umfs_create_node(fs, &cred, s->w.parent, s->w.name, s->w.name_len,
-			       S_IFREG | (mode & 07777), 0, &node);
-	if (ret == -EEXIST)
-		return flags & O_EXCL ? -EEXIST : SPOT_AGAIN;
-	if (ret)
-		return ret;
+	umfs_opens_enter();
 	/* Whoever makes a file may open it, whatever its mode says. */
-	return open_inode(fs, node, flags & ~O_TRUNC, S_IFREG, fd);
+	ret = umfs_create_open(fs, &cred, s->w.parent, s->w.name, s->w.name_len, mode & 07777,
+			       (uint32_t)(flags & KEPT_FLAGS), &ofd);
+	if (!ret)
+		ret = publish(fs, ofd, flags & ~O_TRUNC, S_IFREG, fd);
+	umfs_opens_leave();
+	return ret == -EEXIST && !(flags & O_EXCL) ? SPOT_AGAIN : ret;
 }
 
 static long open_found(struct spot *s, int flags, int fd)

@@ -179,20 +179,21 @@ static void idle(struct sim *sim, const uint32_t *word)
 
 void port_wait(const uint32_t *word, uint32_t seen, uint64_t ns)
 {
-	struct sim *sim = sim_of(word, 0);
+	struct sim *sim = sim_of(word, 0), *at = sim ? sim : sim_latest();
 
 	if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != seen)
 		return;
-	if (!sim)
-		sim_fail("deadlock: a wait for this very process");
-	sim->now_ns += (int64_t)ns;
-	if (sim->turn) {
-		void (*turn)(void *) = sim->turn;
+	if (sim)
+		sim->now_ns += (int64_t)ns;
+	if (at && at->turn) {
+		void (*turn)(void *) = at->turn;
 
-		sim->turn = NULL;
-		turn(sim->turn_arg);
+		at->turn = NULL;
+		turn(at->turn_arg);
 		return;
 	}
+	if (!sim)
+		sim_fail("deadlock: a wait for this very process");
 	idle(sim, word);
 }
 

@@ -8,17 +8,17 @@
  * backing	with the n-th request for backing refused, and with all from the
  *		n-th on, until no request is left to refuse
  * inodes	with none free
- * records	with no record of an open inode free, then with no open file
- *		description: ENFILE then
+ * and nospace_tables.c: records of open inodes, open file descriptions, lanes,
+ * reserves, slots.
  *
  * An op that fails says ENOSPC and leaves the tree and the counts of free pages
  * and inodes as they were; with room again it succeeds. A write may be short
  * instead: then what it says is there, and nothing else. What needs no room
- * (removing, truncating, overwriting, attributes) never fails.
+ * (removing, truncating, overwriting, attributes) never fails. An op that
+ * never failed for what it is said to need is a failure of the test.
  */
+#include "nospace.h"
 #include "check.h"
-#include "internal.h"
-#include "ops.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,22 +28,11 @@
 #define POOL_INODES 1024
 #define TRIES_MAX 2000
 
-struct trial {
-	const struct op *op;
-	uint32_t mode;
-	struct sim *sim;
-	struct sim_proc *proc;
-	struct stage stage;
-	struct tree before;
-	struct umfs_statfs room;
-	int error; /* what a failure has to say */
-};
+uint64_t nospace_points[WANTS];
+bool nospace_failed;
+static uint64_t reserves_waited;
 
-static uint64_t points[4];
-static bool failed;
-
-__attribute__((format(printf, 2, 3))) static void fail(const struct trial *t, const char *format,
-						       ...)
+void nospace_fail(const struct trial *t, const char *format, ...)
 {
 	va_list args;
 
@@ -52,12 +41,12 @@ __attribute__((format(printf, 2, 3))) static void fail(const struct trial *t, co
 	vprintf(format, args);
 	va_end(args);
 	putchar('\n');
-	failed = true;
+	nospace_failed = true;
 }
 
 /* ---- a pool that is as full as wanted ---- */
 
-static void start(struct trial *t, const struct op *op, uint32_t mode)
+void nospace_start(struct trial *t, const struct op *op, uint32_t mode)
 {
 	int err;
 
@@ -102,7 +91,7 @@ static uint64_t pages_free(struct umfs *fs)
 }
 
 /* Cut /filler until at least n pages are free. */
-static void leave_pages(struct umfs *fs, uint64_t n)
+void nospace_leave_pages(struct umfs *fs, uint64_t n)
 {
 	uint64_t size = fill(fs) & ~(uint64_t)UMFS_PAGE_MASK;
 
@@ -125,7 +114,7 @@ static uint64_t pages_owned(const struct tree *t)
 	return pages;
 }
 
-static void look(struct trial *t)
+void nospace_look(struct trial *t)
 {
 	char why[256];
 
@@ -161,7 +150,7 @@ static bool short_write_right(const struct trial *t, const struct tree *now, uin
 	return same;
 }
 
-static void check_failure(struct trial *t, int err)
+void nospace_check_failure(struct trial *t, int err)
 {
 	uint64_t got = world_written;
 	struct umfs_statfs room;
@@ -170,29 +159,31 @@ static void check_failure(struct trial *t, int err)
 	int64_t lost;
 
 	if (tree_read(&t->proc->fs, &now, why)) {
-		fail(t, "%s", why);
+		nospace_fail(t, "%s", why);
 	} else if (err == -EIO && t->op->path && got && got < t->op->len) {
 		if (!short_write_right(t, &now, got))
-			fail(t, "a short write of %llu bytes left something else",
+			nospace_fail(t, "a short write of %llu bytes left something else",
 			     (unsigned long long)got);
+	} else if (!t->error) {
+		nospace_fail(t, "it needs none and failed: %s", strerror(-err));
 	} else if (err != -t->error) {
-		fail(t, "error %d (%s)", err, strerror(-err));
+		nospace_fail(t, "error %d (%s)", err, strerror(-err));
 	} else if (tree_differ(&now, &t->before, NULL, why)) {
-		fail(t, "it failed, and %s", why);
+		nospace_fail(t, "it failed, and %s", why);
 	}
 	umfs_statfs(&t->proc->fs, &room);
 	lost = (int64_t)(t->room.pages_free + pages_owned(&t->before)) -
 	       (int64_t)(room.pages_free + pages_owned(&now));
-	if (!failed && !t->op->path && (lost || room.inodes_free != t->room.inodes_free))
-		fail(t, "it failed and %lld pages, %lld inodes are gone", (long long)lost,
+	if (!nospace_failed && !t->op->path && (lost || room.inodes_free != t->room.inodes_free))
+		nospace_fail(t, "it failed and %lld pages, %lld inodes are gone", (long long)lost,
 		     (long long)(t->room.inodes_free - room.inodes_free));
 	if (t->error == ENOSPC && !(t->op->flags & (OP_NEEDS_PAGE | OP_NEEDS_INODE)))
-		fail(t, "it needs no room and failed for lack of it");
+		nospace_fail(t, "it needs no room and failed for lack of it");
 	tree_free(&now);
 }
 
 /* Room again: now it works. Then everything must hang together. */
-static void finish(struct trial *t, bool again)
+void nospace_finish(struct trial *t, bool again)
 {
 	struct umfs *fs = &t->proc->fs;
 	char why[256];
@@ -203,12 +194,12 @@ static void finish(struct trial *t, bool again)
 	need(world_truncate(fs, "/filler", 0));
 	err = again ? t->op->run(&t->stage) : 0;
 	if (err)
-		fail(t, "fails with room again: %s", strerror(-err));
+		nospace_fail(t, "fails with room again: %s", strerror(-err));
 	if (t->stage.file.fs && t->op->run && strncmp(t->op->name, "close", 5))
 		world_close(&t->stage.file);
 	sim_detach(t->proc);
 	if (image_check(t->sim, why))
-		fail(t, "%s", why);
+		nospace_fail(t, "%s", why);
 	tree_free(&t->before);
 	sim_free(t->sim);
 }
@@ -219,7 +210,7 @@ static bool run(struct trial *t)
 	int err = t->op->run(&t->stage);
 
 	if (err)
-		check_failure(t, err);
+		nospace_check_failure(t, err);
 	return err != 0;
 }
 
@@ -231,18 +222,20 @@ static void few_pages(const struct op *op, uint32_t mode)
 	uint64_t n;
 	bool full = true;
 
-	for (n = 0; full && n < TRIES_MAX && !failed; n++) {
+	for (n = 0; full && n < TRIES_MAX && !nospace_failed; n++) {
 		snprintf(sim_context, sizeof(sim_context), "%llu pages free",
 			 (unsigned long long)n);
-		start(&t, op, mode);
-		leave_pages(&t.proc->fs, n);
-		look(&t);
+		nospace_start(&t, op, mode);
+		nospace_leave_pages(&t.proc->fs, n);
+		if (pages_free(&t.proc->fs) != n && !n)
+			die("the pool is not full");
+		nospace_look(&t);
 		full = run(&t);
-		points[0] += full;
-		finish(&t, full);
+		nospace_points[PAGES] += full;
+		nospace_finish(&t, full);
 	}
-	if (full && !failed)
-		fail(&t, "still fails");
+	if (full && !nospace_failed)
+		nospace_fail(&t, "still fails");
 }
 
 /* All backed pages in use, so that the next one has to be backed first. */
@@ -253,17 +246,17 @@ static bool refuse_backing(const struct op *op, uint32_t mode, uint64_t n, bool 
 
 	snprintf(sim_context, sizeof(sim_context), "request %llu for backing refused%s",
 		 (unsigned long long)n, all ? ", and all after it" : "");
-	start(&t, op, mode);
+	nospace_start(&t, op, mode);
 	t.sim->back_left = 0;
 	(void)fill(&t.proc->fs);
 	t.sim->back_left = all ? n - 1 : ~0ull;
 	t.sim->back_fail_at = all ? 0 : n;
 	t.sim->back_calls = 0;
-	look(&t);
+	nospace_look(&t);
 	full = run(&t);
 	fired = t.sim->back_calls >= n;
-	points[1] += fired;
-	finish(&t, full);
+	nospace_points[BACKING] += fired;
+	nospace_finish(&t, full);
 	return fired;
 }
 
@@ -271,9 +264,9 @@ static void no_backing(const struct op *op, uint32_t mode)
 {
 	uint64_t n;
 
-	for (n = 1; n < TRIES_MAX && !failed && refuse_backing(op, mode, n, false); n++)
+	for (n = 1; n < TRIES_MAX && !nospace_failed && refuse_backing(op, mode, n, false); n++)
 		;
-	for (n = 1; n < TRIES_MAX && !failed && refuse_backing(op, mode, n, true); n++)
+	for (n = 1; n < TRIES_MAX && !nospace_failed && refuse_backing(op, mode, n, true); n++)
 		;
 }
 
@@ -285,7 +278,7 @@ static void no_inodes(const struct op *op, uint32_t mode)
 	bool full;
 
 	snprintf(sim_context, sizeof(sim_context), "no inode free");
-	start(&t, op, mode);
+	nospace_start(&t, op, mode);
 	need(world_mkdir(&t.proc->fs, "/i"));
 	for (i = 0; i < 10 * POOL_INODES; i++) {
 		int err;
@@ -296,88 +289,63 @@ static void no_inodes(const struct op *op, uint32_t mode)
 			break;
 		need(err);
 	}
-	look(&t);
+	nospace_look(&t);
 	if (t.room.inodes_free)
-		fail(&t, "%llu inodes free when a create says there is none",
+		nospace_fail(&t, "%llu inodes free when a create says there is none",
 		     (unsigned long long)t.room.inodes_free);
 	full = run(&t);
-	points[2] += full;
+	nospace_points[INODES] += full;
 	need(world_unlink(&t.proc->fs, "/i/0"));
-	finish(&t, full);
+	nospace_finish(&t, full);
 }
 
-/* ---- records of open inodes, open file descriptions ---- */
+/* Flag, and what such an op has to have failed for. */
+static const struct {
+	uint32_t flag;
+	enum want want;
+	const char *name;
+} needs[] = {
+	{OP_NEEDS_PAGE, PAGES, "pages"},	 {OP_NEEDS_PAGE, BACKING, "backing"},
+	{OP_NEEDS_INODE, INODES, "inodes"},	 {OP_NEEDS_RECORD, RECORDS, "records"},
+	{OP_NEEDS_OFD, DESCRIPTIONS, "descriptions"}, {OP_NEEDS_PAGE, LANES, "lanes"},
+	{OP_NEEDS_INODE, LANES, "lanes"},
+};
 
-#define TAKEN 0x7ffffff0u /* stands for an inode, and a serial, that nobody has */
-
-/* Free keys in a table of records become taken ones, or those taken free. */
-static void set_keys(uint8_t *table, uint32_t count, uint32_t bytes, uint32_t epoch, bool take)
+static void check_points(const struct op *op)
 {
-	uint64_t mine = (uint64_t)epoch << 32 | TAKEN;
 	uint32_t i;
 
-	for (i = 0; i < count; i++) {
-		le64 *key = (le64 *)(void *)(table + (uint64_t)i * bytes);
-
-		if (take && ld64(key) >> 32 != epoch)
-			st64(key, mine);
-		else if (!take && ld64(key) == mine)
-			st64(key, 0);
-	}
-}
-
-static void set_records(struct umfs *fs, bool opens, bool take)
-{
-	if (opens)
-		set_keys(umfs_page(fs, fs->geo.ofds_page), fs->geo.ofd_count,
-			 sizeof(struct umfs_ofd_pm), fs->epoch, take);
-	else
-		set_keys(umfs_page(fs, fs->geo.irecs_page), fs->geo.irec_count,
-			 sizeof(struct umfs_irec_pm), fs->epoch, take);
-}
-
-static void no_records(const struct op *op, uint32_t mode, bool opens)
-{
-	struct umfs *fs;
-	struct trial t;
-	int err;
-
-	snprintf(sim_context, sizeof(sim_context), "no %s free",
-		 opens ? "open file description" : "record of an open inode");
-	start(&t, op, mode);
-	t.error = ENFILE;
-	fs = &t.proc->fs;
-	look(&t);
-	set_records(fs, opens, true);
-	err = op->run(&t.stage);
-	set_records(fs, opens, false);
-	if (err)
-		check_failure(&t, err);
-	points[3] += err != 0;
-	finish(&t, err != 0);
+	for (i = 0; i < UMFS_ARRAY_LEN(needs); i++)
+		if ((op->flags & needs[i].flag) && !nospace_points[needs[i].want]) {
+			printf("FAIL %s: never missed %s\n", op->name, needs[i].name);
+			nospace_failed = true;
+		}
 }
 
 static bool run_op(const struct op *op, uint32_t mode)
 {
-	memset(points, 0, sizeof(points));
-	failed = false;
+	uint64_t *p = nospace_points;
+
+	memset(nospace_points, 0, sizeof(nospace_points));
+	nospace_failed = false;
 	few_pages(op, mode);
 	no_backing(op, mode);
 	no_inodes(op, mode);
-	if (!(op->flags & OP_CALLS)) {
-		no_records(op, mode, false);
-		no_records(op, mode, true);
-	}
-	if (((op->flags & OP_NEEDS_PAGE) && !(points[0] && points[1])) ||
-	    ((op->flags & OP_NEEDS_INODE) && !points[2])) {
-		printf("FAIL %s: nothing ever failed\n", op->name);
-		failed = true;
-	}
-	printf("%-24s failure points: %3llu pages, %3llu backing, %llu inodes, %llu records%s\n",
-	       op->name, (unsigned long long)points[0], (unsigned long long)points[1],
-	       (unsigned long long)points[2], (unsigned long long)points[3], failed ? "  FAILED" : "");
+	nospace_records(op, mode, false);
+	nospace_records(op, mode, true);
+	nospace_lanes(op, mode);
+	nospace_reserves(op, mode);
+	if (!nospace_failed)
+		check_points(op);
+	printf("%-28s failure points: %3llu pages, %3llu backing, %llu inodes, %llu records, "
+	       "%llu descriptions, %llu lanes, %llu reserves%s\n",
+	       op->name, (unsigned long long)p[PAGES], (unsigned long long)p[BACKING],
+	       (unsigned long long)p[INODES], (unsigned long long)p[RECORDS],
+	       (unsigned long long)p[DESCRIPTIONS], (unsigned long long)p[LANES],
+	       (unsigned long long)p[RESERVES], nospace_failed ? "  FAILED" : "");
 	fflush(stdout);
-	return !failed;
+	reserves_waited += p[RESERVES];
+	return !nospace_failed;
 }
 
 int main(int argc, char **argv)
@@ -395,6 +363,15 @@ int main(int argc, char **argv)
 			continue;
 		done++;
 		bad += !run_op(&ops[i], mode);
+	}
+	if (argc < 3) {
+		nospace_failed = false;
+		nospace_slots(mode);
+		bad += nospace_failed;
+	}
+	if (argc < 3 && mode == UMFS_MODE_ATOMIC && !reserves_waited) {
+		puts("FAIL no op ever waited for a reserve");
+		bad++;
 	}
 	printf("%u ops, %u failed\n", done, bad);
 	return bad || !done;

@@ -25,7 +25,9 @@ struct stage {
 #define OP_SETID 256u /* set-id bits of `path` go first: its mode may be the one after, and nothing else */
 #define OP_LONG 64u /* more than 2 MiB, or thousands of stores: tried at fewer places */
 #define OP_PIECES 128u /* one call, but more than one piece: torn between them in every mode */
-#define OP_CALLS 512u /* two calls of core: when the second fails, the first is not undone */
+#define OP_NEEDS_RECORD 512u /* of an open inode; without one, and without ... */
+#define OP_NEEDS_OFD 1024u   /* an open file description, it says ENFILE */
+#define OP_OPENS (OP_NEEDS_RECORD | OP_NEEDS_OFD)
 
 struct op {
 	const char *name;

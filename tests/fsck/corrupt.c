@@ -82,7 +82,7 @@ static const struct field fields[] = {
 	F(umfs_ofd_pm, irec), F(umfs_ofd_pm, flags), F(umfs_ofd_pm, pos), F(umfs_ofd_pm, lock),
 	A(umfs_ofd_pm, pad0), A(umfs_ofd_pm, slots), A(umfs_ofd_pm, pad1),
 	F(umfs_lane_pm, state), F(umfs_lane_pm, done), F(umfs_lane_pm, group),
-	A(umfs_lane_pm, pad0), F(umfs_lane_pm, swap_entry), F(umfs_lane_pm, swap_old),
+	F(umfs_lane_pm, promise), A(umfs_lane_pm, pad0), F(umfs_lane_pm, swap_entry), F(umfs_lane_pm, swap_old),
 	F(umfs_lane_pm, swap_new), F(umfs_lane_pm, spare), F(umfs_lane_pm, swap_check),
 	A(umfs_lane_pm, pad1), A(umfs_lane_pm, records),
 	F(umfs_rec_pm, crc), F(umfs_rec_pm, type), F(umfs_rec_pm, len), F(umfs_rec_pm, txid),

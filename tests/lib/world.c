@@ -244,18 +244,28 @@ int world_truncate(struct umfs *fs, const char *path, uint64_t size)
 
 /* ---- open files ---- */
 
+static int create_once(struct umfs *fs, const char *path, uint32_t flags, uint32_t *ofd)
+{
+	const char *name;
+	uint32_t len;
+	umfs_node dir;
+	int err = world_parent(fs, path, &dir, &name, &len);
+
+	return err ? err
+		   : umfs_create_open(fs, &world_root, dir, name, len, 0644, flags, ofd);
+}
+
 static int open_once(struct umfs *fs, const char *path, uint32_t flags, uint32_t *ofd)
 {
+	uint32_t kept = flags & ~(uint32_t)O_CREAT;
 	umfs_node node;
-	int err;
+	int err = world_node(fs, path, &node);
 
-	if (flags & O_CREAT) {
-		err = world_creat(fs, path, 0644);
-		if (err && err != -EEXIST)
-			return err;
+	if (err == -ENOENT && (flags & O_CREAT)) {
+		err = create_once(fs, path, kept, ofd);
+		return err == -EEXIST ? -ESTALE : err; /* somebody else was quicker: again */
 	}
-	err = world_node(fs, path, &node);
-	return err ? err : umfs_open(fs, node, flags & ~(uint32_t)O_CREAT, ofd);
+	return err ? err : umfs_open(fs, node, kept, ofd);
 }
 
 int world_open(struct umfs *fs, const char *path, uint32_t flags, struct umfs_file *file)

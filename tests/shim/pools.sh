@@ -304,6 +304,35 @@ print("went on", "errors" if failed else "no errors")
 PY
 is "pool cut short while in use" "went on errors" "$(u python3 "$work/cut.py" "$mnt" "$pool" 2>/dev/null)"
 
+# ---- as many files open as the pool has records for: nothing half made, and all can go ----
+
+make_pool 24M
+cat >"$work/open.py" <<'PY'
+import errno, os, resource, sys
+mnt = sys.argv[1]
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+for name in "large", "large2", "old":
+    with open(mnt + "/" + name, "wb") as f:
+        f.write(b"x" * 100000)
+fds = []
+try:
+    while len(fds) < 4000:
+        fds.append(os.open("%s/f%d" % (mnt, len(fds)), os.O_CREAT | os.O_RDWR, 0o644))
+except OSError as e:
+    print(errno.errorcode[e.errno], len(fds))
+print("left behind" if os.path.exists("%s/f%d" % (mnt, len(fds))) else "nothing left behind")
+os.unlink(mnt + "/large")
+os.rename(mnt + "/old", mnt + "/large2")
+os.truncate(mnt + "/large2", 5)
+os.close(fds.pop())
+with open(mnt + "/large2", "rb") as f:
+    print(f.read())
+PY
+is "all records in use" "ENFILE 1024 nothing left behind b'xxxxx'" \
+	"$(u python3 "$work/open.py" "$mnt" | tr '\n' ' ' | sed 's/ $//')"
+check_pool "all records in use"
+
 # ---- memory behind a sparse pool: taken, given back, and no more promised than there is ----
 
 kib() {
