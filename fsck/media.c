@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fsck.h"
@@ -78,10 +79,14 @@ static int shut_out(struct fsck *c)
 	struct flock lock = { .l_whence = SEEK_SET, .l_start = (off_t)UMFS_LOCK_ATTACH,
 			      .l_len = 1 };
 	int writable = c->mode != FSCK_CHECK;
-	int fd = open(c->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	struct stat st;
+	/* A block device for us alone: the kernel may have it mounted or attached. */
+	int alone = !stat(c->path, &st) && S_ISBLK(st.st_mode) ? O_EXCL : 0;
+	int fd = open(c->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | alone);
 
 	if (fd < 0) {
-		snprintf(c->error, sizeof(c->error), "%s", strerror(errno));
+		snprintf(c->error, sizeof(c->error), "%s",
+			 errno == EBUSY ? "the device is in use" : strerror(errno));
 		return EXIT_ERROR;
 	}
 	lock.l_type = writable ? F_WRLCK : F_RDLCK;
@@ -113,7 +118,7 @@ int media_open(struct fsck *c)
 	err = shut_out(c);
 	if (err)
 		return err;
-	err = pool_map(&c->pool, c->path, c->mode == FSCK_CHECK ? POOL_READONLY : 0);
+	err = pool_map(&c->pool, c->path, POOL_BLOCK | (c->mode == FSCK_CHECK ? POOL_READONLY : 0));
 	if (err) {
 		snprintf(c->error, sizeof(c->error), "%s", pool_strerror(err));
 		return EXIT_ERROR;

@@ -56,7 +56,7 @@ static int find_durability(const struct options *o)
 	if (target.block_bytes > UMFS_PAGE_BYTES || target.fd < 0 ||
 	    (o->dry_run && !target.file_bytes))
 		return UMFS_DURABLE_NONE;
-	kind = port_durability(target.path);
+	kind = target.is_block ? target_block_durability(&target) : port_durability(target.path);
 	if (kind < 0)
 		fail(target.path, "can not be mapped: %s", strerror(-kind));
 	return kind;
@@ -76,7 +76,7 @@ static void describe(struct umfs_format *f, const struct options *o)
 	f->uid = getuid();
 	f->gid = getgid();
 	f->root_mode = 0755;
-	f->flags = target.is_device ? UMFS_SB_BACKED : 0;
+	f->flags = target.is_device || target.is_block ? UMFS_SB_BACKED : 0;
 	if (getrandom(f->hash_key, sizeof(f->hash_key), 0) != sizeof(f->hash_key))
 		fail(target.path, "no random numbers: %s", strerror(errno));
 }
@@ -102,11 +102,11 @@ static void make(const struct umfs_format *f, const struct umfs_super_pm *sb)
 	int err;
 
 	signal(SIGBUS, on_sigbus);
-	err = pool_map(&pool, target.path, 0);
+	err = pool_map(&pool, target.path, POOL_BLOCK);
 	if (err)
 		fail(target.path, "can not be mapped: %s", strerror(-err));
 	/* A device has no holes to punch (see target_clear). */
-	if (target.is_device) {
+	if (target.is_device || target.is_block) {
 		port_zero(pool.fs.base, umfs_format_front_bytes(sb));
 		port_flush_lines(pool.fs.base, umfs_format_front_bytes(sb));
 		port_fence();
@@ -164,7 +164,7 @@ static void report(const struct umfs_format *f, const struct umfs_super_pm *sb,
 		printf("%-12s %s\n", "label", f->label);
 	printf("%-12s %s\n", "durability", durability_text(f->durability));
 	printf("%-12s %s\n", "huge pages", huge_pages(&target));
-	if (!o->dry_run && !target.is_device && !fstat(target.fd, &st))
+	if (!o->dry_run && !target.is_device && !target.is_block && !fstat(target.fd, &st))
 		print_size("backed", (uint64_t)st.st_blocks * 512);
 }
 

@@ -19,7 +19,8 @@ struct options {
 struct target {
 	const char *path;
 	int fd; /* -1: does not exist (dry run) */
-	bool created, is_device;
+	bool created, is_device; /* device: devdax */
+	bool is_block; /* a block device with memory behind it */
 	uint64_t file_bytes; /* now */
 	uint64_t block_bytes; /* its size is a multiple of that; more than 4096 on hugetlbfs */
 	uint64_t bytes; /* of the pool */
@@ -40,6 +41,8 @@ void options_parse(int argc, char **argv, struct options *o);
 void target_open(struct target *t, const struct options *o);
 /* Make it as large as wanted and empty: all of it reads as zeros where it can be had at once. */
 void target_clear(struct target *t);
+/* What the kernel knows of a block device's caches. */
+int target_block_durability(const struct target *t);
 /* Give up: remove it again if it was created. */
 void target_abandon(struct target *t);
 

@@ -10,7 +10,7 @@
 static const char usage[] =
 	"Usage: mkfs.umfs [options] POOL\n"
 	"\n"
-	"Makes POOL, a file or a devdax device, an empty UMFS pool.\n"
+	"Makes POOL, a file or a device of memory, an empty UMFS pool.\n"
 	"\n"
 	"  -s, --size SIZE   size of the pool; needed when POOL does not exist yet,\n"
 	"                    then a sparse file is made. K, M, G and T are powers of 1024\n"

@@ -42,6 +42,53 @@ static bool device_size(dev_t dev, uint64_t *bytes)
 	return ok;
 }
 
+/* A number that the kernel states of a block device or of the one that it is a part of. */
+static bool block_number(dev_t dev, const char *name, int *n)
+{
+	static const char *const ups[] = {"", "../"};
+	char path[96];
+	bool ok = false;
+	FILE *f;
+	int i;
+
+	for (i = 0; i < 2 && !ok; i++) {
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s%s", major(dev), minor(dev),
+			 ups[i], name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		ok = fscanf(f, "%d", n) == 1;
+		fclose(f);
+	}
+	return ok;
+}
+
+/* Held for us alone until the end of the program: no mount, no attached pool. */
+static void look_at_block(struct target *t, dev_t dev)
+{
+	int dax = 0, fd = open(t->path, O_RDWR | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0)
+		fail(t->path, "%s", errno == EBUSY ? "is in use" : strerror(errno));
+	close(t->fd);
+	t->fd = fd;
+	t->is_block = true;
+	t->file_bytes = (uint64_t)lseek(fd, 0, SEEK_END);
+	if (!block_number(dev, "queue/dax", &dax) || !dax)
+		fail(t->path, "has no memory that programs could map (of an NVDIMM, only a namespace "
+			      "of mode fsdax has)");
+}
+
+int target_block_durability(const struct target *t)
+{
+	struct stat st;
+	int cache = 1;
+
+	if (!fstat(t->fd, &st))
+		(void)block_number(st.st_rdev, "dax/write_cache", &cache);
+	return cache ? UMFS_DURABLE_FLUSH : UMFS_DURABLE_EADR;
+}
+
 static void look_at(struct target *t)
 {
 	struct statfs sfs;
@@ -54,8 +101,12 @@ static void look_at(struct target *t)
 		t->is_device = true;
 		return;
 	}
+	if (S_ISBLK(st.st_mode)) {
+		look_at_block(t, st.st_rdev);
+		return;
+	}
 	if (!S_ISREG(st.st_mode))
-		fail(t->path, "neither a regular file nor a devdax device");
+		fail(t->path, "neither a regular file nor a device of memory");
 	t->file_bytes = (uint64_t)st.st_size;
 	if (!fstatfs(t->fd, &sfs) && (uint64_t)sfs.f_type == HUGETLBFS_MAGIC)
 		t->block_bytes = (uint64_t)sfs.f_bsize;
@@ -67,7 +118,7 @@ static void choose_size(struct target *t, const struct options *o)
 	t->bytes -= t->bytes % UMFS_PAGE_BYTES;
 	if (!t->bytes && !o->size_bytes)
 		fail(t->path, "is empty; --size is needed");
-	if (t->is_device && t->bytes > t->file_bytes)
+	if ((t->is_device || t->is_block) && t->bytes > t->file_bytes)
 		fail(t->path, "has only %llu bytes", (unsigned long long)t->file_bytes);
 	if (t->bytes % t->block_bytes)
 		fail(t->path, "the size must be a multiple of %llu KiB on hugetlbfs",
@@ -190,7 +241,7 @@ void target_abandon(struct target *t)
  */
 void target_clear(struct target *t)
 {
-	if (t->is_device)
+	if (t->is_device || t->is_block)
 		return;
 	if (t->file_bytes && t->bytes >= t->file_bytes &&
 	    !fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
@@ -233,7 +284,7 @@ const char *huge_pages(const struct target *t)
 	static char text[64];
 	struct statfs sfs;
 
-	if (t->is_device)
+	if (t->is_device || t->is_block)
 		return "the device's own";
 	if (t->block_bytes > UMFS_PAGE_BYTES) {
 		snprintf(text, sizeof(text), "hugetlbfs, %llu KiB",

@@ -36,6 +36,8 @@ struct pool {
 
 /* Private copy-on-write mapping: nothing reaches the pool. (devdax: mapped without write rights.) */
 #define POOL_READONLY 1u
+/* A block device too: for tools that made sure that nobody else uses it, the kernel included. */
+#define POOL_BLOCK 2u
 
 /*
  * Open, check and map the pool at `path` into *p (zeroed first); not attached yet.

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #define FD_WANTED 1000 /* out of the way of programs that count on low numbers */
 #define FD_BELOW_LIMIT 24
@@ -188,8 +189,12 @@ static int look_at(struct pool *p)
 		return look_at_device(p, st.st_rdev);
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
+	if (S_ISBLK(st.st_mode) && p->flags & POOL_BLOCK)
+		st.st_size = (off_t)sys3(SYS_lseek, p->fd, 0, SEEK_END);
+	else if (!S_ISREG(st.st_mode))
 		return -EINVAL;
+	if (st.st_size < 0)
+		return (int)st.st_size;
 	p->file_bytes = (uint64_t)st.st_size;
 	if (!sys2(SYS_fstatfs, p->fd, &sfs) && (uint64_t)sfs.f_type == HUGETLBFS_MAGIC)
 		p->page_bytes = (uint64_t)sfs.f_bsize;
