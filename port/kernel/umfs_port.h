@@ -2,9 +2,9 @@
 /*
  * umfs_port.h - what core needs from its surroundings, in the kernel.
  *
- * The list and its meanings are those of the user-space port's header. Functions
- * are declared only: the module supplies them. What core may leave undefined is
- * in symbols.txt beside this file, and scripts/check-kbuild compares.
+ * The list and its meanings are those of the user-space port's header. The functions
+ * are in the files beside this one, which the module is built with. What core may leave
+ * undefined is in symbols.txt, and scripts/check-kbuild compares.
  */
 #ifndef UMFS_PORT_H
 #define UMFS_PORT_H

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR BSD-3-Clause */
+/*
+ * ioctl.h - what programs ask of the kernel module; docs/KERNEL.md explains it.
+ *
+ * Two kinds of nodes: /dev/umfs/control attaches, detaches and lists pools, and
+ * /dev/umfs/NAME is one attached pool, whose permission bits say who may reach it at
+ * all. What is asked of a pool's node is asked with the rights of who asks.
+ *
+ * All structures have a fixed size, the same for 32 and 64 bit programs; a later
+ * version of this interface has new numbers beside these and keeps these. Fields named
+ * `zero` are to be 0, else the answer is -EINVAL. Strings in structures end with a NUL
+ * inside their field.
+ *
+ * Answers: 0, or -1 with errno. Common to all: EFAULT, EINVAL, ENOMEM, ENOTTY for a
+ * number that the module does not know, EIO and EUCLEAN for a pool that is damaged.
+ */
+#ifndef UMFS_IOCTL_H
+#define UMFS_IOCTL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define UMFS_IOC_ABI 1 /* what UMFS_IOC_ABOUT answers: this file */
+#define UMFS_IOC_TYPE 0xf5
+#define UMFS_CONTROL_NODE "/dev/umfs/control"
+
+#define UMFS_IOC_NAME_BYTES 32
+#define UMFS_IOC_DEVICE_BYTES 256
+
+struct umfs_ioc_about {
+	__u32 abi;	      /* UMFS_IOC_ABI */
+	__u32 format_version; /* of pools, docs/SPEC.md */
+	__u64 zero[7];
+};
+
+/* ---- control ---- */
+
+/*
+ * Take `device`, a block device with memory behind it that has struct pages (fsdax), from
+ * all other users, recover the pool on it, and make /dev/umfs/`name`. `mode`: what write()
+ * promises, 1 posix, 2 sync, 3 atomic (docs/DESIGN.md). For CAP_SYS_ADMIN.
+ * EPERM; EEXIST: the name or device is attached; EBUSY: the device is in use; ENOTBLK;
+ * EOPNOTSUPP: no memory that can be mapped (a raw namespace: see docs/KERNEL.md);
+ * ENOEXEC: not a pool; EPROTONOSUPPORT: a later format; EROFS: features of a later
+ * version; ENOSPC: cut short, the device is smaller than its pool.
+ */
+struct umfs_ioc_attach {
+	char device[UMFS_IOC_DEVICE_BYTES];
+	char name[UMFS_IOC_NAME_BYTES]; /* letters, digits, '-', '_', '.', not first */
+	__u32 mode;
+	__u32 zero0;
+	__u64 zero[4];
+};
+
+/* Leave the pool clean and let the device go. EPERM; ENOENT; EBUSY: something of it is open. */
+struct umfs_ioc_detach {
+	char name[UMFS_IOC_NAME_BYTES];
+	__u64 zero[4];
+};
+
+/* The attached pool number `index`, from 0; ENOENT: there are not so many. */
+struct umfs_ioc_list {
+	__u32 index;
+	__u32 mode;	/* out, as all that follows */
+	__u64 bytes;	/* of the pool */
+	__u64 open;	/* descriptors of the node, and open files */
+	__u8 uuid[16];
+	char name[UMFS_IOC_NAME_BYTES];
+	char device[UMFS_IOC_DEVICE_BYTES];
+	__u64 zero[4];
+};
+
+/* ---- a pool ---- */
+
+/*
+ * A path below the pool's root, or below the directory that is open as `dir` (a
+ * descriptor that UMFS_IOC_OPEN made). Leading slashes mean nothing. EXDEV: it leaves the
+ * pool, by a symbolic link with an absolute target or by "..".
+ */
+struct umfs_ioc_path {
+	__u64 text;  /* pointer to `bytes` bytes, no NUL needed; 1..4095 */
+	__u32 bytes;
+	__s32 dir;   /* or UMFS_IOC_ROOT */
+};
+#define UMFS_IOC_ROOT (-1)
+
+struct umfs_ioc_attr {
+	__u64 ino;
+	__u32 generation;
+	__u32 mode;
+	__u32 uid, gid; /* in the caller's user namespace */
+	__u32 nlink;
+	__u32 zero0;
+	__u64 rdev;
+	__u64 size;
+	__u64 blocks; /* of 512 bytes */
+	__s64 atime_ns, mtime_ns, ctime_ns, btime_ns;
+};
+
+/*
+ * As openat(2): O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW,
+ * O_CLOEXEC, O_NONBLOCK, O_NOATIME, O_SYNC and O_DSYNC in `flags`, others are refused.
+ * `mode` is that of a new file, less the umask. The descriptor is one like any other:
+ * read, write, lseek, mmap, fstat, ftruncate, fchmod, fsync, getdents and the rest work.
+ */
+struct umfs_ioc_open {
+	struct umfs_ioc_path path;
+	__u32 flags;
+	__u32 mode;
+	__s32 fd;	      /* out */
+	__u32 zero0;
+	struct umfs_ioc_attr attr; /* out */
+	__u64 zero[4];
+};
+
+/* As fstatat(2); flags: UMFS_IOC_NOFOLLOW. */
+struct umfs_ioc_stat {
+	struct umfs_ioc_path path;
+	__u32 flags;
+	__u32 zero0;
+	struct umfs_ioc_attr attr; /* out */
+};
+#define UMFS_IOC_NOFOLLOW 1u
+
+/* As mkdirat(2). */
+struct umfs_ioc_mkdir {
+	struct umfs_ioc_path path;
+	__u32 mode;
+	__u32 zero0;
+};
+
+/* As unlinkat(2); flags: UMFS_IOC_REMOVEDIR. */
+struct umfs_ioc_unlink {
+	struct umfs_ioc_path path;
+	__u32 flags;
+	__u32 zero0;
+};
+#define UMFS_IOC_REMOVEDIR 1u
+
+/* As renameat2(2) with RENAME_NOREPLACE and RENAME_EXCHANGE. */
+struct umfs_ioc_rename {
+	struct umfs_ioc_path from;
+	struct umfs_ioc_path to;
+	__u32 flags;
+	__u32 zero0;
+};
+
+/* As linkat(2) without flags. */
+struct umfs_ioc_link {
+	struct umfs_ioc_path from;
+	struct umfs_ioc_path to;
+	__u64 zero;
+};
+
+/* As symlinkat(2): `target` is any text of 1..4095 bytes, its `dir` is UMFS_IOC_ROOT. */
+struct umfs_ioc_symlink {
+	struct umfs_ioc_path target;
+	struct umfs_ioc_path path;
+	__u64 zero;
+};
+
+/* As readlinkat(2): `done` bytes, at most `bytes`, to `buf`. */
+struct umfs_ioc_readlink {
+	struct umfs_ioc_path path;
+	__u64 buf;
+	__u32 bytes;
+	__u32 done; /* out */
+};
+
+#define UMFS_IOC_ABOUT _IOR(UMFS_IOC_TYPE, 0x00, struct umfs_ioc_about)
+#define UMFS_IOC_ATTACH _IOW(UMFS_IOC_TYPE, 0x01, struct umfs_ioc_attach)
+#define UMFS_IOC_DETACH _IOW(UMFS_IOC_TYPE, 0x02, struct umfs_ioc_detach)
+#define UMFS_IOC_LIST _IOWR(UMFS_IOC_TYPE, 0x03, struct umfs_ioc_list)
+
+#define UMFS_IOC_OPEN _IOWR(UMFS_IOC_TYPE, 0x10, struct umfs_ioc_open)
+#define UMFS_IOC_STAT _IOWR(UMFS_IOC_TYPE, 0x11, struct umfs_ioc_stat)
+#define UMFS_IOC_MKDIR _IOW(UMFS_IOC_TYPE, 0x12, struct umfs_ioc_mkdir)
+#define UMFS_IOC_UNLINK _IOW(UMFS_IOC_TYPE, 0x13, struct umfs_ioc_unlink)
+#define UMFS_IOC_RENAME _IOW(UMFS_IOC_TYPE, 0x14, struct umfs_ioc_rename)
+#define UMFS_IOC_LINK _IOW(UMFS_IOC_TYPE, 0x15, struct umfs_ioc_link)
+#define UMFS_IOC_SYMLINK _IOW(UMFS_IOC_TYPE, 0x16, struct umfs_ioc_symlink)
+#define UMFS_IOC_READLINK _IOWR(UMFS_IOC_TYPE, 0x17, struct umfs_ioc_readlink)
+
+#endif

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inode.c - inodes of a pool as the kernel's.
+ *
+ * Each pool has a superblock that is mounted nowhere, so that an open file is one like
+ * any other: fstat, fchmod, flock, /proc/PID/fd and the rest come from the kernel. Its
+ * inodes live while somebody uses them and keep nothing that counts: what a question
+ * needs is read from the pool when it is asked.
+ *
+ * I1  One struct inode for each inode of the pool in use, by number and generation: so
+ *     its address space knows all mappings of the file (map.c).
+ */
+#include <linux/fs_context.h>
+#include <linux/module.h>
+#include <linux/pseudo_fs.h>
+#include <linux/statfs.h>
+
+#include "kmod.h"
+
+#define MAGIC 0x554d4653 /* "UMFS" */
+
+umfs_node umfs_knode(const struct inode *inode)
+{
+	return umfs_node_of((uint32_t)inode->i_ino, inode->i_generation);
+}
+
+/* M2, for who is not counted: an O_PATH descriptor may outlive the attachment. */
+static struct umfs_kpool *look(const struct inode *inode)
+{
+	struct umfs_kpool *pool = umfs_kpool_of(inode);
+
+	down_read(&pool->live);
+	if (!pool->gone)
+		return pool;
+	up_read(&pool->live);
+	return NULL;
+}
+
+static void look_away(struct umfs_kpool *pool)
+{
+	up_read(&pool->live);
+}
+
+/* ---- attributes ---- */
+
+static void show(struct inode *inode, const struct umfs_attr *attr)
+{
+	spin_lock(&inode->i_lock);
+	inode->i_mode = (umode_t)attr->mode;
+	inode->i_uid = KUIDT_INIT(attr->uid);
+	inode->i_gid = KGIDT_INIT(attr->gid);
+	if (inode->i_nlink != attr->nlink)
+		set_nlink(inode, attr->nlink);
+	umfs_set_atime(inode, ns_to_timespec64(attr->atime_ns));
+	umfs_set_mtime(inode, ns_to_timespec64(attr->mtime_ns));
+	umfs_set_ctime(inode, ns_to_timespec64(attr->ctime_ns));
+	inode->i_blocks = attr->blocks_512;
+	inode->i_rdev = (dev_t)new_decode_dev((u32)attr->rdev);
+	i_size_write(inode, (loff_t)attr->size);
+	spin_unlock(&inode->i_lock);
+}
+
+/* Looked at, see look(). */
+static int refresh(struct umfs_kpool *pool, struct inode *inode, struct umfs_attr *attr)
+{
+	int err = umfs_getattr(&pool->fs, umfs_knode(inode), attr);
+
+	if (err)
+		return err;
+	if (inode->i_mode && (inode->i_mode ^ attr->mode) & S_IFMT)
+		return -EUCLEAN;
+	show(inode, attr);
+	return 0;
+}
+
+int umfs_inode_refresh(struct inode *inode)
+{
+	struct umfs_kpool *pool = look(inode);
+	struct umfs_attr attr;
+	int err;
+
+	if (!pool)
+		return -EIO;
+	err = refresh(pool, inode, &attr);
+	look_away(pool);
+	return err;
+}
+
+static int do_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,
+		      unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	struct umfs_kpool *pool = look(inode);
+	struct umfs_attr attr;
+	int err;
+
+	(void)flags;
+	if (!pool)
+		return -EIO;
+	err = refresh(pool, inode, &attr);
+	look_away(pool);
+	if (err)
+		return err;
+	(void)mask;
+	umfs_fillattr(idmap, mask, inode, stat);
+	stat->blksize = UMFS_PAGE_BYTES;
+	stat->btime = ns_to_timespec64(attr.btime_ns);
+	stat->result_mask |= STATX_BTIME;
+	return 0;
+}
+
+static int do_permission(umfs_idmap *idmap, struct inode *inode, int mask)
+{
+	int err;
+
+	if (mask & MAY_NOT_BLOCK)
+		return -ECHILD;
+	err = umfs_inode_refresh(inode);
+	return err ? err : generic_permission(idmap, inode, mask);
+}
+
+static int64_t time_of(unsigned int valid, unsigned int is, unsigned int set,
+		       const struct timespec64 *ts)
+{
+	if (!(valid & is))
+		return UMFS_TIME_OMIT;
+	return valid & set ? timespec64_to_ns(ts) : UMFS_TIME_NOW;
+}
+
+/* Pages cut off stay the file's while it is mapped (M3); who touches them gets SIGBUS. */
+static int set_size(struct umfs_kpool *pool, struct inode *inode, loff_t size)
+{
+	int err;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	err = umfs_truncate(&pool->fs, umfs_knode(inode), (uint64_t)size);
+	if (!err)
+		truncate_setsize(inode, size);
+	filemap_invalidate_unlock(inode->i_mapping);
+	return err;
+}
+
+/* Core checks rights by what is in the pool now; what the kernel checked was a copy. */
+static int change(struct umfs_kpool *pool, struct inode *inode, const struct iattr *a)
+{
+	struct umfs *fs = &pool->fs;
+	umfs_node node = umfs_knode(inode);
+	struct umfs_cred cred;
+	int err = 0;
+
+	umfs_kcred(&cred);
+	if (a->ia_valid & ATTR_SIZE)
+		err = set_size(pool, inode, a->ia_size);
+	if (!err && a->ia_valid & (ATTR_UID | ATTR_GID))
+		err = umfs_chown(fs, &cred, node,
+				 a->ia_valid & ATTR_UID ? __kuid_val(a->ia_uid) : ~0u,
+				 a->ia_valid & ATTR_GID ? __kgid_val(a->ia_gid) : ~0u);
+	/* What chown and writing take of the mode, core takes itself. */
+	if (!err && a->ia_valid & ATTR_MODE && !(a->ia_valid & (ATTR_UID | ATTR_GID)) &&
+	    !(a->ia_valid & (ATTR_KILL_SUID | ATTR_KILL_SGID)))
+		err = umfs_chmod(fs, &cred, node, a->ia_mode & 07777);
+	if (!err && a->ia_valid & (ATTR_ATIME | ATTR_MTIME) && !(a->ia_valid & ATTR_SIZE))
+		err = umfs_utimens(
+			fs, &cred, node,
+			time_of(a->ia_valid, ATTR_ATIME, ATTR_ATIME_SET, &a->ia_atime),
+			time_of(a->ia_valid, ATTR_MTIME, ATTR_MTIME_SET, &a->ia_mtime));
+	return err;
+}
+
+static int do_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a)
+{
+	struct inode *inode = d_inode(dentry);
+	struct umfs_kpool *pool = look(inode);
+	struct umfs_attr attr;
+	int err;
+
+	if (!pool)
+		return -EIO;
+	err = refresh(pool, inode, &attr);
+	if (!err)
+		err = setattr_prepare(idmap, dentry, a);
+	if (!err)
+		err = change(pool, inode, a);
+	if (!err)
+		err = refresh(pool, inode, &attr);
+	look_away(pool);
+	return err;
+}
+
+static const struct inode_operations inode_ops = {
+	.getattr = do_getattr,
+	.setattr = do_setattr,
+	.permission = do_permission,
+};
+
+/* ---- inodes ---- */
+
+static int is_node(struct inode *inode, void *arg)
+{
+	return umfs_knode(inode) == *(const umfs_node *)arg;
+}
+
+static int be_node(struct inode *inode, void *arg)
+{
+	umfs_node node = *(const umfs_node *)arg;
+
+	inode->i_ino = (uint32_t)node;
+	inode->i_generation = (uint32_t)(node >> 32);
+	inode->i_mode = 0; /* of what was in this memory before */
+	return 0;
+}
+
+static int set_up(struct umfs_kpool *pool, struct inode *inode)
+{
+	struct umfs_attr attr;
+	int err = refresh(pool, inode, &attr);
+
+	if (err)
+		return err;
+	inode->i_op = &inode_ops;
+	inode->i_flags |= S_NOATIME | S_NOCMTIME; /* core's matter */
+	if (S_ISREG(inode->i_mode))
+		inode->i_fop = &umfs_file_fops;
+	else if (S_ISDIR(inode->i_mode))
+		inode->i_fop = &umfs_dir_fops;
+	else
+		return -ENXIO;
+	return 0;
+}
+
+/* I1: so a bare number, as a path may end in, is made a node first. */
+static struct inode *get_inode(struct umfs_kpool *pool, umfs_node node)
+{
+	struct umfs_attr attr;
+	struct inode *inode;
+	int err = umfs_getattr(&pool->fs, node, &attr);
+
+	if (err)
+		return ERR_PTR(err);
+	node = umfs_node_of((uint32_t)node, attr.generation);
+	inode = iget5_locked(pool->mnt->mnt_sb, (unsigned long)(uint32_t)node, is_node, be_node,
+			     &node);
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+	if (!(inode->i_state & I_NEW))
+		return inode;
+	err = set_up(pool, inode);
+	if (err) {
+		iget_failed(inode);
+		return ERR_PTR(err);
+	}
+	unlock_new_inode(inode);
+	return inode;
+}
+
+struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags)
+{
+	struct path path = {.mnt = pool->mnt};
+	struct inode *inode = get_inode(pool, node);
+	struct file *file;
+
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
+	path.dentry = d_obtain_alias(inode); /* takes our reference, whatever comes */
+	if (IS_ERR(path.dentry))
+		return ERR_CAST(path.dentry);
+	file = dentry_open(&path, flags, current_cred());
+	dput(path.dentry);
+	return file;
+}
+
+struct umfs_kfile *umfs_kfile_of(struct file *file)
+{
+	return file->f_op == &umfs_file_fops || file->f_op == &umfs_dir_fops ? file->private_data
+									     : NULL;
+}
+
+/* ---- superblocks ---- */
+
+static char *dname(struct dentry *dentry, char *buf, int len)
+{
+	char text[80];
+	int n = snprintf(text, sizeof(text), "/dev/umfs/%s:[%lu]",
+			 umfs_kpool_of(d_inode(dentry))->name, d_inode(dentry)->i_ino);
+
+	if (n + 1 > len)
+		return ERR_PTR(-ENAMETOOLONG);
+	return memcpy(buf + len - n - 1, text, n + 1);
+}
+
+static const struct dentry_operations dentry_ops = {
+	.d_dname = dname,
+};
+
+static int do_statfs(struct dentry *dentry, struct kstatfs *st)
+{
+	struct umfs_kpool *pool = look(d_inode(dentry));
+	struct umfs_statfs s;
+
+	if (!pool)
+		return -EIO;
+	umfs_statfs(&pool->fs, &s);
+	look_away(pool);
+	st->f_type = MAGIC;
+	st->f_bsize = UMFS_PAGE_BYTES;
+	st->f_blocks = s.pages;
+	st->f_bfree = s.pages_free;
+	st->f_bavail = s.pages_free;
+	st->f_files = s.inodes;
+	st->f_ffree = s.inodes_free;
+	st->f_namelen = s.name_max;
+	return 0;
+}
+
+static const struct super_operations super_ops = {
+	.statfs = do_statfs,
+	.drop_inode = generic_delete_inode,
+};
+
+static int init_context(struct fs_context *fc)
+{
+	struct pseudo_fs_context *ctx = init_pseudo(fc, MAGIC);
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->ops = &super_ops;
+	ctx->dops = &dentry_ops;
+	return 0;
+}
+
+static void kill_super(struct super_block *sb)
+{
+	struct umfs_kpool *pool = sb->s_fs_info;
+
+	kill_anon_super(sb);
+	if (pool)
+		umfs_kpool_put(pool);
+}
+
+/* Its name is not to be mounted by: what is, is for kern_mount() only. */
+static struct file_system_type fs_type = {
+	.owner = THIS_MODULE,
+	.name = "umfs_pool",
+	.init_fs_context = init_context,
+	.kill_sb = kill_super,
+};
+
+int umfs_inodes_mount(struct umfs_kpool *pool)
+{
+	struct vfsmount *mnt = kern_mount(&fs_type);
+
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	mnt->mnt_sb->s_maxbytes = UMFS_FILE_BYTES_MAX;
+	kref_get(&pool->refs);
+	mnt->mnt_sb->s_fs_info = pool;
+	pool->mnt = mnt;
+	return 0;
+}
+
+void umfs_inodes_unmount(struct umfs_kpool *pool)
+{
+	kern_unmount(pool->mnt);
+	pool->mnt = NULL;
+}
+
+int umfs_inodes_init(void)
+{
+	return 0;
+}
+
+void umfs_inodes_exit(void)
+{
+	rcu_barrier(); /* inodes are freed after a grace period */
+}

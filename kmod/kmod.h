@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kmod.h - what the files of the module share.
+ *
+ *   control.c  /dev/umfs/control: attach, detach, list
+ *   pool.c     a device becomes a pool, and goes
+ *   node.c     /dev/umfs/NAME: what is asked of a pool, by path
+ *   walk.c     paths, and who asks
+ *   inode.c    inodes of the pool as the kernel's, their attributes
+ *   file.c     regular files: read, write, fsync, fallocate, lseek
+ *   dir.c      directories: getdents
+ *   map.c      mmap of regular files
+ *
+ * Invariants of the module, cited where they are held:
+ *
+ * M1  Core is called with no lock of core's held and in a context that may sleep; it
+ *     touches pool memory and the caller's kernel memory, never user memory.
+ * M2  A pool's memory is used only by who is counted in `users`, or holds `live` and
+ *     found the pool not gone. Detaching begins when nobody is counted.
+ * M3  A page of the pool is mapped into a process only for an open file whose it is, and
+ *     stays that file's until the last of its holders is gone (core/map.c).
+ */
+#ifndef UMFS_KMOD_H
+#define UMFS_KMOD_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/rwsem.h>
+
+#include "compat.h"
+#include "port_own.h"
+#include "umfs.h"
+
+#include "umfs/ioctl.h"
+
+struct umfs_kpool {
+	struct umfs fs;
+	struct umfs_kport port;
+	char name[UMFS_IOC_NAME_BYTES];
+	char device[UMFS_IOC_DEVICE_BYTES];
+	uint8_t uuid[16];
+
+	umfs_bdev bdev;
+	struct dax_device *dax;
+	unsigned long pfn; /* of page 0 */
+
+	struct kref refs;	/* the list's, and its superblock's */
+	struct list_head list;	/* of attached pools, under the lock of control.c */
+	struct rw_semaphore live; /* M2 */
+	bool gone;
+	bool leaving;		/* with `users` 0: nobody comes any more */
+	long users;		/* open files and nodes; under `count` */
+	spinlock_t count;
+
+	struct vfsmount *mnt;
+	struct miscdevice misc;
+	char misc_name[48], misc_node[48];
+};
+
+/* What an open file of a pool keeps. */
+struct umfs_kfile {
+	struct umfs_kpool *pool;
+	struct umfs_file f;
+};
+
+/* ---- pool.c ---- */
+
+/* -errno as UMFS_IOC_ATTACH says; a pool with one reference. */
+struct umfs_kpool *umfs_kpool_open(const struct umfs_ioc_attach *a);
+/* Its users are counted, -ENXIO once it is leaving. */
+int umfs_kpool_enter(struct umfs_kpool *pool);
+void umfs_kpool_leave(struct umfs_kpool *pool);
+/* -EBUSY, or nobody can enter any more and the pool is detached; drops the reference. */
+int umfs_kpool_close(struct umfs_kpool *pool);
+void umfs_kpool_put(struct umfs_kpool *pool);
+
+/* ---- control.c, node.c ---- */
+
+int umfs_control_init(void);
+void umfs_control_exit(void);
+extern const struct file_operations umfs_node_fops;
+
+/* ---- walk.c ---- */
+
+/* `cred` is that of the current thread and holds while its system call lasts. */
+void umfs_kcred(struct umfs_cred *cred);
+
+/* A path from user space, and where it leads; umfs_kpath_put() in any case. */
+struct umfs_kpath {
+	char *text, *room;
+	umfs_node start;
+	struct umfs_walk w;
+};
+int umfs_kpath_get(struct umfs_kpool *pool, const struct umfs_ioc_path *from,
+		   struct umfs_kpath *p);
+/* flags: UMFS_WALK_*; -EXDEV when it leaves the pool. */
+int umfs_kpath_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
+		    uint32_t flags);
+void umfs_kpath_put(struct umfs_kpath *p);
+void umfs_kattr(const struct umfs_attr *in, struct umfs_ioc_attr *out);
+
+/* ---- inode.c ---- */
+
+int umfs_inodes_init(void);
+void umfs_inodes_exit(void);
+int umfs_inodes_mount(struct umfs_kpool *pool);
+void umfs_inodes_unmount(struct umfs_kpool *pool);
+/* An open file of `node`, with O_* flags; rights were checked. ERR_PTR. */
+struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags);
+umfs_node umfs_knode(const struct inode *inode);
+static inline struct umfs_kpool *umfs_kpool_of(const struct inode *inode)
+{
+	return inode->i_sb->s_fs_info;
+}
+/* What core says of the inode now. */
+int umfs_inode_refresh(struct inode *inode);
+/* The pool's file that `file` is, or NULL. */
+struct umfs_kfile *umfs_kfile_of(struct file *file);
+
+/* ---- file.c, dir.c, map.c ---- */
+
+extern const struct file_operations umfs_file_fops, umfs_dir_fops;
+int umfs_file_open(struct inode *inode, struct file *file);
+int umfs_file_release(struct inode *inode, struct file *file);
+int umfs_file_fsync(struct file *file, loff_t from, loff_t to, int datasync);
+int umfs_file_mmap(struct file *file, struct vm_area_struct *vma);
+
+#endif

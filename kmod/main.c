@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * main.c - the module comes and goes.
+ *
+ * It can be removed when no pool is attached: an attached pool's superblock holds it.
+ */
+#include <linux/module.h>
+
+#include "kmod.h"
+
+static int __init umfs_init(void)
+{
+	int err;
+
+	if (!umfs_kport_usable()) {
+		pr_err("umfs: this processor has no CRC32 instruction\n");
+		return -ENODEV;
+	}
+	umfs_kport_waits_init();
+	err = umfs_inodes_init();
+	if (err)
+		return err;
+	err = umfs_control_init();
+	if (err)
+		umfs_inodes_exit();
+	return err;
+}
+
+static void __exit umfs_exit(void)
+{
+	umfs_control_exit();
+	umfs_inodes_exit();
+}
+
+module_init(umfs_init);
+module_exit(umfs_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("UMFS: pools of byte-addressable memory as file systems");
+MODULE_VERSION("0.1.0");

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * node.c - /dev/umfs/NAME: what is asked of a pool, by path.
+ *
+ * Each call copies its arguments once, walks the path with the caller's rights, and asks
+ * core. A name that changes between walk and change is looked at again.
+ */
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "kmod.h"
+
+#define TRIES 100
+
+/* Whether the walk is to be done again after `err`: somebody changed what it saw. */
+static bool again(int err, int *tries)
+{
+	return err == -ESTALE && ++*tries < TRIES;
+}
+
+/* ---- open ---- */
+
+#define OPEN_FLAGS                                                                       \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECTORY | O_NOFOLLOW |  \
+	 O_CLOEXEC | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_LARGEFILE | O_NOCTTY)
+#define FILE_FLAGS (O_ACCMODE | O_APPEND | O_DIRECTORY | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC)
+
+static uint32_t wanted(int flags)
+{
+	uint32_t mask = 0;
+
+	if ((flags & O_ACCMODE) != O_WRONLY)
+		mask |= 4;
+	if ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC)
+		mask |= 2;
+	return mask;
+}
+
+/* May what exists be opened so? */
+static int check_existing(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node node,
+			  int flags, const struct umfs_attr *attr)
+{
+	int err;
+
+	if (S_ISLNK(attr->mode))
+		return -ELOOP;
+	if (flags & O_DIRECTORY && !S_ISDIR(attr->mode))
+		return -ENOTDIR;
+	if (S_ISDIR(attr->mode) && (wanted(flags) & 2 || flags & O_CREAT))
+		return -EISDIR;
+	err = umfs_access(&pool->fs, cred, node, wanted(flags));
+	if (err)
+		return err;
+	if (!S_ISREG(attr->mode) && !S_ISDIR(attr->mode))
+		return S_ISFIFO(attr->mode) ? -EOPNOTSUPP : -ENXIO;
+	if (flags & O_NOATIME && !cred->override && cred->uid != attr->uid)
+		return -EPERM;
+	return 0;
+}
+
+struct opening {
+	int flags;
+	uint32_t mode;
+	umfs_node node; /* out */
+	bool made;	/* out */
+};
+
+static int find_or_make(struct umfs_kpool *pool, const struct umfs_cred *cred,
+			struct umfs_kpath *p, struct opening *o)
+{
+	uint32_t walk = o->flags & O_CREAT ? UMFS_WALK_PARENT : 0;
+	struct umfs_attr attr;
+	int err;
+
+	if (o->flags & O_NOFOLLOW || (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		walk |= UMFS_WALK_NOFOLLOW;
+	err = umfs_kpath_walk(pool, cred, p, walk);
+	if (err)
+		return err;
+	o->node = p->w.ino;
+	if (o->node && (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	if (o->node) {
+		err = umfs_getattr(&pool->fs, o->node, &attr);
+		return err ? err : check_existing(pool, cred, o->node, o->flags, &attr);
+	}
+	if (p->w.must_be_dir || !p->w.name_len)
+		return -EISDIR;
+	err = umfs_create_node(&pool->fs, cred, p->w.parent, p->w.name, p->w.name_len,
+			       S_IFREG | (o->mode & 07777), 0, &o->node);
+	o->made = !err;
+	return err == -EEXIST && !(o->flags & O_EXCL) ? -ESTALE : err;
+}
+
+/* O_TRUNC of what was found, through the file itself: there may be mappings to cut. */
+static int empty(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	struct umfs_kfile *k = file->private_data;
+	int err;
+
+	inode_lock(inode);
+	filemap_invalidate_lock(inode->i_mapping);
+	err = umfs_truncate(&k->pool->fs, umfs_knode(inode), 0);
+	if (!err)
+		truncate_setsize(inode, 0);
+	filemap_invalidate_unlock(inode->i_mapping);
+	inode_unlock(inode);
+	return err;
+}
+
+static struct file *open_path(struct umfs_kpool *pool, struct umfs_kpath *p, struct opening *o)
+{
+	struct umfs_cred cred;
+	struct file *file = NULL;
+	int tries = 0, err;
+
+	umfs_kcred(&cred);
+	do {
+		err = find_or_make(pool, &cred, p, o);
+		if (err)
+			continue;
+		file = umfs_kopen(pool, o->node, (o->flags & FILE_FLAGS) | O_LARGEFILE);
+		err = PTR_ERR_OR_ZERO(file);
+	} while (again(err, &tries));
+	if (err)
+		return ERR_PTR(err);
+	err = o->flags & O_TRUNC && !o->made && S_ISREG(file_inode(file)->i_mode) ? empty(file)
+										  : 0;
+	if (!err)
+		return file;
+	fput(file);
+	return ERR_PTR(err);
+}
+
+static int node_attr(struct umfs_kpool *pool, umfs_node node, struct umfs_ioc_attr *out)
+{
+	struct umfs_attr attr;
+	int err = umfs_getattr(&pool->fs, node, &attr);
+
+	if (!err)
+		umfs_kattr(&attr, out);
+	return err;
+}
+
+/* First the number, so that nothing is made or emptied without one. */
+static int open_fd(struct umfs_kpool *pool, struct umfs_ioc_open *a, struct umfs_kpath *p,
+		   struct file **file)
+{
+	struct opening o = {.flags = (int)a->flags, .mode = a->mode};
+	int fd = get_unused_fd_flags(a->flags & O_CLOEXEC), err;
+
+	if (fd < 0)
+		return fd;
+	*file = open_path(pool, p, &o);
+	err = PTR_ERR_OR_ZERO(*file);
+	if (!err) {
+		err = node_attr(pool, o.node, &a->attr);
+		if (err)
+			fput(*file);
+	}
+	if (err) {
+		put_unused_fd(fd);
+		return err;
+	}
+	a->fd = fd;
+	return 0;
+}
+
+static long do_open(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_open a;
+	struct file *file = NULL;
+	struct umfs_kpath p;
+	int err;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.flags & ~OPEN_FLAGS || a.mode & ~07777u || a.zero0 ||
+	    memchr_inv(a.zero, 0, sizeof(a.zero)) || (a.flags & O_ACCMODE) == O_ACCMODE ||
+	    (a.flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+		return -EINVAL;
+	err = umfs_kpath_get(pool, &a.path, &p);
+	if (!err)
+		err = open_fd(pool, &a, &p, &file);
+	umfs_kpath_put(&p);
+	if (err)
+		return err;
+	if (copy_to_user(arg, &a, sizeof(a))) {
+		fput(file);
+		put_unused_fd(a.fd);
+		return -EFAULT;
+	}
+	fd_install(a.fd, file);
+	return 0;
+}
+
+/* ---- the rest ---- */
+
+static long do_stat(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_cred cred;
+	struct umfs_ioc_stat a;
+	struct umfs_kpath p;
+	int tries = 0, err;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.flags & ~UMFS_IOC_NOFOLLOW || a.zero0)
+		return -EINVAL;
+	umfs_kcred(&cred);
+	err = umfs_kpath_get(pool, &a.path, &p);
+	if (!err)
+		do {
+			err = umfs_kpath_walk(pool, &cred, &p,
+					      a.flags & UMFS_IOC_NOFOLLOW ? UMFS_WALK_NOFOLLOW : 0);
+			if (!err)
+				err = node_attr(pool, p.w.ino, &a.attr);
+		} while (again(err, &tries));
+	umfs_kpath_put(&p);
+	if (!err && copy_to_user(arg, &a, sizeof(a)))
+		err = -EFAULT;
+	return err;
+}
+
+/* One path whose last component is made or removed by `act`. */
+typedef int (*act_fn)(struct umfs_kpool *pool, const struct umfs_cred *cred,
+		      const struct umfs_walk *w, const void *arg);
+
+static int on_name(struct umfs_kpool *pool, const struct umfs_ioc_path *path, act_fn act,
+		   const void *arg)
+{
+	struct umfs_cred cred;
+	struct umfs_kpath p;
+	int tries = 0, err;
+
+	umfs_kcred(&cred);
+	err = umfs_kpath_get(pool, path, &p);
+	if (!err)
+		do {
+			err = umfs_kpath_walk(pool, &cred, &p,
+					      UMFS_WALK_NOFOLLOW | UMFS_WALK_PARENT);
+			if (!err)
+				err = act(pool, &cred, &p.w, arg);
+		} while (again(err, &tries));
+	umfs_kpath_put(&p);
+	return err;
+}
+
+static int act_mkdir(struct umfs_kpool *pool, const struct umfs_cred *cred,
+		     const struct umfs_walk *w, const void *arg)
+{
+	const struct umfs_ioc_mkdir *a = arg;
+	uint32_t ino;
+
+	if (w->ino)
+		return -EEXIST;
+	return umfs_mkdir(&pool->fs, cred, w->parent, w->name, w->name_len, a->mode & 07777, &ino);
+}
+
+static long do_mkdir(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_mkdir a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.mode & ~07777u || a.zero0)
+		return -EINVAL;
+	return on_name(pool, &a.path, act_mkdir, &a);
+}
+
+static int act_unlink(struct umfs_kpool *pool, const struct umfs_cred *cred,
+		      const struct umfs_walk *w, const void *arg)
+{
+	const struct umfs_ioc_unlink *a = arg;
+	bool dir = a->flags & UMFS_IOC_REMOVEDIR;
+
+	if (!w->ino)
+		return -ENOENT;
+	if (!w->name_len)
+		return dir ? -EINVAL : -EISDIR;
+	if (dir)
+		return umfs_rmdir(&pool->fs, cred, w->parent, w->name, w->name_len);
+	if (w->must_be_dir)
+		return -EISDIR;
+	return umfs_unlink(&pool->fs, cred, w->parent, w->name, w->name_len);
+}
+
+static long do_unlink(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_unlink a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.flags & ~UMFS_IOC_REMOVEDIR || a.zero0)
+		return -EINVAL;
+	return on_name(pool, &a.path, act_unlink, &a);
+}
+
+static int act_symlink(struct umfs_kpool *pool, const struct umfs_cred *cred,
+		       const struct umfs_walk *w, const void *arg)
+{
+	const char *target = arg;
+	uint32_t ino;
+
+	if (w->ino)
+		return -EEXIST;
+	if (w->must_be_dir)
+		return -ENOENT;
+	return umfs_symlink(&pool->fs, cred, w->parent, w->name, w->name_len, target,
+			    (uint32_t)strlen(target), &ino);
+}
+
+static long do_symlink(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_symlink a;
+	struct umfs_kpath target;
+	int err;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.zero || a.target.dir != UMFS_IOC_ROOT)
+		return -EINVAL;
+	err = umfs_kpath_get(pool, &a.target, &target);
+	if (!err)
+		err = on_name(pool, &a.path, act_symlink, target.text);
+	umfs_kpath_put(&target);
+	return err;
+}
+
+static long do_readlink(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_readlink a;
+	struct umfs_cred cred;
+	struct umfs_kpath p;
+	int64_t ret;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (!a.bytes)
+		return -EINVAL;
+	umfs_kcred(&cred);
+	ret = umfs_kpath_get(pool, &a.path, &p);
+	if (!ret)
+		ret = umfs_kpath_walk(pool, &cred, &p, UMFS_WALK_NOFOLLOW);
+	/* The path is done with, so its room may be used. */
+	if (!ret)
+		ret = umfs_readlink(&pool->fs, p.w.ino, p.room,
+				    min_t(u32, a.bytes, UMFS_WALK_ROOM));
+	if (ret >= 0) {
+		a.done = (u32)ret;
+		ret = copy_to_user(u64_to_user_ptr(a.buf), p.room, a.done) ||
+				      copy_to_user(arg, &a, sizeof(a))
+			      ? -EFAULT
+			      : 0;
+	}
+	umfs_kpath_put(&p);
+	return ret;
+}
+
+/* ---- two paths ---- */
+
+struct pair {
+	struct umfs_kpath from, to;
+};
+
+static int pair_get(struct umfs_kpool *pool, const struct umfs_ioc_path *from,
+		    const struct umfs_ioc_path *to, struct pair *p)
+{
+	int err = umfs_kpath_get(pool, from, &p->from);
+
+	memset(&p->to, 0, sizeof(p->to));
+	return err ? err : umfs_kpath_get(pool, to, &p->to);
+}
+
+static void pair_put(struct pair *p)
+{
+	umfs_kpath_put(&p->from);
+	umfs_kpath_put(&p->to);
+}
+
+static int pair_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p)
+{
+	int err = umfs_kpath_walk(pool, cred, &p->from, UMFS_WALK_NOFOLLOW);
+
+	if (err)
+		return err;
+	return umfs_kpath_walk(pool, cred, &p->to, UMFS_WALK_NOFOLLOW | UMFS_WALK_PARENT);
+}
+
+/* A slash after what is no directory, or is to be none. */
+static int check_slashes(struct umfs_kpool *pool, const struct pair *p, uint32_t flags)
+{
+	struct umfs_attr attr;
+	int err;
+
+	if (!p->to.w.must_be_dir || flags & UMFS_RENAME_EXCHANGE)
+		return 0;
+	err = umfs_getattr(&pool->fs, p->from.w.ino, &attr);
+	if (err)
+		return err;
+	return S_ISDIR(attr.mode) ? 0 : -ENOTDIR;
+}
+
+static int rename_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
+		       uint32_t flags)
+{
+	const struct umfs_walk *from = &p->from.w, *to = &p->to.w;
+	int err = pair_walk(pool, cred, p);
+
+	if (err)
+		return err;
+	if (!from->name_len || !to->name_len)
+		return -EBUSY;
+	err = check_slashes(pool, p, flags);
+	if (err)
+		return err;
+	return umfs_rename(&pool->fs, cred, from->parent, from->name, from->name_len, to->parent,
+			   to->name, to->name_len, flags);
+}
+
+static long do_rename(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_rename a;
+	struct umfs_cred cred;
+	int tries = 0, err;
+	struct pair p;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE) || a.zero0 ||
+	    a.flags == (UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE))
+		return -EINVAL;
+	umfs_kcred(&cred);
+	err = pair_get(pool, &a.from, &a.to, &p);
+	if (!err)
+		do
+			err = rename_pair(pool, &cred, &p, a.flags);
+		while (again(err, &tries));
+	pair_put(&p);
+	return err;
+}
+
+static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p)
+{
+	const struct umfs_walk *to = &p->to.w;
+	int err = pair_walk(pool, cred, p);
+
+	if (err)
+		return err;
+	if (to->ino)
+		return -EEXIST;
+	if (to->must_be_dir || !to->name_len)
+		return -ENOENT;
+	return umfs_link(&pool->fs, cred, p->from.w.ino, to->parent, to->name, to->name_len);
+}
+
+static long do_link(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_link a;
+	struct umfs_cred cred;
+	int tries = 0, err;
+	struct pair p;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.zero)
+		return -EINVAL;
+	umfs_kcred(&cred);
+	err = pair_get(pool, &a.from, &a.to, &p);
+	if (!err)
+		do
+			err = link_pair(pool, &cred, &p);
+		while (again(err, &tries));
+	pair_put(&p);
+	return err;
+}
+
+/* ---- the node ---- */
+
+static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct umfs_kpool *pool = file->private_data;
+	void __user *at = (void __user *)arg;
+
+	switch (cmd) {
+	case UMFS_IOC_OPEN:
+		return do_open(pool, at);
+	case UMFS_IOC_STAT:
+		return do_stat(pool, at);
+	case UMFS_IOC_MKDIR:
+		return do_mkdir(pool, at);
+	case UMFS_IOC_UNLINK:
+		return do_unlink(pool, at);
+	case UMFS_IOC_RENAME:
+		return do_rename(pool, at);
+	case UMFS_IOC_LINK:
+		return do_link(pool, at);
+	case UMFS_IOC_SYMLINK:
+		return do_symlink(pool, at);
+	case UMFS_IOC_READLINK:
+		return do_readlink(pool, at);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int node_open(struct inode *inode, struct file *file)
+{
+	struct umfs_kpool *pool = container_of(file->private_data, struct umfs_kpool, misc);
+	int err = umfs_kpool_enter(pool);
+
+	(void)inode;
+	if (!err)
+		file->private_data = pool;
+	return err;
+}
+
+static int node_release(struct inode *inode, struct file *file)
+{
+	(void)inode;
+	umfs_kpool_leave(file->private_data);
+	return 0;
+}
+
+const struct file_operations umfs_node_fops = {
+	.owner = THIS_MODULE,
+	.open = node_open,
+	.release = node_release,
+	.unlocked_ioctl = node_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};

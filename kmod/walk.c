@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* walk.c - who asks, and paths from user space. */
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs_struct.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uidgid.h>
+
+#include "kmod.h"
+
+#define PATH_BYTES_MAX 4095u
+
+/*
+ * Core has one word for all that goes past permission bits, so only who has every
+ * capability that it stands for gets it. Asked without leaving a trace in the audit log:
+ * most callers are refused, and go on.
+ */
+static bool may_override(void)
+{
+	static const int caps[] = {
+		CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID,
+		CAP_MKNOD,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(caps); i++)
+		if (!ns_capable_noaudit(&init_user_ns, caps[i]))
+			return false;
+	return true;
+}
+
+void umfs_kcred(struct umfs_cred *cred)
+{
+	const struct group_info *groups = current_cred()->group_info;
+
+	BUILD_BUG_ON(sizeof(groups->gid[0]) != sizeof(cred->groups[0]));
+	cred->uid = from_kuid(&init_user_ns, current_fsuid());
+	cred->gid = from_kgid(&init_user_ns, current_fsgid());
+	cred->group_count = (uint32_t)groups->ngroups;
+	cred->groups = (const uint32_t *)groups->gid;
+	cred->umask = (uint32_t)current_umask();
+	cred->override = may_override();
+}
+
+/* The directory that the path starts from. */
+static int find_start(struct umfs_kpool *pool, int dir, umfs_node *start)
+{
+	struct umfs_kfile *k;
+	struct fd f;
+	int err = 0;
+
+	*start = UMFS_ROOT_INO;
+	if (dir == UMFS_IOC_ROOT)
+		return 0;
+	f = fdget(dir);
+	if (!f.file)
+		return -EBADF;
+	k = umfs_kfile_of(f.file);
+	if (!k)
+		err = -EBADF;
+	else if (k->pool != pool)
+		err = -EXDEV;
+	else if (!S_ISDIR(file_inode(f.file)->i_mode))
+		err = -ENOTDIR;
+	else
+		*start = umfs_file_node(&k->f);
+	fdput(f);
+	return err;
+}
+
+int umfs_kpath_get(struct umfs_kpool *pool, const struct umfs_ioc_path *from,
+		   struct umfs_kpath *p)
+{
+	memset(p, 0, sizeof(*p));
+	if (from->bytes > PATH_BYTES_MAX)
+		return -ENAMETOOLONG;
+	if (!from->bytes)
+		return -ENOENT;
+	p->text = memdup_user_nul(u64_to_user_ptr(from->text), from->bytes);
+	if (IS_ERR(p->text)) {
+		int err = PTR_ERR(p->text);
+
+		p->text = NULL;
+		return err;
+	}
+	if (strlen(p->text) != from->bytes)
+		return -EINVAL;
+	p->room = kmalloc(UMFS_WALK_ROOM, GFP_KERNEL);
+	if (!p->room)
+		return -ENOMEM;
+	return find_start(pool, from->dir, &p->start);
+}
+
+int umfs_kpath_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
+		    uint32_t flags)
+{
+	const char *text = p->text;
+	int ret;
+
+	while (*text == '/')
+		text++;
+	memset(&p->w, 0, sizeof(p->w));
+	p->w.rest = p->room;
+	ret = umfs_walk(&pool->fs, cred, p->start, text, flags, &p->w);
+	return ret == UMFS_WALK_ESCAPED ? -EXDEV : ret;
+}
+
+void umfs_kpath_put(struct umfs_kpath *p)
+{
+	kfree(p->text);
+	kfree(p->room);
+}
+
+void umfs_kattr(const struct umfs_attr *in, struct umfs_ioc_attr *out)
+{
+	struct user_namespace *ns = current_user_ns();
+
+	memset(out, 0, sizeof(*out));
+	out->ino = in->ino;
+	out->generation = in->generation;
+	out->mode = in->mode;
+	out->uid = from_kuid_munged(ns, KUIDT_INIT(in->uid));
+	out->gid = from_kgid_munged(ns, KGIDT_INIT(in->gid));
+	out->nlink = in->nlink;
+	out->rdev = in->rdev;
+	out->size = in->size;
+	out->blocks = in->blocks_512;
+	out->atime_ns = in->atime_ns;
+	out->mtime_ns = in->mtime_ns;
+	out->ctime_ns = in->ctime_ns;
+	out->btime_ns = in->btime_ns;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* persist.c - write-back of cache lines; the kernel picks clwb, clflushopt or clflush. */
+#include <asm/special_insns.h>
+
+#include "types.h"
+
+void port_flush_lines(const void *p, uint64_t n)
+{
+	char *line = (char *)((uintptr_t)p & ~(uintptr_t)(UMFS_LINE_BYTES - 1));
+	const char *end = (const char *)p + n;
+
+	for (; line < end; line += UMFS_LINE_BYTES)
+		clwb(line);
+}
