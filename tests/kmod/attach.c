@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * attach.c - the control node from a shell, in the guest.
+ *
+ *   kmod-attach about
+ *   kmod-attach attach DEVICE NAME [MODE]
+ *   kmod-attach detach NAME
+ *   kmod-attach list
+ *   kmod-attach as UID COMMAND...
+ *
+ * Exit code 0, or the errno of what failed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "umfs/ioctl.h"
+
+static int fd;
+
+static int failed(const char *what)
+{
+	int err = errno;
+
+	fprintf(stderr, "%s: %s\n", what, strerror(err));
+	return err;
+}
+
+static int about(void)
+{
+	struct umfs_ioc_about a;
+
+	if (ioctl(fd, UMFS_IOC_ABOUT, &a))
+		return failed("about");
+	if (a.abi != UMFS_IOC_ABI) {
+		fprintf(stderr, "interface %u, not %u\n", a.abi, UMFS_IOC_ABI);
+		return EPROTO;
+	}
+	printf("interface %u, format %u\n", a.abi, a.format_version);
+	return 0;
+}
+
+static int attach(const char *device, const char *name, const char *mode)
+{
+	struct umfs_ioc_attach a = {.mode = (unsigned)atoi(mode)};
+
+	strncpy(a.device, device, sizeof(a.device) - 1);
+	strncpy(a.name, name, sizeof(a.name) - 1);
+	return ioctl(fd, UMFS_IOC_ATTACH, &a) ? failed("attach") : 0;
+}
+
+static int detach(const char *name)
+{
+	struct umfs_ioc_detach d = {0};
+
+	strncpy(d.name, name, sizeof(d.name) - 1);
+	return ioctl(fd, UMFS_IOC_DETACH, &d) ? failed("detach") : 0;
+}
+
+static int list(void)
+{
+	struct umfs_ioc_list l = {0};
+
+	for (; !ioctl(fd, UMFS_IOC_LIST, &l); l.index++)
+		printf("%s %s %llu bytes, mode %u, %llu open\n", l.name, l.device,
+		       (unsigned long long)l.bytes, l.mode, (unsigned long long)l.open);
+	return errno == ENOENT ? 0 : failed("list");
+}
+
+/* What this user, in no group but his own, may do. */
+static int as(char **argv)
+{
+	unsigned id = (unsigned)atoi(argv[0]);
+
+	if (setgroups(0, NULL) || setresgid(id, id, id) || setresuid(id, id, id))
+		return failed("as");
+	execvp(argv[1], argv + 1);
+	return failed(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(what, "as") && argc >= 4)
+		return as(argv + 2);
+	fd = open(UMFS_CONTROL_NODE, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return failed(UMFS_CONTROL_NODE);
+	if (!strcmp(what, "about"))
+		return about();
+	if (!strcmp(what, "attach") && argc >= 4)
+		return attach(argv[2], argv[3], argc > 4 ? argv[4] : "3");
+	if (!strcmp(what, "detach") && argc == 3)
+		return detach(argv[2]);
+	if (!strcmp(what, "list"))
+		return list();
+	fprintf(stderr, "usage: kmod-attach about | attach DEVICE NAME [MODE] | detach NAME | list | as UID COMMAND\n");
+	return EINVAL;
+}
