@@ -17,6 +17,12 @@ static const char usage[] =
 	"      what a pool is and how full\n"
 	"  umfs dump POOL [PATH | inode N]\n"
 	"      every structure of a pool, or all about one file\n"
+	"  umfs attach [--mode MODE] DEVICE NAME\n"
+	"      attach a pool to the kernel, as /dev/umfs/NAME\n"
+	"  umfs detach NAME\n"
+	"      let its device go\n"
+	"  umfs list\n"
+	"      the pools that are attached to the kernel\n"
 	"\n"
 	"  umfs COMMAND --help says more. --version gives the version.\n";
 
@@ -27,6 +33,9 @@ static const struct {
 	{"run", run_main},
 	{"info", info_main},
 	{"dump", dump_main},
+	{"attach", attach_main},
+	{"detach", detach_main},
+	{"list", list_main},
 };
 
 static void say(const char *format, va_list args)
