@@ -36,6 +36,7 @@
 #define STUCK_NS 100000000ull
 #define STACK_BYTES (256u << 10)
 #define LEAVE_MS 1000
+#define OPCODE_STATX 52u /* later than libfuse and the headers; answered with ENOSYS */
 
 struct parked {
 	struct parked *next;
@@ -77,7 +78,10 @@ static const struct fuse_in_header *header(const struct fuse_buf *buf)
 	return buf->mem;
 }
 
-/* What may never wait: it ends the waiting of others, or takes no lock. */
+/*
+ * What is never parked: it ends the waiting of others, or it waits for no lock of an
+ * inode, or for milliseconds (core/getattr.c), so that `ls -l` works beside who is stopped.
+ */
 static bool urgent(const struct fuse_buf *buf)
 {
 	switch (header(buf)->opcode) {
@@ -85,6 +89,14 @@ static bool urgent(const struct fuse_buf *buf)
 	case FUSE_INIT:
 	case FUSE_DESTROY:
 	case FUSE_STATFS:
+	case FUSE_GETATTR:
+	case OPCODE_STATX:
+	case FUSE_GETXATTR:
+	case FUSE_LISTXATTR:
+	case FUSE_GETLK:
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+	case FUSE_FLUSH:
 		return true;
 	default:
 		return false;

@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# both.sh - preloaded programs and others, through the mount, on the same files at once.
+#
+# The mount's directory is the one that preloaded programs are told of, so that
+# both use the same paths.
+
+. "$(dirname "$0")/lib.sh"
+
+make_pool 256M
+ok "mount" m
+cd "$work" || exit 2
+
+# ---- what one does the other sees, with the next call ----
+
+i=0
+while [ $i -lt 20 ]; do
+	u sh -c "echo ours $i >$mnt/f"
+	is "content $i, by the mount" "ours $i" "$(cat "$mnt/f")"
+	echo "theirs $i, longer" >"$mnt/f"
+	is "content $i, preloaded" "theirs $i, longer" "$(u cat "$mnt/f")"
+	u mv "$mnt/f" "$mnt/g"
+	ok "name $i, by the mount" test -e "$mnt/g" -a ! -e "$mnt/f"
+	mv "$mnt/g" "$mnt/f"
+	ok "name $i, preloaded" u test -e "$mnt/f" -a ! -e "$mnt/g"
+	i=$((i + 1))
+done
+is "number and size" "$(stat -c '%i %s %Y %a' "$mnt/f")" "$(u stat -c '%i %s %Y %a' "$mnt/f")"
+u chmod 600 "$mnt/f"
+is "mode, by the mount" 600 "$(stat -c %a "$mnt/f")"
+
+# ---- appends are not lost, whoever makes them ----
+
+append() {
+	n=0
+	while [ $n -lt 100 ]; do
+		echo "$1 $n" >>"$mnt/log"
+		n=$((n + 1))
+	done
+}
+: >"$mnt/log"
+append a &
+append b &
+for who in c d; do
+	u sh -c 'n=0; while [ $n -lt 300 ]; do echo "$1 $n" >>"$0"; n=$((n + 1)); done' "$mnt/log" $who &
+done
+# shellcheck disable=SC2046
+wait $(jobs -p)
+is "lines" 800 "$(sort -u "$mnt/log" | wc -l)"
+is "lines, preloaded" 800 "$(u cat "$mnt/log" | wc -l)"
+for who in a b c d; do
+	ok "in order: $who" sh -c "grep '^$who ' '$mnt/log' | sort -c -n -k2"
+done
+
+# ---- a lock keeps out both kinds ----
+
+count='i=0; while [ $i -lt 60 ]; do flock -x 9; n=$(cat "$0"); echo $((n + 1)) >"$0"; flock -u 9; i=$((i + 1)); done'
+echo 0 >"$mnt/n"
+sh -c "exec 9<>'$mnt/lock'; $count" "$mnt/n" &
+u sh -c "exec 9<>'$mnt/lock'; $count" "$mnt/n" &
+sh -c "exec 9<>'$mnt/lock'; $count" "$mnt/n" &
+# shellcheck disable=SC2046
+wait $(jobs -p)
+is "counted under a lock" 180 "$(cat "$mnt/n")"
+
+if command -v sqlite3 >/dev/null; then
+	writer() {
+		i=0
+		while [ $i -lt 60 ]; do
+			echo "BEGIN IMMEDIATE; UPDATE sum SET n = n + 1; INSERT INTO log SELECT '$1', n FROM sum; COMMIT;"
+			i=$((i + 1))
+		done
+	}
+	sql() { sqlite3 -batch -cmd '.timeout 60000' "$mnt/db" "$@"; }
+	sql "CREATE TABLE sum(n); INSERT INTO sum VALUES(0); CREATE TABLE log(who, n);"
+	writer a | sql >"$work/a" 2>&1 &
+	writer b | u sqlite3 -batch -cmd '.timeout 60000' "$mnt/db" >"$work/b" 2>&1 &
+	# shellcheck disable=SC2046
+	wait $(jobs -p)
+	is "sqlite3: what the writers said" "" "$(cat "$work/a" "$work/b")"
+	is "sqlite3: two writers" "120 120|120 ok" "$(sql "SELECT n FROM sum;
+		SELECT count(*), count(DISTINCT n) FROM log; PRAGMA integrity_check;" | xargs)"
+fi
+
+# ---- removed while open ----
+
+echo kept >"$mnt/open"
+exec 7<"$mnt/open"
+u rm "$mnt/open"
+is "open by the mount, removed preloaded" kept "$(cat <&7)"
+exec 7<&-
+echo kept >"$mnt/open"
+mkfifo "$work/go"
+u sh -c 'exec 7<"$0"; echo open; read line; read line <&7; echo "$line"' "$mnt/open" \
+	<"$work/go" >"$work/out" &
+pid=$!
+exec 8>"$work/go"
+ok "it is open" wait_for 20 grep -q open "$work/out"
+rm "$mnt/open"
+echo >&8
+exec 8>&-
+wait $pid
+is "open preloaded, removed by the mount" kept "$(tail -n 1 "$work/out")"
+(
+	cd "$mnt" && mkdir gone && cd gone && rmdir "$mnt/gone" && ls >"$work/out" 2>&1
+	stat -c %h . >>"$work/out" 2>&1
+)
+is "a working directory that was removed" 0 "$(cat "$work/out")"
+um
+check_pool "both kinds"
+finish

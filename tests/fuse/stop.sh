@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# stop.sh - a preloaded process that is stopped inside a write keeps only those waiting
+# who want that very file, also by the mount, and however many they are.
+
+. "$(dirname "$0")/lib.sh"
+
+READERS=40
+
+# Of several groups: a writer may be stopped while it takes pages from one.
+make_pool 1G
+ok "mount" m
+head -c 1M /dev/zero >"$mnt/victim"
+echo other >"$mnt/other"
+
+state() {
+	sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null
+}
+
+stopped_or_gone() {
+	[ "$(state "$1")" = T ] || [ -z "$(state "$1")" ] || [ "$(state "$1")" = Z ]
+}
+
+gone() {
+	[ -z "$(state "$1")" ] || [ "$(state "$1")" = Z ]
+}
+
+# A writer that is stopped at its n-th store, such that a reader of the file waits. Readers
+# are not ended: who waits for an answer of FUSE can not be.
+stopped=
+for n in 150 200 250 300 350 400 450 500 550; do
+	(
+		export UMFS_STOP_AT=$n LIBUMFS_MOUNT="$mnt=$pool"
+		export LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_HOOKS_LIB"
+		exec dd if=/dev/urandom of="$mnt/victim" bs=1M count=1 conv=notrunc status=none
+	) &
+	writer=$!
+	ok "stopped or done at $n" wait_for 20 stopped_or_gone $writer
+	cat "$mnt/victim" >"$work/read.0" &
+	reader=$!
+	if [ "$(state $writer)" = T ] && ! wait_for 1 gone $reader; then
+		stopped=$n
+		break
+	fi
+	kill -9 $writer
+	wait $writer $reader
+done 2>/dev/null
+[ -n "$stopped" ] || fail "no store was found inside the write"
+echo "stopped at store $stopped"
+
+i=1
+readers=$reader
+while [ $i -lt $READERS ]; do
+	cat "$mnt/victim" >"$work/read.$i" &
+	readers="$readers $!"
+	i=$((i + 1))
+done
+
+# Meanwhile everything else goes on; without parking and without more workers it would hang.
+sleep 0.3
+ok "another file is read" timeout 20 cat "$mnt/other"
+ok "another file is made" timeout 20 sh -c "echo new >'$mnt/new' && mv '$mnt/new' '$mnt/newer'"
+ok "a directory is listed" timeout 20 ls -l "$mnt"
+ok "space is told" timeout 20 df "$mnt"
+ok "the file itself is looked at" timeout 20 stat "$mnt/victim"
+daemon=$(daemons "$pool")
+threads=$(ls "/proc/$daemon/task" | wc -l)
+echo "$threads threads of the mount"
+ok "few workers wait" test "$threads" -lt 20
+
+kill -9 $writer
+for pid in $readers; do
+	ok "reader $pid goes on" wait_for 20 gone $pid
+done
+wait
+i=0
+while [ $i -lt $READERS ]; do
+	is "what reader $i has" 1048576 "$(stat -c %s "$work/read.$i")"
+	i=$((i + 1))
+done
+um
+check_pool "a stopped writer"
+finish
