@@ -102,8 +102,7 @@ static struct umfs_inode_pm *promised(struct umfs *fs, uint32_t slot, umfs_node 
 {
 	struct umfs_inode_pm *inode = umfs_inode(fs, (uint32_t)node);
 
-	if (!inode || !locked(fs, slot, inode) || umfs_node_check(inode, node) ||
-	    !due(fs, inode))
+	if (!inode || !locked(fs, slot, inode) || umfs_node_check(inode, node) || !due(fs, inode))
 		return NULL;
 	return inode;
 }

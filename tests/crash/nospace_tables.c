@@ -67,7 +67,7 @@ void nospace_records(const struct op *op, uint32_t mode, bool opens)
 /* ---- lanes, reserves: who has them lets go when somebody waits ---- */
 
 struct holder {
-	struct umfs *fs;	/* whose lanes they are */
+	struct umfs *fs; /* whose lanes they are */
 	struct sim_proc *other; /* who has the reserves */
 	uint64_t waits;
 };
@@ -298,7 +298,7 @@ void nospace_slots(uint32_t mode)
 			printf("FAIL %s: asks for no memory\n", c->op.name);
 			nospace_failed = true;
 		}
-		printf("%-24s %llu requests for memory%s\n", c->op.name,
-		       (unsigned long long)points, nospace_failed ? "  FAILED" : "");
+		printf("%-24s %llu requests for memory%s\n", c->op.name, (unsigned long long)points,
+		       nospace_failed ? "  FAILED" : "");
 	}
 }

@@ -3,9 +3,9 @@
  * storm.c - several processes at once on the same few files and directories,
  * killed at random while the others go on.
  *
- *	storm MODE FSCK [files|names]
+ *	storm MODE FSCK [files|names|maps]
  *
- * Each worker attaches and does random calls: storm_files.c, storm_names.c. The
+ * Each worker attaches and does random calls: storm_files.c, storm_names.c, storm_maps.c. The
  * parent kills a worker every few milliseconds and starts another. A worker that
  * makes no step for STUCK_NS ends the test: no death may hold the others up for
  * longer than a second.
@@ -25,7 +25,8 @@
 #define STUCK_NS 3000000000ull /* a second, and what a busy machine may add */
 
 struct board *storm_board;
-static const struct storm_kind *kind = &storm_files;
+static const struct storm_kind *const kinds[] = {&storm_files, &storm_names, &storm_maps};
+static const struct storm_kind *kind;
 static uint64_t seconds, workers, seed;
 
 uint64_t storm_random(uint64_t *state)
@@ -197,10 +198,12 @@ int main(int argc, char **argv)
 	for (i = 1; i < 4 && argc > 1; i++)
 		if (!strcmp(argv[1], modes[i]))
 			mode = i;
-	if (!mode || argc < 3 || (argc > 3 && strcmp(argv[3], "files") && strcmp(argv[3], "names")))
-		die("usage: storm atomic|sync|posix FSCK [files|names]");
-	if (argc > 3 && !strcmp(argv[3], "names"))
-		kind = &storm_names;
+	kind = NULL;
+	for (i = 0; i < UMFS_ARRAY_LEN(kinds); i++)
+		if (!strcmp(argc > 3 ? argv[3] : "files", kinds[i]->name))
+			kind = kinds[i];
+	if (!mode || argc < 3 || !kind)
+		die("usage: storm atomic|sync|posix FSCK [files|names|maps]");
 	seconds = number("UMFS_STORM_SECONDS", 20);
 	workers = UMFS_MIN(number("UMFS_STORM_WORKERS", kind == &storm_names ? 8 : 4), (uint64_t)STORM_WORKERS_MAX);
 	seed = number("UMFS_STORM_SEED", now_ns());

@@ -34,7 +34,7 @@ struct storm_kind {
 	/* Is everything there, after recovery? 0, or -1 with a reason. */
 	int (*check)(const struct tree *t, char why[256]);
 };
-extern const struct storm_kind storm_files, storm_names;
+extern const struct storm_kind storm_files, storm_names, storm_maps;
 
 uint64_t storm_random(uint64_t *state);
 uint32_t storm_upto(struct worker *w, uint32_t n);

@@ -8,7 +8,8 @@
  * included, by renames that may not replace and by exchanges, of a file with a
  * directory too. So at the end each is there exactly once: one that is not was
  * lost, or lies in a circle of directories; one that is there twice was doubled.
- * Beside them junk (j0, k0, ...) is made, linked, moved over other junk, and removed.
+ * Beside them junk (j0, k0, ...) is made, linked, moved over other junk, and removed,
+ * some of it with names so long (l0xxx...) that directories grow.
  */
 #include "storm.h"
 
@@ -19,10 +20,12 @@
 #define TOKENS (DIRS + FILES)
 #define NAMES 8
 #define JUNK 6
+#define CROWD 30 /* long names */
+#define LONG 230
 
 struct place {
 	umfs_node dir;
-	char name[8];
+	char name[256];
 	uint32_t len;
 };
 
@@ -33,6 +36,17 @@ static struct place place(struct worker *w, char kind, uint32_t names)
 	struct place p = {.dir = d == DIRS ? UMFS_ROOT_INO : storm_board->ino[d]};
 
 	p.len = (uint32_t)sprintf(p.name, "%c%u", kind, storm_upto(w, names));
+	return p;
+}
+
+/* One so long that a directory needs more than a page for all of its kind. */
+static struct place long_place(struct worker *w)
+{
+	struct place p = place(w, 'l', 1);
+
+	memset(p.name + 2, 'x', LONG - 2);
+	p.name[1] = (char)('0' + storm_upto(w, CROWD));
+	p.len = LONG;
 	return p;
 }
 
@@ -102,6 +116,27 @@ static void link_junk(struct worker *w)
 		storm_allow(w, umfs_link(w->fs, &world_root, ino, b.dir, b.name, b.len), "link");
 }
 
+/* Directories get leaves and lose them, also beneath a lookup. */
+static void crowd(struct worker *w)
+{
+	struct place a = long_place(w), b = long_place(w);
+	uint32_t ino;
+
+	if (storm_upto(w, 2))
+		b.dir = a.dir;
+	switch (storm_upto(w, 4)) {
+	case 0:
+		storm_allow(w, umfs_unlink(w->fs, &world_root, a.dir, a.name, a.len), "unlink");
+		break;
+	case 1:
+		storm_allow(w, rename_to(w, &a, &b, storm_upto(w, 3)), "rename");
+		break;
+	default:
+		storm_allow(w, umfs_create(w->fs, &world_root, a.dir, a.name, a.len, 0100644, 0,
+					   &ino), "create");
+	}
+}
+
 struct seen {
 	struct worker *w;
 	uint32_t names[256]; /* bits, by letter */
@@ -140,8 +175,9 @@ static void step(struct worker *w)
 		{"moving a token", move_token, 8}, {"moving junk", move_junk, 3},
 		{"making junk", make_junk, 2},	   {"removing junk", remove_junk, 2},
 		{"linking junk", link_junk, 1},	   {"listing", list, 1},
+		{"long names", crowd, 4},
 	};
-	uint32_t dice = storm_upto(w, 17), i = 0;
+	uint32_t dice = storm_upto(w, 21), i = 0;
 
 	while (dice >= steps[i].weight)
 		dice -= steps[i++].weight;
