@@ -14,7 +14,10 @@
  *   hold DIR N                open n of them and append to each; they stay open
  *   recover, count-recover    processes that died: ns, or pages
  *   count OP DIR NAMES N      n calls in a directory of so many names: pages of all, of the
- *                             greediest. OP: lookup (walk and stat), create, delete, open
+ *                             greediest. OP: lookup (and stat), create, delete, open, write
+ *                             (a page, at the end), mkdir
+ *   pretend-full              all groups but the first and the last look full from now on:
+ *                             the pool is good for nothing but counting calls
  *   space                     bytes: pool, front, groups' heads, one inode; pages in use
  *                             outside of those; inodes in use
  *   quit
@@ -227,7 +230,40 @@ static int count_recover(struct answer *a)
 	return err;
 }
 
+static int pretend_full(void)
+{
+	const struct umfs_geometry *geo = &pool.fs.geo;
+	uint64_t off = (uint64_t)geo->gtable_page << UMFS_PAGE_SHIFT;
+	struct umfs_group_pm *grp = (struct umfs_group_pm *)(void *)(pool.fs.base + off);
+	uint32_t g;
+
+	for (g = 1, grp++; g + 1 < geo->group_count; g++, grp++) {
+		st32(&grp->flags, UMFS_GROUP_INIT);
+		st32(&grp->free_pages, 0);
+		st32(&grp->free_inodes, 0);
+	}
+	return 0;
+}
+
 /* ---- single calls ---- */
+
+static int write_page(uint32_t ino)
+{
+	static uint8_t bytes[UMFS_PAGE_BYTES];
+	struct umfs_iov iov = {bytes, sizeof(bytes)};
+	struct umfs_file file;
+	uint64_t off = 0;
+	uint32_t ofd;
+	int err = umfs_open(&pool.fs, ino, O_RDWR, &ofd);
+
+	if (err)
+		return err;
+	err = umfs_file_init(&pool.fs, ofd, &file);
+	if (!err && umfs_pwritev(&file, &iov, 1, &off, true) != sizeof(bytes))
+		err = -EIO;
+	umfs_ofd_put(&pool.fs, ofd);
+	return err;
+}
 
 static int call(const char *op, uint32_t dir, const char *name, uint32_t len)
 {
@@ -237,11 +273,15 @@ static int call(const char *op, uint32_t dir, const char *name, uint32_t len)
 
 	if (!strcmp(op, "create"))
 		return umfs_create(&pool.fs, &root, dir, name, len, 0100644, 0, &ino);
+	if (!strcmp(op, "mkdir"))
+		return umfs_mkdir(&pool.fs, &root, dir, name, len, 0755, &ino);
 	if (!strcmp(op, "delete"))
 		return umfs_unlink(&pool.fs, &root, dir, name, len);
 	err = umfs_lookup(&pool.fs, dir, name, len, &ino);
 	if (!err && !strcmp(op, "lookup"))
 		return umfs_getattr(&pool.fs, ino, &attr);
+	if (!err && !strcmp(op, "write"))
+		return write_page(ino);
 	if (!err && !strcmp(op, "open"))
 		err = umfs_open(&pool.fs, ino, O_RDONLY, &ofd);
 	else if (!err)
@@ -254,7 +294,7 @@ static int call(const char *op, uint32_t dir, const char *name, uint32_t len)
 /* New names come behind those there are; deleting takes the same again. */
 static uint64_t number_for(const char *op, uint64_t names, uint64_t i)
 {
-	if (!strcmp(op, "create") || !strcmp(op, "delete"))
+	if (!strcmp(op, "create") || !strcmp(op, "delete") || !strcmp(op, "mkdir"))
 		return names + i;
 	draw ^= draw << 13;
 	draw ^= draw >> 7;
@@ -322,6 +362,8 @@ static int run_attached(const char *verb, char *const word[4], struct answer *a)
 		return count_recover(a);
 	if (!strcmp(verb, "count") && word[3])
 		return count(word[0], word[1], number(word[2]), number(word[3]), a);
+	if (!strcmp(verb, "pretend-full"))
+		return pretend_full();
 	if (!strcmp(verb, "space"))
 		return space(a);
 	return -EINVAL;

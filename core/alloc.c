@@ -191,14 +191,15 @@ static int alloc_run(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t 
 
 		wish.least = pass ? least : wish.want;
 		wish.wait = pass == 2;
-		for (i = 0; i < (pass ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
-			uint32_t group = (first + i) % groups;
+		for (i = 0; i <= (pass ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
+			uint32_t group = umfs_group_nth(fs, first, &fs->page_walk, i);
 			struct run run = {0, 0};
 			int ret = alloc_in_group(tx, group, i ? 0 : hint, &wish, &run);
 
 			if (ret < 0)
 				return ret;
 			if (ret) {
+				umfs_group_found(&fs->page_walk, i, group);
 				*page = umfs_group_page(fs, group) + run.first;
 				*got = run.count;
 				return 0;

@@ -29,6 +29,27 @@ static inline bool umfs_group_backed(const struct umfs *fs, uint32_t group, uint
 	       (ld64(&umfs_group(fs, group)->backed) >> unit & 1);
 }
 
+/*
+ * The groups in the order in which they are looked at, i = 0 .. group_count: the one
+ * that is near, and then from where this process last found something. A walk that
+ * began at the near one each time would pass all the full ones behind it again, in a
+ * large pool that is nearly full as many as there are.
+ */
+static inline uint32_t umfs_group_nth(const struct umfs *fs, uint32_t near, const uint32_t *walk,
+				      uint32_t i)
+{
+	uint32_t from = __atomic_load_n(walk, __ATOMIC_RELAXED);
+
+	from = from ? from - 1 : near + 1;
+	return (i ? from + i - 1 : near) % fs->geo.group_count;
+}
+
+static inline void umfs_group_found(uint32_t *walk, uint32_t i, uint32_t group)
+{
+	if (i)
+		__atomic_store_n(walk, group + 1, __ATOMIC_RELAXED);
+}
+
 /* Back a unit, if it is not yet. Group lock held. 0 or -ENOSPC. */
 int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit);
 /*

@@ -26,8 +26,12 @@ static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
 			*index = umfs_bits_next(&s, 0, s.end, false);
 		if (*index == s.end)
 			return 0;
-		if (umfs_group_back(fs, group, umfs_inode_unit(*index)))
-			return -ENOSPC;
+		if (umfs_group_back(fs, group, umfs_inode_unit(*index))) {
+			if (!hint)
+				return -ENOSPC;
+			hint = 0; /* where there is memory already */
+			continue;
+		}
 		if (umfs_lock_try(fs,
 				  &umfs_inode(fs, group * fs->geo.inodes_per_group + *index)->lock,
 				  mine))
@@ -49,13 +53,25 @@ static void take_inode(struct umfs *fs, uint32_t group, uint32_t index)
 	umfs_flush(fs, grp, sizeof(*grp));
 }
 
-static int inode_in_group(struct umfs_tx *tx, uint32_t group, bool wait, uint32_t *ino)
+struct search {
+	uint32_t least; /* a group with fewer free inodes will not do */
+	bool fresh; /* groups that were never used will do */
+	bool wait; /* for a group's lock */
+	bool no_backing; /* there is no more to be had */
+};
+
+/* 1: *ino is taken, 0: nothing here, or -errno. */
+static int inode_in_group(struct umfs_tx *tx, uint32_t group, struct search *s, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
+	struct umfs_group_pm *grp = umfs_group(fs, group);
+	bool init = ld32(&grp->flags) & UMFS_GROUP_INIT;
 	uint32_t index = 0;
 	int ret;
 
-	ret = umfs_group_lock(fs, tx->lane, group, wait);
+	if (init ? ld32(&grp->free_inodes) < s->least : !s->fresh || s->no_backing)
+		return 0;
+	ret = umfs_group_lock(fs, tx->lane, group, s->wait);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = umfs_group_init(fs, group);
@@ -73,38 +89,44 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, bool wait, uint32_
 		}
 	}
 	umfs_group_unlock(fs, tx->lane, group);
+	if (ret == -ENOSPC && !init)
+		s->no_backing = true;
 	return ret == -ENOSPC ? 0 : ret;
 }
 
 /*
- * Files go near their directory. A directory goes to the next group that is in
+ * Files go near their directory. A directory goes to a group near by that is in
  * use and has many inodes left, so that each has room for its files. A group
- * whose lock is busy is passed over as long as there are others.
+ * whose lock is busy is passed over as long as there are others. Groups never used
+ * before cost backing: after the others, but before waiting.
  */
 enum { PASS_HALF, PASS_FREE, PASS_NEW, PASS_WAIT, PASSES };
+
+#define HALF_GROUPS 64u /* so many are searched for one with many inodes left */
 
 int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
-	uint32_t first = umfs_ino_group(fs, near_ino);
-	uint32_t half = fs->geo.inodes_per_group / 2;
+	uint32_t first = umfs_ino_group(fs, near_ino), groups = fs->geo.group_count;
+	struct search s = {.no_backing = false};
 	uint32_t pass, i;
 
 	for (pass = directory ? PASS_HALF : PASS_FREE; pass < PASSES; pass++) {
-		for (i = 0; i < fs->geo.group_count; i++) {
-			uint32_t group = (first + i) % fs->geo.group_count;
-			struct umfs_group_pm *grp = umfs_group(fs, group);
-			bool init = ld32(&grp->flags) & UMFS_GROUP_INIT;
-			uint32_t least = pass == PASS_HALF ? half : 1;
-			int ret;
+		bool half = pass == PASS_HALF;
 
-			/* Groups never used before cost backing: after the others, but before
-			 * waiting. */
-			if (init ? ld32(&grp->free_inodes) < least : pass < PASS_NEW)
-				continue;
-			ret = inode_in_group(tx, group, pass >= PASS_WAIT, ino);
-			if (ret)
-				return ret < 0 ? ret : 0;
+		s.least = half ? fs->geo.inodes_per_group / 2 : 1;
+		s.fresh = pass >= PASS_NEW;
+		s.wait = pass >= PASS_WAIT;
+		for (i = 0; i <= (half ? UMFS_MIN(groups, HALF_GROUPS) : groups); i++) {
+			uint32_t group = umfs_group_nth(fs, first, &fs->inode_walk, i);
+			int ret = inode_in_group(tx, group, &s, ino);
+
+			if (ret < 0)
+				return ret;
+			if (ret) {
+				umfs_group_found(&fs->inode_walk, i, group);
+				return 0;
+			}
 		}
 	}
 	return -ENOSPC;

@@ -74,6 +74,8 @@ struct umfs {
 	uint32_t keeps_setid; /* 1: who calls has CAP_FSETID, writing leaves set-id bits */
 	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
 	uint64_t checked[UMFS_CHECKED]; /* inodes whose checksums held; see umfs_inode_check() */
+	/* 1 + the group where a walk over all groups last found pages, inodes; 0: none. */
+	uint32_t page_walk, inode_walk;
 	/* Memory to give back: see unback.c. */
 	uint64_t freed_where; /* bit: groups in which pages were freed */
 	int64_t unback_next_ns;

@@ -150,6 +150,26 @@ static void inodes_until_none_left_each_once(void **state)
 	assert_ok(world_creat(u->fs, "/again", 0644));
 }
 
+/* Free ones whose memory is there serve when the next in turn would need more. */
+static void inode_without_backing_found_where_it_is(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_attr attr;
+
+	unit_pool(u, 140 * MIB, 16384);
+	assert_ok(world_creat(u->fs, "/a", 0644)); /* and the root has a page */
+	st32(&umfs_group(u->fs, 0)->inode_hint, 10000);
+	u->sim->back_left = 0;
+	assert_ok(world_creat(u->fs, "/b", 0644));
+	assert_ok(world_stat(u->fs, "/b", &attr));
+	assert_true(attr.ino < UMFS_UNIT_PAGES * UMFS_PAGE_BYTES / UMFS_INODE_BYTES);
+	u->sim->back_left = ~0ull;
+	st32(&umfs_group(u->fs, 0)->inode_hint, 10000);
+	assert_ok(world_creat(u->fs, "/c", 0644));
+	assert_ok(world_stat(u->fs, "/c", &attr));
+	assert_int_equal(attr.ino, 10000);
+}
+
 static void inode_reused_has_other_generation(void **state)
 {
 	struct unit *u = *state;
@@ -186,6 +206,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(pages_run_whole_and_neighbouring),	 CASE(pages_of_a_unit_aligned),
 	CASE(pages_until_full_never_twice),	 CASE(pages_without_backing_refused),
 	CASE(pages_freed_found_again),		 CASE(inodes_until_none_left_each_once),
+	CASE(inode_without_backing_found_where_it_is),
 	CASE(inode_reused_has_other_generation), CASE(counts_doubted_counted_again),
 };
 UNIT_MAIN("alloc", tests)
