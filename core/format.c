@@ -75,7 +75,7 @@ static int plan_groups(const struct umfs_format *f, struct umfs_super_pm *sb, ui
 		groups--;
 		each = inodes_each(f, pages, groups);
 	}
-	if (each > UMFS_GROUP_PAGES)
+	if (each > UMFS_GROUP_PAGES || each * groups > UINT32_MAX)
 		return -EINVAL;
 	st32(&sb->group_count, groups);
 	st32(&sb->inodes_per_group, (uint32_t)each);

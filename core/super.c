@@ -106,7 +106,8 @@ static bool counts_sane(const struct umfs_geometry *g)
 	       g->group_count >= 1 && g->group_count <= g->group_count_max &&
 	       g->group_count_max <= UMFS_POOL_PAGES_MAX / UMFS_GROUP_PAGES &&
 	       g->inodes_per_group >= 64 && g->inodes_per_group <= UMFS_GROUP_PAGES &&
-	       g->inodes_per_group % 64u == 0 && g->slot_count >= 1 &&
+	       g->inodes_per_group % 64u == 0 &&
+	       (uint64_t)g->group_count * g->inodes_per_group <= UINT32_MAX && g->slot_count >= 1 &&
 	       g->slot_count <= UMFS_SLOTS_MAX && g->lanes_per_slot >= 1 &&
 	       g->lanes_per_slot <= UMFS_LANES_MAX && g->irec_count >= 1 &&
 	       g->irec_count <= 1u << 24 && g->ofd_count >= 1 && g->ofd_count <= 1u << 24 &&

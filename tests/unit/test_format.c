@@ -96,6 +96,32 @@ static void plan_with_too_many_inodes_refused(void **state)
 
 	(void)state;
 	assert_err(plan(GIB, 1ull << 40, &sb, &geo), EINVAL);
+	/* 16 TiB are 131072 groups, the last one a little shorter. */
+	assert_ok(plan(16384 * GIB, 131072ull * 32704, &sb, &geo));
+	assert_int_equal(geo.group_count, 131072);
+	assert_int_equal(geo.inodes_per_group, 32704);
+	assert_err(plan(16384 * GIB, 131072ull * 32704 + 1, &sb, &geo), EINVAL);
+	assert_err(plan(16384 * GIB, 1ull << 32, &sb, &geo), EINVAL);
+	/* Of a pool that has fewer groups each may have as many as there is room for. */
+	assert_ok(plan(8192 * GIB, 65535ull * 32768, &sb, &geo));
+	assert_int_equal(geo.inodes_per_group, 32768);
+	assert_err(plan(8192 * GIB, 65536ull * 32768 + 1, &sb, &geo), EINVAL);
+}
+
+/* Numbers that do not fit 32 bits, from somebody else's mkfs. */
+static void super_with_too_many_inodes_refused(void **state)
+{
+	static uint8_t page[UMFS_PAGE_BYTES] __attribute__((aligned(8)));
+	struct umfs_super_pm *sb = (struct umfs_super_pm *)page;
+	struct umfs_geometry geo;
+
+	(void)state;
+	assert_ok(plan(16384 * GIB, 131072ull * 32704, sb, &geo));
+	st32(&sb->crc, umfs_super_crc(sb));
+	assert_ok(umfs_super_check(page, 16384 * GIB, &geo));
+	st32(&sb->inodes_per_group, 32768);
+	st32(&sb->crc, umfs_super_crc(sb));
+	assert_err(umfs_super_check(page, 16384 * GIB, &geo), EUCLEAN);
 }
 
 static void pool_new_holds_empty_root(void **state)
@@ -178,6 +204,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(plan_with_inode_count_has_as_many),
 	CASE(plan_with_inode_count_and_short_end_has_as_many),
 	CASE(plan_with_too_many_inodes_refused),
+	CASE(super_with_too_many_inodes_refused),
 	CASE(pool_new_holds_empty_root),
 	CASE(pool_smallest_usable),
 	CASE(pool_of_several_groups_usable),
