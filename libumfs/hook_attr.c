@@ -3,6 +3,8 @@
  * hook_attr.c - mode, owner and times.
  */
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <utime.h>
 
 #include "file.h"
 #include "hooks.h"
@@ -224,4 +226,36 @@ long umfs_hook_utimens(int dirfd, const char *path, const struct timespec *times
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
 	return umfs_path_call(dirfd, path, spot_flags(flags), utimens_ours, utimens_kernel, &a);
+}
+
+/* Microseconds to nanoseconds; false: out of range. */
+static bool from_timeval(const struct timeval *tv, struct timespec *ts)
+{
+	for (int i = 0; i < 2; i++) {
+		if (tv[i].tv_usec < 0 || tv[i].tv_usec >= 1000000)
+			return false;
+		ts[i].tv_sec = tv[i].tv_sec;
+		ts[i].tv_nsec = tv[i].tv_usec * 1000;
+	}
+	return true;
+}
+
+long umfs_hook_utimes(int dirfd, const char *path, const struct timeval *tv, int flags)
+{
+	struct timespec ts[2];
+
+	if (tv && !from_timeval(tv, ts))
+		return -EINVAL;
+	return umfs_hook_utimens(dirfd, path, tv ? ts : NULL, flags);
+}
+
+long umfs_hook_utime(const char *path, const struct utimbuf *t)
+{
+	struct timespec ts[2];
+
+	if (t) {
+		ts[0] = (struct timespec){t->actime, 0};
+		ts[1] = (struct timespec){t->modtime, 0};
+	}
+	return umfs_hook_utimens(AT_FDCWD, path, t ? ts : NULL, 0);
 }

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/time.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -102,6 +103,9 @@ long umfs_hook_chown(int dirfd, const char *path, uid_t uid, gid_t gid, int flag
 long umfs_hook_fchown(int fd, uid_t uid, gid_t gid);
 /* times: atime, mtime, or NULL for now; path NULL: dirfd itself. */
 long umfs_hook_utimens(int dirfd, const char *path, const struct timespec *times, int flags);
+long umfs_hook_utimes(int dirfd, const char *path, const struct timeval *tv, int flags);
+struct utimbuf;
+long umfs_hook_utime(const char *path, const struct utimbuf *t);
 
 /* hook_xattr.c */
 long umfs_hook_getxattr(const char *path, const char *name, void *v, size_t n, bool follow);

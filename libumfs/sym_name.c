@@ -4,8 +4,6 @@
  */
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <utime.h>
 
 #include "sym.h"
 
@@ -308,54 +306,27 @@ SYM(int, futimens, (int fd, const struct timespec *times))
 	RETURN_INT(umfs_hook_utimens(fd, NULL, times, 0));
 }
 
-/* Microseconds to nanoseconds; false: out of range. */
-static bool from_timeval(const struct timeval *tv, struct timespec *ts)
-{
-	for (int i = 0; i < 2; i++) {
-		if (tv[i].tv_usec < 0 || tv[i].tv_usec >= 1000000)
-			return false;
-		ts[i].tv_sec = tv[i].tv_sec;
-		ts[i].tv_nsec = tv[i].tv_usec * 1000;
-	}
-	return true;
-}
-
-static int set_timeval(int dirfd, const char *path, const struct timeval *tv, int flags)
-{
-	struct timespec ts[2];
-
-	if (tv && !from_timeval(tv, ts))
-		RETURN_INT(-EINVAL);
-	RETURN_INT(umfs_hook_utimens(dirfd, path, tv ? ts : NULL, flags));
-}
-
 SYM(int, utimes, (const char *path, const struct timeval *tv))
 {
-	return set_timeval(AT_FDCWD, path, tv, 0);
+	RETURN_INT(umfs_hook_utimes(AT_FDCWD, path, tv, 0));
 }
 
 SYM(int, lutimes, (const char *path, const struct timeval *tv))
 {
-	return set_timeval(AT_FDCWD, path, tv, AT_SYMLINK_NOFOLLOW);
+	RETURN_INT(umfs_hook_utimes(AT_FDCWD, path, tv, AT_SYMLINK_NOFOLLOW));
 }
 
 SYM(int, futimes, (int fd, const struct timeval *tv))
 {
-	return set_timeval(fd, NULL, tv, 0);
+	RETURN_INT(umfs_hook_utimes(fd, NULL, tv, 0));
 }
 
 SYM(int, futimesat, (int dirfd, const char *path, const struct timeval *tv))
 {
-	return set_timeval(dirfd, path, tv, 0);
+	RETURN_INT(umfs_hook_utimes(dirfd, path, tv, 0));
 }
 
 SYM(int, utime, (const char *path, const struct utimbuf *t))
 {
-	struct timespec ts[2];
-
-	if (t) {
-		ts[0] = (struct timespec){t->actime, 0};
-		ts[1] = (struct timespec){t->modtime, 0};
-	}
-	RETURN_INT(umfs_hook_utimens(AT_FDCWD, path, t ? ts : NULL, 0));
+	RETURN_INT(umfs_hook_utime(path, t));
 }

@@ -170,6 +170,8 @@ static long call_name(long nr, const long *a, bool *ours)
 		return umfs_hook_readlink(AT_FDCWD, P(a[0]), P(a[1]), (size_t)a[2]);
 	case SYS_readlinkat:
 		return umfs_hook_readlink(FD(a[0]), P(a[1]), P(a[2]), (size_t)a[3]);
+	case SYS_mknod:
+		return umfs_hook_mknod(AT_FDCWD, P(a[0]), (mode_t)a[1], (dev_t)a[2]);
 	case SYS_mknodat:
 		return umfs_hook_mknod(FD(a[0]), P(a[1]), (mode_t)a[2], (dev_t)a[3]);
 	case SYS_chdir:
@@ -193,8 +195,34 @@ static long call_name(long nr, const long *a, bool *ours)
 		return umfs_hook_fchown(FD(a[0]), (uid_t)a[1], (gid_t)a[2]);
 	case SYS_fchownat:
 		return umfs_hook_chown(FD(a[0]), P(a[1]), (uid_t)a[2], (gid_t)a[3], FD(a[4]));
+	default:
+		*ours = false;
+		return 0;
+	}
+}
+
+/* Times of several precisions, and what is asked of a file system. */
+static long call_times(long nr, const long *a, bool *ours)
+{
+	switch (nr) {
 	case SYS_utimensat:
 		return umfs_hook_utimens(FD(a[0]), P(a[1]), P(a[2]), FD(a[3]));
+	case SYS_utimes:
+		return umfs_hook_utimes(AT_FDCWD, P(a[0]), P(a[1]), 0);
+	case SYS_futimesat:
+		return umfs_hook_utimes(FD(a[0]), P(a[1]), P(a[2]), 0);
+	case SYS_utime:
+		return umfs_hook_utime(P(a[0]), P(a[1]));
+	case SYS_statfs:
+		return umfs_hook_statfs(P(a[0]), P(a[1]));
+	case SYS_fstatfs:
+		return umfs_hook_fstatfs(FD(a[0]), P(a[1]));
+	case SYS_fadvise64:
+		return umfs_hook_fadvise(FD(a[0]), a[1], a[2], FD(a[3]));
+	case SYS_readahead:
+		return umfs_hook_readahead(FD(a[0]), a[1], (size_t)a[2]);
+	case SYS_sync_file_range:
+		return umfs_hook_sync_file_range(FD(a[0]), a[1], a[2], (unsigned)a[3]);
 	default:
 		*ours = false;
 		return 0;
@@ -239,6 +267,30 @@ static __attribute__((no_sanitize_address, noinline)) void fetch_args(long *a, v
 		a[i] = va_arg(ap, long);
 }
 
+/* What changes who asks is known afterwards. */
+static long call_kernel(long nr, const long *a)
+{
+	long ret;
+
+	if (nr == SYS_umask)
+		return umfs_cred_umask((uint32_t)a[0]);
+	ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	switch (nr) {
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setreuid:
+	case SYS_setregid:
+	case SYS_setresuid:
+	case SYS_setresgid:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+	case SYS_setgroups:
+	case SYS_capset:
+		umfs_cred_changed();
+	}
+	return ret;
+}
+
 SYM(long, syscall, (long nr, ...))
 {
 	bool ours = true;
@@ -261,9 +313,13 @@ SYM(long, syscall, (long nr, ...))
 	}
 	if (!ours) {
 		ours = true;
+		ret = call_times(nr, a, &ours);
+	}
+	if (!ours) {
+		ours = true;
 		ret = call_xattr(nr, a, &ours);
 	}
 	if (!ours)
-		ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		ret = call_kernel(nr, a);
 	RETURN(ret);
 }

@@ -27,10 +27,14 @@ OWN = re.compile(
     r"|close\(|close_range\(|dup2\(|dup3\("
     r"|fstat\(.*S_IFLNK"
     r"|symlinkat\(\"UMFS\"|openat\(AT_FDCWD.*/\.umfs-fd-[^\"]*\", O_.*O_PATH"
-    r"|unlinkat\(AT_FDCWD.*/\.umfs-fd-)")
+    r"|unlinkat\(AT_FDCWD.*/\.umfs-fd-"
+    # The descriptor is not looked at.
+    r"|mmap\([^)]*\bMAP_ANONYMOUS\b"
+    # A path by way of /proc/self/fd is followed.
+    r"|readlinkat\(AT_FDCWD[^,]*, \"(/proc/[0-9]+/fd/[0-9]+|/[^\"]*/\.umfs-fd-[^/\"]* \(deleted\))\")")
 # And with the files that locks are taken on, and their directory.
 OWN_SHADOW = re.compile(
-    r"(fcntl\(.*, F_(OFD_)?(SETLK|SETLKW|GETLK)\b|flock\(|lseek\(.*, SEEK_(SET|END)\)|fchmod\("
+    r"(fcntl\(.*, F_(OFD_)?(SETLK|SETLKW|GETLK)\b|flock\(|lseek\(.*, SEEK_(SET|END)\s*\)|fchmod\("
     r"|ftruncate\(|open\(|openat\(|renameat2\(|unlinkat\(|newfstatat\(|fstat\(|getdents64\("
     r"|mkdir\(|chown\(|chmod\(|rmdir\()")
 
@@ -68,6 +72,48 @@ def programs_of(script):
     return [p for p in ("gcc", "ar", "make", "python3", "bash", "tar", "sqlite3") if p in script.split()]
 
 
+TRACER = ["strace", "-f", "-y", "-s", "300", "-e", "trace=%file,%desc"]
+
+
+def whole(file):
+    """One string for each call, those cut by another thread's put together."""
+    begun = {}
+    for line in file:
+        pid, _, text = line.rstrip("\n").partition(" ")
+        text = text.strip()
+        if text.endswith("<unfinished ...>"):
+            begun[pid] = text[:-len("<unfinished ...>")]
+        elif text.startswith("<..."):
+            yield begun.pop(pid, "") + text.partition("resumed>")[2]
+        else:
+            yield text
+
+
+def missed(call, mount):
+    # Text that is read or written may say anything; nor do exec's arguments matter.
+    if re.match(r"p?(read|write)\w*\(", call):
+        call = call.partition('"')[0]
+    if PLACEHOLDER in call:
+        return not OWN.match(call)
+    if SHADOW in call:
+        return not OWN.match(call) and not OWN_SHADOW.match(call)
+    return mount + "/" in call and not call.startswith("execve(")
+
+
+def calls_missed(log, mount):
+    """The calls in a log of TRACER that name a file below mount or a descriptor of one."""
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return [c for c in whole(file) if missed(c, mount)]
+
+
+def no_tracer():
+    """Why there can be no audit here, or None."""
+    if not shutil.which("strace"):
+        return "strace is not installed"
+    probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
+    return "strace may not trace here" if probe.returncode else None
+
+
 class Audit:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="umfs-audit.", dir="/dev/shm")
@@ -80,53 +126,24 @@ class Audit:
         log = os.path.join(self.dir, "log")
         preload = f"{os.environ.get('UMFS_PRELOAD', '')}:{os.environ['UMFS_LIB']}".lstrip(":")
         done = subprocess.run(
-            ["strace", "-f", "-y", "-s", "300", "-o", log, "-e", "trace=%file,%desc", "env",
-             f"LD_PRELOAD={preload}", f"LIBUMFS_MOUNT={self.mount}={self.pool}", *command],
+            [*TRACER, "-o", log, "env", f"LD_PRELOAD={preload}",
+             f"LIBUMFS_MOUNT={self.mount}={self.pool}", *command],
             cwd=self.dir, capture_output=True, text=True, check=False)
-        with open(log, encoding="utf-8", errors="replace") as file:
-            return done, [c for c in map(self.missed, self.whole(file)) if c]
-
-    @staticmethod
-    def whole(file):
-        """One string for each call, those cut by another thread's put together."""
-        begun = {}
-        for line in file:
-            pid, _, text = line.rstrip("\n").partition(" ")
-            text = text.strip()
-            if text.endswith("<unfinished ...>"):
-                begun[pid] = text[:-len("<unfinished ...>")]
-            elif text.startswith("<..."):
-                yield begun.pop(pid, "") + text.partition("resumed>")[2]
-            else:
-                yield text
-
-    def missed(self, call):
-        if PLACEHOLDER in call:
-            return None if OWN.match(call) else call
-        if SHADOW in call:
-            return None if OWN.match(call) or OWN_SHADOW.match(call) else call
-        # exec's own arguments, and text that is written or read.
-        if self.mount + "/" not in call or re.match(r"execve\(|p?(read|write)\w*\(", call):
-            return None
-        return call
+        return done, calls_missed(log, self.mount)
 
 
 def main():
     os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
-    if not shutil.which("strace"):
-        print("strace is not installed")
-        return 77
-    probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
-    if probe.returncode:
-        print("strace may not trace here")
+    if no_tracer():
+        print(no_tracer())
         return 77
     audit = Audit()
     failed = 0
     try:
         for kind in ("path", "fd", "locked"):
-            _, missed = audit.run([os.path.abspath(sys.argv[1]), kind, os.path.join(audit.mount, "planted")])
-            if len(missed) != 1:
-                print(f"FAILED: planted call on a {kind}: {len(missed)} found", *missed, sep="\n  ")
+            _, found = audit.run([os.path.abspath(sys.argv[1]), kind, os.path.join(audit.mount, "planted")])
+            if len(found) != 1:
+                print(f"FAILED: planted call on a {kind}: {len(found)} found", *found, sep="\n  ")
                 failed += 1
         for name, script in SCRIPTS.items():
             lacking = [p for p in programs_of(script) if not shutil.which(p)]
@@ -134,14 +151,15 @@ def main():
                 print(f"{name}: left out, no {lacking[0]}")
                 continue
             place = f"{audit.mount}/{name}"
-            done, missed = audit.run(["sh", "-ec", f"mkdir {place}; cd {place}; {script}"])
-            print(f"{name}: exit {done.returncode}, {len(missed)} calls missed")
-            if done.returncode or missed:
+            done, found = audit.run(["sh", "-ec", f"mkdir {place}; cd {place}; {script}"])
+            print(f"{name}: exit {done.returncode}, {len(found)} calls missed")
+            if done.returncode or found:
                 failed += 1
-                print(done.stderr[-2000:], *missed[:20], sep="\n  ")
+                print(done.stderr[-2000:], *found[:20], sep="\n  ")
     finally:
         shutil.rmtree(audit.dir)
     return 1 if failed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

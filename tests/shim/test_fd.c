@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 
 #include "shim_test.h"
 
@@ -171,11 +172,26 @@ static void close_all_by_number(void **state)
 
 static void no_terminal(void **state)
 {
-	int fd = make_file("f", "0123456789"), n = -1;
+	int fd = make_file("f", "0123456789"), n = -1, terminal;
+	struct termios termios;
+	char name[100];
 
 	(void)state;
 	assert_int_equal(isatty(fd), 0);
 	assert_int_equal(errno, ENOTTY);
+	assert_errno(tcgetattr(fd, &termios), ENOTTY);
+	memset(&termios, 0, sizeof(termios));
+	assert_errno(tcsetattr(fd, TCSANOW, &termios), ENOTTY);
+	assert_null(ttyname(fd));
+	assert_int_equal(errno, ENOTTY);
+	assert_int_equal(ttyname_r(fd, name, sizeof(name)), ENOTTY);
+	/* And a terminal still is one. */
+	terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	if (terminal >= 0) {
+		assert_ok(tcgetattr(terminal, &termios));
+		assert_ok(tcsetattr(terminal, TCSANOW, &termios));
+		assert_ok(close(terminal));
+	}
 	assert_ok(lseek(fd, 4, SEEK_SET));
 	assert_ok(ioctl(fd, FIONREAD, &n));
 	assert_int_equal(n, 6);

@@ -10,8 +10,11 @@
 #include <ftw.h>
 #include <glob.h>
 #include <spawn.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <utime.h>
 #include <wchar.h>
 #include <wordexp.h>
 
@@ -220,6 +223,50 @@ static void calls_by_number(void **state)
 	assert_int_equal(syscall(SYS_unlinkat, AT_FDCWD, at("m"), 0), 0);
 	assert_errno(syscall(SYS_unlinkat, AT_FDCWD, at("m"), 0), ENOENT);
 	assert_int_equal(syscall(SYS_getpid), getpid());
+}
+
+static void calls_by_old_numbers(void **state)
+{
+	struct timeval tv[2] = {{1000, 5}, {2000, 7}}, bad[2] = {{1, 0}, {1, 1000000}};
+	struct utimbuf times = {3000, 4000};
+	struct statfs fs;
+	struct stat st;
+	long mask, fd;
+
+	(void)state;
+	assert_ok(syscall(SYS_mknod, at("old"), S_IFREG | 0600, 0L));
+	assert_ok(syscall(SYS_utime, at("old"), &times));
+	assert_ok(stat(at("old"), &st));
+	assert_int_equal(st.st_atim.tv_sec, 3000);
+	assert_int_equal(st.st_mtim.tv_sec, 4000);
+	assert_ok(syscall(SYS_utimes, at("old"), tv));
+	assert_ok(stat(at("old"), &st));
+	assert_int_equal(st.st_mtim.tv_sec, 2000);
+	assert_int_equal(st.st_mtim.tv_nsec, 7000);
+	assert_errno(syscall(SYS_utimes, at("old"), bad), EINVAL);
+	fd = open(at("."), O_RDONLY | O_DIRECTORY);
+	assert_ok(syscall(SYS_futimesat, fd, "old", NULL));
+	assert_ok(stat(at("old"), &st));
+	assert_true(st.st_mtim.tv_sec > 4000);
+	assert_ok(syscall(SYS_fstatfs, fd, &fs));
+	assert_ok(syscall(SYS_statfs, at("old"), &fs));
+	assert_true(fs.f_blocks > 0);
+	assert_errno(syscall(SYS_statfs, at("none"), &fs), ENOENT);
+	assert_ok(close((int)fd));
+	fd = open(at("old"), O_RDWR);
+	assert_ok(syscall(SYS_fadvise64, fd, 0L, 0L, (long)POSIX_FADV_WILLNEED));
+	assert_ok(syscall(SYS_readahead, fd, 0L, 4096L));
+	assert_ok(syscall(SYS_sync_file_range, fd, 0L, 0L, 0L));
+	assert_ok(close((int)fd));
+	assert_ok(unlink(at("old")));
+	mask = syscall(SYS_umask, 077L);
+	assert_true(mask >= 0);
+	fd = open(at("old"), O_RDWR | O_CREAT, 0666);
+	assert_ok(fstat((int)fd, &st));
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(syscall(SYS_umask, mask), 077);
+	assert_ok(close((int)fd));
+	assert_ok(unlink(at("old")));
 }
 
 static void symbols_found_at_run_time(void **state)
@@ -494,6 +541,7 @@ int main(void)
 		cmocka_unit_test(programs_there_are_spawned),
 		cmocka_unit_test(descriptors_moved_for_the_child),
 		cmocka_unit_test(calls_by_number),
+		cmocka_unit_test(calls_by_old_numbers),
 		cmocka_unit_test(symbols_found_at_run_time),
 	};
 
