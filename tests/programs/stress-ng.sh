@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# stress-ng: its file-system stressors with --verify, four at a time on one directory.
+. "${0%/*}/lib.sh"
+
+# Not among them: inotify (watches of a pool are refused), aiol and io-uring.
+stressors=(${STRESSORS:-$(cat "$SCRIPTS/stressors")})
+seconds=$((EFFORT > 1 ? 20 : 1))
+[ "$EFFORT" != 0 ] || stressors=(dentry hdd link xattr iomix flock getdent sendfile)
+cd "$WORK"
+bad=
+for ((i = 0; i < ${#stressors[@]}; i += 4)); do
+	four=("${stressors[@]:i:4}")
+	code=0
+	stress-ng --temp-path "$DIR" --no-rand-seed --verify --timeout $seconds --oom-avoid --hdd-bytes 8m \
+		--iomix-bytes 8m --fallocate-bytes 16m --seek-size 1m --readahead-bytes 8m --revio-bytes 8m \
+		$(printf -- '--%s 1 ' "${four[@]}") >"$WORK/log" 2>&1 || code=$?
+	# Some say that something failed and end well all the same.
+	if [ $code != 0 ] || grep -qE ' (fail|error):' "$WORK/log"; then
+		bad="$bad (${four[*]}: exit code $code)"
+		grep -vE 'dispatching|setting to|successful run' "$WORK/log" | head -n 9 >&2 || true
+	fi
+done
+[ -z "$bad" ] || fail "stressors:$bad"
+cd "$DIR"
+ls -A
+did ${#stressors[@]} stressors
