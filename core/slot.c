@@ -217,7 +217,7 @@ static int attach_locked(struct umfs *fs, uint32_t mode)
 
 	fs->slot = NO_SLOT;
 	if (!port_slot_any(fs)) {
-		err = attach_first(fs, mode);
+		err = attach_first(fs, mode ? mode : UMFS_MODE_ATOMIC);
 	} else {
 		fs->epoch = ld32(&rt->epoch);
 		if (mode > ld32(&rt->mode))
@@ -237,7 +237,7 @@ int umfs_attach(struct umfs *fs, uint32_t mode)
 	bool from_backup;
 	int err = 0;
 
-	if (mode < UMFS_MODE_POSIX || mode > UMFS_MODE_ATOMIC)
+	if (mode > UMFS_MODE_ATOMIC)
 		return -EINVAL;
 	if (!fs->geo.pool_pages)
 		err = umfs_super_load(fs, &from_backup);

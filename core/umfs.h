@@ -150,8 +150,8 @@ int umfs_format_write(struct umfs *fs, const struct umfs_format *f);
 /* ---- slot.c: taking part in a pool ---- */
 
 /*
- * Take part in the pool: recover it when first, take a slot. -EBUSY: no slot; -EINVAL:
- * mode; -EROFS: a feature that only a later version may write.
+ * Take part in the pool: recover it when first, take a slot. mode 0: what it has, or atomic
+ * when first. -EBUSY: no slot; -EINVAL: mode; -EROFS: a feature that only a later version may write.
  */
 int umfs_attach(struct umfs *fs, uint32_t mode);
 /* When reading a file, directory or link stores its atime; at first RELATIME. */

@@ -17,12 +17,27 @@ static void reply(fuse_req_t req, int64_t n, size_t size, const void *value)
 		fuse_reply_buf(req, value, (size_t)n);
 }
 
+/* See UMFS_XATTR_POOL. */
+static void reply_uuid(fuse_req_t req, size_t size)
+{
+	const struct umfs_super_pm *sb = (const void *)(fuse_fs()->base +
+							UMFS_SB_PAGE * UMFS_PAGE_BYTES);
+
+	reply(req, size && size < sizeof(sb->uuid) ? -ERANGE : (int64_t)sizeof(sb->uuid), size,
+	      sb->uuid);
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 {
 	struct umfs_cred cred = request_cred(req);
-	char *value = size ? malloc(size) : NULL;
+	char *value;
 	int64_t n = -ENOMEM;
 
+	if (id == FUSE_ROOT_ID && !strcmp(name, UMFS_XATTR_POOL)) {
+		reply_uuid(req, size);
+		return;
+	}
+	value = size ? malloc(size) : NULL;
 	if (value || !size)
 		n = umfs_getxattr(fuse_fs(), &cred, node_of(id), name, (uint32_t)strlen(name),
 				  value, size);

@@ -2,7 +2,8 @@
 /*
  * config.c - the environment.
  *
- *   LIBUMFS_MOUNT=DIR=POOL[,DIR=POOL...]  backslash escapes , = and itself
+ *   LIBUMFS_MOUNT=DIR=POOL[,DIR=POOL...]  backslash escapes , = and itself; without it,
+ *                                         what mount.umfs has mounted (table.c)
  *   LIBUMFS_MODE=atomic|sync|posix        default atomic
  *   LIBUMFS_ATIME=relatime|noatime|strictatime  default relatime
  *   LIBUMFS_REDIRECT=1|0                  0: replace symbols only (redirect.c)
@@ -165,6 +166,8 @@ static void take_mode(char **envp)
 	static const char *const words[] = {"atomic", "sync", "posix", NULL};
 	static const enum umfs_mode modes[] = {UMFS_MODE_ATOMIC, UMFS_MODE_SYNC, UMFS_MODE_POSIX};
 
+	if (umfs_mounts[0].mounted && !find(envp, "LIBUMFS_MODE"))
+		return; /* what the pool was mounted with */
 	umfs_config.mode =
 		modes[take_choice(envp, "LIBUMFS_MODE", words, ": not atomic, sync or posix")];
 }
@@ -204,11 +207,15 @@ void umfs_config_init(char **envp)
 	const char *all = find(envp, "LIBUMFS_MOUNT");
 	const char *p = all;
 
-	if (!p || !*p)
-		return;
-	do {
-		take_mount(all, &p);
-	} while (*p == ',' && p++);
+	if (p && *p) {
+		do {
+			take_mount(all, &p);
+		} while (*p == ',' && p++);
+	} else {
+		umfs_table_init();
+		if (!umfs_config.mount_count)
+			return;
+	}
 	take_mode(envp);
 	take_atime(envp);
 	take_redirect(envp);

@@ -44,7 +44,8 @@ static bool knows_us(char *const envp[])
 {
 	const char *preload = value_of(envp, "LD_PRELOAD=");
 
-	return preload && strstr(preload, "libumfs") && value_of(envp, "LIBUMFS_MOUNT=");
+	return preload && strstr(preload, "libumfs") &&
+	       (umfs_mounts[0].mounted || value_of(envp, "LIBUMFS_MOUNT="));
 }
 
 /* An entry that exec passes on, of that pool or (NULL) any. */

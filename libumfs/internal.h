@@ -100,6 +100,7 @@ struct mount {
 	bool dir_there, parent_there; /* existed when the configuration was read */
 	uint64_t dir_dev, dir_ino;
 	uint64_t parent_dev, parent_ino;
+	bool mounted; /* the kernel's mount of the pool is there, too: table.c */
 	uint64_t dev; /* st_dev of its files */
 	struct pool pool;
 };
@@ -107,7 +108,7 @@ enum mount_state { MOUNT_IDLE = 0, MOUNT_LIVE, MOUNT_FAILED };
 
 struct config {
 	uint32_t mount_count; /* 0: nothing is ours */
-	uint32_t mode;	      /* enum umfs_mode */
+	uint32_t mode;	      /* enum umfs_mode; 0: as the pool is */
 	enum umfs_atime atime;
 	bool redirect; /* libc's entries, where that can be had */
 	bool report;
@@ -117,6 +118,8 @@ struct config {
 extern struct config umfs_config;
 extern struct mount umfs_mounts[MOUNTS_MAX];
 
+/* What is mounted, where the environment says nothing (table.c). */
+void umfs_table_init(void);
 /* Read the environment once; envp as a program gets it. */
 void umfs_config_init(char **envp);
 static inline bool umfs_active(void)

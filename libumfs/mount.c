@@ -31,6 +31,20 @@ static void refuse(struct mount *m)
 	STORE(&m->state, MOUNT_FAILED);
 }
 
+/*
+ * The path that the mount was made with leads, in a container or after a pool was
+ * replaced, to another pool. A daemon that does not answer any more has none to compare.
+ */
+static bool is_mounted(const struct mount *m)
+{
+	const struct umfs_super_pm *sb = (const void *)(m->pool.fs.base +
+							UMFS_SB_PAGE * UMFS_PAGE_BYTES);
+	uint8_t uuid[sizeof(sb->uuid)];
+	long n = sys4(SYS_getxattr, m->dir, UMFS_XATTR_POOL, uuid, sizeof(uuid));
+
+	return n != sizeof(uuid) || !memcmp(uuid, sb->uuid, sizeof(uuid));
+}
+
 /* heir: what an image before this one left, or NULL. */
 static void attach(struct mount *m, const struct pool_heir *heir)
 {
@@ -46,13 +60,20 @@ static void attach(struct mount *m, const struct pool_heir *heir)
 		err = m->pool.fs.base ?
 			      pool_resume(&m->pool, m->pool_path, umfs_config.mode) :
 			      pool_attach(&m->pool, m->pool_path, umfs_config.mode);
+	if (!err && m->mounted && !is_mounted(m)) {
+		pool_close(&m->pool);
+		err = -ESTALE;
+	}
 	if (err) {
 		m->error = err;
-		umfs_text_say("pool ", m->pool_path, ": ", pool_strerror(err));
+		umfs_text_say("pool ", m->pool_path, ": ",
+			      err == -ESTALE ? "is not the one that is mounted" :
+					       pool_strerror(err));
 		STORE(&m->state, MOUNT_FAILED);
 		return;
 	}
-	m->dev = device_number(&m->pool);
+	if (!m->mounted)
+		m->dev = device_number(&m->pool);
 	umfs_limit_tell(m);
 	umfs_cred_tell(m);
 	umfs_atime_set(umfs_mount_fs(m), umfs_config.atime);

@@ -22,9 +22,10 @@ void umfs_point_init(struct mount *m)
 	struct stat st;
 	char parent[DIR_BYTES];
 
-	m->dir_there = sys2(SYS_stat, m->dir, &st) == 0;
-	m->dir_dev = m->dir_there ? st.st_dev : 0;
-	m->dir_ino = m->dir_there ? st.st_ino : 0;
+	/* A mount is not asked: its daemon may be stopped. */
+	m->dir_there = m->mounted || sys2(SYS_stat, m->dir, &st) == 0;
+	m->dir_dev = m->mounted ? m->dev : m->dir_there ? st.st_dev : 0;
+	m->dir_ino = m->mounted ? UMFS_ROOT_INO : m->dir_there ? st.st_ino : 0;
 	m->name_off = (uint32_t)(strrchr(m->dir, '/') + 1 - m->dir);
 	memcpy(parent, m->dir, m->name_off);
 	parent[m->name_off] = '\0';

@@ -52,6 +52,12 @@ int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backu
  * too damaged to open. p->fs is ready for umfs_super_load.
  */
 int pool_map(struct pool *p, const char *path, uint32_t flags);
+/*
+ * The pool's UUID, as an attribute of the root of its mount: whoever finds the mount can
+ * tell that the file it names is the pool that is mounted.
+ */
+#define UMFS_XATTR_POOL "umfs.pool"
+
 /* pool_open, then umfs_attach in `mode`. */
 int pool_attach(struct pool *p, const char *path, uint32_t mode);
 /* Detach when attached, unmap, close. */

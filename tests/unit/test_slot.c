@@ -97,10 +97,23 @@ static void mode_unknown_refused(void **state)
 	struct unit *u = *state;
 	int err;
 
-	assert_null(sim_attach(u->sim, 0, &err));
-	assert_int_equal(err, -EINVAL);
 	assert_null(sim_attach(u->sim, 4, &err));
 	assert_int_equal(err, -EINVAL);
+}
+
+static void mode_not_asked_for_stays(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other;
+	int err;
+
+	unit_reattach(u, UMFS_MODE_SYNC);
+	other = sim_attach(u->sim, 0, &err);
+	assert_non_null(other);
+	assert_int_equal(umfs_mode(u->fs), UMFS_MODE_SYNC);
+	sim_detach(other);
+	unit_reattach(u, 0);
+	assert_int_equal(umfs_mode(u->fs), UMFS_MODE_ATOMIC);
 }
 
 static void live_slot_not_recovered(void **state)
@@ -262,6 +275,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(slots_all_taken_refused),
 	CASE(mode_set_by_first_and_only_strengthened),
 	CASE(mode_unknown_refused),
+	CASE(mode_not_asked_for_stays),
 	CASE(live_slot_not_recovered),
 	CASE(detach_twice_harmless),
 	CASE(fork_shares_positions),

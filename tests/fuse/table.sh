@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# table.sh - LD_PRELOAD alone: libumfs finds pool and directory in the table of mounts.
+
+. "$(dirname "$0")/lib.sh"
+
+make_pool 64M
+# p COMMAND...: preloaded, with nothing else in the environment.
+p() {
+	LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" "$@"
+}
+
+# served COMMAND...: how many of its calls libumfs answered.
+served() {
+	rm -f "$work/report"
+	LIBUMFS_REPORT=$work/report p "$@" >"$work/out"
+	sed -n 's/.*calls served: //p' "$work/report"
+}
+
+mkdir "$work/a b" && rmdir "$mnt" && mv "$work/a b" "$work/mnt x" && mnt="$work/mnt x"
+[ "$(id -u)" = 0 ] && more=-oallow_other
+# shellcheck disable=SC2086
+ok "mount, with a space in the name" m -o mode=sync ${more:-}
+echo text >"$mnt/f"
+is "content" text "$(p cat "$mnt/f")"
+n=$(served cat "$mnt/f")
+ok "served by libumfs: ${n:-0}" test "${n:-0}" -ge 2
+p sh -c "echo ours >'$mnt/g'; cd '$mnt' && cat g && mkdir d && ls" >"$work/out"
+is "written preloaded" "ours d f g" "$(xargs <"$work/out")"
+is "and read by the mount" ours "$(cat "$mnt/g")"
+is "numbers" "$(stat -c '%d %i %h %s' "$mnt/f" "$mnt" "$mnt/d" | xargs)" \
+	"$(p stat -c '%d %i %h %s' "$mnt/f" "$mnt" "$mnt/d" | xargs)"
+is "children too" "ours" "$(p sh -c "sh -c 'cat \"\$0\"/g' '$mnt'; true")"
+p sh -c "{ echo one; sh -c 'echo two'; /bin/echo three; } >'$mnt/shared'"
+is "a shared position over exec" "one two three" "$(xargs <"$mnt/shared")"
+# Who is preloaded asks for no mode: a stronger one would be everybody's.
+mkdir "$work/again"
+"$UMFS_MOUNT" -o mode=posix "$pool" "$work/again" 2>"$work/out"
+ok "the pool is in its mode" grep -q "stays in mode sync" "$work/out"
+ok "unmount the second" unmount "$work/again"
+
+# Left to the mount, and right: a part of the pool, somebody who may not open the pool,
+# a directory with something else in it.
+if [ "$(id -u)" = 0 ]; then
+	chmod 711 "$work"
+	chmod 600 "$pool"
+	is "nobody's rights" text "$(LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" \
+		setpriv --reuid=65534 --regid=65534 --clear-groups cat "$mnt/f")"
+	unshare --mount sh -c '
+		mkdir "$1/bound" && mount --bind "$1/mnt x/d" "$1/bound" && echo sub >"$1/mnt x/d/h" &&
+		LD_PRELOAD=$2 cat "$1/bound/h" && LD_PRELOAD=$2 ls "$1/bound/.." | grep -c bound
+		mount -t tmpfs none "$1/mnt x/d" && echo inner >"$1/mnt x/d/i" &&
+		LD_PRELOAD=$2 cat "$1/mnt x/d/i" && LD_PRELOAD=$2 sh -c "echo outer >\"$1/mnt x/o\"" &&
+		cat "$1/mnt x/o"' - "$work" "${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" >"$work/out" 2>&1
+	is "bound, and mounted upon" "sub 1 inner outer" "$(xargs <"$work/out")"
+fi
+
+# Another pool at the path that the mount was made with.
+mv "$pool" "$work/kept"
+"$UMFS_MKFS" -q --size 64M "$pool"
+p cat "$mnt/f" >"$work/out" 2>&1 && fail "another pool was read as the one that is mounted"
+ok "it is said" grep -q "not the one that is mounted" "$work/out"
+rm "$pool"
+mv "$work/kept" "$pool"
+
+# Whoever is preloaded needs no daemon.
+kill -9 $(daemons "$pool")
+ok "it is dead" wait_for 20 sh -c "! cat '$mnt/f' 2>/dev/null"
+is "without a daemon" text "$(p cat "$mnt/f")"
+ok "taken away" unmount "$mnt"
+check_pool "LD_PRELOAD alone"
+finish
