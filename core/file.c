@@ -21,6 +21,7 @@ int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f)
 		return -EBADF;
 	f->fs = fs;
 	f->ofd = ofd;
+	f->tag = ld64(&o->key) & ((1u << UMFS_FILE_TAG_BITS) - 1);
 	f->ino = ld32(&o->ino);
 	f->generation = ld32(&o->generation);
 	f->flags = ld32(&o->flags);

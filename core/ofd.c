@@ -10,7 +10,8 @@
  * I2  A call may be inside when another thread closes its ofd. It holds the ofd's
  *     lock, and found under it that the ofd was still the one it meant
  *     (umfs_ofd_lock). So an ofd is taken anew, and filled in, only by who has its
- *     lock; one that is locked is passed over.
+ *     lock; one that is locked is passed over. Which one it meant says its key, the
+ *     low bits of which the caller has: the same inode may be open there again.
  */
 #include "open.h"
 
@@ -30,7 +31,8 @@ struct umfs_ofd_pm *umfs_ofd_of(const struct umfs_file *f)
 {
 	struct umfs_ofd_pm *o = umfs_ofd(f->fs, f->ofd);
 
-	return o && ld32(&o->ino) == f->ino && ld32(&o->generation) == f->generation &&
+	return o && (ld64(&o->key) & ((1u << UMFS_FILE_TAG_BITS) - 1)) == f->tag &&
+			       ld32(&o->ino) == f->ino && ld32(&o->generation) == f->generation &&
 			       __atomic_load_n(&f->fs->ofd_refs[f->ofd], __ATOMIC_ACQUIRE)
 		       ? o
 		       : NULL;
@@ -48,6 +50,19 @@ int umfs_ofd_lock(const struct umfs_file *f, struct umfs_ofd_pm **ofd)
 		return 0;
 	umfs_unlock(f->fs, &o->lock);
 	return -EBADF;
+}
+
+/* Under the lock: no two callers lose each other's change, and it goes to no other description. */
+int umfs_ofd_set_flags(const struct umfs_file *f, uint32_t mask, uint32_t flags)
+{
+	struct umfs_ofd_pm *o;
+	int err = umfs_ofd_lock(f, &o);
+
+	if (err)
+		return err;
+	st32(&o->flags, (ld32(&o->flags) & ~mask) | (flags & mask));
+	umfs_unlock(f->fs, &o->lock);
+	return 0;
 }
 
 /* The claimer's slot is part of the key, so that its death in here is cleaned up. Lock held. */

@@ -330,6 +330,8 @@ struct umfs_ofd_pm *umfs_ofd(struct umfs *fs, uint32_t ofd);
 
 /* ---- file.c: data. `ofd` names an open file; -EBADF when it was closed meanwhile. ---- */
 
+#define UMFS_FILE_TAG_BITS 18
+
 /*
  * Where data calls find their file; filled by umfs_open's caller through
  * umfs_file_init and kept in U-Info, so that a call touches no table.
@@ -337,11 +339,18 @@ struct umfs_ofd_pm *umfs_ofd(struct umfs *fs, uint32_t ofd);
 struct umfs_file {
 	struct umfs *fs;
 	struct umfs_inode_pm *inode;
-	uint32_t ino, generation, ofd, flags;
+	uint32_t ino, generation;
+	/*
+	 * Which description, and part of its key: another one with the same index is
+	 * told apart. `flags` are those of the opening.
+	 */
+	uint64_t ofd : 24, tag : UMFS_FILE_TAG_BITS, flags : 22;
 };
 int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f);
 /* The description that f came from; NULL: it was closed, and is another's by now, or may be soon. */
 struct umfs_ofd_pm *umfs_ofd_of(const struct umfs_file *f);
+/* Of the description's flags those in `mask` become `flags`. -EBADF. */
+int umfs_ofd_set_flags(const struct umfs_file *f, uint32_t mask, uint32_t flags);
 static inline umfs_node umfs_file_node(const struct umfs_file *f)
 {
 	return umfs_node_of(f->ino, f->generation);

@@ -196,15 +196,12 @@ static long set_cloexec(int fd, bool on)
 /* The flags belong to the description: all descriptors and processes see the change. */
 static long set_flags(const struct umfs_file *f, long arg)
 {
-	struct umfs_ofd_pm *ofd;
+	long ret;
 
 	umfs_guard_enter();
-	ofd = umfs_ofd_of(f);
-	if (ofd)
-		st32(&ofd->flags, (ld32(&ofd->flags) & ~(uint32_t)SETTABLE_FLAGS) |
-					  ((uint32_t)arg & SETTABLE_FLAGS));
+	ret = umfs_ofd_set_flags(f, SETTABLE_FLAGS, (uint32_t)arg);
 	umfs_guard_leave();
-	return ofd ? 0 : -EBADF;
+	return ret;
 }
 
 static long get_flags(const struct umfs_file *f)

@@ -333,6 +333,47 @@ static void file_without_a_name_opened_again_by_number(void **state)
 	assert_err(umfs_open(u->fs, file.ino, O_RDWR, &ofd), ENOENT);
 }
 
+/* A call that was on its way while the descriptor was closed, and the file opened again. */
+static void ofd_closed_and_taken_again_is_another(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file old, new;
+	uint8_t buf[10];
+	struct umfs_iov iov = {buf, sizeof(buf)};
+
+	assert_ok(world_put(u->fs, "/f", 0, 100, 1));
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &old));
+	world_close(&old);
+	u->fs->ofd_cursor = (uint32_t)old.ofd;
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &new));
+	assert_int_equal(new.ofd, old.ofd);
+	assert_int_equal(new.ino, old.ino);
+	assert_err(umfs_readv(&old, &iov, 1), EBADF);
+	assert_err(umfs_seek(&old, 50, 0), EBADF);
+	assert_err(umfs_ofd_set_flags(&old, O_APPEND, O_APPEND), EBADF);
+	assert_int_equal(umfs_seek(&new, 0, 1), 0);
+	assert_ok(umfs_ofd_set_flags(&new, O_APPEND | O_NONBLOCK, O_APPEND));
+	assert_int_equal(ld32(&umfs_ofd_of(&new)->flags), O_RDWR | O_APPEND);
+	assert_ok(umfs_ofd_set_flags(&new, O_NONBLOCK, O_NONBLOCK | O_SYNC));
+	assert_int_equal(ld32(&umfs_ofd_of(&new)->flags), O_RDWR | O_APPEND | O_NONBLOCK);
+	world_close(&new);
+}
+
+/* A record that is free and has bits in it, as no process leaves one. */
+static void record_with_stale_holders_cleared_by_recovery(void **state)
+{
+	struct unit *u = *state;
+	uint32_t i, k;
+
+	for (i = 0; i < u->fs->geo.irec_count; i++)
+		if (ld64(&umfs_irec(u->fs, i)->key) >> 32 != u->fs->epoch)
+			st64(&umfs_irec(u->fs, i)->opens[i % 4], ~0ull);
+	unit_die(u);
+	for (i = 0; i < u->fs->geo.irec_count; i++)
+		for (k = 0; k < 4; k++)
+			assert_int_equal(ld64(&umfs_irec(u->fs, i)->opens[k]), 0);
+}
+
 static void open_of_missing_inode_refused(void **state)
 {
 	struct unit *u = *state;
@@ -382,6 +423,8 @@ static const struct CMUnitTest tests[] = {
 	CASE(tmpfile_of_the_dead_reclaimed),
 	CASE(tmpfile_as_its_directory_says),
 	CASE(file_without_a_name_opened_again_by_number),
+	CASE(ofd_closed_and_taken_again_is_another),
+	CASE(record_with_stale_holders_cleared_by_recovery),
 	CASE(open_of_missing_inode_refused),
 	CASE(file_of_earlier_generation_refused),
 };
