@@ -100,6 +100,9 @@ int umfs_slot_recover(struct umfs *fs, uint32_t slot)
 		return 0;
 	if (port_slot_claim(fs, slot))
 		return -EAGAIN;
+	/* A lock word in the name of a slot that nobody has: damage, and let go of as that. */
+	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
+		set_slot(fs, slot, UMFS_SLOT_FREE);
 	slot_clean(fs, slot);
 	port_slot_unclaim(fs, slot);
 	return 0;

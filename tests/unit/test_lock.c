@@ -75,6 +75,20 @@ static void lock_word_with_impossible_slot_free(void **state)
 	umfs_unlock(u->fs, word(u->fs));
 }
 
+/* As a damaged image may have it: no recovery would ever let it go. */
+static void lock_of_free_slot_taken_over(void **state)
+{
+	struct unit *u = *state;
+	uint32_t slot = u->fs->slot + 1;
+
+	assert_int_equal(ld32(&umfs_slot(u->fs, slot)->state), UMFS_SLOT_FREE);
+	st64(word(u->fs), umfs_lock_value(u->fs, slot));
+	assert_false(umfs_lock_free(u->fs, ld64(word(u->fs))));
+	assert_ok(umfs_lock(u->fs, word(u->fs)));
+	assert_true(umfs_lock_held_by(u->fs, ld64(word(u->fs)), u->fs->slot));
+	umfs_unlock(u->fs, word(u->fs));
+}
+
 static void lock_of_broken_pool_refused(void **state)
 {
 	struct unit *u = *state;
@@ -244,6 +258,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(lock_of_dead_other_taken_over),
 	CASE(lock_of_earlier_incarnation_free),
 	CASE(lock_word_with_impossible_slot_free),
+	CASE(lock_of_free_slot_taken_over),
 	CASE(lock_of_broken_pool_refused),
 	CASE(locks_of_several_inodes_taken_once_each),
 	CASE(locks_with_an_impossible_inode_let_go),
