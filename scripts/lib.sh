@@ -15,6 +15,8 @@ PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps strac
 # What tests/programs runs.
 PACKAGES_PROGRAMS=(redis-server rocksdb-tools postgresql git vim nginx perl stress-ng dbench
 	busybox-static python3-venv dash tar findutils)
+# What tests/kmod runs: a machine to emulate, and what is in it.
+PACKAGES_KMOD=(qemu-system-x86 busybox-static)
 
 say() { printf '%s\n' "$*"; }
 die() {

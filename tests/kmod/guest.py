@@ -63,6 +63,9 @@ def unpack_package(name, target):
     shutil.rmtree(target, ignore_errors=True)
     os.makedirs(target)
     code, text = run(['apt-get', '-q', 'download', name], cwd=target)
+    if code and os.geteuid() == 0:
+        run(['apt-get', '-q', 'update'])
+        code, text = run(['apt-get', '-q', 'download', name], cwd=target)
     debs = glob.glob(os.path.join(target, '*.deb'))
     if code or not debs:
         raise Skip('the package %s can not be had: %s' % (name, text.strip().splitlines()[-1:]))
