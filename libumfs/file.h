@@ -16,6 +16,16 @@ void umfs_file_unreserve(int fd);
  */
 long umfs_file_publish(const struct umfs_file *file, enum uinfo_kind kind, int fd);
 
+/*
+ * The kernel gave that number to a file of its own: where it was one of ours, that was
+ * closed past us. Returns fd.
+ */
+long umfs_file_taken(long fd);
+static inline long umfs_file_given(long fd)
+{
+	return unlikely(fd >= 0 && umfs_uinfo_ours((int)fd)) ? umfs_file_taken(fd) : fd;
+}
+
 /* An inode that is open does not go away: the descriptor was closed meanwhile. */
 static inline long umfs_file_gone(long err)
 {

@@ -36,6 +36,22 @@ static long close_ours(int fd)
 	return was ? 0 : -EBADF;
 }
 
+long umfs_file_taken(long fd)
+{
+	struct umfs_file f;
+	enum uinfo_kind was;
+
+	umfs_guard_enter();
+	umfs_opens_enter();
+	umfs_local_lock(LOCK_UINFO);
+	was = umfs_uinfo_clear((int)fd, &f);
+	umfs_local_unlock(LOCK_UINFO);
+	umfs_uinfo_put(was, &f);
+	umfs_opens_leave();
+	umfs_guard_leave();
+	return fd;
+}
+
 long umfs_hook_close(int fd)
 {
 	if (umfs_uinfo_ours(fd))
@@ -128,7 +144,7 @@ long umfs_hook_dup(int fd)
 {
 	if (umfs_uinfo_ours(fd))
 		return dup_ours(fd, 0, false);
-	return sys1(SYS_dup, fd);
+	return umfs_file_given(sys1(SYS_dup, fd));
 }
 
 /* Either side is ours: replace number `to` and its entry in one step. */

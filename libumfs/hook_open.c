@@ -205,7 +205,7 @@ static long open_kernel(int dirfd, const char *path, struct path_args *a)
 
 	if (fd >= 0 && (a->a & (O_DIRECTORY | O_PATH)) && umfs_active())
 		return landed(fd);
-	return fd;
+	return umfs_file_given(fd);
 }
 
 /* ---- O_TMPFILE: the path names a directory ---- */

@@ -92,13 +92,34 @@ static bool begins(const char *path, const char *with, const char **rest)
 	return true;
 }
 
+/* What is a link to /proc/self/fd/0 and so on: that, or the path itself. */
+static const char *standard_stream(const char *path)
+{
+	static const char *const names[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+	static const char *const links[] = {"/dev/fd/0", "/dev/fd/1", "/dev/fd/2"};
+
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(path, names[i]))
+			return links[i];
+	return path;
+}
+
+static bool begins_own_proc(const char *path, const char **rest)
+{
+	uint64_t pid;
+
+	return begins(path, "/proc/", rest) && umfs_text_number(rest, 10, &pid) &&
+	       pid == (uint64_t)sys0(SYS_getpid) && begins(*rest, "/fd/", rest);
+}
+
 /* P3. */
 static bool names_descriptor(const char *path, struct umfs_file *f, const char **rest)
 {
 	uint64_t fd;
 
+	path = standard_stream(path);
 	if (!begins(path, "/proc/self/fd/", rest) && !begins(path, "/dev/fd/", rest) &&
-	    !begins(path, "/proc/thread-self/fd/", rest))
+	    !begins(path, "/proc/thread-self/fd/", rest) && !begins_own_proc(path, rest))
 		return false;
 	if (!umfs_text_number(rest, 10, &fd) || fd > INT_MAX || (**rest && **rest != '/'))
 		return false;

@@ -14,13 +14,17 @@
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "internal.h"
 
 static int place_fd = -1;
 static int null_fd = -1;
+static uint64_t place_ino;
 static uint64_t place_serial;
 static const char *const places[] = {"/dev/shm/", "/tmp/", "/var/tmp/"};
+
+#define NUMBERS_GIVEN_OUT 512
 
 #define LIMBO_NAME ".umfs-cwd-"
 #define LIMBO_GONE " (deleted)"
@@ -82,6 +86,7 @@ static long make_link(const char *place)
 /* Under LOCK_UINFO. */
 static int place_get(void)
 {
+	struct stat st;
 	long err = -ENOENT;
 
 	if (place_fd >= 0)
@@ -91,7 +96,31 @@ static int place_get(void)
 	if (err < 0)
 		return (int)err;
 	place_fd = (int)err;
+	place_ino = sys2(SYS_fstat, place_fd, &st) ? 0 : st.st_ino;
 	return 0;
+}
+
+/*
+ * Not what we made: the program closed that without our seeing it. High numbers are
+ * given to nobody who does not ask for them.
+ */
+static bool place_lost(int place, int dup)
+{
+	struct stat st;
+
+	if (dup < 0)
+		return dup == -EBADF;
+	return place < NUMBERS_GIVEN_OUT &&
+	       (sys2(SYS_fstat, dup, &st) || !S_ISLNK(st.st_mode) || st.st_ino != place_ino);
+}
+
+/* Programs close what is not theirs, and get the number for something else. */
+static bool is_null(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && !sys2(SYS_fstat, fd, &st) && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(1, 3);
 }
 
 int umfs_place_null(void)
@@ -99,19 +128,19 @@ int umfs_place_null(void)
 	int null = LOAD_RELAXED(&null_fd);
 	long fd;
 
-	if (null >= 0)
+	if (is_null(null))
 		return null;
 	fd = sys4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
 		return (int)fd;
 	umfs_guard_enter();
 	umfs_local_lock(LOCK_UINFO);
-	if (null_fd < 0) {
+	null = null_fd;
+	if (!is_null(null)) {
 		null = umfs_place_high((int)fd);
 		if (null >= 0)
 			STORE(&null_fd, null);
 	}
-	null = null_fd >= 0 ? null_fd : null;
 	umfs_local_unlock(LOCK_UINFO);
 	umfs_guard_leave();
 	sys1(SYS_close, fd);
@@ -120,9 +149,19 @@ int umfs_place_null(void)
 
 int umfs_place_new(int min, bool cloexec)
 {
-	long err = place_get();
+	int fd = place_get();
 
-	return err ? (int)err : umfs_place_dup(place_fd, min, cloexec);
+	if (!fd)
+		fd = umfs_place_dup(place_fd, min, cloexec);
+	if (unlikely(place_fd >= 0 && place_lost(place_fd, fd))) {
+		if (fd >= 0)
+			sys1(SYS_close, fd);
+		place_fd = -1;
+		fd = place_get();
+		if (!fd)
+			fd = umfs_place_dup(place_fd, min, cloexec);
+	}
+	return fd;
 }
 
 int umfs_place_dup(int from, int min, bool cloexec)

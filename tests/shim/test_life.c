@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * test_life.c - what processes do to themselves: close everything, run into limits,
+ * name their descriptors by path, load libraries, restrict themselves.
+ */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "shim_test.h"
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#endif
+
+extern int early_fd;
+extern const char *early_error;
+static const char *early_at_start;
+static int before_all = -1;
+
+/* Before every constructor. */
+static void preinit(int argc, char **argv, char **envp)
+{
+	char path[4096];
+
+	(void)argc;
+	(void)argv;
+	for (; *envp; envp++)
+		if (!strncmp(*envp, "TEST_DIR=", 9)) {
+			snprintf(path, sizeof(path), "%s/preinit", *envp + 9);
+			before_all = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
+		}
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const preinit_entry)(int, char **,
+									     char **) = preinit;
+
+/* All that a program wants of files, in short. 0: it works. */
+static int use_files(const char *name)
+{
+	char buf[16];
+	int fd = open(at(name), O_RDWR | O_CREAT | O_TRUNC, 0644), dup_fd;
+	struct stat st;
+
+	CHILD_CHECK(fd >= 0);
+	CHILD_CHECK(write(fd, "text", 4) == 4);
+	CHILD_CHECK((dup_fd = dup(fd)) >= 0);
+	CHILD_CHECK(pread(dup_fd, buf, sizeof(buf), 0) == 4 && !memcmp(buf, "text", 4));
+	CHILD_CHECK(close(dup_fd) == 0 && fstat(fd, &st) == 0 && st.st_size == 4);
+	CHILD_CHECK(close(fd) == 0 && close(fd) == -1 && errno == EBADF);
+	CHILD_CHECK(unlink(at(name)) == 0);
+	return 0;
+}
+
+static int use_in_child(void *arg)
+{
+	return use_files(arg ? arg : "in-child");
+}
+
+/* ---- closing everything ---- */
+
+static int close_all_by(void *arg)
+{
+	int how = *(int *)arg, fd = make_file("open", "kept"), err = dup(2), got;
+	long max = sysconf(_SC_OPEN_MAX);
+
+	fd = dup2(fd, 9);
+	switch (how) {
+	case 0:
+		for (int i = 3; i < (max > 4096 ? 4096 : max); i++)
+			close(i);
+		break;
+	case 1:
+		closefrom(0);
+		break;
+	case 2:
+		close_range(3, ~0u, 0);
+		break;
+	case 3:
+		close_range(0, ~0u, CLOSE_RANGE_UNSHARE);
+		break;
+	default: /* as sandboxes do it: what /proc says is open */
+	{
+		DIR *d = opendir("/proc/self/fd");
+		struct dirent *e;
+
+		CHILD_CHECK(d);
+		while ((e = readdir(d)))
+			if (atoi(e->d_name) > 2 && atoi(e->d_name) != dirfd(d))
+				close(atoi(e->d_name));
+		closedir(d);
+	}
+	}
+	(void)err;
+	if (pread(fd, &got, 1, 0) != -1 || errno != EBADF)
+		return 2;
+	if (how != 1 && how != 3)
+		return use_files("after");
+	/* The lowest number is given out again. */
+	if (open(at("open"), O_RDONLY) != 0 || open("/dev/null", O_RDWR) != 1 ||
+	    open(at("open"), O_RDWR) != 2 || read(0, &got, 4) != 4 || memcmp(&got, "kept", 4))
+		return 3;
+	return use_files("after") ? 4 : in_child(use_in_child, NULL) ? 5 : 0;
+}
+
+static void everything_closed(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 5; how++)
+		assert_int_equal(in_child(close_all_by, &how), 0);
+	assert_ok(unlink(at("open")));
+}
+
+static void daemons(void **state)
+{
+	int status, p[2];
+	char c = 'x';
+	pid_t pid;
+
+	(void)state;
+	assert_ok(pipe(p));
+	pid = fork();
+	if (!pid) {
+		if (dup2(p[1], 99) != 99 || daemon(0, 0))
+			_exit(1);
+		closefrom(100);
+		c = use_files("by-daemon") ? 'n' : 'y';
+		_exit(write(99, &c, 1) != 1);
+	}
+	close(p[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(p[0], &c, 1), 1);
+	assert_int_equal(c, 'y');
+	close(p[0]);
+}
+
+/* By instructions that nobody sees, a program that closes what is not its own. */
+static long raw(long nr, long a, long b, long c)
+{
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static int close_ours(void *arg)
+{
+	int fds[20], n = 0;
+
+	(void)arg;
+	CHILD_CHECK(use_files("before") == 0);
+	raw(SYS_close_range, 3, ~0u, 0);
+	/* What was theirs is somebody else's now. */
+	while (n < 20 && (fds[n] = open("/dev/null", O_RDWR)) >= 0)
+		n++;
+	CHILD_CHECK(n == 20);
+	for (int i = 0; i < 3; i++) {
+		CHILD_CHECK(use_files("after") == 0);
+		CHILD_CHECK(in_child(use_in_child, NULL) == 0);
+	}
+	for (int i = 0; i < 20; i++)
+		CHILD_CHECK(write(fds[i], "x", 1) == 1);
+	return 0;
+}
+
+/* Their numbers are the kernel's again when it gives them out. */
+static int close_file_of_ours(void *arg)
+{
+	int fd = make_file("f", "text"), other, copy;
+
+	(void)arg;
+	raw(SYS_close, fd, 0, 0);
+	other = open("/dev/null", O_RDWR);
+	CHILD_CHECK(other == fd && write(fd, "x", 1) == 1 && lseek(fd, 0, SEEK_END) == 0);
+	copy = dup(fd);
+	raw(SYS_close, copy, 0, 0);
+	CHILD_CHECK(close(make_file("f", "text")) == 0);
+	CHILD_CHECK(dup(other) == copy && write(copy, "x", 1) == 1);
+	check_file("f", "text");
+	return unlink(at("f"));
+}
+
+static int fill_and_close_ours(void *arg)
+{
+	struct rlimit lim;
+
+	/* So that the numbers are low and are given to others. */
+	CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &lim) == 0);
+	lim.rlim_cur = 64;
+	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &lim) == 0);
+	return close_ours(arg);
+}
+
+static void private_descriptors_closed(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(close_file_of_ours, NULL), 0);
+	assert_int_equal(in_child(close_ours, NULL), 0);
+	assert_int_equal(in_child(fill_and_close_ours, NULL), 0);
+}
+
+/* ---- limits ---- */
+
+static int many_files(void *arg)
+{
+	static int fds[3000];
+	struct rlimit lim;
+	char name[20];
+	int n = 0;
+
+	(void)arg;
+	CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &lim) == 0);
+	if (lim.rlim_max < 4096)
+		return 77;
+	lim.rlim_cur = 100;
+	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &lim) == 0);
+	while ((fds[n] = open(at("f"), O_RDWR | O_CREAT, 0644)) >= 0)
+		n++;
+	CHILD_CHECK(errno == EMFILE && n > 60 && n < 100);
+	CHILD_CHECK(dup(fds[0]) == -1 && errno == EMFILE);
+	CHILD_CHECK(open("/dev/null", O_RDONLY) == -1 && errno == EMFILE);
+	CHILD_CHECK(!fopen(at("f"), "r") && (errno == EMFILE || errno == ENOTSUP));
+	CHILD_CHECK(!opendir(test_dir()) && errno == EMFILE);
+	/* What needs no number works. */
+	CHILD_CHECK(mkdir(at("d"), 0755) == 0 && rmdir(at("d")) == 0);
+	CHILD_CHECK(pwrite(fds[0], "x", 1, 0) == 1 && rename(at("f"), at("g")) == 0);
+	CHILD_CHECK(in_child(use_in_child, NULL) != 0); /* no number there either */
+	CHILD_CHECK(close(fds[--n]) == 0 && close(fds[--n]) == 0);
+	CHILD_CHECK(use_files("h") == 0);
+	/* Raised later, past what a descriptor set of select holds. */
+	lim.rlim_cur = 4096;
+	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &lim) == 0);
+	for (; n < 2000; n++) {
+		snprintf(name, sizeof(name), "f%d", n % 50);
+		fds[n] = open(at(name), O_RDWR | O_CREAT, 0644);
+		CHILD_CHECK(fds[n] >= 0);
+	}
+	CHILD_CHECK(fds[n - 1] > 1024 && fcntl(fds[n - 1], F_DUPFD, 4000) >= 4000);
+	CHILD_CHECK(write(4000, "high", 4) == 4 && lseek(fds[n - 1], 0, SEEK_CUR) == 4);
+	CHILD_CHECK(use_files("h") == 0);
+	while (n)
+		CHILD_CHECK(close(fds[--n]) == 0);
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		CHILD_CHECK(unlink(at(name)) == 0);
+	}
+	return unlink(at("g"));
+}
+
+static void numbers_run_out(void **state)
+{
+	int status = in_child(many_files, NULL);
+
+	(void)state;
+	if (status == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
+/* ---- by path ---- */
+
+static void descriptors_by_path(void **state)
+{
+	char path[64], text[16] = "";
+	int fd = make_file("f", "text"), by, dir = open(test_dir(), O_RDONLY), kept = dup(0);
+	struct stat st, same;
+
+	(void)state;
+	assert_ok(fstat(fd, &st));
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), i ? "/dev/fd/%d" : "/proc/self/fd/%d", fd);
+		by = open(path, O_RDONLY);
+		assert_true(by >= 0);
+		assert_int_equal(read(by, text, sizeof(text)), 4); /* a position of its own */
+		assert_int_equal(lseek(fd, 0, SEEK_CUR), 4);
+		assert_ok(close(by));
+		assert_ok(stat(path, &same));
+		assert_int_equal(same.st_ino, st.st_ino);
+		assert_int_equal(same.st_size, 4);
+		assert_ok(access(path, R_OK));
+		assert_ok(truncate(path, 4));
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/f", dir);
+	check_text(by = open(path, O_RDONLY), "text");
+	close(by);
+	assert_int_equal(dup2(fd, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		by = open(i ? "/dev/stdin" : "/proc/self/fd/0", O_RDONLY);
+		assert_true(by >= 0);
+		check_text(by, "text");
+		close(by);
+	}
+	assert_int_equal(dup2(kept, 0), 0);
+	close(kept);
+	close(dir);
+	close(fd);
+	assert_ok(unlink(at("f")));
+}
+
+/* ---- libraries ---- */
+
+static void constructors_of_others(void **state)
+{
+	(void)state;
+	if (early_at_start)
+		fail_msg("the constructor of a library: %s", early_at_start);
+	assert_int_equal(write(before_all, "pre", 3), 3);
+	check_file("preinit", "pre");
+	assert_true(early_fd >= 0);
+	assert_int_equal(write(early_fd, "more", 4), 4);
+	assert_int_equal(lseek(early_fd, 0, SEEK_CUR), lseek(early_fd, 0, SEEK_END));
+}
+
+static void loaded_and_let_go(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		void *lib = dlopen(EARLY_MODULE, RTLD_NOW | RTLD_LOCAL);
+		const char **error;
+		int *fd;
+
+		if (!lib)
+			fail_msg("%s", dlerror());
+		error = dlsym(lib, "early_error");
+		fd = dlsym(lib, "early_fd");
+		assert_null(*error);
+		assert_true(*fd >= 0 && *fd != early_fd);
+		assert_int_equal(write(*fd, "x", 1), 1);
+		assert_int_equal(dlclose(lib), 0);
+		{
+			int text = open(at("loaded"), O_RDONLY);
+			char buf[64] = "";
+
+			assert_true(read(text, buf, sizeof(buf) - 1) > 0);
+			assert_string_equal(buf + strlen(buf) - 8, "textxend");
+			close(text);
+		}
+	}
+	assert_ok(unlink(at("loaded")));
+}
+
+/* ---- restrictions ---- */
+
+static int no_new_code(void *arg)
+{
+	char *const argv[] = {(char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c",
+			      (char *)(uintptr_t)"cd \"$TEST_DIR\" && echo text >m && cat m && rm m",
+			      NULL};
+
+	(void)arg;
+	if (prctl(PR_SET_MDWE, 1, 0, 0, 0))
+		return errno == EINVAL ? 77 : 1;
+	CHILD_CHECK(use_files("mdwe") == 0);
+	execv("/bin/sh", argv); /* it is inherited: libc's entries are redirected under it */
+	return 1;
+}
+
+static void writable_code_denied(void **state)
+{
+	int status = in_child(no_new_code, NULL);
+
+	(void)state;
+	if (status == 77)
+		skip(); /* Linux before 6.3 */
+	assert_int_equal(status, 0);
+}
+
+static void vfork_and_exec_in_vain(void **state)
+{
+	char *const argv[] = {(char *)(uintptr_t)"none", NULL};
+	int fd = make_file("f", ""), status;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		pid_t pid = vfork();
+
+		assert_true(pid >= 0);
+		if (!pid) {
+			execv(i % 2 ? at("f") : "/nonexistent/none", argv);
+			_exit(errno == (i % 2 ? EACCES : ENOENT) ? 42 : 43);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(WEXITSTATUS(status), 42);
+		assert_int_equal(write(fd, "x", 1), 1);
+	}
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 20);
+	close(fd);
+	assert_ok(unlink(at("f")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(constructors_of_others),
+		cmocka_unit_test(everything_closed),
+		cmocka_unit_test(daemons),
+		cmocka_unit_test(private_descriptors_closed),
+		cmocka_unit_test(numbers_run_out),
+		cmocka_unit_test(descriptors_by_path),
+		cmocka_unit_test(loaded_and_let_go),
+		cmocka_unit_test(writable_code_denied),
+		cmocka_unit_test(vfork_and_exec_in_vain),
+	};
+
+	early_at_start = early_error;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
