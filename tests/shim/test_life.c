@@ -266,6 +266,45 @@ static void numbers_run_out(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* A stream finds out when it writes what it has kept; then there is room again. */
+static void full_in_the_middle_of_a_flush(void **state)
+{
+	static char buf[1 << 20];
+	int hog, n = 0;
+	FILE *f;
+
+	(void)state;
+	if (!on_umfs()) /* this tmpfs is everybody's */
+		skip();
+	hog = make_file("hog", "");
+	while (write(hog, buf, sizeof(buf)) > 0)
+		n++;
+	assert_int_equal(errno, ENOSPC);
+	assert_true(n > 10);
+	while (write(hog, buf, 512) > 0)
+		;
+	f = fopen(at("f"), "w");
+	if (!f) {
+		assert_int_equal(errno, ENOTSUP); /* no streams by symbols alone */
+		assert_ok(close(hog));
+		assert_ok(unlink(at("hog")));
+		skip();
+	}
+	for (n = 0; n < 100000 && fputs("some text of a line\n", f) >= 0; n++)
+		;
+	assert_true(n < 100000 || fflush(f) == EOF);
+	assert_int_equal(errno, ENOSPC);
+	assert_true(ferror(f));
+	assert_ok(close(hog));
+	assert_ok(unlink(at("hog")));
+	clearerr(f);
+	assert_true(fputs("again\n", f) >= 0);
+	assert_ok(fflush(f));
+	assert_ok(fclose(f));
+	assert_ok(unlink(at("f")));
+	assert_int_equal(use_files("after"), 0);
+}
+
 /* ---- by path ---- */
 
 static void descriptors_by_path(void **state)
@@ -405,6 +444,7 @@ int main(void)
 		cmocka_unit_test(daemons),
 		cmocka_unit_test(private_descriptors_closed),
 		cmocka_unit_test(numbers_run_out),
+		cmocka_unit_test(full_in_the_middle_of_a_flush),
 		cmocka_unit_test(descriptors_by_path),
 		cmocka_unit_test(loaded_and_let_go),
 		cmocka_unit_test(writable_code_denied),
