@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "hooks.h"
 #include "path.h"
 
@@ -45,8 +46,7 @@ static long may_run(struct umfs *fs, umfs_node node, struct umfs_attr *attr)
 	return umfs_access(fs, &cred, node, 1);
 }
 
-/* All of it into memory of the kernel's; a descriptor or -errno. */
-static long copy_to_memory(const struct umfs_file *f, uint64_t size)
+long umfs_copy_to_memory(const struct umfs_file *f, uint64_t size)
 {
 	long fd = sys2(SYS_memfd_create, "umfs", MFD_CLOEXEC), at, err;
 	int64_t n = 0;
@@ -84,7 +84,7 @@ static long load(const struct umfs_file *f, uint64_t size, struct image *image)
 		return 0;
 	if (!n)
 		return -ENOEXEC;
-	fd = copy_to_memory(f, size);
+	fd = umfs_copy_to_memory(f, size);
 	image->fd = (int)fd;
 	return fd < 0 ? fd : 0;
 }

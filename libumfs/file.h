@@ -35,6 +35,9 @@ static inline long umfs_file_gone(long err)
 /* F_GETLK, F_SETLK and their kin: hook_lock.c. */
 long umfs_lock_fcntl(const struct umfs_file *f, enum uinfo_kind kind, int fd, int cmd, long arg);
 
+/* All of it into memory of the kernel's (exec.c): a close-on-exec descriptor or -errno. */
+long umfs_copy_to_memory(const struct umfs_file *f, uint64_t size);
+
 #define UMFS_RW_MAX 0x7ffff000ul /* as the kernel: no call moves more */
 
 #endif

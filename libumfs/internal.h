@@ -44,6 +44,7 @@
 /* ---- lock.c: mutexes between the threads of this process ---- */
 
 enum lock { /* in the order they are taken */
+	LOCK_LOADS,
 	LOCK_MAPS,
 	LOCK_DIRS,
 	LOCK_ATTACH,
@@ -191,6 +192,11 @@ void umfs_lock_share_all(void);
 void umfs_lock_pass(const struct umfs *fs, void (*each)(void *arg, int fd, uint32_t ino), void *arg);
 void umfs_lock_pass_not(void);
 void umfs_lock_inherit(struct umfs *fs, uint32_t ino, int fd);
+
+/* ---- load.c: libraries that lie in a pool ---- */
+
+/* First descriptor >= from that keeps one, or INT_MAX. */
+int umfs_load_keeps_next(int from);
 
 /* ---- uinfo.c: descriptors ---- */
 

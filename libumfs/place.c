@@ -180,7 +180,7 @@ bool umfs_place_protected(int fd)
 	if (fd < 0 || !umfs_active())
 		return false;
 	if (fd == LOAD_RELAXED(&place_fd) || fd == LOAD_RELAXED(&null_fd) ||
-	    fd == umfs_report_fd || umfs_lock_keeps(fd))
+	    fd == umfs_report_fd || umfs_lock_keeps(fd) || umfs_load_keeps_next(fd) == fd)
 		return true;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
@@ -205,6 +205,7 @@ int umfs_place_protected_next(int fd)
 	best = next_of(fd, LOAD_RELAXED(&null_fd), best);
 	best = next_of(fd, umfs_report_fd, best);
 	best = next_of(fd, umfs_lock_keeps_next(fd), best);
+	best = next_of(fd, umfs_load_keeps_next(fd), best);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
 

@@ -387,6 +387,59 @@ static void loaded_and_let_go(void **state)
 	assert_ok(unlink(at("loaded")));
 }
 
+static void copy_file(const char *from, const char *to)
+{
+	static char buf[1 << 20];
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	ssize_t n = read(in, buf, sizeof(buf));
+
+	assert_true(n > 0 && n < (ssize_t)sizeof(buf));
+	assert_int_equal(write(out, buf, (size_t)n), n);
+	assert_ok(close(in));
+	assert_ok(close(out));
+}
+
+/* From where the tests' own files are. */
+static void loaded_from_there(void **state)
+{
+	void *lib, *again;
+	const char **error;
+
+	(void)state;
+	copy_file(EARLY_MODULE, at("lib.so"));
+	lib = dlopen(at("lib.so"), RTLD_NOW);
+	if (!lib)
+		fail_msg("%s", dlerror());
+	error = dlsym(lib, "early_error");
+	assert_non_null(error);
+	assert_null(*error);
+	/* It is one, by whatever name. */
+	assert_ok(symlink("lib.so", at("link.so")));
+	again = dlopen(at("link.so"), RTLD_NOW | RTLD_NOLOAD);
+	assert_ptr_equal(again, lib);
+	assert_int_equal(dlclose(again), 0);
+	assert_int_equal(dlclose(lib), 0);
+	/* What is there by then is loaded, and not what was. */
+	put_file("lib.so", "no library");
+	assert_null(dlopen(at("lib.so"), RTLD_NOW));
+	assert_ok(unlink(at("lib.so")));
+	copy_file(EARLY_MODULE, at("lib.so"));
+	again = dlopen(at("lib.so"), RTLD_NOW);
+	assert_non_null(again);
+	assert_int_equal(dlclose(again), 0);
+	assert_null(dlopen(at("none.so"), RTLD_NOW));
+	assert_non_null(strstr(dlerror(), strerror(ENOENT)));
+	put_file("text.so", "no library");
+	assert_null(dlopen(at("text.so"), RTLD_NOW));
+	assert_non_null(dlerror());
+	assert_null(dlopen(test_dir(), RTLD_NOW));
+	assert_non_null(dlopen(NULL, RTLD_NOW));
+	assert_ok(unlink(at("text.so")));
+	assert_ok(unlink(at("link.so")));
+	assert_ok(unlink(at("lib.so")));
+	assert_ok(unlink(at("loaded")));
+}
+
 /* ---- restrictions ---- */
 
 static int no_new_code(void *arg)
@@ -447,6 +500,7 @@ int main(void)
 		cmocka_unit_test(full_in_the_middle_of_a_flush),
 		cmocka_unit_test(descriptors_by_path),
 		cmocka_unit_test(loaded_and_let_go),
+		cmocka_unit_test(loaded_from_there),
 		cmocka_unit_test(writable_code_denied),
 		cmocka_unit_test(vfork_and_exec_in_vain),
 	};

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * load.c - dlopen of libraries that lie in a pool.
+ *
+ * The dynamic linker makes its own system calls. It is given a copy in a memory
+ * file, by its name in /proc.
+ *
+ *  B1  The same file has the same name as long as it does not change: by that the
+ *      linker knows that it is loaded already. So the descriptors stay open.
+ *  B2  dlopen asks who calls it (whose search path, which namespace). So ours is
+ *      entered and left with the caller's return address in its place.
+ */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "hooks.h"
+#include "path.h"
+
+#define LOADS_MAX 256u
+#define NAME_BYTES 32u
+
+struct load {
+	const struct umfs *fs;
+	umfs_node node;
+	int64_t ctime_ns;
+	uint64_t size;
+	int fd;
+	uint64_t memory_ino;
+	char name[NAME_BYTES];
+};
+
+static struct load loads[LOADS_MAX]; /* under LOCK_LOADS */
+static uint32_t load_count;
+
+int umfs_load_keeps_next(int from)
+{
+	uint32_t n = LOAD(&load_count);
+	int best = INT_MAX;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int fd = LOAD_RELAXED(&loads[i].fd);
+
+		if (fd >= from && fd < best)
+			best = fd;
+	}
+	return best;
+}
+
+/* Its descriptor is still what it was. */
+static bool is_kept(const struct load *l)
+{
+	struct stat st;
+
+	return !sys2(SYS_fstat, l->fd, &st) && st.st_ino == l->memory_ino &&
+	       st.st_size == (off_t)l->size;
+}
+
+static struct load *find(const struct load *what)
+{
+	for (uint32_t i = 0; i < load_count; i++) {
+		struct load *l = &loads[i];
+
+		if (l->fs == what->fs && l->node == what->node && l->size == what->size &&
+		    l->ctime_ns == what->ctime_ns && is_kept(l))
+			return l;
+	}
+	return NULL;
+}
+
+static int copy(struct load *l)
+{
+	struct umfs *fs = (struct umfs *)(uintptr_t)l->fs;
+	struct umfs_file f;
+	uint32_t ofd;
+	long fd, high;
+	int err;
+
+	err = umfs_open(fs, l->node, O_RDONLY, &ofd);
+	if (!err) {
+		err = umfs_file_init(fs, ofd, &f);
+		fd = err ? err : umfs_copy_to_memory(&f, l->size);
+		err = fd < 0 ? (int)fd : 0;
+		umfs_ofd_put(fs, ofd);
+	}
+	if (err)
+		return err;
+	high = umfs_place_high((int)fd);
+	if (high >= 0)
+		sys1(SYS_close, fd);
+	l->fd = (int)(high >= 0 ? high : fd);
+	return 0;
+}
+
+static int keep(struct load *l)
+{
+	struct stat st;
+	struct text t;
+	int err = load_count == LOADS_MAX ? -EMFILE : copy(l);
+
+	if (err)
+		return err;
+	umfs_text_init(&t, l->name, sizeof(l->name));
+	umfs_text_add(&t, "/proc/self/fd/");
+	umfs_text_dec(&t, (uint64_t)l->fd);
+	l->memory_ino = sys2(SYS_fstat, l->fd, &st) ? 0 : st.st_ino;
+	loads[load_count] = *l;
+	STORE(&load_count, load_count + 1);
+	return 0;
+}
+
+/* 0: a->p, the name for the linker, is set. */
+static long load_ours(struct spot *s, struct path_args *a)
+{
+	struct load what = {.fs = umfs_mount_fs(s->m), .node = s->w.ino};
+	struct umfs *fs = umfs_mount_fs(s->m);
+	struct umfs_cred cred;
+	struct umfs_attr attr;
+	struct load *l;
+	long err;
+
+	umfs_cred_get(&cred);
+	err = umfs_getattr(fs, s->w.ino, &attr);
+	if (!err)
+		err = S_ISREG(attr.mode) ? umfs_access(fs, &cred, s->w.ino, 4) : -EINVAL;
+	if (err)
+		return err;
+	what.size = attr.size;
+	what.ctime_ns = attr.ctime_ns;
+	umfs_opens_enter();
+	umfs_local_lock(LOCK_LOADS);
+	l = find(&what);
+	if (!l) {
+		err = keep(&what);
+		l = err ? NULL : &loads[load_count - 1];
+	}
+	umfs_local_unlock(LOCK_LOADS);
+	umfs_opens_leave();
+	a->p = l ? l->name : NULL;
+	return err;
+}
+
+static long load_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	(void)a;
+	return sys4(SYS_newfstatat, dirfd, path, (struct stat[1]){{0}}, 0);
+}
+
+__attribute__((visibility("hidden"), used)) void *umfs_load_real;
+__attribute__((visibility("hidden"), used)) const char *umfs_load_name(const char *path);
+
+/* What the linker is to be given for what the program gave. */
+const char *umfs_load_name(const char *path)
+{
+	struct path_args a = {.p = NULL};
+
+	if (!umfs_load_real)
+		umfs_load_real = umfs_libc("dlopen");
+	if (path && umfs_ready() && strchr(path, '/') && umfs_hook_path_ours(path) &&
+	    !umfs_path_call(AT_FDCWD, path, 0, load_ours, load_kernel, &a) && a.p)
+		return a.p;
+	return path;
+}
+
+/* B2: void *dlopen(const char *path, int flags). */
+__asm__(".text\n"
+	".globl dlopen\n"
+	".type dlopen, @function\n"
+	"dlopen:\n"
+	"	.cfi_startproc\n"
+	"	push	%rdi\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	push	%rsi\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	sub	$8, %rsp\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	call	umfs_load_name\n"
+	"	add	$8, %rsp\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	pop	%rsi\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	pop	%rdi\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	mov	%rax, %rdi\n"
+	"	jmp	*umfs_load_real(%rip)\n"
+	"	.cfi_endproc\n"
+	".size dlopen, . - dlopen\n");
