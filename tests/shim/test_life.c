@@ -352,8 +352,10 @@ static void constructors_of_others(void **state)
 	(void)state;
 	if (early_at_start)
 		fail_msg("the constructor of a library: %s", early_at_start);
+#ifndef __SANITIZE_ADDRESS__ /* its runtime is first then, and not libumfs */
 	assert_int_equal(write(before_all, "pre", 3), 3);
 	check_file("preinit", "pre");
+#endif
 	assert_true(early_fd >= 0);
 	assert_int_equal(write(early_fd, "more", 4), 4);
 	assert_int_equal(lseek(early_fd, 0, SEEK_CUR), lseek(early_fd, 0, SEEK_END));
