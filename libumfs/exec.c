@@ -115,7 +115,7 @@ static long exec_ours(struct spot *s, struct path_args *a)
 /* Leave the pools before the image goes, where nothing is lost should it stay. */
 static void prepare(void)
 {
-	if (umfs_uinfo_open_count() || !umfs_process_alone())
+	if (port_quiet || umfs_uinfo_open_count() || !umfs_process_alone())
 		return;
 	umfs_cwd_forget();
 	umfs_mount_leave();

@@ -173,6 +173,8 @@ long umfs_hook_inotify_add_watch(int fd, const char *path, uint32_t mask);
 /* process.c, exec.c; the arguments of the system calls. */
 long umfs_hook_sys_clone(long nr, long flags, long stack, long c, long d, long e);
 long umfs_hook_sys_clone3(void *user, size_t n);
+/* nr: SYS_prctl or SYS_seccomp, with six arguments. */
+long umfs_hook_seccomp(long nr, const long *a);
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags);
 long umfs_hook_execvp(const char *file, char *const argv[], char *const envp[]);

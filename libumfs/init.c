@@ -54,7 +54,8 @@ __attribute__((destructor)) static void destructor(void)
 	umfs_process_look();
 	umfs_report_write();
 	/* Where threads go on, or files are still open, the pools stay for them. */
-	if (!umfs_guard_self.busy && !umfs_uinfo_open_count() && umfs_process_alone()) {
+	if (!port_quiet && !umfs_guard_self.busy && !umfs_uinfo_open_count() &&
+	    umfs_process_alone()) {
 		umfs_cwd_forget();
 		umfs_mount_leave();
 	}

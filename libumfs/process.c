@@ -15,8 +15,10 @@
  * wipes in it, and has no pools.
  */
 #include <pthread.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "hooks.h"
 #include "internal.h"
@@ -166,7 +168,7 @@ void umfs_process_leave(void)
 		return;
 	umfs_process_look();
 	umfs_report_write();
-	if (umfs_guard_self.busy || !umfs_process_alone())
+	if (port_quiet || umfs_guard_self.busy || !umfs_process_alone())
 		return;
 	umfs_maps_end();
 	close_all();
@@ -220,4 +222,29 @@ long umfs_hook_sys_clone3(void *user, size_t n)
 		return sys2(SYS_clone3, user, n);
 	a.flags &= ~(uint64_t)CLONE_VM;
 	return around(SYS_clone3, SYS_ARG(&a), (long)n, 0, 0, 0);
+}
+
+/* ---- sandboxes ---- */
+
+/*
+ * A filter on system calls may end the process at one that libc would not make. What is
+ * needed of the kernel later and can be had now is; at the end the pools are not left,
+ * and whoever comes next cleans up as after a death.
+ */
+long umfs_hook_seccomp(long nr, const long *a)
+{
+	bool sets = nr == SYS_prctl ? a[0] == PR_SET_SECCOMP : a[0] <= SECCOMP_SET_MODE_FILTER;
+	uint32_t before = LOAD(&port_quiet);
+	struct umfs_cred cred;
+	long ret;
+
+	if (sets && umfs_ready()) {
+		(void)port_thread();
+		umfs_cred_get(&cred);
+		STORE(&port_quiet, 1);
+	}
+	ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (ret < 0)
+		STORE(&port_quiet, before);
+	return ret;
 }

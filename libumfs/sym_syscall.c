@@ -123,6 +123,9 @@ static long call_descriptor(long nr, const long *a, bool *ours)
 		return umfs_hook_access(FD(a[0]), P(a[1]), FD(a[2]), FD(a[3]));
 	case SYS_execve:
 		return umfs_hook_execve(AT_FDCWD, P(a[0]), P(a[1]), P(a[2]), 0);
+	case SYS_prctl:
+	case SYS_seccomp:
+		return umfs_hook_seccomp(nr, a);
 	case SYS_fork:
 	case SYS_vfork:
 	case SYS_clone:
@@ -260,10 +263,10 @@ static long call_xattr(long nr, const long *a, bool *ours)
 	}
 }
 
-/* All six, whether the caller gave them or not, as libc does. */
-static __attribute__((no_sanitize_address, noinline)) void fetch_args(long *a, va_list ap)
+/* All of them, whether the caller gave them or not, as libc does. */
+static __attribute__((no_sanitize_address, noinline)) void fetch_args(long *a, int n, va_list ap)
 {
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < n; i++)
 		a[i] = va_arg(ap, long);
 }
 
@@ -298,7 +301,7 @@ SYM(long, syscall, (long nr, ...))
 	va_list ap;
 
 	va_start(ap, nr);
-	fetch_args(a, ap);
+	fetch_args(a, 6, ap);
 	va_end(ap);
 	if (!umfs_ready())
 		RETURN(sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
@@ -322,4 +325,16 @@ SYM(long, syscall, (long nr, ...))
 	if (!ours)
 		ret = call_kernel(nr, a);
 	RETURN(ret);
+}
+
+SYM(int, prctl, (int option, ...))
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, option);
+	fetch_args(a + 1, 5, ap);
+	va_end(ap);
+	a[0] = option;
+	RETURN_INT(umfs_hook_seccomp(SYS_prctl, a));
 }

@@ -138,6 +138,13 @@ void pool_shadow_leave(struct pool *p);
 int pool_in_use(struct pool *p);
 
 /*
+ * Set, never cleared: this process is in a sandbox that may end who makes a system call
+ * that it does not expect. Memory under the pool then comes as it is touched, and is not
+ * given back; waiting is done without the kernel.
+ */
+extern uint32_t port_quiet;
+
+/*
  * Fault handling of the guarded copies (port_copy_in/out): when a SIGSEGV or
  * SIGBUS handler is entered at instruction address `pc` with fault address
  * `addr`, this returns the address to go on at, or 0 when the fault is not ours.

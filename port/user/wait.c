@@ -10,6 +10,14 @@
 
 #define NS_PER_S 1000000000ull
 
+static void wait_here(const uint32_t *word, uint32_t seen, uint64_t ns)
+{
+	int64_t until = port_now_ns() + (int64_t)ns;
+
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == seen && port_now_ns() < until)
+		port_relax();
+}
+
 /*
  * Not FUTEX_PRIVATE: waiters of other processes find the word by the file page
  * behind it.
@@ -21,12 +29,17 @@ void port_wait(const uint32_t *word, uint32_t seen, uint64_t ns)
 		.tv_nsec = (long)(ns % NS_PER_S),
 	};
 
-	(void)sys4(SYS_futex, word, FUTEX_WAIT, seen, &ts);
+	if (port_quiet)
+		wait_here(word, seen, ns);
+	else
+		(void)sys4(SYS_futex, word, FUTEX_WAIT, seen, &ts);
 }
 
 void port_wake(const uint32_t *word)
 {
-	(void)sys3(SYS_futex, word, FUTEX_WAKE, INT32_MAX);
+	/* Nobody sleeps longer than a moment. */
+	if (!port_quiet)
+		(void)sys3(SYS_futex, word, FUTEX_WAKE, INT32_MAX);
 }
 
 /* Kernel thread ids are below 2^22 and unique within an address space. */

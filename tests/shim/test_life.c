@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -468,6 +470,100 @@ static void writable_code_denied(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- sandboxes: a system call that is not on the list ends the process ---- */
+
+#define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), \
+		  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static bool restrict_calls(bool by_number)
+{
+	/* What libc makes for the calls below, and no more. */
+	static struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_pread64), ALLOW(SYS_pwrite64),
+		ALLOW(SYS_lseek), ALLOW(SYS_close), ALLOW(SYS_fstat), ALLOW(SYS_newfstatat),
+		ALLOW(SYS_openat), ALLOW(SYS_dup), ALLOW(SYS_ftruncate), ALLOW(SYS_fsync),
+		ALLOW(SYS_unlink), ALLOW(SYS_mkdir), ALLOW(SYS_rmdir), ALLOW(SYS_rename),
+		ALLOW(SYS_brk), ALLOW(SYS_mmap), ALLOW(SYS_munmap), ALLOW(SYS_exit_group),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog prog = {sizeof(filter) / sizeof(*filter), filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return false;
+	if (by_number)
+		return !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+	return !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+}
+
+static int work_in_a_sandbox(void *arg)
+{
+	static char buf[6 << 20];
+	char name[PATH_MAX], other[PATH_MAX], text[8] = "";
+	int fd = make_file("f", "text"), copy;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s", at("new"));
+	snprintf(other, sizeof(other), "%s", at("other"));
+	if (!restrict_calls(*(int *)arg))
+		return 77;
+	CHILD_CHECK(pread(fd, text, 4, 0) == 4 && !strcmp(text, "text"));
+	CHILD_CHECK(pwrite(fd, "T", 1, 0) == 1 && fsync(fd) == 0);
+	CHILD_CHECK(pwrite(fd, buf, sizeof(buf), 4096) == sizeof(buf));
+	CHILD_CHECK(lseek(fd, 0, SEEK_END) == 4096 + sizeof(buf));
+	CHILD_CHECK(ftruncate(fd, 4) == 0 && close(fd) == 0);
+	for (int i = 0; i < 3; i++) {
+		fd = open(name, O_RDWR | O_CREAT, 0644);
+		CHILD_CHECK(fd >= 0 && write(fd, buf, 100000) == 100000);
+		CHILD_CHECK((copy = dup(fd)) >= 0 && close(fd) == 0);
+		CHILD_CHECK(pread(copy, text, 1, 99999) == 1 && close(copy) == 0);
+		CHILD_CHECK(rename(name, other) == 0 && unlink(other) == 0);
+	}
+	f = fopen(name, "w");
+	CHILD_CHECK(f || errno == ENOTSUP); /* no streams by symbols alone */
+	CHILD_CHECK(!f || (fputs("stream", f) >= 0 && fclose(f) == 0 && unlink(name) == 0));
+	CHILD_CHECK(mkdir(name, 0755) == 0 && rmdir(name) == 0);
+	return 0;
+}
+
+/* Reading, writing and going: there is nothing else. */
+static int work_strictly(void *arg)
+{
+	static char buf[3 << 20], small[16];
+	int fd = make_file("f", "text");
+
+	(void)arg;
+	lseek(fd, 0, SEEK_SET);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0))
+		return 77;
+	if (read(fd, small, 2) != 2 || memcmp(small, "te", 2) ||
+	    write(fd, buf, sizeof(buf)) != sizeof(buf))
+		syscall(SYS_exit, 1);
+	syscall(SYS_exit, 0);
+	return 2;
+}
+
+static void sandboxes(void **state)
+{
+	int status = 0;
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* it makes system calls of its own */
+#endif
+	for (int i = 0; i < 2 && status != 77; i++) {
+		status = in_child(work_in_a_sandbox, &i);
+		assert_true(!status || status == 77);
+		check_file("f", "Text");
+	}
+	if (status == 77)
+		skip(); /* there are none here */
+	status = in_child(work_strictly, NULL);
+	assert_true(!status || status == 77);
+	put_file("f", "after");
+	assert_ok(unlink(at("f")));
+}
+
 static void vfork_and_exec_in_vain(void **state)
 {
 	char *const argv[] = {(char *)(uintptr_t)"none", NULL};
@@ -504,6 +600,7 @@ int main(void)
 		cmocka_unit_test(loaded_and_let_go),
 		cmocka_unit_test(loaded_from_there),
 		cmocka_unit_test(writable_code_denied),
+		cmocka_unit_test(sandboxes),
 		cmocka_unit_test(vfork_and_exec_in_vain),
 	};
 
