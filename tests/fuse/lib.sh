@@ -18,9 +18,11 @@ daemons() {
 }
 
 clean_up() {
-	for at in $(awk -v w="$work/" 'index($5, w) == 1 { print $5 }' /proc/self/mountinfo | sort -r); do
-		timeout 10 umount -l "$at" 2>/dev/null || timeout 10 fusermount3 -u -z "$at"
-	done
+	awk -v w="$work/" 'index($5, w) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		while read -r at; do
+			at=$(printf '%b' "$at") # "\040" is a space
+			timeout 10 umount -l "$at" 2>/dev/null || timeout 10 fusermount3 -u -z "$at"
+		done
 	for pid in $(daemons "$work/[^ ]*"); do
 		kill -9 "$pid" 2>/dev/null
 	done
