@@ -8,6 +8,7 @@
  *   LIBUMFS_ATIME=relatime|noatime|strictatime  default relatime
  *   LIBUMFS_REDIRECT=1|0                  0: replace symbols only (redirect.c)
  *   LIBUMFS_REPORT=1|FILE                 exit report on stderr or appended to FILE
+ *   LIBUMFS_REPORT_FORM=text|json         of the report
  *
  * An empty value means the default. What can not be understood must not let a
  * program write beneath a mount what was meant for the pool; with one line on
@@ -189,6 +190,14 @@ static void take_redirect(char **envp)
 	umfs_config.redirect = !take_choice(envp, "LIBUMFS_REDIRECT", words, ": not 1 or 0");
 }
 
+static void take_form(char **envp)
+{
+	static const char *const words[] = {"text", "json", NULL};
+
+	umfs_config.report_json =
+		take_choice(envp, "LIBUMFS_REPORT_FORM", words, ": not text or json");
+}
+
 static void take_report(const char *value)
 {
 	if (!value || !*value || !strcmp(value, "0"))
@@ -220,4 +229,5 @@ void umfs_config_init(char **envp)
 	take_atime(envp);
 	take_redirect(envp);
 	take_report(find(envp, "LIBUMFS_REPORT"));
+	take_form(envp);
 }

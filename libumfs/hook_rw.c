@@ -49,11 +49,17 @@ static inline bool writable(const struct umfs_file *f, enum uinfo_kind kind)
 	return likely(kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_RDONLY);
 }
 
-/* What umfs_uinfo_quick() would not say: true after all, or *err. */
-static __attribute__((noinline)) bool may(int fd, uint8_t want, struct umfs_file *f, long *err)
+/*
+ * What umfs_uinfo_quick() would not say: true after all, or *err. With a report it never
+ * says anything, so that each call begins here.
+ */
+static __attribute__((noinline)) bool may_call(const char *who, int fd, uint8_t want,
+					       struct umfs_file *f, long *err)
 {
 	enum uinfo_kind kind = umfs_uinfo_read(fd, f);
 
+	if (umfs_config.report)
+		umfs_report_begin_slow(who);
 	if (kind == UINFO_NONE)
 		*err = -EBADF; /* closed just now */
 	else
@@ -61,9 +67,10 @@ static __attribute__((noinline)) bool may(int fd, uint8_t want, struct umfs_file
 						why_not_writable(f, kind);
 	return !*err;
 }
+#define may(fd, want, f, err) may_call(__func__, fd, want, f, err)
 
 /* O_SYNC and O_DSYNC matter in posix mode only, where write() alone is not durable. */
-static long write_done(const struct umfs_file *f, long ret, int rwf)
+static long write_end(const struct umfs_file *f, long ret, int rwf)
 {
 	long err = 0;
 
@@ -71,11 +78,16 @@ static long write_done(const struct umfs_file *f, long ret, int rwf)
 	    umfs_mode(f->fs) == UMFS_MODE_POSIX)
 		err = umfs_fsync(f);
 	umfs_guard_leave();
-	umfs_report_count(REPORT_SERVED);
 	if (unlikely(ret == -EFBIG))
 		umfs_limit_hit(UMFS_FILE_BYTES_MAX);
 	return err ? err : ret;
 }
+#define write_done(f, ret, rwf)                                                           \
+	({                                                                                \
+		long done_ = write_end(f, ret, rwf);                                      \
+		umfs_report_bytes(__func__, REPORT_WRITES, done_);                        \
+		done_;                                                                    \
+	})
 
 static inline void begin(void)
 {
@@ -83,12 +95,14 @@ static inline void begin(void)
 	umfs_guard_enter();
 }
 
-static inline long read_done(long ret)
+static inline long read_done_by(const char *who, enum report_class class, long ret)
 {
 	umfs_guard_leave();
-	umfs_report_count(REPORT_SERVED);
+	umfs_report_bytes(who, class, ret);
 	return ret;
 }
+#define read_done(ret) read_done_by(__func__, REPORT_READS, ret)
+#define call_done(ret) read_done_by(__func__, REPORT_OTHERS, ret)
 
 /* As umfs_hook_pread_small(), up to a page. */
 static inline long pread_by_view(int fd, void *buf, size_t n, off_t off)
@@ -224,6 +238,7 @@ static long readv_with(const struct vector_call *c, struct umfs_iov *iov)
 
 	if (count <= 0 || err)
 		return count <= 0 ? count : err;
+	umfs_report_begin();
 	begin();
 	return read_done(c->at ? umfs_preadv(c->f, iov, (uint32_t)count, (uint64_t)c->off) :
 				 umfs_readv(c->f, iov, (uint32_t)count));
@@ -260,6 +275,7 @@ static long writev_with(const struct vector_call *c, struct umfs_iov *iov)
 
 	if (count <= 0 || err)
 		return count <= 0 ? count : err;
+	umfs_report_begin();
 	begin();
 	if (unlikely(c->flags & RWF_AT_END))
 		return write_done(c->f, write_at_end(c, iov, (uint32_t)count), c->flags);
@@ -340,7 +356,7 @@ long umfs_hook_lseek_ours(int fd, off_t off, int whence)
 	if (whence < SEEK_SET || whence > SEEK_HOLE || (kind == UINFO_DIR && whence > SEEK_END))
 		return -EINVAL;
 	umfs_guard_enter();
-	return read_done(umfs_seek(&f, off, whence));
+	return call_done(umfs_seek(&f, off, whence));
 }
 
 long umfs_hook_fsync(int fd, bool data_only)
@@ -353,7 +369,7 @@ long umfs_hook_fsync(int fd, bool data_only)
 	if (kind == UINFO_PATH)
 		return -EBADF;
 	begin();
-	return read_done(kind == UINFO_DIR ? 0 : umfs_fsync(&f));
+	return call_done(kind == UINFO_DIR ? 0 : umfs_fsync(&f));
 }
 
 /* Only what this process wrote can be waiting for it: in posix mode, in files it has open. */
@@ -412,7 +428,7 @@ long umfs_hook_ftruncate(int fd, off_t size)
 	ret = umfs_file_gone(umfs_truncate(f.fs, umfs_file_node(&f), (uint64_t)size));
 	if (!ret)
 		umfs_maps_cut(f.fs, umfs_file_node(&f), (uint64_t)size);
-	return truncate_done(read_done(ret), size);
+	return truncate_done(call_done(ret), size);
 }
 
 static long truncate_ours(struct spot *s, struct path_args *a)

@@ -112,7 +112,7 @@ struct config {
 	uint32_t mode;	      /* enum umfs_mode; 0: as the pool is */
 	enum umfs_atime atime;
 	bool redirect; /* libc's entries, where that can be had */
-	bool report;
+	bool report, report_json;
 	char report_path[DIR_BYTES]; /* empty: stderr */
 	char wrong[256]; /* a variable that can not be understood; no pool is attached */
 };
@@ -464,39 +464,7 @@ static inline bool umfs_redirected(void)
 
 /* ---- report.c ---- */
 
-enum report_kind {
-	REPORT_SERVED,
-	REPORT_PASSED,
-	REPORT_NO_LOCK,
-	REPORT_NO_MMAP,
-	REPORT_NO_EXEC,
-	REPORT_NO_SPECIAL,
-	REPORT_NO_FALLOCATE,
-	REPORT_NO_COPY,
-	REPORT_NO_RING,
-	REPORT_NO_STDIO,
-	REPORT_NO_WHITEOUT,
-	REPORT_NO_PASS,
-	REPORT_NO_WATCH,
-	REPORT_NO_OTHER,
-	REPORT_KINDS
-};
-extern uint64_t umfs_report_counts[REPORT_KINDS];
-static inline void umfs_report_count(enum report_kind kind)
-{
-	if (unlikely(umfs_config.report))
-		__atomic_fetch_add(&umfs_report_counts[kind], 1, __ATOMIC_RELAXED);
-}
-/* Count and return the error: for what is not there yet. */
-static inline long umfs_refuse(enum report_kind kind, int err)
-{
-	umfs_report_count(kind);
-	return -err;
-}
-extern int umfs_report_fd; /* where to, kept open; -1: no report */
-void umfs_report_init(void);
-void umfs_report_forked(void);
-void umfs_report_write(void);
+#include "report.h"
 
 /* ---- init.c ---- */
 

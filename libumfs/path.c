@@ -352,12 +352,12 @@ static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
 		ret = ours(&s, a);
 	if (s.m && ret == -ESTALE)
 		ret = SPOT_AGAIN;
-	umfs_report_count(s.m ? REPORT_SERVED : REPORT_PASSED);
+	umfs_report_count_begun(s.m ? REPORT_SERVED : REPORT_PASSED);
 	umfs_spot_end(&s);
 	return ret;
 }
 
-long umfs_path_call(int dirfd, const char *path, uint32_t flags, spot_fn ours, kernel_fn kernel,
+long (umfs_path_call)(int dirfd, const char *path, uint32_t flags, spot_fn ours, kernel_fn kernel,
 		    struct path_args *a)
 {
 	long ret = SPOT_AGAIN;
@@ -419,13 +419,13 @@ static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn ke
 		ret = is_top(&from) || is_top(&to) ? -EBUSY : -EXDEV;
 	if ((from.m || to.m) && ret == -ESTALE)
 		ret = SPOT_AGAIN;
-	umfs_report_count(from.m || to.m ? REPORT_SERVED : REPORT_PASSED);
+	umfs_report_count_begun(from.m || to.m ? REPORT_SERVED : REPORT_PASSED);
 	umfs_spot_end(&from);
 	umfs_spot_end(&to);
 	return ret;
 }
 
-long umfs_path_pair(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
+long (umfs_path_pair)(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
 		    struct path_args *a)
 {
 	long ret = SPOT_AGAIN;

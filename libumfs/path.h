@@ -98,6 +98,18 @@ typedef long (*kernel_pair_fn)(const struct path_pair *p, struct path_args *a);
 long umfs_path_pair(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
 		    struct path_args *a);
 
+/* The report calls a call what its hook is called. */
+#define umfs_path_call(dirfd, path, flags, ours, kernel, a)                               \
+	({                                                                                \
+		umfs_report_begin();                                                      \
+		(umfs_path_call)(dirfd, path, flags, ours, kernel, a);                    \
+	})
+#define umfs_path_pair(p, ours, kernel, a)                                                \
+	({                                                                                \
+		umfs_report_begin();                                                      \
+		(umfs_path_pair)(p, ours, kernel, a);                                     \
+	})
+
 /* cwd.c: find out whether the image that exec'ed us was in a mount. */
 void umfs_cwd_adopt(void);
 void umfs_cwd_forget(void);

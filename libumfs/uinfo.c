@@ -81,7 +81,8 @@ enum uinfo_kind umfs_uinfo_read_slow(int fd, struct umfs_file *f)
 
 static uint8_t may_of(enum uinfo_kind kind, const struct umfs_file *f)
 {
-	if (kind != UINFO_FILE)
+	/* With a report nothing goes the quick ways, which note nothing. */
+	if (kind != UINFO_FILE || umfs_config.report)
 		return 0;
 	return ((f->flags & O_ACCMODE) != O_WRONLY ? UINFO_MAY_READ : 0) |
 	       ((f->flags & O_ACCMODE) != O_RDONLY ? UINFO_MAY_WRITE : 0);
@@ -110,8 +111,8 @@ void umfs_uinfo_view(int fd)
 	struct uinfo *u = &umfs_uinfo_table[fd];
 	struct umfs_view v;
 
-	if (umfs_config.report || !umfs_local_trylock(LOCK_UINFO))
-		return; /* what is counted goes the long way */
+	if (!umfs_local_trylock(LOCK_UINFO))
+		return;
 	if (u->kind == UINFO_FILE && (u->may & UINFO_MAY_READ)) {
 		STORE(&u->view.seq, 0);
 		umfs_view_take(&u->file, &v);

@@ -25,7 +25,8 @@
 #define EXIT_NOT_FOUND 127
 
 static const char usage[] =
-	"Usage: umfs run [--pool POOL] [--mount DIR] [--mode MODE] -- CMD [ARG...]\n"
+	"Usage: umfs run [--pool POOL] [--mount DIR] [--mode MODE] [--report[=FILE] [--json]]\n"
+	"                -- CMD [ARG...]\n"
 	"\n"
 	"Runs CMD with libumfs preloaded: under DIR it sees the files of POOL.\n"
 	"\n"
@@ -36,6 +37,9 @@ static const char usage[] =
 	"                    $XDG_RUNTIME_DIR/umfs or $HOME/.umfs\n"
 	"      --mode MODE   atomic (default), sync or posix: what write promises; a pool in\n"
 	"                    use keeps a stronger one\n"
+	"      --report[=FILE]  each program says at its end, on stderr or appended to FILE, what\n"
+	"                    calls were served, how many bytes, how long they took\n"
+	"      --json        that as JSON, a line for each program\n"
 	"  -h, --help        this text\n"
 	"  -V, --version     the version\n"
 	"\n"
@@ -44,12 +48,14 @@ static const char usage[] =
 	"Exit code: that of CMD; 125 when umfs fails, 126 when CMD can not be run, 127 when\n"
 	"it is not found. $LIBUMFS_SO names the library where it is not found by itself.\n";
 
-enum { OPT_MODE = 256 };
+enum { OPT_MODE = 256, OPT_REPORT, OPT_JSON };
 
 static const struct option longs[] = {
 	{"pool", required_argument, NULL, 'p'},
 	{"mount", required_argument, NULL, 'm'},
 	{"mode", required_argument, NULL, OPT_MODE},
+	{"report", optional_argument, NULL, OPT_REPORT},
+	{"json", no_argument, NULL, OPT_JSON},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
@@ -57,6 +63,8 @@ static const struct option longs[] = {
 
 struct run {
 	const char *pool_asked, *mount_asked, *mode;
+	const char *report; /* "1", a file's name, or none */
+	bool json;
 	char pool[PATH_MAX], mount[PATH_MAX], lib[PATH_MAX];
 };
 
@@ -366,12 +374,31 @@ static void add_mount(const struct run *r)
 	free(mounts);
 }
 
+/* One file for all, wherever the programs go. */
+static void set_report(const char *file)
+{
+	char path[2 * PATH_MAX], cwd[PATH_MAX];
+
+	if (!strcmp(file, "1") || file[0] == '/') {
+		set("LIBUMFS_REPORT", file);
+		return;
+	}
+	if (!getcwd(cwd, sizeof(cwd)))
+		quit("%s: %s", file, strerror(errno));
+	snprintf(path, sizeof(path), "%s/%s", cwd, file);
+	set("LIBUMFS_REPORT", path);
+}
+
 static void set_environment(const struct run *r)
 {
 	if (!is_mounted(r))
 		add_mount(r);
 	if (r->mode)
 		set("LIBUMFS_MODE", r->mode);
+	if (r->report)
+		set_report(r->report);
+	if (r->json)
+		set("LIBUMFS_REPORT_FORM", "json");
 	set_preload(r);
 }
 
@@ -397,6 +424,12 @@ static int parse(int argc, char **argv, struct run *r)
 		case OPT_MODE:
 			parse_mode(r, optarg);
 			break;
+		case OPT_REPORT:
+			r->report = optarg && *optarg ? optarg : "1";
+			break;
+		case OPT_JSON:
+			r->json = true;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -408,6 +441,8 @@ static int parse(int argc, char **argv, struct run *r)
 			exit(EXIT_OWN);
 		}
 	}
+	if (r->json && !r->report)
+		r->report = "1";
 	if (optind == argc) {
 		fputs("umfs: no program to run\nTry 'umfs run --help'.\n", stderr);
 		exit(EXIT_OWN);

@@ -232,6 +232,51 @@ for what in "descriptor in a message" "inotify watch"; do
 	grep -q "unsupported: $what: 1" "$work/report" || fail "report: no $what"
 done
 
+# Names, bytes, times and rates, as text and as JSON; a forked child counts its own.
+cat >"$work/counted.py" <<'PY'
+import os, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+for i in range(100):
+    os.write(fd, b"x" * 1000)
+for i in range(300):
+    os.pread(fd, 64, i)
+os.preadv(fd, [bytearray(5)], 0)
+os.lseek(fd, 0, 0)
+if not os.fork():
+    os.pwrite(fd, b"child", 0)
+    sys.exit(0)
+os.wait()
+os.close(fd)
+PY
+python3=$(u python3 -c 'import sys; print(sys.executable)')
+rm "$work/report"
+LIBUMFS_REPORT=$work/report u "$python3" "$work/counted.py" "$mnt/counted"
+for line in "pread: served 300, 18.7 KiB" "write: served 100, 97.6 KiB" "lseek: served 1" "readv: served 1, 5 B" \
+	"open: served 1" "pwrite: served 1, 5 B" "18.7 KiB read, 97.6 KiB written in " "time of reads served" \
+	"time of writes served" "[0-9.]* s: .*/s read, .* written .*w"; do
+	grep -q "^libumfs\[[0-9]*\]: *$line" "$work/report" || fail "report: no $line in $(cat "$work/report")"
+done
+rm "$work/report"
+LIBUMFS_REPORT=$work/report LIBUMFS_REPORT_FORM=json u "$python3" "$work/counted.py" "$mnt/counted"
+python3 - "$work/report" <<'PY' || fail "report as JSON"
+import json, sys
+child, parent = sorted(map(json.loads, open(sys.argv[1])), key=lambda r: r["served"])
+assert child["calls"]["pwrite"] == {"served": 1, "passed": 0, "bytes": 5}, child
+assert "pread" not in child["calls"] and child["written_bytes"] == 5 and child["pid"] != parent["pid"], child
+calls = parent["calls"]
+assert calls["pread"] == {"served": 300, "passed": 0, "bytes": 19200}, calls
+assert calls["write"]["bytes"] == 100000 and calls["open"]["served"] == 1, calls
+assert parent["read_bytes"] == 19205 == sum(parent["read"]), parent
+assert parent["written_bytes"] == 100000 == sum(parent["written"]), parent
+assert sum(n for _, n in parent["latency"]["reads"]) == 301, parent["latency"]
+assert sum(n for _, n in parent["latency"]["writes"]) == 100, parent["latency"]
+assert all(ns > 0 for part in parent["latency"].values() for ns, _ in part) and parent["ns"] > 100000, parent
+assert len(parent["read"]) <= 64 and parent["step_ns"] * len(parent["read"]) > parent["ns"] * 0.99, parent
+assert parent["served"] == sum(c["served"] for c in calls.values()), parent
+PY
+LIBUMFS_REPORT=1 LIBUMFS_REPORT_FORM=xml u cat "$mnt/copy" >"$work/out" 2>&1 && fail "a form that there is not"
+grep -q "LIBUMFS_REPORT_FORM=xml: not text or json" "$work/out" || fail "a form that there is not: $(cat "$work/out")"
+
 # ---- the pool's file system is full ----
 
 if [ "$(id -u)" = 0 ]; then

@@ -42,6 +42,13 @@ is "each has its own" "g h" "$(echo $("$umfs" run --pool "$second" --mount mnt -
 out=$(within mnt true 2>&1) && fail "another pool there: no error"
 is "another pool there" "umfs: $work/mnt: holds the files of another pool already, $pool" "$out"
 
+# The report, in one file wherever the programs go, or on stderr.
+(cd "$work" && "$umfs" run --pool "$pool" --mount mnt --report=said -- sh -c 'cd / && cat "$0"' "$work/mnt/f") >/dev/null
+ok "report in a file" grep -q 'read: served [1-9]' "$work/said"
+"$umfs" run --pool "$pool" --mount mnt --json -- cat mnt/f 2>&1 >/dev/null |
+	python3 -c 'import json, sys; sys.exit(json.loads(sys.stdin.read())["calls"]["open"]["served"] < 1)' ||
+	fail "report as JSON"
+
 # A pool in use keeps a stronger mode, and says so.
 asked() {
 	run sh -c 'exec 3>mnt/open; "$0" run --pool "$1" --mount mnt --mode "$2" -- true' \
