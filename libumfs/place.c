@@ -176,10 +176,10 @@ static long open_same(int from, bool cloexec)
 	return sys4(SYS_openat, AT_FDCWD, name, O_PATH | (cloexec ? O_CLOEXEC : 0), 0);
 }
 
-/* The system call that libc's dup makes, where that is meant. */
+/* In a sandbox by the system call that libc's dup makes. */
 static long duplicate(int from, int min, bool cloexec)
 {
-	if (!min && !cloexec)
+	if (port_quiet && !min && !cloexec)
 		return sys1(SYS_dup, from);
 	return sys3(SYS_fcntl, from, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, min);
 }
