@@ -97,10 +97,11 @@ static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wi
 		       struct run *run)
 {
 	struct umfs_search s = {umfs_group_page_bits(fs, group),
-				ld64(&umfs_group(fs, group)->backed), umfs_group_pages(fs, group)};
+				ld64(&umfs_group(fs, group)->backed), umfs_group_known(fs, group)};
 	struct run any = {0, 0};
 
 	run->count = 0;
+	hint = UMFS_MIN(hint, s.end);
 	if (fs->geo.flags & UMFS_SB_BACKED)
 		s.backed = ~0ull;
 	if (find_around(&s, hint, wish->behind, wish->want, run) || s.backed == ~0ull)
@@ -139,8 +140,10 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 	int ret;
 
-	if ((ld32(&grp->flags) & UMFS_GROUP_INIT) ? ld32(&grp->free_pages) < wish->least
-						  : wish->no_backing)
+	if ((ld32(&grp->flags) & UMFS_GROUP_INIT)
+		    ? ld32(&grp->free_pages) < wish->least &&
+			      ld32(&grp->pages) >= umfs_group_pages(fs, group)
+		    : wish->no_backing)
 		return 0;
 	ret = umfs_group_lock(fs, tx->lane, group, wish->wait);
 	if (ret)
@@ -152,7 +155,7 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 	} else if (!ret) {
 		wish->behind = hint != 0;
 		if (!hint)
-			hint = UMFS_MIN(ld32(&grp->page_hint), umfs_group_pages(fs, group));
+			hint = ld32(&grp->page_hint);
 		if (choose_run(fs, group, hint, wish, run) && run->count >= wish->least) {
 			ret = umfs_tx_note(tx, UMFS_REC_PAGES_ALLOC,
 					   umfs_group_page(fs, group) + run->first, run->count);
@@ -173,7 +176,7 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
  * Whole runs in groups near by that are not busy; then any run of `least` or more
  * anywhere; then waiting too.
  */
-static int alloc_run(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
+static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
 		     uint64_t *page, uint32_t *got)
 {
 	struct umfs *fs = tx->fs;
@@ -207,6 +210,20 @@ static int alloc_run(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t 
 		}
 	}
 	return -ENOSPC;
+}
+
+/* The pool is full for all that this process knows: it may have been made larger. */
+static int alloc_run(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
+		     uint64_t *page, uint32_t *got)
+{
+	uint64_t size = tx->fs->geo.pool_pages;
+	int err = alloc_known(tx, goal, want, least, page, got);
+
+	if (err != -ENOSPC)
+		return err;
+	umfs_grow_seen(tx->fs);
+	return tx->fs->geo.pool_pages == size ? err
+					      : alloc_known(tx, goal, want, least, page, got);
 }
 
 int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t *page,

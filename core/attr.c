@@ -307,15 +307,19 @@ void umfs_statfs(struct umfs *fs, struct umfs_statfs *st)
 	uint32_t head = UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages, g;
 
 	memset(st, 0, sizeof(*st));
+	umfs_grow_seen(fs);
 	for (g = 0; g < fs->geo.group_count; g++) {
 		struct umfs_group_pm *grp = umfs_group(fs, g);
 		uint32_t pages = umfs_group_pages(fs, g) - head;
 		bool init = ld32(&grp->flags) & UMFS_GROUP_INIT;
 		uint32_t free = init ? ld32(&grp->free_pages) : pages;
+		uint32_t known = ld32(&grp->pages);
 
 		st->pages += pages;
 		st->inodes += fs->geo.inodes_per_group - (g == 0);
 		st->pages_free += free;
+		if (init && known < head + pages) /* since the pool grew */
+			st->pages_free += head + pages - known;
 		if (init || (fs->geo.flags & UMFS_SB_BACKED))
 			st->pages_ready += pages_ready(fs, g, free);
 		st->inodes_free += init ? ld32(&grp->free_inodes)

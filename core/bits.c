@@ -26,8 +26,11 @@ uint32_t umfs_bits_zeros(const le64 *bits, uint32_t total)
 {
 	uint32_t i, zeros = 0;
 
-	for (i = 0; i < total / 64u; i++)
-		zeros += 64u - umfs_count_ones(ld64(&bits[i]));
+	for (i = 0; i < total; i += 64) {
+		uint64_t past = total - i < 64 ? ~0ull << (total - i) : 0;
+
+		zeros += 64u - umfs_count_ones(ld64(&bits[i / 64u]) | past);
+	}
 	return zeros;
 }
 

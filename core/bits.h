@@ -15,7 +15,6 @@ struct umfs_search {
 void umfs_bits_fill(le64 *bits, uint32_t from, uint32_t to);
 /* Returns how many of them were set. */
 uint32_t umfs_bits_clear(le64 *bits, uint32_t from, uint32_t to);
-/* `total` is a multiple of 64. */
 uint32_t umfs_bits_zeros(const le64 *bits, uint32_t total);
 /* First bit at or after `from` that is `value`, below `end`, or `end`. */
 uint32_t umfs_bits_next(const struct umfs_search *s, uint32_t from, uint32_t end, bool value);

@@ -51,6 +51,15 @@ static uint32_t groups_for(uint64_t pages)
 	return (uint32_t)((pages + UMFS_GROUP_PAGES - 1) >> UMFS_GROUP_SHIFT);
 }
 
+uint32_t umfs_groups_of(uint64_t pages, uint32_t itable_pages)
+{
+	uint32_t groups = groups_for(pages);
+	uint64_t tail = pages - ((uint64_t)(groups - 1) << UMFS_GROUP_SHIFT);
+
+	return tail < UMFS_GROUP_HEAD_PAGES + itable_pages + LEAST_DATA_PAGES ? groups - 1
+									      : groups;
+}
+
 /* So many for each of `groups` groups that the wish is met. */
 static uint64_t inodes_each(const struct umfs_format *f, uint64_t pages, uint32_t groups)
 {
@@ -67,9 +76,8 @@ static int plan_groups(const struct umfs_format *f, struct umfs_super_pm *sb, ui
 	uint64_t pages = f->pool_pages - groups_page;
 	uint32_t groups = groups_for(pages);
 	uint64_t each = inodes_each(f, pages, groups);
-	uint64_t tail = pages - ((uint64_t)(groups - 1) << UMFS_GROUP_SHIFT);
 
-	if (tail < UMFS_GROUP_HEAD_PAGES + each / 16 + LEAST_DATA_PAGES) {
+	if (umfs_groups_of(pages, (uint32_t)each / 16) < groups) {
 		if (groups == 1)
 			return -EINVAL;
 		groups--;

@@ -140,7 +140,8 @@ struct umfs_group_pm {
 	le32 flags;  /* UMFS_GROUP_INIT */
 	le32 page_hint; /* where to look first, in pages from the group's start */
 	le32 inode_hint;
-	le8 pad[28];
+	le32 pages; /* so many the page bitmap knows; the group may have more since the pool grew */
+	le8 pad[24];
 };
 #define UMFS_GROUP_INIT 1u /* bitmaps are there; else both bitmaps and counts are still to be made */
 #define UMFS_GROUP_RECOUNT 2u /* counts may be off after a recovery: whoever locks it counts */

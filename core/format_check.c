@@ -59,7 +59,8 @@ AT(umfs_group_pm, backed, 16);
 AT(umfs_group_pm, flags, 24);
 AT(umfs_group_pm, page_hint, 28);
 AT(umfs_group_pm, inode_hint, 32);
-AT(umfs_group_pm, pad, 36);
+AT(umfs_group_pm, pages, 36);
+AT(umfs_group_pm, pad, 40);
 
 SIZE(umfs_inode_pm, UMFS_INODE_BYTES);
 AT(umfs_inode_pm, crc, 0);

@@ -62,24 +62,70 @@ int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit)
 
 /* ---- setting it up ---- */
 
+uint32_t umfs_group_known(const struct umfs *fs, uint32_t group)
+{
+	uint32_t known = ld32(&umfs_group(fs, group)->pages);
+
+	if (__builtin_expect(known > umfs_group_pages(fs, group), 0))
+		umfs_grow_seen(fs); /* somebody else has told it */
+	return UMFS_MIN(known, umfs_group_pages(fs, group));
+}
+
 static void recount(struct umfs *fs, uint32_t group)
 {
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 
-	st32(&grp->free_pages, umfs_bits_zeros(umfs_group_page_bits(fs, group), UMFS_GROUP_PAGES));
+	st32(&grp->free_pages,
+	     umfs_bits_zeros(umfs_group_page_bits(fs, group), umfs_group_known(fs, group)));
 	st32(&grp->free_inodes,
 	     umfs_bits_zeros(umfs_group_inode_bits(fs, group), UMFS_GROUP_PAGES));
 	st32(&grp->flags, ld32(&grp->flags) & ~UMFS_GROUP_RECOUNT);
 	umfs_flush(fs, grp, sizeof(*grp));
 }
 
+/* The pool's old end may have cut a unit that is backed: the rest of it, or nothing, is too. */
+static int back_rest(struct umfs *fs, uint32_t group, uint32_t from, uint32_t to)
+{
+	uint32_t end = UMFS_MIN((from | (UMFS_UNIT_PAGES - 1)) + 1, to);
+
+	if (!(from % UMFS_UNIT_PAGES) || !umfs_group_backed(fs, group, from >> UMFS_UNIT_SHIFT))
+		return 0;
+	return port_back(fs, (umfs_group_page(fs, group) + from) << UMFS_PAGE_SHIFT,
+			 (uint64_t)(end - from) << UMFS_PAGE_SHIFT);
+}
+
+/*
+ * The pool has grown since the group was set up: its bitmap learns of the new pages.
+ * Group lock held. The store of `pages` commits; before it the bits past it mean
+ * nothing, and a death after it leaves the mark to count again.
+ */
+static void group_extend(struct umfs *fs, uint32_t group, uint32_t to)
+{
+	struct umfs_group_pm *grp = umfs_group(fs, group);
+	uint32_t from = ld32(&grp->pages);
+	le64 *bits = umfs_group_page_bits(fs, group);
+
+	if (back_rest(fs, group, from, to))
+		return; /* no memory now: it stays as it is until the next time */
+	(void)umfs_bits_clear(bits, from, to);
+	umfs_flush(fs, bits, UMFS_PAGE_BYTES);
+	umfs_fence(fs);
+	st32(&grp->flags, ld32(&grp->flags) | UMFS_GROUP_RECOUNT);
+	st32(&grp->pages, to); /* commit point */
+	recount(fs, group);
+	umfs_fence(fs);
+}
+
 int umfs_group_init(struct umfs *fs, uint32_t group)
 {
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 	le64 *pages = umfs_group_page_bits(fs, group), *inodes = umfs_group_inode_bits(fs, group);
+	uint32_t end = umfs_group_pages(fs, group);
 	int err;
 
 	if (ld32(&grp->flags) & UMFS_GROUP_INIT) {
+		if (__builtin_expect(ld32(&grp->pages) < end, 0))
+			group_extend(fs, group, end);
 		if (ld32(&grp->flags) & UMFS_GROUP_RECOUNT)
 			recount(fs, group);
 		return 0;
@@ -89,11 +135,12 @@ int umfs_group_init(struct umfs *fs, uint32_t group)
 		return err;
 	port_zero(pages, 2 * UMFS_PAGE_BYTES);
 	umfs_bits_fill(pages, 0, head_pages(fs));
-	umfs_bits_fill(pages, umfs_group_pages(fs, group), UMFS_GROUP_PAGES);
+	umfs_bits_fill(pages, end, UMFS_GROUP_PAGES);
 	umfs_bits_fill(inodes, fs->geo.inodes_per_group, UMFS_GROUP_PAGES);
 	if (group == 0)
 		umfs_bits_fill(inodes, 0, 1); /* inode 0 names nothing */
 	umfs_flush(fs, pages, 2 * UMFS_PAGE_BYTES);
+	st32(&grp->pages, end);
 	recount(fs, group);
 	umfs_fence(fs);
 	st32(&grp->page_hint, head_pages(fs));

@@ -50,10 +50,13 @@ static inline void umfs_group_found(uint32_t *walk, uint32_t i, uint32_t group)
 		__atomic_store_n(walk, group + 1, __ATOMIC_RELAXED);
 }
 
+/* So many of its pages the group's bitmap knows: all, but for a while after the pool grew. */
+uint32_t umfs_group_known(const struct umfs *fs, uint32_t group);
 /* Back a unit, if it is not yet. Group lock held. 0 or -ENOSPC. */
 int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit);
 /*
- * Before a group's first use; recounts where recovery asked for it. Group lock held.
+ * Before a group is used: sets it up the first time, extends it where the pool has grown,
+ * recounts where recovery asked for it. Group lock held.
  * Until UMFS_GROUP_INIT is stored the group is as if never used. 0 or -ENOSPC.
  */
 int umfs_group_init(struct umfs *fs, uint32_t group);

@@ -104,7 +104,7 @@ enum { PASS_HALF, PASS_FREE, PASS_NEW, PASS_WAIT, PASSES };
 
 #define HALF_GROUPS 64u /* so many are searched for one with many inodes left */
 
-int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
+static int alloc_known(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
 	uint32_t first = umfs_ino_group(fs, near_ino), groups = fs->geo.group_count;
@@ -132,6 +132,18 @@ int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint
 	return -ENOSPC;
 }
 
+int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
+{
+	uint32_t groups = tx->fs->geo.group_count;
+	int err = alloc_known(tx, near_ino, directory, ino);
+
+	if (err != -ENOSPC)
+		return err;
+	umfs_grow_seen(tx->fs);
+	return tx->fs->geo.group_count == groups ? err
+						 : alloc_known(tx, near_ino, directory, ino);
+}
+
 int umfs_inode_free(struct umfs_tx *tx, uint32_t ino)
 {
 	return umfs_tx_note(tx, UMFS_REC_INODE_FREE, ino, 1);
@@ -141,7 +153,7 @@ bool umfs_inode_allocated(struct umfs *fs, uint32_t ino)
 {
 	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
 
-	if (group >= fs->geo.group_count ||
+	if (!umfs_group_there(fs, group) ||
 	    !(ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_INIT))
 		return false;
 	return ld64(&umfs_group_inode_bits(fs, group)[index / 64u]) >> index % 64u & 1;
@@ -152,7 +164,7 @@ struct umfs_inode_pm *umfs_inode(struct umfs *fs, uint32_t ino)
 	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
 	uint8_t *table;
 
-	if (!ino || group >= fs->geo.group_count ||
+	if (!ino || !umfs_group_there(fs, group) ||
 	    !umfs_group_backed(fs, group, umfs_inode_unit(index)))
 		return NULL;
 	table = umfs_page(fs, umfs_group_page(fs, group) + UMFS_GROUP_HEAD_PAGES);

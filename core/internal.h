@@ -77,14 +77,24 @@ static inline uint32_t umfs_group_pages(const struct umfs *fs, uint32_t group)
 
 	return (uint32_t)UMFS_MIN(left, (uint64_t)UMFS_GROUP_PAGES);
 }
-/* May `page` hold data, a table or directory page? (In a group and not in its head.) */
-static inline bool umfs_page_valid(const struct umfs *fs, uint64_t page)
+/* Of so many pages from the first group on: how many groups; a tail too short for one is none. */
+uint32_t umfs_groups_of(uint64_t pages, uint32_t itable_pages);
+/* Somebody may have made the pool larger: see grow.c. */
+void umfs_grow_seen(const struct umfs *fs);
+bool umfs_page_valid_now(const struct umfs *fs, uint64_t page);
+bool umfs_group_there(const struct umfs *fs, uint64_t group);
+static inline bool umfs_page_within(const struct umfs *fs, uint64_t page)
 {
 	uint64_t rel = page - fs->geo.groups_page;
 
 	return page >= fs->geo.groups_page && page < fs->geo.pool_pages &&
 	       (rel & (UMFS_GROUP_PAGES - 1)) >= UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages &&
 	       (rel >> UMFS_GROUP_SHIFT) < fs->geo.group_count;
+}
+/* May `page` hold data, a table or directory page? (In a group and not in its head.) */
+static inline bool umfs_page_valid(const struct umfs *fs, uint64_t page)
+{
+	return __builtin_expect(umfs_page_within(fs, page), 1) || umfs_page_valid_now(fs, page);
 }
 
 /* ---- durability: flush and fence cost nothing where the medium needs neither ---- */
@@ -114,6 +124,10 @@ static inline void umfs_persist64(const struct umfs *fs, le64 *p, uint64_t v)
 }
 
 uint32_t umfs_super_crc(const struct umfs_super_pm *sb);
+/* Both copies of the superblock alike after a growth cut short; attach lock held. -EUCLEAN: damage. */
+int umfs_super_settle(struct umfs *fs);
+int umfs_attach_lock(struct umfs *fs);
+void umfs_attach_unlock(struct umfs *fs);
 
 /* ---- lock.c ---- */
 

@@ -170,8 +170,11 @@ static struct umfs_rec_pm *rec_at(struct umfs_lane_pm *lane, uint64_t txid, uint
 /* Is [where, where+len) a range that a transaction may have saved? */
 static bool target_valid(const struct umfs *fs, uint64_t where, uint64_t len)
 {
-	uint64_t end = fs->geo.pool_pages << UMFS_PAGE_SHIFT;
+	uint64_t end;
 
+	if (where + len > fs->geo.pool_pages << UMFS_PAGE_SHIFT)
+		umfs_grow_seen(fs);
+	end = fs->geo.pool_pages << UMFS_PAGE_SHIFT;
 	return where >= UMFS_PAGE_BYTES && where < end && len <= end - where;
 }
 

@@ -15,7 +15,7 @@ int64_t umfs_bits_group(const struct umfs *fs, bool inodes, uint64_t first, uint
 
 	if (inodes) {
 		group = first / fs->geo.inodes_per_group;
-		return first && count == 1 && group < fs->geo.group_count ? (int64_t)group : -1;
+		return first && count == 1 && umfs_group_there(fs, group) ? (int64_t)group : -1;
 	}
 	if (!count || count > UMFS_GROUP_PAGES || !umfs_page_valid(fs, first) ||
 	    !umfs_page_valid(fs, first + count - 1))
@@ -125,7 +125,7 @@ bool umfs_bits_held(const struct umfs *fs, uint32_t slot, const struct umfs_lane
 	uint64_t note = ld64(&lane->group), word;
 	uint32_t group = (uint32_t)note - 1;
 
-	if (group >= fs->geo.group_count)
+	if (!umfs_group_there(fs, group))
 		return false;
 	word = ld64(&umfs_group(fs, group)->lock);
 	return umfs_lock_held_by(fs, word, slot) &&

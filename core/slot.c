@@ -26,7 +26,7 @@ uint32_t umfs_mode(const struct umfs *fs)
 	return ld32(&umfs_runtime(fs)->mode);
 }
 
-static int attach_lock(struct umfs *fs)
+int umfs_attach_lock(struct umfs *fs)
 {
 	int err;
 
@@ -37,7 +37,7 @@ static int attach_lock(struct umfs *fs)
 	return err;
 }
 
-static void attach_unlock(struct umfs *fs)
+void umfs_attach_unlock(struct umfs *fs)
 {
 	umfs_order_let(fs, fs);
 	port_attach_unlock(fs);
@@ -151,6 +151,7 @@ int umfs_recover_all(struct umfs *fs)
 	if (ld64(&umfs_runtime(fs)->clean) == UMFS_CLEAN)
 		return 0;
 	fs->alone = 1;
+	(void)umfs_super_settle(fs); /* damage is not for here: one of them was good enough */
 	for (i = 0; i < fs->geo.slot_count; i++)
 		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
 			umfs_slot_leave_groups(fs, i);
@@ -219,6 +220,7 @@ static int attach_locked(struct umfs *fs, uint32_t mode)
 	int err = 0;
 
 	fs->slot = NO_SLOT;
+	umfs_grow_seen(fs);
 	if (!port_slot_any(fs)) {
 		err = attach_first(fs, mode ? mode : UMFS_MODE_ATOMIC);
 	} else {
@@ -247,11 +249,11 @@ int umfs_attach(struct umfs *fs, uint32_t mode)
 	if (!err && fs->geo.look_only)
 		err = -EROFS;
 	if (!err)
-		err = attach_lock(fs);
+		err = umfs_attach_lock(fs);
 	if (err)
 		return err;
 	err = attach_locked(fs, mode);
-	attach_unlock(fs);
+	umfs_attach_unlock(fs);
 	return err;
 }
 
@@ -271,14 +273,14 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 static int slot_for_another(struct umfs *fs, uint32_t state, uint32_t *slot,
 			    uint32_t *incarnation)
 {
-	int err = attach_lock(fs);
+	int err = umfs_attach_lock(fs);
 
 	if (err)
 		return err;
 	err = take_slot(fs, state, slot);
 	if (!err)
 		*incarnation = ld32(&umfs_slot(fs, *slot)->incarnation);
-	attach_unlock(fs);
+	umfs_attach_unlock(fs);
 	return err;
 }
 
@@ -375,7 +377,7 @@ void umfs_detach(struct umfs *fs)
 		leave_lanes(fs);
 		unback_last(fs);
 	}
-	if (fs->broken || fs->zombies || attach_lock(fs)) {
+	if (fs->broken || fs->zombies || umfs_attach_lock(fs)) {
 		port_slot_drop(fs, fs->slot); /* as if it had died: the next one cleans up */
 		fs->slot = NO_SLOT;
 		return;
@@ -384,9 +386,10 @@ void umfs_detach(struct umfs *fs)
 	port_slot_drop(fs, fs->slot);
 	fs->slot = NO_SLOT;
 	if (!port_slot_any(fs) && !any_live(fs)) {
+		(void)umfs_super_settle(fs);
 		st64(&rt->clean, UMFS_CLEAN);
 		umfs_flush(fs, rt, sizeof(*rt));
 		umfs_fence(fs);
 	}
-	attach_unlock(fs);
+	umfs_attach_unlock(fs);
 }

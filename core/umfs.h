@@ -50,7 +50,7 @@ struct umfs_geometry {
  */
 struct umfs {
 	uint8_t *base;	/* the whole pool, mapped */
-	uint64_t bytes; /* mapped; at least pool_pages * 4096 */
+	uint64_t bytes; /* that can be addressed; at least pool_pages * 4096, grows with it */
 	void *port;	/* the port's own */
 	uint32_t *irec_refs; /* geo.irec_count words, zero: this process's opens */
 	uint32_t *ofd_refs;  /* geo.ofd_count words, zero: descriptors and holders here */
@@ -146,6 +146,16 @@ int umfs_format_plan(const struct umfs_format *f, struct umfs_super_pm *sb);
  */
 uint64_t umfs_format_front_bytes(const struct umfs_super_pm *sb);
 int umfs_format_write(struct umfs *fs, const struct umfs_format *f);
+
+/* ---- grow.c ---- */
+
+/*
+ * Make the pool so many pages large while it is in use; other processes find the
+ * new space by themselves. Atomic and durable: after a crash it has the old size or the new
+ * one. -EINVAL: it is not smaller now; -EFBIG: it was not made for so many pages or
+ * inodes, or the medium can not be so large; -ENOSPC and others: as port_extend().
+ */
+int umfs_grow(struct umfs *fs, uint64_t pool_pages);
 
 /* ---- slot.c: taking part in a pool ---- */
 

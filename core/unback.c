@@ -100,7 +100,7 @@ static void unback_group(struct umfs_tx *tx, uint32_t group)
 void umfs_unback(struct umfs_tx *tx, bool at_once)
 {
 	struct umfs *fs = tx->fs;
-	uint32_t step = groups_a_bit(fs), group;
+	uint32_t step = groups_a_bit(fs), groups = fs->geo.group_count, group;
 	int64_t now = port_now_ns();
 	uint64_t where;
 
@@ -111,7 +111,7 @@ void umfs_unback(struct umfs_tx *tx, bool at_once)
 	__atomic_store_n(&fs->unback_next_ns, now + PAUSE_NS, __ATOMIC_RELAXED);
 	__atomic_store_n(&fs->backed_units, 0, __ATOMIC_RELAXED);
 	where = __atomic_exchange_n(&fs->freed_where, 0, __ATOMIC_RELAXED);
-	for (group = 0; group < fs->geo.group_count && !fs->broken; group++)
-		if (where >> group / step & 1)
+	for (group = 0; group < groups && !fs->broken; group++)
+		if (group / step < 64 && where >> group / step & 1)
 			unback_group(tx, group);
 }

@@ -141,6 +141,13 @@ static inline uint32_t group_pages(const struct fsck *c, uint32_t group)
 
 	return left < UMFS_GROUP_PAGES ? (uint32_t)left : UMFS_GROUP_PAGES;
 }
+/* So many of them the bitmap knows (bits past that mean nothing), when that makes sense. */
+static inline uint32_t group_known(const struct fsck *c, uint32_t group)
+{
+	uint32_t said = ld32(&group_at(c, group)->pages), all = group_pages(c, group);
+
+	return said > UMFS_GROUP_HEAD_PAGES + c->geo.itable_pages && said < all ? said : all;
+}
 static inline uint32_t group_head(const struct fsck *c)
 {
 	return UMFS_GROUP_HEAD_PAGES + c->geo.itable_pages;

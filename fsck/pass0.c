@@ -198,6 +198,26 @@ static bool signed_as_pool(const struct umfs_super_pm *sb)
 	return ld64(&sb->magic) == UMFS_MAGIC;
 }
 
+/*
+ * Both are those of a pool that was being made larger when all who used it died: but
+ * for what that changes they are the same. Recovery makes them so.
+ */
+static bool growth_cut_short(const struct fsck *c)
+{
+	struct umfs_super_pm first, backup;
+
+	if (ld64(&runtime_at(c)->clean) == UMFS_CLEAN)
+		return false;
+	memcpy(&first, page_at(c, UMFS_SB_PAGE), sizeof(first));
+	memcpy(&backup, page_at(c, UMFS_SB_BACKUP_PAGE), sizeof(backup));
+	if (ld64(&backup.pool_pages) < ld64(&first.pool_pages))
+		return false;
+	first.pool_pages = backup.pool_pages;
+	first.group_count = backup.group_count;
+	first.crc = backup.crc;
+	return memcmp(&first, &backup, sizeof(first)) == 0;
+}
+
 /* At least one of both is good. */
 static void mend_supers(struct fsck *c, enum verdict v, enum verdict vb, const char *why)
 {
@@ -252,6 +272,7 @@ int pass0_super(struct fsck *c)
 	}
 	if (check_features(c, v == SB_GOOD ? main_sb : backup))
 		return EXIT_ERROR;
-	mend_supers(c, v, vb, v == SB_BAD ? why : why_backup);
+	if (!growth_cut_short(c))
+		mend_supers(c, v, vb, v == SB_BAD ? why : why_backup);
 	return 0;
 }

@@ -69,20 +69,36 @@ static bool map_get(const struct bits *b, uint32_t bit)
 	return ld64(&b->map[bit / 64]) >> bit % 64 & 1;
 }
 
-static uint32_t count_zeros(const le64 *map)
+static uint32_t count_zeros(const le64 *map, uint32_t end)
 {
 	uint32_t zeros = 0;
 
-	for (uint32_t i = 0; i < UMFS_GROUP_PAGES / 64; i++)
-		zeros += 64 - (uint32_t)__builtin_popcountll(ld64(&map[i]));
+	for (uint32_t i = 0; i < end; i++)
+		zeros += !(ld64(&map[i / 64]) >> i % 64 & 1);
 	return zeros;
+}
+
+/* Does the bitmap know all pages that are in use, and none that the group has not? */
+static void check_known(struct fsck *c, uint32_t group)
+{
+	struct umfs_group_pm *g = group_at(c, group);
+	uint32_t said = ld32(&g->pages), all = group_pages(c, group), i;
+
+	for (i = group_known(c, group); i < all && !bit_get(c->groups[group].used, i); i++)
+		;
+	if (said > group_head(c) && said <= all && i == all)
+		return;
+	if (problem(c, PR_GROUP_PAGES, object("group", group), "%u of %u", said, all)) {
+		st32(&g->pages, all);
+		media_sync(c, &g->pages, sizeof(g->pages));
+	}
 }
 
 static void check_pages(struct fsck *c, uint32_t group)
 {
 	struct bits b = { .c = c, .map = page_at(c, group_first(c, group)), .kind = "page",
 			  .first = group_first(c, group) };
-	uint32_t head = group_head(c), end = group_pages(c, group);
+	uint32_t head = group_head(c), end = group_pages(c, group), known = group_known(c, group);
 	const uint8_t *used = c->groups[group].used;
 
 	for (uint32_t i = 0; i < UMFS_GROUP_PAGES; i++) {
@@ -91,7 +107,7 @@ static void check_pages(struct fsck *c, uint32_t group)
 		if (i < head || i >= end) {
 			if (!set)
 				wrong_bit(&b, i, PR_PAGE_HEAD, true);
-		} else if (set != bit_get(used, i)) {
+		} else if (i < known && set != bit_get(used, i)) {
 			wrong_bit(&b, i, set ? PR_PAGE_LEAK : PR_PAGE_FREE, !set);
 		}
 	}
@@ -149,12 +165,13 @@ static void check_group(struct fsck *c, uint32_t group)
 	lock_check(c, PR_RT_LOCK, object("group", group), "lock", &g->lock);
 	if (!group_used(c, group))
 		return;
+	check_known(c, group);
 	check_pages(c, group);
 	check_inodes(c, group);
 	check_count(c, group, PR_COUNT_PAGES, &g->free_pages,
-		    count_zeros(page_at(c, group_first(c, group))));
+		    count_zeros(page_at(c, group_first(c, group)), group_known(c, group)));
 	check_count(c, group, PR_COUNT_INODES, &g->free_inodes,
-		    count_zeros(page_at(c, group_first(c, group) + 1)));
+		    count_zeros(page_at(c, group_first(c, group) + 1), UMFS_GROUP_PAGES));
 }
 
 /* Pages in use that are marked free, and pages marked in use that are not. */
@@ -165,7 +182,7 @@ static void compare_pages(const struct fsck *c, bool *any_lost, bool *any_leaked
 	for (uint32_t g = 0; g < c->geo.group_count; g++) {
 		const le64 *map = page_at(c, group_first(c, g));
 
-		for (uint32_t i = group_head(c); group_used(c, g) && i < group_pages(c, g); i++) {
+		for (uint32_t i = group_head(c); group_used(c, g) && i < group_known(c, g); i++) {
 			bool set = ld64(&map[i / 64]) >> i % 64 & 1;
 			bool used = bit_get(c->groups[g].used, i);
 

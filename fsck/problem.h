@@ -37,6 +37,7 @@
 	X(IREC_KEY, "irec-key", "record of an open inode is wrong", PREEN)              \
 	X(OFD_KEY, "ofd-key", "open file description is wrong", PREEN)                  \
 	X(GROUP_FLAGS, "group-flags", "flags of the group are wrong", NEVER)            \
+	X(GROUP_PAGES, "group-pages", "pages of the group's bitmap are wrong", YES)     \
 	X(GROUP_BACKED, "group-backed", "backing of the group is wrong", YES)           \
 	X(INO_CRC, "ino-crc", "checksum of the inode is wrong", NEVER)                  \
 	X(INO_MODE, "ino-mode", "mode of the inode is wrong", NEVER)                    \

@@ -13,7 +13,7 @@ static uint64_t units_needed(const struct fsck *c, uint32_t group)
 	uint32_t per_page = UMFS_PAGE_BYTES / UMFS_INODE_BYTES;
 	uint64_t units = 1;
 
-	for (uint32_t i = group_head(c); i < group_pages(c, group); i++)
+	for (uint32_t i = group_head(c); i < group_known(c, group); i++)
 		if (ld64(&pages[i / 64]) >> i % 64 & 1)
 			units |= 1ull << i / UMFS_UNIT_PAGES;
 	for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)

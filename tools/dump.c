@@ -299,10 +299,10 @@ static void dump_groups(const struct umfs *fs)
 		}
 		if (!(ld32(&g->flags) & UMFS_GROUP_INIT))
 			continue;
-		printf("  group %u from page %llu: %u of %u pages free, %u of %u inodes free, "
+		printf("  group %u from page %llu: %u of %u pages free, %u known, %u of %u inodes free, "
 		       "flags %#x, backed %#018llx\n",
 		       i, (ull)umfs_group_page(fs, i), ld32(&g->free_pages),
-		       umfs_group_pages(fs, i), ld32(&g->free_inodes), fs->geo.inodes_per_group,
+		       umfs_group_pages(fs, i), ld32(&g->pages), ld32(&g->free_inodes), fs->geo.inodes_per_group,
 		       ld32(&g->flags), (ull)ld64(&g->backed));
 		print_lock(fs, "  lock", ld64(&g->lock));
 	}

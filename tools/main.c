@@ -23,6 +23,8 @@ static const char usage[] =
 	"      let its device go\n"
 	"  umfs list\n"
 	"      the pools that are attached to the kernel\n"
+	"  umfs grow POOL --size SIZE\n"
+	"      make a pool larger while it is in use\n"
 	"\n"
 	"  umfs COMMAND --help says more. --version gives the version.\n";
 
@@ -36,6 +38,7 @@ static const struct {
 	{"attach", attach_main},
 	{"detach", detach_main},
 	{"list", list_main},
+	{"grow", grow_main},
 };
 
 static void say(const char *format, va_list args)

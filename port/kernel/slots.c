@@ -68,3 +68,14 @@ void port_unback(struct umfs *fs, uint64_t off, uint64_t n)
 	(void)off;
 	(void)n;
 }
+
+/* A device has the size it has; what is mapped of it here is all of it. */
+int port_extend(struct umfs *fs, uint64_t bytes)
+{
+	return bytes <= fs->bytes ? 0 : -EOPNOTSUPP;
+}
+
+int port_reach(struct umfs *fs, uint64_t bytes)
+{
+	return bytes <= fs->bytes ? 0 : -EIO;
+}

@@ -75,6 +75,8 @@ void port_slot_unclaim(struct umfs *fs, uint32_t slot);
 
 int port_back(struct umfs *fs, uint64_t off, uint64_t n);
 void port_unback(struct umfs *fs, uint64_t off, uint64_t n);
+int port_extend(struct umfs *fs, uint64_t bytes);
+int port_reach(struct umfs *fs, uint64_t bytes);
 
 void port_bug(const char *what, const char *file, int line);
 

@@ -13,6 +13,7 @@
 #include "sim_internal.h"
 
 char sim_context[256];
+uint64_t sim_room = 160ull << 20;
 
 static struct sim *pools[SIM_POOLS_MAX]; /* newest first */
 
@@ -83,25 +84,26 @@ static void pools_remove(const struct sim *sim)
 
 static uint64_t units(const struct sim *sim)
 {
-	return (sim->bytes + UMFS_UNIT_BYTES - 1) / UMFS_UNIT_BYTES;
+	return (sim->room + UMFS_UNIT_BYTES - 1) / UMFS_UNIT_BYTES;
 }
 
-static struct sim *pool_map(uint64_t bytes)
+static struct sim *pool_map(uint64_t bytes, uint64_t room)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
 
 	if (!sim)
 		return NULL;
 	sim->bytes = bytes;
+	sim->room = room;
 	sim->back_left = ~0ull;
 	sim->now_ns = 1000000000ll * 1000000000;
 	sim->thread = 1;
 	sim->fd = memfd_create("sim-pool", MFD_CLOEXEC);
-	if (sim->fd < 0 || ftruncate(sim->fd, (off_t)bytes))
+	if (sim->fd < 0 || ftruncate(sim->fd, (off_t)room))
 		goto err_free;
-	sim->media = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, sim->fd, 0);
+	sim->media = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED, sim->fd, 0);
 	sim->mem =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, sim->fd, 0);
+		mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, sim->fd, 0);
 	sim->backed = calloc(units(sim), 1);
 	sim->media_backed = calloc(units(sim), 1);
 	if (sim->media == MAP_FAILED || sim->mem == MAP_FAILED || !sim->backed ||
@@ -145,7 +147,7 @@ static void note_backing(struct sim *sim)
 
 struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
 {
-	struct sim *sim = pool_map(bytes);
+	struct sim *sim = pool_map(bytes, bytes + sim_room);
 	struct umfs_format f;
 	struct umfs fs = {0};
 	int err;
@@ -170,7 +172,7 @@ struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
 
 struct sim *sim_copy(const struct sim *from)
 {
-	struct sim *sim = pool_map(from->bytes);
+	struct sim *sim = pool_map(from->bytes, from->room);
 
 	if (!sim)
 		return NULL;
@@ -187,8 +189,8 @@ void sim_free(struct sim *sim)
 	if (!sim)
 		return;
 	pools_remove(sim);
-	munmap(sim->mem, sim->bytes);
-	munmap(sim->media, sim->bytes);
+	munmap(sim->mem, sim->room);
+	munmap(sim->media, sim->room);
 	close(sim->fd);
 	free(sim->backed);
 	free(sim->media_backed);
@@ -197,7 +199,7 @@ void sim_free(struct sim *sim)
 
 void sim_reload(struct sim *sim)
 {
-	if (madvise(sim->mem, sim->bytes, MADV_DONTNEED))
+	if (madvise(sim->mem, sim->room, MADV_DONTNEED))
 		sim_fail("madvise");
 	memcpy(sim->backed, sim->media_backed, units(sim));
 	memset(sim->owner, 0, sizeof(sim->owner));
@@ -214,7 +216,7 @@ void sim_settle(struct sim *sim)
 	for (at = 0; at < sim->bytes; at += UMFS_PAGE_BYTES)
 		if (memcmp(sim->media + at, sim->mem + at, UMFS_PAGE_BYTES))
 			memcpy(sim->media + at, sim->mem + at, UMFS_PAGE_BYTES);
-	if (madvise(sim->mem, sim->bytes, MADV_DONTNEED))
+	if (madvise(sim->mem, sim->room, MADV_DONTNEED))
 		sim_fail("madvise");
 	memcpy(sim->media_backed, sim->backed, units(sim));
 }
@@ -393,4 +395,24 @@ void port_unback(struct umfs *fs, uint64_t off, uint64_t n)
 		sim_log_event(sim, SIM_PUNCH, off, n);
 	for (unit = off / UMFS_UNIT_BYTES; unit < (off + n) / UMFS_UNIT_BYTES; unit++)
 		sim->backed[unit] = 0;
+}
+
+int port_extend(struct umfs *fs, uint64_t bytes)
+{
+	struct sim *sim = sim_of_fs(fs);
+
+	if (sim->extend_fails)
+		return -ENOSPC;
+	if (bytes > sim->room)
+		return -EFBIG;
+	sim->bytes = UMFS_MAX(sim->bytes, bytes);
+	return 0;
+}
+
+int port_reach(struct umfs *fs, uint64_t bytes)
+{
+	if (bytes > sim_of_fs(fs)->bytes)
+		return -EIO;
+	fs->bytes = UMFS_MAX(fs->bytes, bytes);
+	return 0;
 }

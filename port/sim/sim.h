@@ -49,7 +49,8 @@ void sim_log_free(struct sim_log *log);
 struct sim {
 	uint8_t *mem;
 	uint8_t *media;
-	uint64_t bytes;
+	uint64_t bytes; /* of the medium */
+	uint64_t room; /* that it may be made to have */
 	int fd;
 
 	struct sim_log *log; /* NULL: nothing is written down */
@@ -63,6 +64,7 @@ struct sim {
 	uint64_t back_calls;
 	uint64_t back_fail_at; /* this call to port_back fails, counted from 1; 0: none */
 	uint64_t back_left; /* units the surroundings still give; ~0: no end */
+	bool extend_fails; /* the medium can not be made larger */
 
 	uint64_t stores; /* counted since sim_kill_arm */
 	uint64_t kill_at;
@@ -88,6 +90,8 @@ struct sim_proc {
  * pool is the one that core's stores are looked up in first. NULL: no memory.
  */
 struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes);
+/* How much larger than made the pools made from now on may become. */
+extern uint64_t sim_room;
 /* A pool of the same size and content as the view of `from`, nothing attached. */
 struct sim *sim_copy(const struct sim *from);
 void sim_free(struct sim *sim);

@@ -46,7 +46,7 @@ static long allocate(int fd, int mode, uint64_t off, uint64_t n)
  * tmpfs gives up, and takes back what it did, when a signal comes: after some
  * tries in pieces small enough to get through between two signals.
  */
-static int fill(int fd, uint64_t off, uint64_t n)
+int port_fill(int fd, uint64_t off, uint64_t n)
 {
 	long err = -EINTR;
 	uint64_t done;
@@ -78,7 +78,7 @@ static int collapse(struct pool *p, int fd, uint64_t off, bool *fresh)
 	int err;
 
 	*fresh = !has_data(fd, off);
-	err = fill(fd, off, UMFS_PAGE_BYTES);
+	err = port_fill(fd, off, UMFS_PAGE_BYTES);
 	if (err)
 		return err;
 	(void)*first;
@@ -97,7 +97,7 @@ static int back_unit(struct pool *p, int fd, uint64_t off)
 			return 0;
 		}
 	}
-	err = fill(fd, off, UMFS_UNIT_BYTES);
+	err = port_fill(fd, off, UMFS_UNIT_BYTES);
 	if (err && fresh)
 		(void)allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
 			       UMFS_PAGE_BYTES);
@@ -118,7 +118,7 @@ static int back_range(struct pool *p, int fd, uint64_t off, uint64_t end)
 		if (whole && p->page_bytes == UMFS_PAGE_BYTES)
 			err = back_unit(p, fd, off);
 		else
-			err = fill(fd, off, UMFS_MIN(next, end) - off);
+			err = port_fill(fd, off, UMFS_MIN(next, end) - off);
 		off = next;
 	}
 	return err;
@@ -127,7 +127,7 @@ static int back_range(struct pool *p, int fd, uint64_t off, uint64_t end)
 int port_back(struct umfs *fs, uint64_t off, uint64_t n)
 {
 	struct pool *p = pool_of(fs);
-	uint64_t end = UMFS_MIN(off + n, p->map_bytes);
+	uint64_t end = UMFS_MIN(off + n, fs->bytes);
 	int fd, err;
 
 	if (p->is_device || p->flags & POOL_READONLY || off >= end)
@@ -152,7 +152,7 @@ int port_back(struct umfs *fs, uint64_t off, uint64_t n)
 void port_unback(struct umfs *fs, uint64_t off, uint64_t n)
 {
 	struct pool *p = pool_of(fs);
-	uint64_t end = UMFS_MIN(off + n, p->map_bytes);
+	uint64_t end = UMFS_MIN(off + n, fs->bytes);
 	int fd;
 
 	if (p->is_device || p->flags & POOL_READONLY || off >= end || port_quiet)

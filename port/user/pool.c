@@ -10,6 +10,7 @@
 #include "sys.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static uint64_t round_up(uint64_t n, uint64_t to)
@@ -57,7 +58,11 @@ static int map_aligned(struct pool *p)
 	uint64_t start, end;
 	long at, ret;
 
-	at = map(0, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	at = -ENOMEM;
+	if (p->map_bytes == p->fs.bytes && !(p->flags & POOL_READONLY))
+		at = pool_lonely(room);
+	if (failed(at))
+		at = map(0, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	if (failed(at))
 		return (int)at;
 	start = round_up((uint64_t)at, align);
@@ -94,11 +99,15 @@ int pool_map(struct pool *p, const char *path, uint32_t flags)
 	err = pool_file_open(p, path);
 	if (err)
 		return err;
-	p->map_bytes = p->file_bytes / p->page_bytes * p->page_bytes;
-	p->fs.bytes = p->map_bytes;
+	p->fs.bytes = p->file_bytes / p->page_bytes * p->page_bytes;
 	p->fs.port = p;
 	p->fs.readonly = !!(flags & POOL_READONLY);
+	p->map_bytes = pool_room(p) / p->page_bytes * p->page_bytes;
 	err = map_aligned(p);
+	if (err && p->map_bytes > p->fs.bytes) {
+		p->map_bytes = p->fs.bytes;
+		err = map_aligned(p);
+	}
 	if (err)
 		goto err_close;
 	err = port_range_add((uintptr_t)p->fs.base, p->map_bytes);
@@ -169,13 +178,34 @@ static int make_tables(struct pool *p)
 	return 0;
 }
 
-int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backup)
+/* The file was mapped before it was made longer, and the superblock read after. */
+static bool grew_meanwhile(const struct pool *p)
+{
+	struct stat st;
+
+	return !p->is_device && !sys2(SYS_fstat, p->fd, &st) &&
+	       (uint64_t)st.st_size > p->fs.bytes;
+}
+
+static int map_and_load(struct pool *p, const char *path, uint32_t flags, bool *from_backup)
 {
 	int err = pool_map(p, path, flags);
 
 	if (err)
 		return err;
-	err = has_signature(p) ? umfs_super_load(&p->fs, from_backup) : -EINVAL;
+	return has_signature(p) ? umfs_super_load(&p->fs, from_backup) : -EINVAL;
+}
+
+int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backup)
+{
+	int err = map_and_load(p, path, flags, from_backup);
+
+	if (err == -ENOSPC && p->fs.base && grew_meanwhile(p)) {
+		pool_close(p);
+		err = map_and_load(p, path, flags, from_backup);
+	}
+	if (err && !p->fs.base)
+		return err;
 	if (!err && p->fs.geo.look_only && !(flags & POOL_READONLY))
 		err = -ENOTSUP;
 	if (!err && p->fs.geo.durability == UMFS_DURABLE_FLUSH)

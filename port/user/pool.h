@@ -16,7 +16,7 @@ struct pool {
 	uint32_t flags; /* POOL_* */
 	uint64_t dev, inode_no; /* which file it is */
 	uint64_t file_bytes;
-	uint64_t map_bytes;
+	uint64_t map_bytes; /* of address space; what lies behind fs.bytes must not be touched */
 	uint64_t page_bytes; /* what a mapping of it is a multiple of */
 	bool is_device;	     /* devdax: backed as a whole */
 	bool is_synced;	     /* mapped so that write-back of lines is enough (MAP_SYNC, devdax) */

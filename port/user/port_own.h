@@ -33,4 +33,11 @@ int pool_reopen(const struct pool *p);
 void pool_desc_lock(struct pool *p);
 void pool_desc_unlock(struct pool *p);
 
+/* How many bytes to map for it: with room for all that it may grow to, where that costs nothing. */
+uint64_t pool_room(const struct pool *p);
+/* n bytes of address space where there is room behind: where they begin, or -errno. */
+long pool_lonely(uint64_t n);
+/* Memory for [off, off + n) of the file, whatever signals come. */
+int port_fill(int fd, uint64_t off, uint64_t n);
+
 #endif

@@ -38,6 +38,15 @@ void port_range_del(uintptr_t base)
 			__atomic_store_n(&ranges[i].base, 0, __ATOMIC_RELEASE);
 }
 
+void port_range_extend(uintptr_t base, uint64_t bytes)
+{
+	uint32_t i;
+
+	for (i = 0; i < RANGES_MAX; i++)
+		if (__atomic_load_n(&ranges[i].base, __ATOMIC_RELAXED) == base)
+			__atomic_store_n(&ranges[i].bytes, bytes, __ATOMIC_RELEASE);
+}
+
 uintptr_t port_range_find(uintptr_t addr, uint64_t *bytes)
 {
 	uint32_t i;

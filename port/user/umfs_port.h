@@ -16,7 +16,7 @@
  *   waiting    port_wait, port_wake, port_relax, port_thread
  *   time       port_now_ns
  *   processes  port_attach_lock/unlock, port_slot_*
- *   backing    port_back, port_unback
+ *   backing    port_back, port_unback, port_extend, port_reach
  *   faults     port_bug
  *   debug      port_order (builds with UMFS_DEBUG only)
  */
@@ -116,6 +116,15 @@ void port_slot_unclaim(struct umfs *fs, uint32_t slot);
 /* Back [off, off+n) of the pool with memory: 0 or -ENOSPC. Unback gives it back. */
 int port_back(struct umfs *fs, uint64_t off, uint64_t n);
 void port_unback(struct umfs *fs, uint64_t off, uint64_t n);
+
+/*
+ * A larger pool. Extend: the medium has room for `bytes` of it, with memory where the
+ * pool is backed as a whole; attach lock held. -EFBIG, -ENOSPC, -EOPNOTSUPP: it can
+ * not grow, or another reason; then it is as before. Reach: all of them can be
+ * addressed from fs->base on, and fs->bytes says so; at any time, from any thread.
+ */
+int port_extend(struct umfs *fs, uint64_t bytes);
+int port_reach(struct umfs *fs, uint64_t bytes);
 
 /* A failed assertion: say so once; aborts in debug builds, else returns. */
 void port_bug(const char *what, const char *file, int line);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* ops.c - see ops.h. */
+#include "internal.h"
 #include "ops.h"
 
 #include <stdio.h>
@@ -913,6 +914,91 @@ static int xattr_unlink_fifo_run(struct stage *s)
 	return world_unlink(s->fs, "/d/fifo");
 }
 
+/* ---- a larger pool ---- */
+
+#define SECOND_GROUP_PAGES 4000u /* beyond the first group */
+
+static uint64_t two_groups(const struct umfs *fs)
+{
+	return fs->geo.groups_page + UMFS_GROUP_PAGES + SECOND_GROUP_PAGES;
+}
+
+/* Within the last group, and not by whole units. */
+static int grow_tail_run(struct stage *s)
+{
+	return umfs_grow(s->fs, s->fs->geo.pool_pages + 700);
+}
+
+/*
+ * Take the pages of the first group but some, past the end of a file: reading it costs
+ * nothing. The last ones one by one, and none behind another, or those of the next group
+ * would be taken before.
+ */
+static int take_first_group(struct stage *s, uint32_t leave)
+{
+	const struct umfs_group_pm *grp = umfs_group(s->fs, 0);
+	struct umfs_file file;
+	uint64_t off = MIB, n = 1;
+	int err = 0;
+
+	need(world_open(s->fs, "/t/f", O_RDWR, &file));
+	while (!err && ld32(&grp->free_pages) > leave) {
+		n = ld32(&grp->free_pages) > leave + 600 ? 64 : 1;
+		err = umfs_fallocate(&file, UMFS_FALLOC_KEEP_SIZE, off, n * UMFS_PAGE_BYTES);
+		off += (n + 1) * UMFS_PAGE_BYTES;
+	}
+	world_close(&file);
+	return err == -ENOSPC ? 0 : err; /* the last one may have been wanted for a table */
+}
+
+/* The unit that the end cuts has memory. */
+static int grow_unit_prepare(struct stage *s)
+{
+	need(grow_tail_run(s));
+	return take_first_group(s, 200);
+}
+
+static int grow_unit_run(struct stage *s)
+{
+	return umfs_grow(s->fs, s->fs->geo.pool_pages + 2000);
+}
+
+static int grow_group_run(struct stage *s)
+{
+	return umfs_grow(s->fs, two_groups(s->fs));
+}
+
+static int grow_most_run(struct stage *s)
+{
+	return umfs_grow(s->fs, s->fs->geo.pool_pages + (128 * MIB >> UMFS_PAGE_SHIFT));
+}
+
+/* The last group learns of its pages when they are needed. */
+static int grow_extend_prepare(struct stage *s)
+{
+	need(grow_tail_run(s));
+	need(take_first_group(s, 0));
+	return grow_unit_run(s);
+}
+
+static int grow_extend_run(struct stage *s)
+{
+	return world_put(s->fs, "/m", 118000, 20000, 2);
+}
+
+/* Pages of a group that was not there; it is set up, which test_grow.c cuts short. */
+static int grow_write_prepare(struct stage *s)
+{
+	need(grow_group_run(s));
+	need(take_first_group(s, 0));
+	return world_put(s->fs, "/e/x", 0, 100, 1);
+}
+
+static int grow_write_run(struct stage *s)
+{
+	return world_put(s->fs, "/m", 118000, 20000, 2);
+}
+
 #define NAME_OP(op, prep, how)                                                                     \
 	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
 #define DATA_OP(op, how, file, at, n)                                                              \
@@ -1087,6 +1173,12 @@ const struct op ops[] = {
 	{"xattr_tmpfile_name", xattr_tmpfile_name_prepare, tmpfile_name_run, 0, NULL, 0, 0},
 	NAME_OP(xattr_fifo, xattr_special_prepare, OP_NEEDS_PAGE),
 	NAME_OP(xattr_unlink_fifo, xattr_special_prepare, 0),
+	NAME_OP(grow_tail, NULL, 0),
+	NAME_OP(grow_unit, grow_unit_prepare, 0),
+	NAME_OP(grow_group, NULL, 0),
+	NAME_OP(grow_most, grow_unit_prepare, 0),
+	{"grow_extend", grow_extend_prepare, grow_extend_run, OP_NEEDS_PAGE | OP_OPENS, "/m", 118000, 20000},
+	{"grow_write", grow_write_prepare, grow_write_run, OP_NEEDS_PAGE | OP_OPENS, "/m", 118000, 20000},
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
 };

@@ -58,7 +58,7 @@ static const struct field fields[] = {
 	F(umfs_slot_pm, flags), A(umfs_slot_pm, pad),
 	F(umfs_group_pm, lock), F(umfs_group_pm, free_pages), F(umfs_group_pm, free_inodes),
 	F(umfs_group_pm, backed), F(umfs_group_pm, flags), F(umfs_group_pm, page_hint),
-	F(umfs_group_pm, inode_hint), A(umfs_group_pm, pad),
+	F(umfs_group_pm, inode_hint), F(umfs_group_pm, pages), A(umfs_group_pm, pad),
 	F(umfs_inode_pm, crc), F(umfs_inode_pm, mode), F(umfs_inode_pm, uid),
 	F(umfs_inode_pm, gid), F(umfs_inode_pm, nlink), F(umfs_inode_pm, generation),
 	F(umfs_inode_pm, flags), F(umfs_inode_pm, pad0), F(umfs_inode_pm, root),
