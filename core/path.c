@@ -126,7 +126,10 @@ static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs
 	return 0;
 }
 
-/* What a name means, and that one's attributes (I1). */
+/*
+ * What a name means, and that one's attributes (I1). attr->ino is 0 when names changed
+ * meanwhile: then the attributes may be of a life of the inode in which it had another.
+ */
 static int find_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
 		     umfs_node *node, struct umfs_attr *attr)
 {
@@ -152,6 +155,7 @@ static int find_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t 
 		if (!(seq & 1) && ld64(&in->seq) == seq)
 			return 0;
 		err = umfs_lookup(fs, dir, name, len, &again);
+		attr->ino = 0;
 		if (!err && again == ino)
 			return 0;
 	}
@@ -164,9 +168,8 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 		     const char *after, struct umfs_walk *w)
 {
 	bool last = only_slashes(after), slash = last && *after;
-	struct umfs_attr attr;
 	umfs_node node = 0;
-	int err = find_node(fs, s->dir, name, len, &node, &attr);
+	int err = find_node(fs, s->dir, name, len, &node, &w->attr);
 
 	if (last && err == -ENOENT && (s->flags & UMFS_WALK_PARENT)) {
 		node = 0;
@@ -174,10 +177,10 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 	}
 	if (err)
 		return err;
-	if (node && umfs_is_link(attr.mode) &&
+	if (node && umfs_is_link(w->attr.mode) &&
 	    (!last || slash || !(s->flags & UMFS_WALK_NOFOLLOW))) {
 		s->at = after;
-		return follow(fs, node, attr.size, w, &s->at);
+		return follow(fs, node, w->attr.size, w, &s->at);
 	}
 	if (last) {
 		w->parent = s->dir;
@@ -185,7 +188,7 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 		w->name = name;
 		w->name_len = len;
 		w->must_be_dir = slash;
-		return node && slash && !umfs_is_dir(attr.mode) ? -ENOTDIR : WALK_DONE;
+		return node && slash && !umfs_is_dir(w->attr.mode) ? -ENOTDIR : WALK_DONE;
 	}
 	s->dir = node;
 	s->at = after;
@@ -238,6 +241,7 @@ int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, umfs_node start, co
 	/* Ended in ".", ".." or nothing: a directory without a name of its own here. */
 	w->parent = s.dir;
 	w->ino = s.dir;
+	w->attr.ino = 0;
 	w->name_len = 0;
 	w->must_be_dir = true;
 	return 0;

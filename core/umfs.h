@@ -270,6 +270,7 @@ struct umfs_walk {
 	bool must_be_dir;  /* trailing slash */
 	bool above;
 	char *rest; /* in: room of UMFS_WALK_ROOM bytes for link targets */
+	struct umfs_attr attr; /* of `ino` while its name meant it, if attr.ino is that number */
 };
 #define UMFS_WALK_ROOM (2u * 4096u)
 #define UMFS_WALK_ESCAPED 1
@@ -283,6 +284,15 @@ int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, umfs_node start, co
 /* ---- attr.c ---- */
 
 int umfs_getattr(struct umfs *fs, umfs_node node, struct umfs_attr *attr);
+/* Of what a walk led to: those that the walk has seen, or else as above. */
+static inline int umfs_walk_getattr(struct umfs *fs, const struct umfs_walk *w,
+				    struct umfs_attr *attr)
+{
+	if (!w->ino || w->attr.ino != (uint32_t)w->ino)
+		return umfs_getattr(fs, w->ino, attr);
+	*attr = w->attr;
+	return 0;
+}
 /* mask: bits 4 read, 2 write, 1 execute. -EACCES. */
 int umfs_access(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mask);
 int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mode);

@@ -162,7 +162,7 @@ static long open_found(struct spot *s, int flags, int fd)
 
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
-	ret = umfs_getattr(fs, s->w.ino, &attr);
+	ret = umfs_walk_getattr(fs, &s->w, &attr);
 	if (ret)
 		return ret;
 	if (s->w.must_be_dir && !S_ISDIR(attr.mode))

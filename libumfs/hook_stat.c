@@ -104,7 +104,7 @@ long umfs_hook_fstat_ours(int fd, struct stat *st)
 
 static long found_attr(struct spot *s, struct umfs_attr *attr)
 {
-	long err = umfs_getattr(umfs_mount_fs(s->m), s->w.ino, attr);
+	long err = umfs_walk_getattr(umfs_mount_fs(s->m), &s->w, attr);
 
 	if (!err && s->w.must_be_dir && !S_ISDIR(attr->mode))
 		return -ENOTDIR;

@@ -135,6 +135,7 @@ struct start {
 static int found_start(struct spot *s, umfs_node node)
 {
 	s->w.ino = node;
+	s->w.attr.ino = 0;
 	s->w.parent = 0;
 	s->w.name = "";
 	s->w.name_len = 0;

@@ -59,6 +59,31 @@ static void path_through_links_found(void **state)
 	assert_err(walk(u, "d/to-f/", UMFS_WALK_NOFOLLOW, &w), ENOTDIR);
 }
 
+/* What a walk says of what it found is what asking for it says, or it says nothing. */
+static void path_found_has_its_attributes(void **state)
+{
+	static const char *const paths[] = {"d/f", "d/to-f", "to-e", "d", "d/e/..", ".", "d/e/."};
+	struct unit *u = *state;
+	struct umfs_attr attr, walked;
+	struct umfs_walk w;
+	uint32_t i;
+
+	make_tree(u);
+	assert_ok(world_put(u->fs, "/d/f", 0, 100, 1));
+	for (i = 0; i < UMFS_ARRAY_LEN(paths); i++) {
+		memset(&attr, 0, sizeof(attr));
+		memset(&walked, 0, sizeof(walked));
+		assert_ok(walk(u, paths[i], 0, &w));
+		assert_ok(umfs_getattr(u->fs, w.ino, &attr));
+		assert_ok(umfs_walk_getattr(u->fs, &w, &walked));
+		assert_memory_equal(&attr, &walked, sizeof(attr));
+	}
+	assert_ok(walk(u, "d/f", 0, &w));
+	assert_int_equal(w.attr.size, 100); /* without asking */
+	assert_ok(walk(u, "d/missing", UMFS_WALK_PARENT, &w));
+	assert_true(umfs_walk_getattr(u->fs, &w, &attr) < 0);
+}
+
 static void path_missing_tells_where(void **state)
 {
 	struct unit *u = *state;
@@ -239,5 +264,6 @@ static const struct CMUnitTest tests[] = {
 	CASE(links_that_grow_the_path_bounded),
 	CASE(directory_without_search_right_refused),
 	CASE(deep_tree_walked_and_named),
+	CASE(path_found_has_its_attributes),
 };
 UNIT_MAIN("path", tests)
