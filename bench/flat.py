@@ -32,7 +32,7 @@ OPS = {**LOOKUPS, "create": "create", "delete": "unlink"}
 TITLES = {"lookup": "stat, the same 200 names", "lookup_random": "stat, any name at random",
           "lookup_made": "stat, in the order made", "create": "create + close",
           "delete": "unlink"}
-POOLS = ((GIB, "1 GiB"), (64 * GIB, "64 GiB"), (1 << 40, "1 TiB"), (16 << 40, "16 TiB"))
+POOLS = ((GIB, "1 GiB"), (16 * GIB, "16 GiB"), (1 << 40, "1 TiB"), (16 << 40, "16 TiB"))
 OPENS = (10, 10_000)
 HELD = 10_000
 MILLION = 1_000_000
