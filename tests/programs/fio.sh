@@ -2,7 +2,7 @@
 # fio: each engine writes and reads back with every block verified, as threads and processes.
 . "${0%/*}/lib.sh"
 
-engines=${ENGINES:-psync sync vsync mmap}
+engines=${ENGINES:-psync sync vsync mmap libaio}
 size=$((EFFORT > 1 ? 256 : 4))m
 cd "$WORK"
 

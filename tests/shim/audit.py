@@ -24,7 +24,7 @@ SHADOW = "/.umfs-locks-"
 # What libumfs does with its numbers, and how it looks whether the directory is there.
 OWN = re.compile(
     r"(fcntl\(.*, F_(DUPFD|DUPFD_CLOEXEC|GETFD|SETFD)\b"
-    r"|close\(|close_range\(|dup2\(|dup3\("
+    r"|close\(|close_range\(|dup\([0-9]{4,}<|dup2\(|dup3\("
     r"|fstat\(.*S_IFLNK"
     r"|symlinkat\(\"UMFS\"|openat\(AT_FDCWD.*/\.umfs-fd-[^\"]*\", O_.*O_PATH"
     r"|unlinkat\(AT_FDCWD.*/\.umfs-fd-"
