@@ -14,7 +14,8 @@
 
 struct newborn {
 	const struct umfs_cred *cred;
-	uint32_t mode;
+	uint32_t mode;	/* as asked for */
+	uint32_t umask; /* bits it loses, unless the directory says what it gets */
 	uint64_t rdev;
 	const char *target; /* symbolic link */
 	uint32_t target_len;
@@ -29,14 +30,14 @@ static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 		       const struct umfs_inode_pm *dir, uint32_t dir_ino, const struct newborn *b)
 {
 	uint64_t now = (uint64_t)port_now_ns();
-	uint32_t mode = b->mode, gid = b->cred->gid;
+	uint32_t mode = b->mode & ~b->umask, gid = b->cred->gid;
 	bool is_dir = umfs_is_dir(mode);
 
 	if (ld32(&dir->mode) & UMFS_S_ISGID) {
 		gid = ld32(&dir->gid);
 		if (is_dir)
 			mode |= UMFS_S_ISGID;
-		else if ((mode & 010u) && !b->cred->override && !umfs_in_group(b->cred, gid))
+		else if ((b->mode & 010u) && !b->cred->override && !umfs_in_group(b->cred, gid))
 			mode &= ~UMFS_S_ISGID;
 	}
 	st32(&in->generation, ld32(&in->generation) + 1 ? ld32(&in->generation) + 1 : 1);
@@ -96,8 +97,8 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 	in = umfs_inode(fs, *ino);
 	umfs_seq_begin(in);
 	init_inode(fs, in, *ino, dir, dir_ino, b);
-	if (b->target)
-		err = put_target(tx, in, *ino, b);
+	err = b->target ? put_target(tx, in, *ino, b) :
+			  umfs_acl_inherit(tx, in, *ino, dir, dir_ino, b->mode);
 	umfs_seq_end(in);
 	umfs_flush(fs, in, UMFS_INODE_BYTES);
 	if (!err)
@@ -173,7 +174,8 @@ static int create(struct umfs *fs, umfs_node node, const char *name, uint32_t le
 int umfs_create_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 		     uint32_t len, uint32_t mode, uint64_t rdev, umfs_node *node)
 {
-	struct newborn b = {.cred = cred, .mode = mode & 0177777u & ~(cred->umask & 0777u)};
+	struct newborn b = {
+		.cred = cred, .mode = mode & 0177777u, .umask = cred->umask & 0777u};
 	uint32_t ino = 0;
 	int err;
 
@@ -212,7 +214,8 @@ int umfs_create_open(struct umfs *fs, const struct umfs_cred *cred, umfs_node di
 {
 	struct umfs_held h = {0};
 	struct newborn b = {.cred = cred,
-			    .mode = 0100000u | (mode & 07777u & ~(cred->umask & 0777u)),
+			    .mode = 0100000u | (mode & 07777u),
+			    .umask = cred->umask & 0777u,
 			    .held = &h};
 	int err = umfs_ofd_claim(fs, ofd);
 
@@ -231,7 +234,9 @@ int umfs_create_open(struct umfs *fs, const struct umfs_cred *cred, umfs_node di
 int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len, uint32_t mode, uint32_t *ino)
 {
-	struct newborn b = {.cred = cred, .mode = 0040000u | (mode & 01777u & ~cred->umask)};
+	struct newborn b = {.cred = cred,
+			    .mode = 0040000u | (mode & 01777u),
+			    .umask = cred->umask & 0777u};
 
 	return create(fs, dir, name, len, &b, ino);
 }
@@ -264,10 +269,12 @@ static int tmpfile_in_tx(struct umfs_tx *tx, const struct umfs_inode_pm *dir, ui
 	in = umfs_inode(fs, h->ino);
 	umfs_seq_begin(in);
 	init_inode(fs, in, h->ino, dir, dir_ino, b);
+	err = umfs_acl_inherit(tx, in, h->ino, dir, dir_ino, b->mode);
 	umfs_seq_end(in);
 	umfs_flush(fs, in, UMFS_INODE_BYTES);
 	h->generation = ld32(&in->generation);
-	err = umfs_irec_hold(fs, in, h->ino, &h->irec);
+	if (!err)
+		err = umfs_irec_hold(fs, in, h->ino, &h->irec);
 	if (!err)
 		umfs_irec_flag(fs, in, umfs_irec(fs, h->irec),
 			       UMFS_IREC_ORPHAN | (b->linkable ? UMFS_IREC_LINKABLE : 0));
@@ -300,7 +307,8 @@ int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, 
 {
 	uint32_t dir = (uint32_t)node;
 	struct newborn b = {.cred = cred,
-			    .mode = 0100000u | (mode & 07777u & ~(cred->umask & 0777u)),
+			    .mode = 0100000u | (mode & 07777u),
+			    .umask = cred->umask & 0777u,
 			    .nameless = true,
 			    .linkable = linkable};
 	struct umfs_held h = {0};

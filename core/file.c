@@ -241,14 +241,15 @@ int64_t umfs_preadv(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 
 		ret = read_chunk(f, &s, part, off + done);
 		if (ret < 0)
-			return done ? (int64_t)done : ret;
+			break;
 		done += (uint64_t)ret;
 		if ((uint64_t)ret < part)
 			break;
 	}
-	if (done && !atime_fresh(f))
+	/* Also where there was nothing to read or no place for it, as Linux. */
+	if ((ret >= 0 || ret == -EFAULT) && !atime_fresh(f))
 		touch_atime(f->fs, f->inode);
-	return (int64_t)done;
+	return done || ret >= 0 ? (int64_t)done : ret;
 }
 
 /* ---- the usual read, within one page ---- */

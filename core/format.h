@@ -161,7 +161,7 @@ struct umfs_inode_pm {
 	le32 pad0;
 	le64 root; /* file: FPT entry and height; directory: node reference */
 	le64 base; /* physical address of page 0 that FPT entries contain; 0 in user mode */
-	le64 parent; /* directory: inode number of its parent */
+	le64 parent; /* directory: inode number of its parent; removed: its generation << 32 as well */
 	le64 rdev;   /* device node: as st_rdev */
 
 	le64 pages; /* pages owned: data, FPT or directory pages */

@@ -557,6 +557,9 @@ int umfs_xblock_next(const struct umfs_xblock *b, uint32_t *at, struct umfs_xent
 /* 0, -ENODATA, -EUCLEAN. */
 int umfs_xblock_find(const struct umfs_xblock *b, const char *name, uint32_t len,
 		     struct umfs_xentry *e);
+/* The head of a block whose entries are there; all of it is flushed. */
+void umfs_xblock_seal(struct umfs *fs, struct umfs_xattr_pm *head, uint32_t ino, uint32_t bytes,
+		      uint32_t count);
 /* In a transaction that sets mode or xattr to 0: the run is freed with its commit. */
 int umfs_xattr_free(struct umfs_tx *tx, const struct umfs_inode_pm *inode);
 
@@ -570,6 +573,18 @@ struct umfs_acl {
 #define UMFS_ACL_EMPTY_BYTES 4u /* a head without entries */
 /* An access control list as system.posix_acl_* has it. -EINVAL, -EOPNOTSUPP. */
 int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl);
+/* In a list that was parsed and has a mask: owner, mask and others get the bits of `mode`. */
+void umfs_acl_limit(uint8_t *value, uint32_t size, uint32_t mode);
+
+/* ---- acl_inherit.c ---- */
+
+/*
+ * In the transaction that makes `in`, locked and with its mode by umask, in `dir`,
+ * locked: what that directory's default list makes of the mode that was asked for, and
+ * of the attributes. -ENOSPC, -EUCLEAN.
+ */
+int umfs_acl_inherit(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
+		     const struct umfs_inode_pm *dir, uint32_t dir_ino, uint32_t asked);
 
 /* ---- attr.c ---- */
 

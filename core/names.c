@@ -125,8 +125,20 @@ void umfs_four_leave(struct umfs_tx *tx, struct umfs_four *x, int i, const struc
 		umfs_irec_drop(tx->fs, (uint32_t)o->irec);
 }
 
+/* Whoever has it open may still ask for "..": that its parent is the same is seen by this. */
+static void keep_parent(struct umfs *fs, struct umfs_inode_pm *in)
+{
+	uint32_t parent = (uint32_t)ld64(&in->parent);
+	const struct umfs_inode_pm *dir = umfs_inode(fs, parent);
+
+	if (dir)
+		st64(&in->parent, umfs_node_of(parent, ld32(&dir->generation)));
+}
+
 void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)
 {
+	if (umfs_is_dir(ld32(&in->mode)))
+		keep_parent(fs, in);
 	st32(&in->nlink, umfs_is_dir(ld32(&in->mode)) ? 0 : ld32(&in->nlink) - 1);
 	umfs_inode_touch_ctime(fs, in);
 	umfs_inode_seal(in, ino);

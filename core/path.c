@@ -96,6 +96,21 @@ struct step {
 	const char *at; /* what remains */
 };
 
+/* Removed, but open: what was its parent then, if that is still the same directory. */
+static int up_removed(struct umfs *fs, struct step *s, const struct umfs_inode_pm *in)
+{
+	umfs_node parent = ld64(&in->parent);
+	struct umfs_attr attr;
+	int err = umfs_node_check(in, s->dir);
+
+	if (err)
+		return err;
+	if (!(parent >> 32) || umfs_getattr(fs, parent, &attr) || !umfs_is_dir(attr.mode))
+		return -ENOENT;
+	s->dir = parent;
+	return 0;
+}
+
 /* ".." : 1 escaped, 0 went up, or -errno. */
 static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs_walk *w)
 {
@@ -112,7 +127,7 @@ static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs
 		return -EUCLEAN;
 	parent = (uint32_t)ld64(&in->parent);
 	if (!ld32(&in->nlink))
-		return -ENOENT; /* removed: what was its parent may be anything by now */
+		return up_removed(fs, s, in);
 	err = umfs_getattr(fs, parent, &attr);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	/* Still below it, which therefore was no other directory in between. */
@@ -168,6 +183,8 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 		     const char *after, struct umfs_walk *w)
 {
 	bool last = only_slashes(after), slash = last && *after;
+	bool named = last && (s->flags & UMFS_WALK_PARENT);
+	bool itself = named && (s->flags & UMFS_WALK_NOFOLLOW);
 	umfs_node node = 0;
 	int err = find_node(fs, s->dir, name, len, &node, &w->attr);
 
@@ -178,7 +195,7 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 	if (err)
 		return err;
 	if (node && umfs_is_link(w->attr.mode) &&
-	    (!last || slash || !(s->flags & UMFS_WALK_NOFOLLOW))) {
+	    (!last || (slash && !itself) || !(s->flags & UMFS_WALK_NOFOLLOW))) {
 		s->at = after;
 		return follow(fs, node, w->attr.size, w, &s->at);
 	}
@@ -188,11 +205,25 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 		w->name = name;
 		w->name_len = len;
 		w->must_be_dir = slash;
-		return node && slash && !umfs_is_dir(w->attr.mode) ? -ENOTDIR : WALK_DONE;
+		return node && slash && !named && !umfs_is_dir(w->attr.mode) ? -ENOTDIR : WALK_DONE;
 	}
 	s->dir = node;
 	s->at = after;
 	return 0;
+}
+
+/* A last name that is too long for any is the call's to refuse, as one that is missing. */
+static int take_long(const struct step *s, const char *name, uint32_t len, const char *after,
+		     struct umfs_walk *w)
+{
+	if (!only_slashes(after) || !(s->flags & UMFS_WALK_PARENT))
+		return -ENAMETOOLONG;
+	w->parent = s->dir;
+	w->ino = 0;
+	w->name = name;
+	w->name_len = len;
+	w->must_be_dir = *after;
+	return WALK_DONE;
 }
 
 static int take_component(struct umfs *fs, const struct umfs_cred *cred, struct step *s,
@@ -207,7 +238,7 @@ static int take_component(struct umfs *fs, const struct umfs_cred *cred, struct 
 	if (err)
 		return err;
 	if (len > UMFS_NAME_MAX)
-		return -ENAMETOOLONG;
+		return take_long(s, name, len, after, w);
 	if (len == 2 && name[0] == '.' && name[1] == '.') {
 		s->at = after;
 		return go_up(fs, s, after, w);

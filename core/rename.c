@@ -82,11 +82,14 @@ static int check_ancestor(struct umfs *fs, uint32_t ino, uint32_t below)
 	return -EUCLEAN;
 }
 
-/* No directory into what is below it. */
+/* No directory into what is below it, nor anything in place of what it lies in. */
 static int check_cycle(struct umfs *fs, const struct rename *r)
 {
 	int err = 0;
 
+	if (is_dir_at(r, TO) && !exchanges(r) &&
+	    check_ancestor(fs, r->x.ino[TO], r->x.ino[FROM_DIR]) == -EINVAL)
+		return -ENOTEMPTY;
 	if (moves(r, FROM))
 		err = check_ancestor(fs, r->x.ino[FROM], r->x.ino[TO_DIR]);
 	if (!err && exchanges(r) && moves(r, TO))
@@ -105,14 +108,18 @@ static int check_exchange(const struct rename *r)
 	return 0;
 }
 
+/* A directory takes the place of a directory, and a file that of a file. */
 static int check_kinds(const struct rename *r)
+{
+	if (exchanges(r) || !r->x.ino[TO] || is_dir_at(r, TO) == is_dir_at(r, FROM))
+		return 0;
+	return is_dir_at(r, TO) ? -EISDIR : -ENOTDIR;
+}
+
+static int check_room(const struct rename *r)
 {
 	if (exchanges(r))
 		return check_exchange(r);
-	if (r->x.ino[TO] && is_dir_at(r, TO) && !is_dir_at(r, FROM))
-		return -EISDIR;
-	if (r->x.ino[TO] && !is_dir_at(r, TO) && is_dir_at(r, FROM))
-		return -ENOTDIR;
 	if (is_dir_at(r, TO) && ld64(&r->x.in[TO]->entries))
 		return -ENOTEMPTY;
 	if (moves(r, FROM) && !r->x.ino[TO] && ld32(&r->x.in[TO_DIR]->nlink) >= UMFS_LINKS_MAX)
@@ -120,15 +127,16 @@ static int check_kinds(const struct rename *r)
 	return 0;
 }
 
-/* A directory that changes parents needs to be written itself. */
-static int check_rights(const struct rename *r)
+static int check_names(const struct rename *r)
 {
 	int err = umfs_may_remove(r->cred, r->x.in[FROM_DIR], r->x.in[FROM]);
 
-	if (!err)
-		err = umfs_may_remove(r->cred, r->x.in[TO_DIR], r->x.in[TO]);
-	if (err)
-		return err;
+	return err ? err : umfs_may_remove(r->cred, r->x.in[TO_DIR], r->x.in[TO]);
+}
+
+/* A directory that changes parents needs to be written itself. */
+static int check_moved(const struct rename *r)
+{
 	if ((moves(r, FROM) && !umfs_may(r->cred, r->x.in[FROM], 2)) ||
 	    (exchanges(r) && moves(r, TO) && !umfs_may(r->cred, r->x.in[TO], 2)))
 		return -EACCES;
@@ -224,13 +232,18 @@ static int check_still(struct umfs *fs, const struct rename *r)
 	return !err && any_moves(r) && !r->moves_dir ? -EAGAIN : err;
 }
 
+/* In the order of Linux. */
 static int check_all(struct umfs *fs, const struct rename *r)
 {
 	int err = check_cycle(fs, r);
 
 	if (!err)
-		err = check_rights(r);
-	return err ? err : check_kinds(r);
+		err = check_names(r);
+	if (!err)
+		err = check_kinds(r);
+	if (!err)
+		err = check_moved(r);
+	return err ? err : check_room(r);
 }
 
 /* Everything locked, sequences odd. */

@@ -23,7 +23,7 @@
 #define BESIDE_TRIES 100
 #define LIST_MAX 65536u
 
-enum space { USER, TRUSTED, SECURITY, ACL_ACCESS, ACL_DEFAULT };
+enum space { USER, TRUSTED, SECURITY, ACL_ACCESS, ACL_DEFAULT, UNKNOWN };
 
 static bool is_acl(enum space space)
 {
@@ -44,8 +44,6 @@ static int space_of(const char *name, uint32_t len, enum space *space)
 {
 	if (!len || len > UMFS_NAME_MAX)
 		return -ERANGE;
-	if (IS("user.") || IS("trusted.") || IS("security."))
-		return -EINVAL;
 	if (BEGINS("user."))
 		*space = USER;
 	else if (BEGINS("trusted."))
@@ -56,9 +54,19 @@ static int space_of(const char *name, uint32_t len, enum space *space)
 		*space = ACL_ACCESS;
 	else if (IS("system.posix_acl_default"))
 		*space = ACL_DEFAULT;
-	else
+	else if (BEGINS("system."))
 		return -EOPNOTSUPP;
+	else
+		*space = UNKNOWN; /* the file's own rights are asked first */
 	return 0;
+}
+
+/* No namespace, or no name in it; the kernel asks for rights before it says so. */
+static int check_name(const char *name, uint32_t len, enum space space)
+{
+	if (space == UNKNOWN)
+		return -EOPNOTSUPP;
+	return IS("user.") || IS("trusted.") || IS("security.") ? -EINVAL : 0;
 }
 
 static bool may_have_user(uint32_t mode)
@@ -79,6 +87,8 @@ static int may_get(struct umfs *fs, const struct umfs_cred *cred, umfs_node node
 	err = umfs_getattr(fs, node, &a);
 	if (err)
 		return err;
+	if (space == UNKNOWN)
+		return umfs_access(fs, cred, node, 4);
 	if (space == USER)
 		return may_have_user(a.mode) ? umfs_access(fs, cred, node, 4) : -ENODATA;
 	return umfs_is_link(a.mode) ? -EOPNOTSUPP : 0;
@@ -95,6 +105,8 @@ static int may_set(const struct umfs_cred *cred, const struct umfs_inode_pm *in,
 		return cred->override ? 0 : -EPERM;
 	if (is_acl(space))
 		return umfs_is_link(mode) ? -EOPNOTSUPP : owner ? 0 : -EPERM;
+	if (space == UNKNOWN)
+		return umfs_may(cred, in, 2) ? 0 : -EACCES;
 	if (!may_have_user(mode) || (umfs_is_dir(mode) && (mode & UMFS_S_ISVTX) && !owner))
 		return -EPERM;
 	return umfs_may(cred, in, 2) ? 0 : -EACCES;
@@ -230,6 +242,8 @@ int64_t umfs_getxattr(struct umfs *fs, const struct umfs_cred *cred, umfs_node n
 
 	if (!err)
 		err = may_get(fs, cred, node, space);
+	if (!err)
+		err = check_name(name, len, space);
 	return err ? err : read_xattr(fs, node, &r);
 }
 
@@ -350,13 +364,7 @@ static int build(struct edit *e)
 	}
 	if (err || count != e->count)
 		return err ? err : -EUCLEAN;
-	port_zero(head, sizeof(*head));
-	st32(&head->magic, UMFS_XATTR_MAGIC);
-	st32(&head->ino, e->ino);
-	st32(&head->bytes, e->bytes);
-	st32(&head->count, count);
-	st32(&head->crc, port_crc32c(0, &head->ino, e->bytes - 8u));
-	umfs_flush(e->tx.fs, head, e->bytes);
+	umfs_xblock_seal(e->tx.fs, head, e->ino, e->bytes, count);
 	return 0;
 }
 
@@ -463,7 +471,7 @@ static int bury(struct edit *e)
 	return 0;
 }
 
-/* The mode alone: an access control list that is not kept, and none was. */
+/* The mode, if that, and the time: an access control list that is not kept, and none was. */
 static int store_mode(struct edit *e)
 {
 	int err;
@@ -487,8 +495,8 @@ static int change(struct edit *e)
 
 	if (err)
 		return err;
-	if (e->remove && !e->found)
-		return e->set_mode ? store_mode(e) : 0;
+	if (e->remove && !e->found) /* of a list; the time of change is now, as in Linux */
+		return store_mode(e);
 	err = replace_block(e);
 	return err == -ENOSPC && e->remove && e->pages ? bury(e) : err;
 }
@@ -515,6 +523,8 @@ static int edit_locked(struct edit *e, umfs_node node)
 		err = -EUCLEAN;
 	if (!err)
 		err = may_set(e->cred, e->in, e->space);
+	if (!err)
+		err = check_name(e->name, e->len, e->space);
 	if (!err && e->space == ACL_DEFAULT && !umfs_is_dir(ld32(&e->in->mode)))
 		return e->remove || e->size <= UMFS_ACL_EMPTY_BYTES ? 0 : -EACCES;
 	if (!err)

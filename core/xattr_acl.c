@@ -86,3 +86,20 @@ int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl)
 	}
 	return parse_end(&p, acl);
 }
+
+static uint32_t limited(uint32_t tag, uint32_t mode)
+{
+	return tag == USER_OBJ ? mode >> 6 & 7u : tag == MASK ? mode >> 3 & 7u : mode & 7u;
+}
+
+void umfs_acl_limit(uint8_t *value, uint32_t size, uint32_t mode)
+{
+	uint32_t pos;
+
+	for (pos = ACL_HEAD_BYTES; pos + ACL_ENTRY_BYTES <= size; pos += ACL_ENTRY_BYTES) {
+		uint32_t tag = le_at(value + pos, 2);
+
+		if (tag == USER_OBJ || tag == MASK || tag == OTHER)
+			st8((le8 *)(value + pos + 2), (uint8_t)limited(tag, mode));
+	}
+}

@@ -63,6 +63,18 @@ int umfs_xblock_find(const struct umfs_xblock *b, const char *name, uint32_t len
 	return more ? more : -ENODATA;
 }
 
+void umfs_xblock_seal(struct umfs *fs, struct umfs_xattr_pm *head, uint32_t ino, uint32_t bytes,
+		      uint32_t count)
+{
+	port_zero(head, sizeof(*head));
+	st32(&head->magic, UMFS_XATTR_MAGIC);
+	st32(&head->ino, ino);
+	st32(&head->bytes, bytes);
+	st32(&head->count, count);
+	st32(&head->crc, port_crc32c(0, &head->ino, bytes - 8u));
+	umfs_flush(fs, head, bytes);
+}
+
 int umfs_xattr_free(struct umfs_tx *tx, const struct umfs_inode_pm *inode)
 {
 	uint64_t page;

@@ -851,6 +851,35 @@ static int xattr_mode_run(struct stage *s)
 			     sizeof(acl), 0);
 }
 
+/* /e passes on a list with a mask, to files as theirs, to directories as both. */
+static int inherit_prepare(struct stage *s)
+{
+	static const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
+				      2, 0, 6, 0, 9, 0, 0, 0, 4, 0, 5, 0, 0xff, 0xff, 0xff, 0xff,
+				      16, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
+				      32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/e", &ino));
+	return umfs_setxattr(s->fs, &world_root, ino, "system.posix_acl_default", 24, acl,
+			     sizeof(acl), 0);
+}
+
+static int inherit_creat_run(struct stage *s)
+{
+	return world_creat(s->fs, "/e/new", 0664);
+}
+
+static int inherit_mkdir_run(struct stage *s)
+{
+	return world_mkdir(s->fs, "/e/new");
+}
+
+static int inherit_tmpfile_run(struct stage *s)
+{
+	return world_tmpfile(s->fs, "/e", true, &s->file);
+}
+
 static int xattr_remove_run(struct stage *s)
 {
 	return world_removexattr(s->fs, "/b", "user.two");
@@ -1154,6 +1183,9 @@ const struct op ops[] = {
 	NAME_OP(map_truncate, map_m_prepare, 0),
 	NAME_OP(map_truncate_up, map_truncate_up_prepare, 0),
 	NAME_OP(map_unlink, map_unlink_prepare, 0),
+	NAME_OP(inherit_creat, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
+	NAME_OP(inherit_mkdir, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
+	NAME_OP(inherit_tmpfile, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
 	NAME_OP(xattr_first, NULL, OP_NEEDS_PAGE),
 	NAME_OP(xattr_first_dir, NULL, OP_NEEDS_PAGE),
 	NAME_OP(xattr_first_link, NULL, OP_NEEDS_PAGE),

@@ -426,6 +426,42 @@ static void default_list_is_for_directories(void **state)
 		   EOPNOTSUPP);
 }
 
+/* In place of the umask: a file gets it as its own, a directory as both. */
+static void default_list_is_passed_on(void **state)
+{
+	static const uint8_t full[] = {ACL_HEAD, ACL_OWNER(7), ACL_USER(6, 9), ACL_GROUP(1),
+				       ACL_MASK(7), ACL_OTHER(5)};
+	static const uint8_t limited[] = {ACL_HEAD, ACL_OWNER(6), ACL_USER(6, 9), ACL_GROUP(1),
+					  ACL_MASK(6), ACL_OTHER(4)};
+	static const uint8_t minimal[] = {ACL_HEAD, ACL_OWNER(7), ACL_GROUP(4), ACL_OTHER(0)};
+	struct umfs_cred masked = owner;
+	struct unit *u = *state;
+	umfs_node dir = make(u, "/d", 0040777), sub, plain;
+	uint32_t ino;
+	char buf[100];
+
+	masked.umask = 077;
+	assert_ok(set_acl(u, &owner, dir, DEFAULT, full, sizeof(full)));
+	assert_ok(umfs_create(u->fs, &masked, dir, "f", 1, 0100666, 0, &ino));
+	assert_int_equal(mode_of(u, ino), 0664);
+	assert_int_equal(get(u, &owner, ino, ACCESS, buf, sizeof(buf)), sizeof(limited));
+	assert_memory_equal(buf, limited, sizeof(limited));
+	assert_err(get(u, &owner, ino, DEFAULT, buf, sizeof(buf)), ENODATA);
+	assert_ok(umfs_mkdir(u->fs, &masked, dir, "s", 1, 0777, &ino));
+	sub = ino;
+	assert_int_equal(mode_of(u, sub), 0775);
+	assert_int_equal(get(u, &owner, sub, DEFAULT, buf, sizeof(buf)), sizeof(full));
+	assert_memory_equal(buf, full, sizeof(full));
+	/* One that says no more than a mode is passed on, and not kept. */
+	assert_ok(set_acl(u, &owner, sub, DEFAULT, minimal, sizeof(minimal)));
+	assert_ok(umfs_create(u->fs, &masked, sub, "f", 1, 0100666, 0, &ino));
+	plain = ino;
+	assert_int_equal(mode_of(u, plain), 0640);
+	assert_int_equal(umfs_listxattr(u->fs, &owner, plain, NULL, 0), 0);
+	assert_ok(umfs_symlink(u->fs, &masked, sub, "l", 1, "f", 1, &ino));
+	assert_int_equal(mode_of(u, ino), 0777);
+}
+
 static void capability_of_another_form_refused(void **state)
 {
 	static const uint8_t v2[20] = {1, 0, 0, 2}, v3[24] = {0, 0, 0, 3};
@@ -602,6 +638,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(block_without_what_was_removed_shrinks),
 	CASE(access_list_sets_the_mode),
 	CASE(default_list_is_for_directories),
+	CASE(default_list_is_passed_on),
 	CASE(capability_of_another_form_refused),
 	CASE(wrong_lists_refused),
 	CASE(damaged_block_is_an_error),
