@@ -217,10 +217,20 @@ static long utimens_fd(int fd, const struct timespec *times, int flags)
 	return err;
 }
 
+static bool nothing_to_do(const struct timespec *times)
+{
+	struct timespec t[2];
+
+	return umfs_active() && times && !port_copy_out(t, times, sizeof(t)) &&
+	       t[0].tv_nsec == UTIME_OMIT && t[1].tv_nsec == UTIME_OMIT;
+}
+
 long umfs_hook_utimens(int dirfd, const char *path, const struct timespec *times, int flags)
 {
 	struct path_args a = {.a = flags, .p = (void *)(uintptr_t)times};
 
+	if (nothing_to_do(times)) /* then the path is not looked at */
+		return 0;
 	if (!path)
 		return utimens_fd(dirfd, times, flags);
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
@@ -228,24 +238,23 @@ long umfs_hook_utimens(int dirfd, const char *path, const struct timespec *times
 	return umfs_path_call(dirfd, path, spot_flags(flags), utimens_ours, utimens_kernel, &a);
 }
 
-/* Microseconds to nanoseconds; false: out of range. */
-static bool from_timeval(const struct timeval *tv, struct timespec *ts)
+/* Microseconds to nanoseconds. As in glibc: what is out of range is found out behind the path. */
+static void from_timeval(const struct timeval *tv, struct timespec *ts)
 {
 	for (int i = 0; i < 2; i++) {
-		if (tv[i].tv_usec < 0 || tv[i].tv_usec >= 1000000)
-			return false;
+		bool good = tv[i].tv_usec >= 0 && tv[i].tv_usec < 1000000;
+
 		ts[i].tv_sec = tv[i].tv_sec;
-		ts[i].tv_nsec = tv[i].tv_usec * 1000;
+		ts[i].tv_nsec = good ? tv[i].tv_usec * 1000 : -1;
 	}
-	return true;
 }
 
 long umfs_hook_utimes(int dirfd, const char *path, const struct timeval *tv, int flags)
 {
 	struct timespec ts[2];
 
-	if (tv && !from_timeval(tv, ts))
-		return -EINVAL;
+	if (tv)
+		from_timeval(tv, ts);
 	return umfs_hook_utimens(dirfd, path, tv ? ts : NULL, flags);
 }
 

@@ -55,7 +55,16 @@ static long more_than(const struct side *s, long not)
 		return flags;
 	if (s->kind == UINFO_PATH || (flags & O_PATH))
 		return -EBADF;
-	return (flags & O_ACCMODE) == not ? -EBADF : 0;
+	flags &= O_ACCMODE;
+	return flags == not || flags == O_ACCMODE ? -EBADF : 0;
+}
+
+/* A descriptor of anybody's that is open for more than its name. */
+static long is_open(const struct side *s)
+{
+	if (s->kind == UINFO_NONE)
+		return UMFS_MIN(sys3(SYS_fcntl, s->fd, F_GETFD, 0), 0l);
+	return s->kind == UINFO_PATH ? -EBADF : 0;
 }
 
 static long may_read(const struct side *s)
@@ -132,15 +141,27 @@ static long put_at(const struct side *s, const void *buf, size_t n, off_t pos)
 
 /* ---- within a pool ---- */
 
+/* An end past all numbers is said before a beginning that makes no sense. */
+static long copy_start(struct side *in, struct side *out, size_t n)
+{
+	long ret = side_start(in), ret2 = side_start(out);
+
+	if (ret == -EFAULT || ret2 == -EFAULT)
+		return -EFAULT;
+	if ((uint64_t)in->pos + n < n || (uint64_t)out->pos + n < n)
+		return -EOVERFLOW;
+	if (!ret && !ret2 && out->pos == INT64_MAX)
+		return -EFBIG;
+	return ret ? ret : ret2;
+}
+
 static long copy_ours(struct side *in, struct side *out, size_t n)
 {
 	long ret;
 
 	if (is_append(&out->f))
 		return -EBADF;
-	ret = side_start(in);
-	if (!ret)
-		ret = side_start(out);
+	ret = copy_start(in, out, n);
 	if (ret)
 		return ret;
 	umfs_guard_enter();
@@ -164,15 +185,18 @@ long umfs_hook_copy_file_range(int in, off_t *in_off, int out, off_t *out_off, s
 	if (from.kind == UINFO_NONE && to.kind == UINFO_NONE)
 		return umfs_cancel_call(SYS_copy_file_range, in, SYS_ARG(in_off), out,
 					SYS_ARG(out_off), (long)n, flags);
-	if (flags)
-		return -EINVAL;
+	err = is_open(&from);
+	if (!err)
+		err = is_open(&to);
+	if (err || flags)
+		return err ? err : -EINVAL;
+	if (from.kind == UINFO_DIR || to.kind == UINFO_DIR)
+		return -EISDIR; /* whatever they were opened for */
 	err = may_read(&from);
 	if (!err)
 		err = may_write(&to);
 	if (err)
 		return err;
-	if (from.kind == UINFO_DIR || to.kind == UINFO_DIR)
-		return -EISDIR;
 	if (from.kind != to.kind || from.f.fs != to.f.fs)
 		return -EXDEV; /* as between any two file systems */
 	return copy_ours(&from, &to, n);
@@ -226,6 +250,8 @@ static long send_from(struct side *in, int out, size_t n, bool pipe, bool wait)
 {
 	long ret = side_start(in);
 
+	if (!ret && n > (size_t)(INT64_MAX - in->pos))
+		ret = -EINVAL;
 	if (ret)
 		return ret;
 	ret = send_bytes(in, out, UMFS_MIN(n, UMFS_RW_MAX), pipe, wait);
@@ -246,7 +272,7 @@ long umfs_hook_sendfile(int out, int in, off_t *off, size_t n)
 		err = off ? -ESPIPE : -EINVAL; /* only what has positions */
 	if (!err)
 		err = may_write(&to);
-	if (err)
+	if (err || !n)
 		return err;
 	if (from.kind == UINFO_DIR || to.kind == UINFO_DIR ||
 	    (to.kind == UINFO_FILE && is_append(&to.f)))
@@ -332,6 +358,8 @@ static long splice_in(int in, const off_t *in_off, struct side *to, size_t n, un
 	if (is_append(&to->f))
 		return -EINVAL;
 	ret = side_start(to);
+	if (!ret && n > (size_t)(INT64_MAX - to->pos))
+		ret = -EINVAL;
 	if (ret)
 		return ret;
 	ret = take_waiting(in, to, UMFS_MIN(n, UMFS_RW_MAX), flags);

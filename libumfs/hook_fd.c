@@ -220,17 +220,42 @@ static long set_flags(const struct umfs_file *f, long arg)
 	return ret;
 }
 
-static long get_flags(const struct umfs_file *f)
+/* The kernel says O_LARGEFILE, which the header defines as 0. */
+static long get_flags(const struct umfs_file *f, enum uinfo_kind kind)
 {
 	struct umfs_ofd_pm *ofd = umfs_ofd_of(f);
 
-	/* The kernel says O_LARGEFILE, which the header defines as 0. */
-	return ofd ? (long)(ld32(&ofd->flags) | 0100000) : -EBADF;
+	return ofd ? (long)(ld32(&ofd->flags) | (kind == UINFO_PATH ? 0 : 0100000)) : -EBADF;
+}
+
+/* O_NOATIME is for who could set the times back. */
+static long may_set_flags(const struct umfs_file *f, enum uinfo_kind kind, long arg)
+{
+	struct umfs_attr attr;
+	struct umfs_cred cred;
+	long err;
+
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	if ((arg & O_NOATIME) && !(get_flags(f, kind) & O_NOATIME)) {
+		umfs_cred_get(&cred);
+		umfs_guard_enter();
+		err = umfs_file_gone(umfs_getattr(f->fs, umfs_file_node(f), &attr));
+		umfs_guard_leave();
+		if (err || (!cred.override && cred.uid != attr.uid))
+			return err ? err : -EPERM;
+	}
+	return (arg & O_DIRECT) && kind == UINFO_DIR ? -EINVAL : 0;
 }
 
 static long fcntl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd, int cmd, long arg)
 {
+	long err;
+
 	umfs_report_count(REPORT_SERVED);
+	if (kind == UINFO_PATH && cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC && cmd != F_GETFD &&
+	    cmd != F_SETFD && cmd != F_GETFL)
+		return -EBADF;
 	switch (cmd) {
 	case F_DUPFD:
 		return dup_ours(fd, (int)arg, false);
@@ -241,9 +266,10 @@ static long fcntl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd, 
 	case F_SETFD:
 		return set_cloexec(fd, arg & FD_CLOEXEC);
 	case F_GETFL:
-		return get_flags(f);
+		return get_flags(f, kind);
 	case F_SETFL:
-		return kind == UINFO_PATH ? -EBADF : set_flags(f, arg);
+		err = may_set_flags(f, kind, arg);
+		return err ? err : set_flags(f, arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
@@ -254,6 +280,12 @@ static long fcntl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd, 
 	case F_GETPIPE_SZ:
 	case F_SETPIPE_SZ:
 		return -EBADF;
+	/* Nothing ever signals a regular file's readiness, and nobody has a lease. */
+	case F_GETOWN:
+	case F_GETSIG:
+		return 0;
+	case F_GETLEASE:
+		return F_UNLCK;
 	default:
 		return umfs_refuse(REPORT_NO_OTHER, EINVAL);
 	}
@@ -292,6 +324,27 @@ static long unread_bytes(const struct umfs_file *f, enum uinfo_kind kind, void *
 	return port_copy_out(arg, &left, sizeof(left));
 }
 
+static long set_nonblock(const struct umfs_file *f, const void *arg)
+{
+	long flags = get_flags(f, UINFO_FILE);
+	int on;
+
+	if (port_copy_out(&on, arg, sizeof(on)))
+		return -EFAULT;
+	return flags < 0 ? flags : set_flags(f, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+/* As the kernel for what signals nothing: an error where it would change anything. */
+static long set_async(const struct umfs_file *f, enum uinfo_kind kind, const void *arg)
+{
+	long flags = get_flags(f, kind);
+	int on;
+
+	if (port_copy_out(&on, arg, sizeof(on)))
+		return -EFAULT;
+	return flags < 0 ? flags : !on == !(flags & FASYNC) ? 0 : -ENOTTY;
+}
+
 static long ioctl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd,
 		       unsigned long request, void *arg)
 {
@@ -303,8 +356,9 @@ static long ioctl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd,
 	case FIONCLEX:
 		return set_cloexec(fd, false);
 	case FIONBIO:
+		return set_nonblock(f, arg);
 	case FIOASYNC:
-		return 0;
+		return set_async(f, kind, arg);
 	case FIONREAD:
 		return unread_bytes(f, kind, arg);
 	case FICLONE:
@@ -345,10 +399,12 @@ long umfs_hook_ioctl(int fd, unsigned long request, void *arg)
 long umfs_hook_isatty(int fd)
 {
 	char kernel_termios[64];
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
 	long err;
 
-	if (umfs_uinfo_ours(fd))
-		return -ENOTTY;
+	if (kind != UINFO_NONE)
+		return kind == UINFO_PATH ? -EBADF : -ENOTTY;
 	err = sys3(SYS_ioctl, fd, TCGETS, kernel_termios);
 	return err ? err : 1;
 }

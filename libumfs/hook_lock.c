@@ -369,7 +369,16 @@ void umfs_lock_inherit(struct umfs *fs, uint32_t ino, int fd)
 
 static long flock_ours(int fd, int op)
 {
-	long err = share_get(fd);
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long err;
+
+	if ((op & ~LOCK_NB) != LOCK_SH && (op & ~LOCK_NB) != LOCK_EX && (op & ~LOCK_NB) != LOCK_UN)
+		return -EINVAL;
+	if (kind > UINFO_RESERVED && (f.flags & O_ACCMODE) == O_ACCMODE &&
+	    (op & ~LOCK_NB) != LOCK_UN)
+		return -EBADF; /* opened for neither */
+	err = share_get(fd);
 
 	umfs_report_count(REPORT_SERVED);
 	if (err)
@@ -420,7 +429,11 @@ static long to_absolute(const struct umfs_file *f, struct flock *lk)
 		return -EOVERFLOW;
 	lk->l_whence = SEEK_SET;
 	lk->l_start += base;
-	return 0;
+	if (lk->l_start < 0 || (lk->l_len < 0 && lk->l_start + lk->l_len < 0))
+		return -EINVAL;
+	if (lk->l_len > 0 && lk->l_len - 1 > INT64_MAX - lk->l_start)
+		return -EOVERFLOW;
+	return lk->l_type < F_RDLCK || lk->l_type > F_UNLCK ? -EINVAL : 0;
 }
 
 static bool is_ofd(int cmd)
@@ -431,11 +444,10 @@ static bool is_ofd(int cmd)
 /* K3, for the keeper, which is open for both. */
 static bool may_lock(const struct umfs_file *f, int cmd, int type)
 {
-	uint32_t access = f->flags & O_ACCMODE;
-
 	if (cmd == F_GETLK)
 		return true;
-	return !(type == F_RDLCK && access == O_WRONLY) && !(type == F_WRLCK && access == O_RDONLY);
+	return !(type == F_RDLCK && !umfs_flags_read(f->flags)) &&
+	       !(type == F_WRLCK && !umfs_flags_write(f->flags));
 }
 
 /* Closed by another thread while this one got its lock: the kernel lets go of that, too. */
@@ -470,9 +482,13 @@ static long lock_posix(const struct umfs_file *f, int fd, int cmd, struct flock 
 	return err;
 }
 
-static long lock_ofd(int fd, int cmd, struct flock *lk)
+static long lock_ofd(const struct umfs_file *f, int fd, int cmd, struct flock *lk)
 {
-	long err = share_get(fd);
+	long err;
+
+	if (cmd != F_OFD_GETLK && !may_lock(f, cmd, lk->l_type))
+		return -EBADF;
+	err = share_get(fd);
 
 	if (err)
 		return err;
@@ -493,7 +509,7 @@ long umfs_lock_fcntl(const struct umfs_file *f, enum uinfo_kind kind, int fd, in
 	asked = lk;
 	err = to_absolute(f, &lk);
 	if (!err)
-		err = is_ofd(cmd) ? lock_ofd(fd, cmd, &lk) : lock_posix(f, fd, cmd, &lk);
+		err = is_ofd(cmd) ? lock_ofd(f, fd, cmd, &lk) : lock_posix(f, fd, cmd, &lk);
 	if (err == -ENOLCK)
 		return umfs_refuse(REPORT_NO_LOCK, ENOLCK);
 	if (err || (cmd != F_GETLK && cmd != F_OFD_GETLK))

@@ -65,7 +65,7 @@ static long map_runs(const struct range *r, uintptr_t at, uint64_t off, uint64_t
 	}
 	if (fd >= 0)
 		sys1(SYS_close, fd);
-	return ret;
+	return ret < 0 ? ret : 0; /* of an empty file there were no runs */
 }
 
 static uint32_t pin_flags(const struct range *r)
@@ -185,7 +185,7 @@ static long check(enum uinfo_kind kind, const struct umfs_file *f, uint64_t n, i
 		return -EINVAL;
 	if (!page_above(n))
 		return -ENOMEM;
-	if (kind == UINFO_FILE && (off > INT64_MAX || n > INT64_MAX - off))
+	if (off > INT64_MAX || n > INT64_MAX - off)
 		return -EOVERFLOW;
 	if (type == MAP_SHARED_VALIDATE && (flags & MAP_SYNC))
 		return -EOPNOTSUPP;
@@ -193,7 +193,7 @@ static long check(enum uinfo_kind kind, const struct umfs_file *f, uint64_t n, i
 		return -EINVAL;
 	if (type != MAP_PRIVATE && (prot & PROT_WRITE) && access != O_RDWR)
 		return -EACCES;
-	if (access == O_WRONLY)
+	if (!umfs_flags_read(f->flags))
 		return -EACCES;
 	return kind == UINFO_DIR ? -ENODEV : 0;
 }

@@ -69,6 +69,8 @@ static long unlink_ours(struct spot *s, struct path_args *a)
 
 	if (!s->w.name_len)
 		return a->a & AT_REMOVEDIR ? rmdir_nameless(s) : -EISDIR;
+	if (!s->w.ino)
+		return s->w.name_len > UMFS_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
 	umfs_cred_get(&cred);
 	if (a->a & AT_REMOVEDIR)
 		return umfs_rmdir(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len);
@@ -92,7 +94,8 @@ long umfs_hook_unlink(int dirfd, const char *path, int flags)
 
 	if (flags & ~AT_REMOVEDIR)
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, SPOT_NOFOLLOW, unlink_ours, unlink_kernel, &a);
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, unlink_ours, unlink_kernel,
+			      &a);
 }
 
 long umfs_hook_remove(const char *path)
@@ -120,10 +123,10 @@ static long rename_slashes(const struct spot *from, const struct spot *to, bool 
 {
 	long err = 0;
 
-	if (from->w.must_be_dir || (to->w.must_be_dir && !exchange))
-		err = want_dir(from, from->w.ino);
-	if (!err && exchange && to->w.must_be_dir && to->w.ino)
+	if (exchange && to->w.must_be_dir)
 		err = want_dir(to, to->w.ino);
+	if (!err && (from->w.must_be_dir || (to->w.must_be_dir && !exchange)))
+		err = want_dir(from, from->w.ino);
 	return err;
 }
 
@@ -137,6 +140,10 @@ static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
 		return umfs_refuse(REPORT_NO_WHITEOUT, EINVAL);
 	if (!from->w.name_len || !to->w.name_len)
 		return from->w.name_len && (flags & RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
+	if (!from->w.ino)
+		return from->w.name_len > UMFS_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
+	if (to->w.name_len > UMFS_NAME_MAX)
+		return -ENAMETOOLONG;
 	if ((flags & RENAME_NOREPLACE) && to->w.ino)
 		return -EEXIST;
 	if ((flags & RENAME_EXCHANGE) && !to->w.ino)
@@ -159,8 +166,12 @@ static long rename_kernel(const struct path_pair *p, struct path_args *a)
 long umfs_hook_rename(int from_dirfd, const char *from, int to_dirfd, const char *to,
 		      unsigned flags)
 {
-	struct path_pair p = {from_dirfd, to_dirfd,	 from,
-			      to,	  SPOT_NOFOLLOW, SPOT_NOFOLLOW | SPOT_PARENT};
+	struct path_pair p = {.from_dirfd = from_dirfd,
+			      .to_dirfd = to_dirfd,
+			      .from = from,
+			      .to = to,
+			      .from_flags = SPOT_NOFOLLOW | SPOT_PARENT,
+			      .to_flags = SPOT_NOFOLLOW | SPOT_PARENT};
 	struct path_args a = {.a = flags};
 
 	/* As the kernel, before it looks at the paths. */
@@ -236,7 +247,10 @@ static long symlink_kernel(int dirfd, const char *path, struct path_args *a)
 long umfs_hook_symlink(const char *target, int dirfd, const char *path)
 {
 	struct path_args a = {.p = (void *)(uintptr_t)target};
+	long n = umfs_active() ? umfs_path_length(target) : 1;
 
+	if (n <= 0) /* said before the path is looked at */
+		return n ? n : -ENOENT;
 	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, symlink_ours,
 			      symlink_kernel, &a);
 }
@@ -247,13 +261,11 @@ static long readlink_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	int64_t n;
 
-	if (a->a <= 0 || s->w.must_be_dir)
-		return -EINVAL;
 	n = umfs_getattr(fs_of(s), s->w.ino, &attr);
 	if (n)
 		return n;
-	if (!S_ISLNK(attr.mode))
-		return -EINVAL;
+	if (!S_ISLNK(attr.mode)) /* the descriptor itself: there is no such name */
+		return *s->scratch->path ? -EINVAL : -ENOENT;
 	n = umfs_readlink(fs_of(s), s->w.ino, target, UMFS_MIN((uint64_t)a->a, OUTER_BYTES));
 	if (n > 0 && port_copy_out(a->p, target, (uint64_t)n))
 		return -EFAULT;
@@ -269,28 +281,35 @@ long umfs_hook_readlink(int dirfd, const char *path, char *buf, size_t size)
 {
 	struct path_args a = {.a = (long)UMFS_MIN(size, (size_t)INT_MAX), .p = buf};
 
+	if (!size)
+		return -EINVAL;
 	return umfs_path_call(dirfd, path, SPOT_NOFOLLOW | SPOT_EMPTY, readlink_ours,
 			      readlink_kernel, &a);
 }
 
 /* ---- mknod, mkfifo ---- */
 
-/* As the kernel: 0 or the error. Devices are for who may make them anywhere. */
-static long mknod_type(uint32_t mode, const struct umfs_cred *cred)
+/* As the kernel, before it looks at the path. */
+static long mknod_type(uint32_t mode)
 {
 	switch (mode & S_IFMT) {
 	case 0:
 	case S_IFREG:
 	case S_IFIFO:
 	case S_IFSOCK:
-		return 0;
 	case S_IFCHR:
 	case S_IFBLK:
-		return cred->override ? 0 : -EPERM;
+		return 0;
 	case S_IFDIR:
 		return -EPERM;
 	}
 	return -EINVAL;
+}
+
+/* Devices are for who may make them anywhere. */
+static bool is_device(uint32_t mode)
+{
+	return S_ISCHR(mode) || S_ISBLK(mode);
 }
 
 static long mknod_ours(struct spot *s, struct path_args *a)
@@ -298,19 +317,16 @@ static long mknod_ours(struct spot *s, struct path_args *a)
 	uint32_t mode = (uint32_t)a->a;
 	struct umfs_cred cred;
 	uint32_t ino;
-	long err;
 
 	umfs_cred_get(&cred);
-	err = mknod_type(mode, &cred);
-	if (err && (mode & S_IFMT) != S_IFCHR && (mode & S_IFMT) != S_IFBLK)
-		return err; /* asked before the path is looked at */
 	if (s->w.ino || !s->w.name_len)
 		return -EEXIST;
 	if (s->w.must_be_dir)
 		return -ENOENT;
-	return err ? err
-		   : umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, mode,
-				 (uint64_t)a->b, &ino);
+	if (is_device(mode) && !cred.override)
+		return -EPERM;
+	return umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, mode,
+			   (uint64_t)a->b, &ino);
 }
 
 static long mknod_kernel(int dirfd, const char *path, struct path_args *a)
@@ -324,12 +340,13 @@ long umfs_hook_mknod(int dirfd, const char *path, mode_t mode, dev_t rdev)
 
 	if (rdev > UINT32_MAX)
 		return -EINVAL; /* as glibc: the system call takes 32 bits */
-
+	if (umfs_active() && mknod_type(mode))
+		return mknod_type(mode);
 	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, mknod_ours, mknod_kernel,
 			      &a);
 }
 
 long umfs_hook_mkfifo(int dirfd, const char *path, mode_t mode)
 {
-	return umfs_hook_mknod(dirfd, path, S_IFIFO | (mode & 07777), 0);
+	return umfs_hook_mknod(dirfd, path, S_IFIFO | mode, 0);
 }

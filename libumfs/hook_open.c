@@ -11,7 +11,9 @@
 /* What an open file description remembers of open's flags. */
 #define KEPT_FLAGS                                                                        \
 	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME | O_PATH | \
-	 O_DIRECTORY | O_NOFOLLOW)
+	 O_DIRECTORY | O_NOFOLLOW | O_TMPFILE | FASYNC)
+
+#define TMPFILE_ONLY (O_TMPFILE & ~O_DIRECTORY)
 
 long umfs_file_reserve(bool cloexec)
 {
@@ -80,6 +82,8 @@ static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t 
 	umfs_cred_get(&cred);
 	if (wanted_access(flags))
 		err = umfs_access(fs, &cred, node, wanted_access(flags));
+	if (!err && (flags & O_DIRECT) && S_ISDIR(mode) && !(flags & O_PATH))
+		err = -EINVAL;
 	/* Reading without a trace is for who could change the times back. */
 	if (!err && (flags & O_NOATIME) && !(flags & O_PATH)) {
 		err = umfs_getattr(fs, node, &attr);
@@ -160,6 +164,8 @@ static long open_found(struct spot *s, int flags, int fd)
 	struct umfs_attr attr;
 	long ret;
 
+	if ((flags & O_CREAT) && s->w.must_be_dir && s->w.name_len)
+		return -EISDIR;
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
 	ret = umfs_walk_getattr(fs, &s->w, &attr);
@@ -175,8 +181,11 @@ static long open_found(struct spot *s, int flags, int fd)
 static long open_ours(struct spot *s, struct path_args *a)
 {
 	int flags = (int)a->a;
-	long ret, fd = umfs_file_reserve(flags & O_CLOEXEC);
+	long ret, fd;
 
+	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+		return -EINVAL;
+	fd = umfs_file_reserve(flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
 	if (s->w.ino)
@@ -219,7 +228,7 @@ static long tmpfile_gated(struct umfs *fs, umfs_node dir, int flags, mode_t mode
 	umfs_cred_get(&cred);
 	umfs_opens_enter();
 	ret = umfs_tmpfile(fs, &cred, dir, mode & 07777, !(flags & O_EXCL),
-			   (uint32_t)(flags & KEPT_FLAGS & ~O_DIRECTORY), &ofd);
+			   (uint32_t)(flags & KEPT_FLAGS), &ofd);
 	if (!ret)
 		ret = publish(fs, ofd, flags & ~O_TRUNC, S_IFREG, fd);
 	umfs_opens_leave();
@@ -231,8 +240,6 @@ static long tmpfile_ours(struct spot *s, struct path_args *a)
 	int flags = (int)a->a;
 	long ret, fd;
 
-	if ((flags & O_CREAT) || (flags & O_ACCMODE) == O_RDONLY)
-		return -EINVAL;
 	fd = umfs_file_reserve(flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -244,13 +251,18 @@ static long tmpfile_ours(struct spot *s, struct path_args *a)
 
 long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 {
-	struct path_args a = {.a = flags, .b = mode};
+	struct path_args a = {.b = mode};
 	uint32_t how = 0;
 
-	if ((flags & O_TMPFILE) == O_TMPFILE)
-		return umfs_path_call(dirfd, path, 0, tmpfile_ours, open_kernel, &a);
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	a.a = flags;
+	if (flags & TMPFILE_ONLY) {
+		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || !(wanted_access(flags) & 2))
+			return -EINVAL;
+		return umfs_path_call(dirfd, path, flags & O_NOFOLLOW ? SPOT_NOFOLLOW : 0,
+				      tmpfile_ours, open_kernel, &a);
+	}
 	if (flags & O_CREAT)
 		how |= SPOT_PARENT;
 	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))

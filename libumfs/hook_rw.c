@@ -20,33 +20,34 @@
  * less than what atomic and sync do anyway. Of reads, the two of appending mean
  * nothing. NOWAIT, ATOMIC and DONTCACHE are not to be had.
  */
+#define RWF_ADVICE 0x1 /* RWF_HIPRI */
 #define RWF_SYNCS (0x2 | 0x4)
 #define RWF_AT_END 0x10	   /* RWF_APPEND */
 #define RWF_NOT_AT_END 0x20 /* RWF_NOAPPEND */
-#define RWF_KNOWN (0x1 | RWF_SYNCS | RWF_AT_END | RWF_NOT_AT_END | 0x100)
+#define RWF_KNOWN (RWF_ADVICE | RWF_SYNCS | RWF_AT_END | RWF_NOT_AT_END | 0x100)
 
 static long why_not_readable(const struct umfs_file *f, enum uinfo_kind kind)
 {
-	if (kind == UINFO_PATH || (f->flags & O_ACCMODE) == O_WRONLY)
+	if (kind == UINFO_PATH || !umfs_flags_read(f->flags))
 		return -EBADF;
 	return kind == UINFO_DIR ? -EISDIR : 0;
 }
 
 static long why_not_writable(const struct umfs_file *f, enum uinfo_kind kind)
 {
-	if (kind != UINFO_FILE || (f->flags & O_ACCMODE) == O_RDONLY)
+	if (kind != UINFO_FILE || !umfs_flags_write(f->flags))
 		return -EBADF;
 	return 0;
 }
 
 static inline bool readable(const struct umfs_file *f, enum uinfo_kind kind)
 {
-	return likely(kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_WRONLY);
+	return likely(kind == UINFO_FILE && umfs_flags_read(f->flags));
 }
 
 static inline bool writable(const struct umfs_file *f, enum uinfo_kind kind)
 {
-	return likely(kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_RDONLY);
+	return likely(kind == UINFO_FILE && umfs_flags_write(f->flags));
 }
 
 /*
@@ -123,9 +124,11 @@ long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off)
 
 	if (likely(ret != -EAGAIN))
 		return ret;
+	if (unlikely(off < 0))
+		return -EINVAL;
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
 		return err;
-	if (unlikely(off < 0))
+	if (unlikely(n > (size_t)(INT64_MAX - off)))
 		return -EINVAL;
 	begin();
 	ret = umfs_pread(&f, buf, UMFS_MIN(n, UMFS_RW_MAX), (uint64_t)off);
@@ -149,9 +152,11 @@ long umfs_hook_pwrite_ours(int fd, const void *buf, size_t n, off_t off)
 	struct umfs_iov iov;
 	uint64_t at = (uint64_t)off;
 
+	if (unlikely(off < 0))
+		return -EINVAL;
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_WRITE, &f) && !may(fd, UINFO_MAY_WRITE, &f, &err))
 		return err;
-	if (unlikely(off < 0))
+	if (unlikely(n > (size_t)(INT64_MAX - off)))
 		return -EINVAL;
 	n = UMFS_MIN(n, UMFS_RW_MAX);
 	begin();
@@ -192,9 +197,9 @@ long umfs_hook_write_ours(int fd, const void *buf, size_t n)
 
 /*
  * The caller's vector, copied once so that it can not change under us, cut to
- * what one call may move. Number of parts (0: no byte in them), -EINVAL or -EFAULT.
+ * what one call may move, which is *bytes. Number of parts, -EINVAL or -EFAULT.
  */
-static long fetch_iov(struct umfs_iov *to, const struct iovec *from, int count)
+static long fetch_iov(struct umfs_iov *to, const struct iovec *from, int count, uint64_t *bytes)
 {
 	uint64_t sum = 0;
 	int kept = count;
@@ -212,7 +217,8 @@ static long fetch_iov(struct umfs_iov *to, const struct iovec *from, int count)
 		}
 		sum += to[i].len;
 	}
-	return sum ? kept : 0;
+	*bytes = sum;
+	return kept;
 }
 
 struct vector_call {
@@ -231,17 +237,37 @@ static long flags_bad(int flags)
 	return (flags & RWF_AT_END) && (flags & RWF_NOT_AT_END) ? -EINVAL : 0;
 }
 
+/* What is left of the call, in the kernel's order: number of parts, 0: nothing to do, or -errno. */
+static long vector_begin(const struct vector_call *c, struct umfs_iov *iov)
+{
+	uint64_t bytes = 0;
+	long count = fetch_iov(iov, c->user, c->count, &bytes), err;
+
+	if (count <= 0 || !bytes)
+		return UMFS_MIN(count, 0l);
+	if (c->at && bytes > (uint64_t)(INT64_MAX - c->off))
+		return -EINVAL;
+	err = flags_bad(c->flags);
+	return err ? err : count;
+}
+
 static long readv_with(const struct vector_call *c, struct umfs_iov *iov)
 {
-	long count = fetch_iov(iov, c->user, c->count);
-	long err = flags_bad(c->flags);
+	long count = vector_begin(c, iov);
 
-	if (count <= 0 || err)
-		return count <= 0 ? count : err;
+	if (count <= 0)
+		return count;
 	umfs_report_begin();
 	begin();
 	return read_done(c->at ? umfs_preadv(c->f, iov, (uint32_t)count, (uint64_t)c->off) :
 				 umfs_readv(c->f, iov, (uint32_t)count));
+}
+
+static long readv_dir(const struct vector_call *c, struct umfs_iov *iov)
+{
+	long count = vector_begin(c, iov);
+
+	return count <= 0 ? count : c->flags & ~RWF_ADVICE ? -EOPNOTSUPP : -EISDIR;
 }
 
 /* At the file's position means that the position goes behind what was written. */
@@ -269,12 +295,11 @@ static long write_not_at_end(const struct vector_call *c, const struct umfs_iov 
 
 static long writev_with(const struct vector_call *c, struct umfs_iov *iov)
 {
-	long count = fetch_iov(iov, c->user, c->count);
-	long err = flags_bad(c->flags);
+	long count = vector_begin(c, iov);
 	uint64_t off = (uint64_t)c->off;
 
-	if (count <= 0 || err)
-		return count <= 0 ? count : err;
+	if (count <= 0)
+		return count;
 	umfs_report_begin();
 	begin();
 	if (unlikely(c->flags & RWF_AT_END))
@@ -302,8 +327,6 @@ static long small_or_large(const struct vector_call *c,
 {
 	struct umfs_iov iov[IOV_SMALL];
 
-	if (c->at && c->off < 0)
-		return -EINVAL;
 	return c->count <= IOV_SMALL ? with(c, iov) : large(c, with);
 }
 
@@ -326,8 +349,11 @@ long umfs_hook_readv(int fd, const struct iovec *iov, int count, bool at, off_t 
 		return umfs_cancel_call(SYS_preadv, fd, SYS_ARG(iov), count, off, 0, 0);
 	if (kind == UINFO_NONE)
 		return kernel_vector(SYS_readv, SYS_preadv2, fd, iov, count, at, off, flags);
-	return readable(&f, kind) ? small_or_large(&c, readv_with) :
-				      why_not_readable(&f, kind);
+	if (at && off < 0)
+		return -EINVAL;
+	if (kind == UINFO_DIR && umfs_flags_read(f.flags))
+		return small_or_large(&c, readv_dir);
+	return readable(&f, kind) ? small_or_large(&c, readv_with) : why_not_readable(&f, kind);
 }
 
 long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t off, int flags)
@@ -340,8 +366,9 @@ long umfs_hook_writev(int fd, const struct iovec *iov, int count, bool at, off_t
 		return umfs_cancel_call(SYS_pwritev, fd, SYS_ARG(iov), count, off, 0, 0);
 	if (kind == UINFO_NONE)
 		return kernel_vector(SYS_writev, SYS_pwritev2, fd, iov, count, at, off, flags);
-	return writable(&f, kind) ? small_or_large(&c, writev_with) :
-				      why_not_writable(&f, kind);
+	if (at && off < 0)
+		return -EINVAL;
+	return writable(&f, kind) ? small_or_large(&c, writev_with) : why_not_writable(&f, kind);
 }
 
 long umfs_hook_lseek_ours(int fd, off_t off, int whence)
@@ -353,7 +380,7 @@ long umfs_hook_lseek_ours(int fd, off_t off, int whence)
 		return -EBADF; /* closed just now */
 	if (kind == UINFO_PATH)
 		return -EBADF;
-	if (whence < SEEK_SET || whence > SEEK_HOLE || (kind == UINFO_DIR && whence > SEEK_END))
+	if (whence < SEEK_SET || whence > SEEK_HOLE || (kind == UINFO_DIR && whence > SEEK_CUR))
 		return -EINVAL;
 	umfs_guard_enter();
 	return call_done(umfs_seek(&f, off, whence));
@@ -444,10 +471,13 @@ static long truncate_ours(struct spot *s, struct path_args *a)
 		return err;
 	if (S_ISDIR(attr.mode))
 		return -EISDIR;
-	if (!S_ISREG(attr.mode) || a->a < 0)
+	if (!S_ISREG(attr.mode))
 		return -EINVAL;
 	umfs_cred_get(&cred);
 	err = umfs_access(fs, &cred, s->w.ino, 2);
+	/* Unlike ftruncate, which says that the file was changed, in Linux. */
+	if (!err && attr.size == (uint64_t)a->a && !(attr.mode & (S_ISUID | S_ISGID)))
+		return 0;
 	if (!err)
 		err = umfs_truncate(fs, s->w.ino, (uint64_t)a->a);
 	if (!err)
@@ -466,6 +496,8 @@ long umfs_hook_truncate(const char *path, off_t size)
 	struct path_args a = {.a = size};
 	long ret;
 
+	if (size < 0)
+		return -EINVAL;
 	ret = umfs_path_call(AT_FDCWD, path, 0, truncate_ours, truncate_kernel, &a);
 	return a.b ? truncate_done(ret, size) : ret;
 }

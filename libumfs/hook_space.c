@@ -5,6 +5,8 @@
  * Ranges that fallocate can not make get the error on which programs do without:
  * EOPNOTSUPP.
  */
+#include <linux/falloc.h>
+
 #include "file.h"
 #include "hot.h"
 #include "internal.h"
@@ -17,10 +19,12 @@ long umfs_hook_sync_file_range(int fd, off_t off, off_t n, unsigned flags)
 
 	if (kind == UINFO_NONE)
 		return umfs_cancel_call(SYS_sync_file_range, fd, off, n, flags, 0, 0);
-	if (kind != UINFO_FILE)
-		return kind == UINFO_PATH ? -EBADF : -ESPIPE;
-	if (off < 0 || n < 0 || (flags & ~7u))
+	if (kind == UINFO_PATH)
+		return -EBADF;
+	if (off < 0 || n < 0 || n > INT64_MAX - off || (flags & ~7u))
 		return -EINVAL;
+	if (kind == UINFO_DIR)
+		return 0;
 	umfs_guard_enter();
 	ret = umfs_fsync(&f);
 	umfs_guard_leave();
@@ -46,22 +50,45 @@ long umfs_hook_readahead(int fd, off_t off, size_t n)
 
 	if (kind == UINFO_NONE)
 		return sys3(SYS_readahead, fd, off, n);
-	if (kind == UINFO_PATH || (f.flags & O_ACCMODE) == O_WRONLY)
+	if (kind == UINFO_PATH || !umfs_flags_read(f.flags))
 		return -EBADF;
 	return kind == UINFO_DIR ? -EINVAL : 0;
+}
+
+/* What no file system is asked for. */
+static bool mode_known(int mode)
+{
+	int keep = mode & FALLOC_FL_KEEP_SIZE;
+
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+	case FALLOC_FL_ZERO_RANGE:
+	case FALLOC_FL_UNSHARE_RANGE:
+		return true;
+	case FALLOC_FL_PUNCH_HOLE:
+		return keep;
+	case FALLOC_FL_COLLAPSE_RANGE:
+	case FALLOC_FL_INSERT_RANGE:
+		return !keep;
+	}
+	return false;
 }
 
 /* The order of errors is Linux's. */
 static long fallocate_ours(const struct umfs_file *f, enum uinfo_kind kind, int mode, off_t off,
 			   off_t n)
 {
-	bool open = kind == UINFO_FILE && (f->flags & O_ACCMODE) != O_RDONLY;
+	bool open = kind == UINFO_FILE && umfs_flags_write(f->flags);
 	long ret;
 
 	if (kind == UINFO_PATH)
 		return -EBADF;
 	if (off < 0 || n <= 0)
 		return -EINVAL;
+	if (!mode_known(mode))
+		return umfs_refuse(REPORT_NO_FALLOCATE, EOPNOTSUPP);
+	if (open && n > INT64_MAX - off)
+		return -EFBIG;
 	umfs_guard_enter();
 	ret = open ? umfs_fallocate(f, (uint32_t)mode, (uint64_t)off, (uint64_t)n) : -EBADF;
 	umfs_guard_leave();

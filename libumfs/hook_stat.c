@@ -16,6 +16,8 @@
 
 #define UMFS_FS_MAGIC 0x53464d55 /* "UMFS" */
 #define ST_VALID_FLAG 0x20
+#define STAT_FLAGS                                                                        \
+	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
 
 static struct timespec time_of(int64_t ns)
 {
@@ -60,13 +62,14 @@ static void put_time(struct statx_timestamp *to, int64_t ns)
 	to->tv_nsec = (uint32_t)ts.tv_nsec;
 }
 
-static long give_statx(const struct umfs *fs, const struct umfs_attr *attr, struct statx *to)
+static long give_statx(const struct umfs *fs, const struct umfs_attr *attr, unsigned mask,
+		       struct statx *to)
 {
 	uint64_t dev = umfs_mount_of(fs)->dev;
 	struct statx stx;
 
 	memset(&stx, 0, sizeof(stx));
-	stx.stx_mask = STATX_BASIC_STATS | STATX_BTIME;
+	stx.stx_mask = STATX_BASIC_STATS | (mask & STATX_BTIME);
 	stx.stx_blksize = UMFS_PAGE_BYTES;
 	stx.stx_nlink = attr->nlink;
 	stx.stx_uid = attr->uid;
@@ -76,7 +79,8 @@ static long give_statx(const struct umfs *fs, const struct umfs_attr *attr, stru
 	stx.stx_size = attr->size;
 	stx.stx_blocks = attr->blocks_512;
 	put_time(&stx.stx_atime, attr->atime_ns);
-	put_time(&stx.stx_btime, attr->btime_ns);
+	if (mask & STATX_BTIME)
+		put_time(&stx.stx_btime, attr->btime_ns);
 	put_time(&stx.stx_ctime, attr->ctime_ns);
 	put_time(&stx.stx_mtime, attr->mtime_ns);
 	stx.stx_rdev_major = (uint32_t)((attr->rdev >> 8) & 0xfff);
@@ -137,6 +141,10 @@ long umfs_hook_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 {
 	struct path_args a = {.a = flags, .p = st};
 
+	if (flags & ~STAT_FLAGS)
+		return -EINVAL;
+	if (!path && (flags & AT_EMPTY_PATH))
+		path = ""; /* since Linux 6.11 */
 	return umfs_path_call(dirfd, path, spot_flags(flags), stat_ours, stat_kernel, &a);
 }
 
@@ -145,9 +153,7 @@ static long statx_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	long err = found_attr(s, &attr);
 
-	if ((unsigned)a->b & STATX__RESERVED)
-		return -EINVAL;
-	return err ? err : give_statx(umfs_mount_fs(s->m), &attr, a->p);
+	return err ? err : give_statx(umfs_mount_fs(s->m), &attr, (unsigned)a->b, a->p);
 }
 
 static long statx_kernel(int dirfd, const char *path, struct path_args *a)
@@ -164,6 +170,11 @@ long umfs_hook_statx(int dirfd, const char *path, int flags, unsigned mask, stru
 {
 	struct path_args a = {.a = flags, .b = mask, .p = stx};
 
+	if ((mask & STATX__RESERVED) || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE ||
+	    (flags & ~STAT_FLAGS))
+		return -EINVAL;
+	if (!path && (flags & AT_EMPTY_PATH))
+		path = "";
 	return umfs_path_call(dirfd, path, spot_flags(flags), statx_ours, statx_kernel, &a);
 }
 

@@ -205,6 +205,15 @@ enum uinfo_kind { UINFO_NONE = 0, UINFO_RESERVED, UINFO_FILE, UINFO_DIR, UINFO_P
 
 #define UINFO_MAY_READ 1
 #define UINFO_MAY_WRITE 2
+/* O_ACCMODE itself asks for the rights to do both and gives a descriptor that does neither. */
+static inline bool umfs_flags_read(uint32_t flags)
+{
+	return !(flags & O_WRONLY);
+}
+static inline bool umfs_flags_write(uint32_t flags)
+{
+	return (flags + 1) & O_RDWR;
+}
 
 struct uinfo {
 	uint32_t seq; /* odd while the rest changes */

@@ -17,6 +17,8 @@
  *     at it (-ESTALE), because others rename over the name or remove it, the whole is
  *     done again: umfs_path_call and umfs_path_pair are the one place for that.
  */
+#include <sys/stat.h>
+
 #include "path.h"
 
 #define SCRATCHES 32u
@@ -63,23 +65,39 @@ void umfs_spot_end(struct spot *s)
 	s->scratch = NULL;
 }
 
-long umfs_path_fetch(char *to, const char *from)
+#define FETCH_BYTES 128u
+
+/* Piece by piece; each comes to `to`, at `step` times its place. */
+static long fetch(char *to, const char *from, size_t step)
 {
 	size_t n = 0;
 
 	while (n < DIR_BYTES) {
 		size_t part = DIR_BYTES - ((uintptr_t)(from + n) & (DIR_BYTES - 1));
+		char *piece = to + n * step;
 		const char *end;
 
-		part = UMFS_MIN(part, UMFS_MIN(DIR_BYTES - n, 128u));
-		if (port_copy_out(to + n, from + n, part))
+		part = UMFS_MIN(part, UMFS_MIN(DIR_BYTES - n, FETCH_BYTES));
+		if (port_copy_out(piece, from + n, part))
 			return -EFAULT;
-		end = memchr(to + n, '\0', part);
+		end = memchr(piece, '\0', part);
 		if (end)
-			return end - to;
+			return (long)n + (end - piece);
 		n += part;
 	}
 	return -ENAMETOOLONG;
+}
+
+long umfs_path_fetch(char *to, const char *from)
+{
+	return fetch(to, from, 1);
+}
+
+long umfs_path_length(const char *from)
+{
+	char piece[FETCH_BYTES];
+
+	return fetch(piece, from, 0);
 }
 
 static bool begins(const char *path, const char *with, const char **rest)
@@ -162,8 +180,8 @@ static int start_absolute(struct spot *s, char *path, uint32_t flags, struct sta
 	struct umfs_file f;
 
 	s->m = umfs_mount_match(path, &st->rest);
-	if (!s->m && !(flags & SPOT_NOFOLLOW) && LOAD_RELAXED(&umfs_uinfo_count) &&
-	    names_descriptor(path, &f, &st->rest))
+	if (!s->m && LOAD_RELAXED(&umfs_uinfo_count) && names_descriptor(path, &f, &st->rest) &&
+	    (*st->rest || !(flags & SPOT_NOFOLLOW)))
 		return start_at_descriptor(s, &f, st);
 	if (!s->m)
 		s->m = umfs_point_find(AT_FDCWD, path, &st->rest);
@@ -378,46 +396,122 @@ static bool is_top(const struct spot *s)
 	return s->m && s->w.ino == UMFS_ROOT_INO && !s->w.name_len;
 }
 
+/* The last name is missing; is what it would be in? */
+static long parent_error(const struct spot *s)
+{
+	char *dir = s->scratch->outer[0];
+	size_t n = strlen(s->path);
+	struct stat st;
+
+	while (n && s->path[n - 1] == '/')
+		n--;
+	while (n && s->path[n - 1] != '/')
+		n--;
+	memcpy(dir, s->path, n);
+	memcpy(dir + n, ".", 2);
+	return sys4(SYS_newfstatat, s->dirfd, dir, &st, 0);
+}
+
+/*
+ * What the kernel finds wrong with a path of its own, when it is not asked to do the
+ * call; 0 where only the last name is missing and may be.
+ */
+static long foreign_error(const struct spot *s, uint32_t flags)
+{
+	int at = (flags & SPOT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) |
+		 (flags & SPOT_EMPTY ? AT_EMPTY_PATH : 0);
+	struct stat st;
+	long err;
+
+	if (s->unread)
+		return s->unread;
+	err = sys4(SYS_newfstatat, s->dirfd, s->path, &st, at);
+	return err == -ENOENT && (flags & SPOT_PARENT) && *s->path ? parent_error(s) : err;
+}
+
+static bool foreign_there(const struct spot *s)
+{
+	struct stat st;
+
+	return !sys4(SYS_newfstatat, s->dirfd, s->path, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+/* The other path is ours, or wrong: does this one lead into a mount, or is it wrong? */
+static long look_again(struct spot *s, int dirfd, const char *path, uint32_t flags)
+{
+	int err = 0;
+
+	if (s->m)
+		return 0;
+	if (!s->unread && umfs_spot_outer(s, dirfd, path, flags, &err))
+		return err;
+	return foreign_error(s, flags);
+}
+
+/* One of the two at least is not the kernel's to serve: as it would, the first before the second. */
+static long pair_mixed(const struct path_pair *p, struct spot *from, struct spot *to, long err,
+		       pair_fn ours, struct path_args *a)
+{
+	long ret = look_again(from, from->dirfd, from->path, p->from_flags);
+
+	if (!ret)
+		ret = err;
+	if (!ret)
+		ret = look_again(to, to->dirfd, to->path, p->to_flags);
+	if (ret)
+		return ret;
+	if (from->m == to->m)
+		return ours(from, to, a);
+	/* A link is made before it is asked whether that is across file systems. */
+	if (!(p->from_flags & SPOT_PARENT) && (to->m ? to->w.ino != 0 : foreign_there(to)))
+		return -EEXIST;
+	return is_top(from) || is_top(to) ? -EBUSY : -EXDEV;
+}
+
+static long pair_kernel(const struct spot *from, const struct spot *to, kernel_pair_fn kernel,
+			struct path_args *a)
+{
+	struct path_pair k = {.from_dirfd = from->dirfd, .to_dirfd = to->dirfd};
+
+	k.from = from->path;
+	k.to = to->path;
+	return kernel(&k, a);
+}
+
+/* The kernel found neither: does either lead into a mount? *err is the second's. */
+static bool pair_outer(const struct path_pair *p, struct spot *from, struct spot *to, long *err)
+{
+	int first = 0, second = 0;
+
+	umfs_spot_outer(from, from->dirfd, from->path, p->from_flags, &first);
+	umfs_spot_outer(to, to->dirfd, to->path, p->to_flags, &second);
+	*err = first ? first : second;
+	return *err || from->m || to->m;
+}
+
 static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn kernel,
 		      struct path_args *a)
 {
 	struct spot from, to;
-	struct path_pair k = *p;
-	int err, err2;
+	bool kernels;
 	long ret;
 
 	to.scratch = NULL;
 	to.m = NULL;
-	err = umfs_spot_find(&from, p->from_dirfd, p->from, p->from_flags);
-	if (!err)
-		err = umfs_spot_find(&to, p->to_dirfd, p->to, p->to_flags);
-	ret = err;
-	if (!err && !from.m && !to.m) {
-		k.from_dirfd = from.dirfd;
-		k.from = from.path;
-		k.to_dirfd = to.dirfd;
-		k.to = to.path;
-		ret = kernel(&k, a);
-		if (umfs_spot_doubtful(ret)) {
-			err2 = 0;
-			umfs_spot_outer(&from, k.from_dirfd, k.from, p->from_flags, &err);
-			umfs_spot_outer(&to, k.to_dirfd, k.to, p->to_flags, &err2);
-			err = err ? err : err2;
-		}
+	ret = umfs_spot_find(&from, p->from_dirfd, p->from, p->from_flags);
+	/* Before the second is looked at, which may leave traces in links. */
+	if (!ret && !from.m && !from.unread && from.dirfd != AT_FDCWD && from.path[0] &&
+	    from.path[0] != '/')
+		ret = UMFS_MIN(sys3(SYS_fcntl, from.dirfd, F_GETFD, 0), 0l);
+	if (!ret) {
+		long err = umfs_spot_find(&to, p->to_dirfd, p->to, p->to_flags);
+
+		kernels = !err && !from.m && !to.m;
+		if (kernels)
+			ret = pair_kernel(&from, &to, kernel, a);
+		if (!kernels || (umfs_spot_doubtful(ret) && pair_outer(p, &from, &to, &err)))
+			ret = pair_mixed(p, &from, &to, err, ours, a);
 	}
-	/* One in a mount, the other perhaps by links that lead there, or bad. */
-	if (!err && (from.m || to.m))
-		err = from.unread ? from.unread : to.unread;
-	if (!err && from.m && !to.m)
-		umfs_spot_outer(&to, to.dirfd, to.path, p->to_flags, &err);
-	else if (!err && to.m && !from.m)
-		umfs_spot_outer(&from, from.dirfd, from.path, p->from_flags, &err);
-	if (err)
-		ret = err;
-	else if (from.m && from.m == to.m)
-		ret = ours(&from, &to, a);
-	else if (from.m || to.m)
-		ret = is_top(&from) || is_top(&to) ? -EBUSY : -EXDEV;
 	if ((from.m || to.m) && ret == -ESTALE)
 		ret = SPOT_AGAIN;
 	umfs_report_count_begun(from.m || to.m ? REPORT_SERVED : REPORT_PASSED);

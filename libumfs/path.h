@@ -49,6 +49,8 @@ bool umfs_spot_doubtful(long ret);
 
 /* Copy the caller's text (at most 4096 bytes with its end): length, -EFAULT or -ENAMETOOLONG. */
 long umfs_path_fetch(char *to, const char *from);
+/* The same without the copy. */
+long umfs_path_length(const char *from);
 /*
  * Follow dirfd and path outside, component by component. 1 when that enters a
  * mount: *rest is what remains; 0 when it does not; -ELOOP. `links` counts

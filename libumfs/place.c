@@ -258,6 +258,7 @@ int umfs_place_limbo(uint64_t dev, uint32_t ino, uint32_t generation)
 		err = sys3(SYS_mkdirat, AT_FDCWD, name, 0700);
 		if (err)
 			continue;
+		sys2(SYS_chmod, name, 0700); /* whatever the umask left */
 		err = sys1(SYS_chdir, name);
 		sys3(SYS_unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
 		if (!err)

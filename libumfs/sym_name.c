@@ -129,10 +129,14 @@ SYM(int, mkfifoat, (int dirfd, const char *path, mode_t mode))
 
 /* ---- canonical paths and the working directory ---- */
 
+/* What libc makes of readlink and getcwd is right where those lead here. */
 SYM(char *, realpath, (const char *path, char *out))
 {
-	char *buf = out ? out : malloc(PATH_MAX);
+	char *buf;
 
+	if (umfs_redirected())
+		return ((char *(*)(const char *, char *))umfs_libc("realpath"))(path, out);
+	buf = out ? out : malloc(PATH_MAX);
 	if (!buf)
 		return NULL;
 	if (umfs_sym_return(umfs_hook_realpath(path, buf)) == 0)

@@ -141,11 +141,18 @@ static long limit_of(int name)
 	}
 }
 
+/* libc asks statfs and stat for the rest, which lead here. */
+static bool ours_to_say(int name)
+{
+	return !umfs_redirected() || name == _PC_LINK_MAX || name == _PC_FILESIZEBITS ||
+	       name == _PC_2_SYMLINKS;
+}
+
 SYM(long, fpathconf, (int fd, int name))
 {
 	long (*real)(int, int);
 
-	if (umfs_uinfo_ours(fd))
+	if (umfs_uinfo_ours(fd) && ours_to_say(name))
 		return limit_of(name);
 	real = (long (*)(int, int))umfs_libc("fpathconf");
 	return real(fd, name);
@@ -156,7 +163,7 @@ SYM(long, pathconf, (const char *path, int name))
 	long (*real)(const char *, int);
 	struct stat st;
 
-	if (umfs_ready() && umfs_hook_path_ours(path)) {
+	if (umfs_ready() && ours_to_say(name) && umfs_hook_path_ours(path)) {
 		if (umfs_sym_return(umfs_hook_fstatat(AT_FDCWD, path, &st, 0)))
 			return -1;
 		return limit_of(name);

@@ -84,8 +84,8 @@ static uint8_t may_of(enum uinfo_kind kind, const struct umfs_file *f)
 	/* With a report nothing goes the quick ways, which note nothing. */
 	if (kind != UINFO_FILE || umfs_config.report)
 		return 0;
-	return ((f->flags & O_ACCMODE) != O_WRONLY ? UINFO_MAY_READ : 0) |
-	       ((f->flags & O_ACCMODE) != O_RDONLY ? UINFO_MAY_WRITE : 0);
+	return (umfs_flags_read(f->flags) ? UINFO_MAY_READ : 0) |
+	       (umfs_flags_write(f->flags) ? UINFO_MAY_WRITE : 0);
 }
 
 static void write_entry(struct uinfo *u, enum uinfo_kind kind, const struct umfs_file *f,
