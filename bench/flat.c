@@ -239,6 +239,7 @@ static int pretend_full(void)
 
 	for (g = 1, grp++; g + 1 < geo->group_count; g++, grp++) {
 		st32(&grp->flags, UMFS_GROUP_INIT);
+		st32(&grp->pages, UMFS_GROUP_PAGES);
 		st32(&grp->free_pages, 0);
 		st32(&grp->free_inodes, 0);
 	}
