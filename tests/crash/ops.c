@@ -1185,7 +1185,7 @@ const struct op ops[] = {
 	NAME_OP(map_unlink, map_unlink_prepare, 0),
 	NAME_OP(inherit_creat, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
 	NAME_OP(inherit_mkdir, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
-	NAME_OP(inherit_tmpfile, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
+	NAME_OP(inherit_tmpfile, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE | OP_OPENS),
 	NAME_OP(xattr_first, NULL, OP_NEEDS_PAGE),
 	NAME_OP(xattr_first_dir, NULL, OP_NEEDS_PAGE),
 	NAME_OP(xattr_first_link, NULL, OP_NEEDS_PAGE),
