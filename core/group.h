@@ -50,6 +50,16 @@ static inline void umfs_group_found(uint32_t *walk, uint32_t i, uint32_t group)
 		__atomic_store_n(walk, group + 1, __ATOMIC_RELAXED);
 }
 
+/*
+ * Something was freed in the group, which the walk may have passed: it begins there
+ * again, or a file that is cut and written anew would go on into memory never used.
+ */
+static inline void umfs_group_freed(uint32_t *walk, uint32_t group)
+{
+	if (group + 1 < __atomic_load_n(walk, __ATOMIC_RELAXED))
+		__atomic_store_n(walk, group + 1, __ATOMIC_RELAXED);
+}
+
 /* So many of its pages the group's bitmap knows: all, but for a while after the pool grew. */
 uint32_t umfs_group_known(const struct umfs *fs, uint32_t group);
 /* Back a unit, if it is not yet. Group lock held. 0 or -ENOSPC. */

@@ -41,8 +41,10 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
 	umfs_flush(fs, &bits[start / 64u], (to - start + 7u) / 8u);
 	if (inodes) {
 		st32(&grp->free_inodes, ld32(&grp->free_inodes) + cleared);
+		umfs_group_freed(&fs->inode_walk, group);
 	} else {
 		st32(&grp->free_pages, ld32(&grp->free_pages) + cleared);
+		umfs_group_freed(&fs->page_walk, group);
 		umfs_freed_note(fs, group, cleared);
 	}
 	umfs_flush(fs, grp, sizeof(*grp));

@@ -57,6 +57,22 @@ static void removal_of_large_file_gives_memory_back(void **state)
 	assert_ok(world_unlink(u->fs, "/large"));
 }
 
+/* Or a file that is cut and written anew would go on into memory that the pool never had. */
+static void freed_groups_looked_at_again(void **state)
+{
+	struct unit *u = *state;
+
+	pool_of_three_groups(u);
+	make_file(u, "/first", 150 * MIB); /* into the second group */
+	u->fs->page_walk = 3; /* something was last found in the third */
+	assert_ok(world_truncate(u->fs, "/first", 0));
+	assert_int_equal(u->fs->page_walk, 1);
+	make_file(u, "/first", 5000);
+	u->fs->inode_walk = 3;
+	assert_ok(world_unlink(u->fs, "/first"));
+	assert_int_equal(u->fs->inode_walk, 1);
+}
+
 /* The second time comes too soon after memory was taken; detaching does not wait. */
 static void made_and_removed_again_keeps_memory(void **state)
 {
@@ -185,6 +201,7 @@ static void free_pages_with_memory_counted(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	CASE(freed_groups_looked_at_again),
 	CASE(removal_of_large_file_gives_memory_back),
 	CASE(made_and_removed_again_keeps_memory),
 	CASE(later_removal_gives_back_what_was_kept),
