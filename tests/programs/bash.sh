@@ -85,7 +85,9 @@ kill -USR1 $BASHPID; cat trap
 history -s 'a command'; HISTFILE=$DIR/history; history -w; cat history
 compgen -G 'here-?' | wc -l
 (umask 027; : >masked; stat -c %a masked)
-timeout 5 bash -c 'while :; do echo x; done >endless & sleep 0.2; kill $!; wait' 2>/dev/null || true
-[ -s endless ] && rm endless
+while :; do echo x; done >endless &
+until_true test -s endless
+stop KILL $!
+rm endless
 dash -ec 'exec 3>dash; echo a >&3; { echo b; } >&3; sh -c "echo c >&3"; exec 3>&-; cat dash'
 did 30 constructs

@@ -44,7 +44,8 @@ for client in 1 2; do
 done
 until_true grep -q "done $((EFFORT ? 50 : 5))" "$WORK/client1"
 until_true grep -q "done $((EFFORT ? 50 : 5))" "$WORK/client2"
-# All of its processes, as when power is cut.
+# All of its processes, as when power is cut; it starts no more of them meanwhile.
+kill -STOP $server
 crew=$(ps -o pid= --ppid $server)
 kill -9 $server $crew
 wait $server 2>/dev/null || true

@@ -124,6 +124,29 @@ static inline int in_child(int (*child)(void *), void *arg)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/*
+ * Until the task sleeps, seen three times in a row: it waits for what it was about to
+ * wait for, however long the machine took to let it.
+ */
+static inline void await_asleep(pid_t pid, pid_t task)
+{
+	char path[64], text[512];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, task);
+	for (int seen = 0; seen < 3; usleep(5000)) {
+		int fd = open(path, O_RDONLY);
+		ssize_t n = read(fd, text, sizeof(text) - 1);
+		const char *name_end;
+
+		assert_true(n > 0);
+		assert_ok(close(fd));
+		text[n] = '\0';
+		name_end = strrchr(text, ')');
+		assert_non_null(name_end);
+		seen = name_end[2] == 'S' ? seen + 1 : 0;
+	}
+}
+
 /* In a child there is no cmocka: the line number is the exit status's stand-in. */
 #define CHILD_CHECK(x)                                                                    \
 	do {                                                                              \

@@ -259,13 +259,29 @@ static void handler_runs_with_its_mask(void **state)
 }
 
 /* Calls on the kernel's descriptors are still interrupted and still cancelled. */
+static pid_t reader_task;
+
 static void *blocked_reader(void *arg)
 {
 	char c;
 
+	__atomic_store_n(&reader_task, gettid(), __ATOMIC_RELEASE);
 	if (read(*(int *)arg, &c, 1) == -1)
 		return (void *)(intptr_t)errno;
 	return NULL;
+}
+
+/* The thread, which reads from an empty pipe by now. */
+static pthread_t start_reader(int *fd)
+{
+	pthread_t t;
+
+	reader_task = 0;
+	assert_int_equal(pthread_create(&t, NULL, blocked_reader, fd), 0);
+	while (!__atomic_load_n(&reader_task, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	await_asleep(getpid(), reader_task);
+	return t;
 }
 
 static void blocking_calls(void **state)
@@ -280,13 +296,11 @@ static void blocking_calls(void **state)
 	assert_ok(pipe(fds));
 	act.sa_handler = count;
 	assert_ok(sigaction(SIGUSR1, &act, &saved));
-	assert_int_equal(pthread_create(&t, NULL, blocked_reader, &fds[0]), 0);
-	usleep(50000);
+	t = start_reader(&fds[0]);
 	assert_int_equal(pthread_kill(t, SIGUSR1), 0);
 	assert_int_equal(pthread_join(t, &ret), 0);
 	assert_int_equal((intptr_t)ret, EINTR);
-	assert_int_equal(pthread_create(&t, NULL, blocked_reader, &fds[0]), 0);
-	usleep(50000);
+	t = start_reader(&fds[0]);
 	assert_int_equal(pthread_cancel(t), 0);
 	assert_int_equal(pthread_join(t, &ret), 0);
 	assert_ptr_equal(ret, PTHREAD_CANCELED);
