@@ -838,31 +838,30 @@ SETXATTR_OP(xattr_add, "/b", "user.four", 4000)
 SETXATTR_OP(xattr_replace, "/b", "user.two", 5000)
 SETXATTR_OP(xattr_replace_shorter, "/b", "user.two", 1)
 
-static int xattr_mode_run(struct stage *s)
+/* An access control list: owner rwx, user 9 rw, the group, a mask, others x. */
+static int set_list(struct stage *s, const char *path, const char *name, uint8_t group,
+		    uint8_t mask)
 {
-	static const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
-				      2, 0, 6, 0, 9, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
-				      16, 0, 5, 0, 0xff, 0xff, 0xff, 0xff,
-				      32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
+	const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
+			       2, 0, 6, 0, 9, 0, 0, 0, 4, 0, group, 0, 0xff, 0xff, 0xff, 0xff,
+			       16, 0, mask, 0, 0xff, 0xff, 0xff, 0xff,
+			       32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
 	uint32_t ino;
 
-	need(world_ino(s->fs, "/b", &ino));
-	return umfs_setxattr(s->fs, &world_root, ino, "system.posix_acl_access", 23, acl,
+	need(world_ino(s->fs, path, &ino));
+	return umfs_setxattr(s->fs, &world_root, ino, name, (uint32_t)strlen(name), acl,
 			     sizeof(acl), 0);
+}
+
+static int xattr_mode_run(struct stage *s)
+{
+	return set_list(s, "/b", "system.posix_acl_access", 0, 5);
 }
 
 /* /e passes on a list with a mask, to files as theirs, to directories as both. */
 static int inherit_prepare(struct stage *s)
 {
-	static const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
-				      2, 0, 6, 0, 9, 0, 0, 0, 4, 0, 5, 0, 0xff, 0xff, 0xff, 0xff,
-				      16, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
-				      32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
-	uint32_t ino;
-
-	need(world_ino(s->fs, "/e", &ino));
-	return umfs_setxattr(s->fs, &world_root, ino, "system.posix_acl_default", 24, acl,
-			     sizeof(acl), 0);
+	return set_list(s, "/e", "system.posix_acl_default", 5, 7);
 }
 
 static int inherit_creat_run(struct stage *s)

@@ -43,6 +43,19 @@ uint32_t storm_upto(struct worker *w, uint32_t n)
 	return (uint32_t)(storm_random(&w->random) % n);
 }
 
+void storm_draw(struct worker *w, const struct storm_step *steps, uint32_t count)
+{
+	uint32_t sum = 0, dice, i;
+
+	for (i = 0; i < count; i++)
+		sum += steps[i].weight;
+	dice = storm_upto(w, sum);
+	for (i = 0; dice >= steps[i].weight; i++)
+		dice -= steps[i].weight;
+	strcpy(storm_board->what[w->number], steps[i].what);
+	steps[i].run(w);
+}
+
 /* What may be answered on names and files that others create, move and remove all the time. */
 void storm_allow(struct worker *w, int64_t ret, const char *call)
 {
@@ -67,7 +80,8 @@ static _Noreturn void work(const char *path, uint32_t mode, uint32_t number, uin
 	strcpy(storm_board->what[number], "attaching");
 	w.pool = real_attach(path, mode);
 	w.fs = &w.pool->fs;
-	kind->begin(&w);
+	if (kind->begin)
+		kind->begin(&w);
 	for (;;) {
 		kind->step(&w);
 		__atomic_fetch_add(&storm_board->steps[number], 1, __ATOMIC_RELAXED);

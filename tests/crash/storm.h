@@ -29,7 +29,7 @@ struct worker {
 struct storm_kind {
 	const char *name;
 	void (*prepare)(struct umfs *fs); /* on the new pool */
-	void (*begin)(struct worker *w);  /* a worker has attached */
+	void (*begin)(struct worker *w);  /* a worker has attached; or NULL */
 	void (*step)(struct worker *w);
 	/* Is everything there, after recovery? 0, or -1 with a reason. */
 	int (*check)(const struct tree *t, char why[256]);
@@ -38,6 +38,13 @@ extern const struct storm_kind storm_files, storm_names, storm_maps;
 
 uint64_t storm_random(uint64_t *state);
 uint32_t storm_upto(struct worker *w, uint32_t n);
+/* One of them, drawn by weight, its name on the board. */
+struct storm_step {
+	const char *what;
+	void (*run)(struct worker *w);
+	uint32_t weight;
+};
+void storm_draw(struct worker *w, const struct storm_step *steps, uint32_t count);
 /* Ends the test unless the answer is one that other processes' changes explain. */
 void storm_allow(struct worker *w, int64_t ret, const char *call);
 

@@ -173,17 +173,11 @@ static void begin(struct worker *w)
 
 static void step(struct worker *w)
 {
-	uint32_t what = storm_upto(w, 4);
+	static const struct storm_step steps[] = {
+		{"writing", do_write, 1}, {"reading", do_read, 1}, {"names", do_names, 2},
+	};
 
-	strcpy(storm_board->what[w->number], what == 0	 ? "writing"
-					     : what == 1 ? "reading"
-							 : "names");
-	if (what == 0)
-		do_write(w);
-	else if (what == 1)
-		do_read(w);
-	else
-		do_names(w);
+	storm_draw(w, steps, UMFS_ARRAY_LEN(steps));
 }
 
 static void prepare(struct umfs *fs)

@@ -199,25 +199,12 @@ static void map_some(struct worker *w)
 
 static void step(struct worker *w)
 {
-	static const struct {
-		const char *what;
-		void (*run)(struct worker *w);
-		uint32_t weight;
-	} steps[] = {
+	static const struct storm_step steps[] = {
 		{"mapping", map_some, 6}, {"writing", write_some, 4}, {"cutting", cut, 3},
 		{"reading", read_all, 2}, {"names", change_names, 1},
 	};
-	uint32_t dice = storm_upto(w, 16), i = 0;
 
-	while (dice >= steps[i].weight)
-		dice -= steps[i++].weight;
-	strcpy(storm_board->what[w->number], steps[i].what);
-	steps[i].run(w);
-}
-
-static void begin(struct worker *w)
-{
-	(void)w;
+	storm_draw(w, steps, UMFS_ARRAY_LEN(steps));
 }
 
 static void prepare(struct umfs *fs)
@@ -252,4 +239,4 @@ static int check(const struct tree *t, char why[256])
 	return 0;
 }
 
-const struct storm_kind storm_maps = {"maps", prepare, begin, step, check};
+const struct storm_kind storm_maps = {"maps", prepare, NULL, step, check};

@@ -167,27 +167,14 @@ static void list(struct worker *w)
 
 static void step(struct worker *w)
 {
-	static const struct {
-		const char *what;
-		void (*run)(struct worker *w);
-		uint32_t weight;
-	} steps[] = {
+	static const struct storm_step steps[] = {
 		{"moving a token", move_token, 8}, {"moving junk", move_junk, 3},
 		{"making junk", make_junk, 2},	   {"removing junk", remove_junk, 2},
 		{"linking junk", link_junk, 1},	   {"listing", list, 1},
 		{"long names", crowd, 4},
 	};
-	uint32_t dice = storm_upto(w, 21), i = 0;
 
-	while (dice >= steps[i].weight)
-		dice -= steps[i++].weight;
-	strcpy(storm_board->what[w->number], steps[i].what);
-	steps[i].run(w);
-}
-
-static void begin(struct worker *w)
-{
-	(void)w;
+	storm_draw(w, steps, UMFS_ARRAY_LEN(steps));
 }
 
 /* Token i is at first name i % NAMES of the root or of an earlier directory. */
@@ -231,4 +218,4 @@ static int check(const struct tree *t, char why[256])
 	return 0;
 }
 
-const struct storm_kind storm_names = {"names", prepare, begin, step, check};
+const struct storm_kind storm_names = {"names", prepare, NULL, step, check};

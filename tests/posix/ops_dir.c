@@ -43,6 +43,14 @@ static void read_all(DIR *dir)
 		say(" readdir %s", strerrorname_np(errno));
 }
 
+/* In place of the one that was. */
+static void keep_dir(DIR *dir)
+{
+	if (run.dir)
+		closedir(run.dir);
+	run.dir = dir;
+}
+
 static void do_opendir(void)
 {
 	const char *path = chance(60) ? (chance(50) ? "." : "d") : arg_path();
@@ -55,9 +63,7 @@ static void do_opendir(void)
 	answer_ok(dir != NULL);
 	if (!dir)
 		return;
-	if (run.dir)
-		closedir(run.dir);
-	run.dir = dir;
+	keep_dir(dir);
 	say(" fd %d cloexec %d", dirfd(dir), fcntl(dirfd(dir), F_GETFD));
 }
 
@@ -71,9 +77,7 @@ static void do_fdopendir(void)
 	answer_ok(dir != NULL);
 	if (!dir)
 		return;
-	if (run.dir)
-		closedir(run.dir);
-	run.dir = dir;
+	keep_dir(dir);
 	run.slot[slot] = -1;
 }
 

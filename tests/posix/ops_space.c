@@ -88,21 +88,35 @@ static void drain(int fd)
 		say_bytes(room, (size_t)n);
 }
 
-static void do_sendfile(void)
+/* By sendfile or by splice, and what the pipe holds then. */
+static void into_pipe(bool by_splice)
 {
 	int in = arg_fd(), ends[2];
 	off_t off = arg_off();
 	bool at = chance(60);
+	off_t *from = at ? &off : NULL;
 	size_t n = arg_len();
 
 	if (pipe2(ends, O_NONBLOCK))
 		return;
-	say("sendfile(pipe, %d, %lld, %zu)", in, at ? (long long)off : -999ll, n);
-	answer(sendfile(ends[1], in, at ? &off : NULL, n));
+	say("%s(%d, %lld, pipe, %zu)", by_splice ? "splice" : "sendfile", in,
+	    at ? (long long)off : -999ll, n);
+	answer(by_splice ? splice(in, from, ends[1], NULL, n, 0)
+			 : sendfile(ends[1], in, from, n));
 	say_offsets(at, off, false, 0);
 	close(ends[1]);
 	drain(ends[0]);
 	close(ends[0]);
+}
+
+static void do_sendfile(void)
+{
+	into_pipe(false);
+}
+
+static void do_splice_from(void)
+{
+	into_pipe(true);
 }
 
 static bool same_file(int a, int b)
@@ -124,23 +138,6 @@ static void do_sendfile_to(void)
 		return; /* what is read may have been written by the call itself */
 	answer(sendfile(out, in, at ? &off : NULL, n));
 	say_offsets(at, off, false, 0);
-}
-
-static void do_splice_from(void)
-{
-	int in = arg_fd(), ends[2];
-	off_t off = arg_off();
-	bool at = chance(60);
-	size_t n = arg_len();
-
-	if (pipe2(ends, O_NONBLOCK))
-		return;
-	say("splice(%d, %lld, pipe, %zu)", in, at ? (long long)off : -999ll, n);
-	answer(splice(in, at ? &off : NULL, ends[1], NULL, n, 0));
-	say_offsets(at, off, false, 0);
-	close(ends[1]);
-	drain(ends[0]);
-	close(ends[0]);
 }
 
 static void do_splice_to(void)

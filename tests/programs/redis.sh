@@ -10,12 +10,22 @@ cli() {
 	redis-cli -s "$sock" "$@"
 }
 
+# told FIELD: as the server says it of its files.
+told() {
+	cli info persistence | tr -d '\r' | grep "^$1:"
+}
+
+# until_told FIELD:VALUE, for as long as the case may take.
+until_told() {
+	until [ "$(told "${1%:*}")" = "$1" ]; do sleep 0.1; done
+}
+
 start() {
 	redis-server --port 0 --unixsocket "$sock" --dir "$DIR" --daemonize no --save '' \
 		--appendfsync always --logfile "$WORK/redis.log" "$@" >/dev/null &
 	server=$!
 	until_true cli ping
-	until [ "$(cli info persistence | tr -d '\r' | grep ^loading:)" = loading:0 ]; do sleep 0.1; done
+	until_told loading:0
 }
 
 # One command after the other, a few hundred at a time, with no waiting in between.
@@ -45,8 +55,8 @@ fill 0 $keys
 cli save
 dump rdb-1
 cli bgsave >/dev/null
-until [ "$(cli info persistence | tr -d '\r' | grep ^rdb_bgsave_in_progress:)" = rdb_bgsave_in_progress:0 ]; do sleep 0.1; done
-cli info persistence | tr -d '\r' | grep ^rdb_last_bgsave_status:
+until_told rdb_bgsave_in_progress:0
+told rdb_last_bgsave_status
 fill $keys $((keys + 200))
 stop KILL $server
 start --appendonly no
@@ -67,8 +77,8 @@ stop KILL $server
 start --appendonly yes
 dump aof-1
 cli bgrewriteaof >/dev/null
-until [ "$(cli info persistence | tr -d '\r' | grep ^aof_rewrite_in_progress:)" = aof_rewrite_in_progress:0 ]; do sleep 0.1; done
-cli info persistence | tr -d '\r' | grep ^aof_last_bgrewrite_status:
+until_told aof_rewrite_in_progress:0
+told aof_last_bgrewrite_status
 fill $keys $((keys + 200))
 stop KILL $server
 start --appendonly yes

@@ -26,7 +26,7 @@ hold() {
 	u "$@" flock ${close:-} "$mnt/f" sh -c 'echo held $PPID; read -r _' <"$work/in" >"$work/out" 2>&1 &
 	shell=$!
 	exec 8>"$work/in"
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29; do
+	for _ in $(seq 600); do
 		read -r held holder <"$work/out" && [ "$held" = held ] && return
 		sleep 0.1
 	done

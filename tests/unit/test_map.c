@@ -29,6 +29,17 @@ static void map_new(struct unit *u, const char *path, struct mapped *m)
 	}
 }
 
+/* The pages that were free before it; what its name needs is not among them. */
+static uint64_t map_new_counted(struct unit *u, struct mapped *m)
+{
+	uint64_t before;
+
+	assert_ok(world_put(u->fs, "/other", 0, 1, 1)); /* the directory has its page */
+	before = unit_pages_free(u);
+	map_new(u, "/f", m);
+	return before;
+}
+
 static void unmap(struct unit *u, struct mapped *m)
 {
 	umfs_map_put(u->fs, m->irec);
@@ -158,9 +169,7 @@ static void cut_off_pages_are_nobodys_until_the_end(void **state)
 	struct mapped m;
 	uint64_t before;
 
-	assert_ok(world_put(u->fs, "/other", 0, 1, 1)); /* the directory has its page */
-	before = unit_pages_free(u);
-	map_new(u, "/f", &m);
+	before = map_new_counted(u, &m);
 	assert_ok(umfs_truncate(u->fs, umfs_file_node(&m.file), 3 * PAGE + 7));
 	assert_ok(umfs_fallocate(&m.file, UMFS_FALLOC_KEEP_SIZE, 0, PAGE));
 	assert_not_free(u, &m);
@@ -230,9 +239,7 @@ static void pin_of_a_dead_process_goes_with_it(void **state)
 	struct mapped m;
 	uint64_t before;
 
-	assert_ok(world_put(u->fs, "/other", 0, 1, 1)); /* the directory has its page */
-	before = unit_pages_free(u);
-	map_new(u, "/f", &m);
+	before = map_new_counted(u, &m);
 	assert_ok(umfs_truncate(u->fs, umfs_file_node(&m.file), 0));
 	assert_ok(world_unlink(u->fs, "/f"));
 	unit_die(u);

@@ -197,20 +197,29 @@ static void promise(struct sim_proc *proc, uint32_t lane, umfs_node node)
 	st64(&umfs_lane(&proc->fs, proc->fs.slot, lane)->promise, node);
 }
 
+static umfs_node put(struct unit *u, const char *path)
+{
+	struct umfs_attr attr;
+	uint32_t ino;
+
+	assert_ok(world_put(u->fs, path, 0, 30000, 1));
+	assert_ok(world_ino(u->fs, path, &ino));
+	assert_ok(umfs_getattr(u->fs, ino, &attr));
+	return umfs_node_of(ino, attr.generation);
+}
+
 static void promise_about_files_in_use_frees_nothing(void **state)
 {
 	struct unit *u = *state;
 	struct sim_proc *other = unit_attach(u);
 	struct umfs_file file;
 	struct umfs_attr attr;
-	uint32_t ino;
+	umfs_node node;
 
 	u->sim->log = NULL;
-	assert_ok(world_put(u->fs, "/closed", 0, 30000, 1));
-	assert_ok(world_ino(u->fs, "/closed", &ino));
-	assert_ok(umfs_getattr(u->fs, ino, &attr));
-	promise(other, 0, umfs_node_of(ino, attr.generation));
-	promise(other, 1, umfs_node_of(ino, attr.generation + 1));
+	node = put(u, "/closed");
+	promise(other, 0, node);
+	promise(other, 1, node + (1ull << 32)); /* the next to have that inode */
 	promise(other, 2, UMFS_ROOT_INO);
 	assert_ok(world_open(u->fs, "/open", O_RDWR | O_CREAT, &file));
 	assert_ok(world_write(&file, 0, 30000, 1));
@@ -234,15 +243,15 @@ static void promise_about_a_locked_file_is_not_kept(void **state)
 	struct umfs_inode_pm *inode;
 	struct umfs_attr attr;
 	struct umfs_tx tx;
+	umfs_node node;
 	uint32_t ino;
 
 	u->sim->log = NULL;
-	assert_ok(world_put(u->fs, "/f", 0, 30000, 1));
-	assert_ok(world_ino(u->fs, "/f", &ino));
-	assert_ok(umfs_getattr(u->fs, ino, &attr));
+	node = put(u, "/f");
+	ino = (uint32_t)node;
 	inode = umfs_inode(u->fs, ino);
 	assert_ok(umfs_enter(u->fs, &tx, &ino, 1));
-	promise(other, 0, umfs_node_of(ino, attr.generation));
+	promise(other, 0, node);
 	promise(other, 1, umfs_node_of(0x7fffffff, 1));
 	sim_kill(other);
 	assert_ok(umfs_slot_recover(u->fs, 1));

@@ -575,17 +575,25 @@ static void damaged_block_is_an_error(void **state)
 	assert_ok(world_unlink(u->fs, "/f"));
 }
 
+/* Another process, in the middle of writing to the inode that has user.a. */
+static struct sim_proc *writer_inside(struct unit *u, umfs_node node)
+{
+	struct umfs_inode_pm *in = umfs_inode(u->fs, (uint32_t)node);
+	struct sim_proc *proc = unit_attach(u);
+
+	assert_ok(set(u, &owner, node, "user.a", "x", 0));
+	assert_ok(umfs_lock(&proc->fs, &in->lock));
+	umfs_seq_begin(in);
+	return proc;
+}
+
 static void writer_inside_hides_nothing(void **state)
 {
 	struct unit *u = *state;
 	umfs_node node = make(u, "/f", 0100644);
 	struct umfs_inode_pm *in = umfs_inode(u->fs, (uint32_t)node);
-	struct sim_proc *proc;
+	struct sim_proc *proc = writer_inside(u, node);
 
-	assert_ok(set(u, &owner, node, "user.a", "x", 0));
-	proc = unit_attach(u);
-	assert_ok(umfs_lock(&proc->fs, &in->lock));
-	umfs_seq_begin(in);
 	assert_value(u, node, "user.a", "x");
 	assert_names(u, &owner, node, "user.a", 7);
 	assert_true(ld64(&in->seq) & 1);
@@ -599,13 +607,8 @@ static void reader_past_dead_writer_recovers(void **state)
 	struct unit *u = *state;
 	umfs_node node = make(u, "/f", 0100644);
 	struct umfs_inode_pm *in = umfs_inode(u->fs, (uint32_t)node);
-	struct sim_proc *proc;
 
-	assert_ok(set(u, &owner, node, "user.a", "x", 0));
-	proc = unit_attach(u);
-	assert_ok(umfs_lock(&proc->fs, &in->lock));
-	umfs_seq_begin(in);
-	sim_kill(proc);
+	sim_kill(writer_inside(u, node));
 	assert_value(u, node, "user.a", "x");
 	assert_false(ld64(&in->seq) & 1);
 }
