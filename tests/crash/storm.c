@@ -91,7 +91,7 @@ static _Noreturn void work(const char *path, uint32_t mode, uint32_t number, uin
 /* ---- the parent ---- */
 
 static pid_t pids[STORM_WORKERS_MAX];
-static uint64_t seen_steps[STORM_WORKERS_MAX], seen_at[STORM_WORKERS_MAX];
+static uint64_t seen_steps[STORM_WORKERS_MAX], seen_at[STORM_WORKERS_MAX], slowest_ns;
 
 static void start(const char *path, uint32_t mode, uint32_t number, uint64_t *random)
 {
@@ -123,7 +123,9 @@ static bool watch(void)
 		if (steps != seen_steps[i]) {
 			seen_steps[i] = steps;
 			seen_at[i] = now;
-		} else if (now - seen_at[i] > STUCK_NS) {
+		}
+		slowest_ns = UMFS_MAX(slowest_ns, now - seen_at[i]);
+		if (now - seen_at[i] > STUCK_NS) {
 			printf("FAIL worker %u is stuck, %s\n", i, storm_board->what[i]);
 			return false;
 		}
@@ -235,8 +237,9 @@ int main(int argc, char **argv)
 	free(pool);
 	kills = storm(path, mode);
 	bad = !kills || look(path, mode, argv[2]);
-	printf("%llu calls, %llu refused, %llu killed%s\n", (unsigned long long)storm_board->calls,
-	       (unsigned long long)storm_board->refused, (unsigned long long)kills,
+	printf("%llu calls, %llu refused, %llu killed, slowest step %llu ms%s\n",
+	       (unsigned long long)storm_board->calls, (unsigned long long)storm_board->refused,
+	       (unsigned long long)kills, (unsigned long long)(slowest_ns / 1000000),
 	       bad ? "  FAILED" : "");
 	if (!bad || !getenv("UMFS_CRASH_KEEP"))
 		unlink(path);

@@ -10,6 +10,7 @@
  */
 #include <dirent.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "shim_test.h"
@@ -52,6 +53,7 @@ static pid_t start(const char *self, int at_store, int *out)
 	assert_true(pid >= 0);
 	if (!pid) {
 		dup2(fds[1], 1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not stay, stopped, after a failure */
 		setenv("UMFS_STOP_AT", n, 1);
 		execl(self, self, "writer", (char *)NULL);
 		_exit(99);
@@ -144,6 +146,24 @@ static void use_two_groups(void)
 
 static const char *self;
 
+/*
+ * Others at work while the writer is stopped. A wait that the writer is to blame for
+ * comes again at once, since it stays stopped; one of the machine's does not.
+ */
+static void work_unhindered(int n)
+{
+	double begun, took = 0;
+
+	for (int tries = 0; tries < 3; tries++) {
+		begun = now();
+		work_elsewhere(n);
+		took = now() - begun;
+		if (took <= QUICK_SECONDS)
+			return;
+	}
+	fail_msg("store %d: others waited %.3f s", n, took);
+}
+
 static void stopped_inside_a_write(void **state)
 {
 	static char buf[BYTES + 100];
@@ -159,7 +179,6 @@ static void stopped_inside_a_write(void **state)
 	use_two_groups();
 	for (n = 1; n < 5000; n++) {
 		pid_t pid = start(self, n, &out);
-		double begun;
 
 		assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 		how = progress(out);
@@ -169,10 +188,7 @@ static void stopped_inside_a_write(void **state)
 			break; /* ran through: n is behind its last store */
 		}
 		if (how == 'W') {
-			begun = now();
-			work_elsewhere(n);
-			if (now() - begun > QUICK_SECONDS)
-				fail_msg("store %d: others waited %.3f s", n, now() - begun);
+			work_unhindered(n);
 			inside++;
 		}
 		kill(pid, n % 2 ? SIGKILL : SIGCONT);
