@@ -98,17 +98,16 @@ struct handle {
 	struct umfs_file file;
 	int flock_fd; /* shadow that the flock of this description is taken on, or -1 */
 	bool has_locks; /* record locks were asked for through it */
-	bool shares; /* reads and writes at `shared`'s position move that */
-	struct umfs_file shared;
 };
 static inline struct handle *handle_of(const struct fuse_file_info *fi)
 {
 	return (struct handle *)(uintptr_t)fi->fh;
 }
-/* Open `node`; 0 or -errno. */
+/* Open `node`, of a file or directory; 0 or -errno. */
 int handle_open(umfs_node node, struct fuse_file_info *fi);
-int handle_new(uint32_t ofd, struct fuse_file_info *fi);
-void handle_close(struct fuse_file_info *fi);
+/* Answers a request that opened it, or failed. */
+void handle_reply(fuse_req_t req, int err, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 /* FUSE_TMPFILE, which libfuse does not know: the bytes after its header. */
 #define OPCODE_TMPFILE 51u
 void tmpfile_answer(struct fuse_session *se, const void *message, size_t bytes);

@@ -141,19 +141,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t pos
 
 static void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
-	int err = handle_open(node_of(id), fi);
-
-	if (err)
-		fuse_reply_err(req, -err);
-	else if (fuse_reply_open(req, fi))
-		handle_close(fi);
-}
-
-static void op_releasedir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
-{
-	(void)id;
-	handle_close(fi);
-	fuse_reply_err(req, 0);
+	handle_reply(req, handle_open(node_of(id), fi), fi);
 }
 
 /* Names are durable when they are there. */
@@ -170,6 +158,6 @@ void ops_dir_add(struct fuse_lowlevel_ops *ops)
 	ops->opendir = op_opendir;
 	ops->readdir = op_readdir;
 	ops->readdirplus = op_readdirplus;
-	ops->releasedir = op_releasedir;
+	ops->releasedir = op_release;
 	ops->fsyncdir = op_fsyncdir;
 }

@@ -4,27 +4,23 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "mount.h"
 
 #define KEPT_FLAGS (O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME)
 
-/* Takes the reference to `ofd`. */
-int handle_new(uint32_t ofd, struct fuse_file_info *fi)
+/* Of the description `ofd`, which it takes. */
+static int handle_fill(struct handle *h, uint32_t ofd, struct fuse_file_info *fi)
 {
-	struct handle *h = malloc(sizeof(*h));
-	int err = -ENOMEM;
+	int err;
 
-	if (h) {
-		*h = (struct handle){.flock_fd = -1};
-		err = umfs_file_init(fuse_fs(), ofd, &h->file);
-	}
+	*h = (struct handle){.flock_fd = -1};
+	err = umfs_file_init(fuse_fs(), ofd, &h->file);
 	if (err) {
 		umfs_ofd_put(fuse_fs(), ofd);
-		free(h);
 		return err;
 	}
 	fi->fh = (uintptr_t)h;
@@ -33,21 +29,58 @@ int handle_new(uint32_t ofd, struct fuse_file_info *fi)
 	return 0;
 }
 
-int handle_open(umfs_node node, struct fuse_file_info *fi)
-{
-	uint32_t ofd;
-	int err = umfs_open(fuse_fs(), node, (uint32_t)(fi->flags & KEPT_FLAGS), &ofd);
+/* What a request opens or makes with a description of its own, in one call of core's. */
+typedef int (*open_fn)(const void *what, uint32_t flags, uint32_t *ofd);
 
-	return err ? err : handle_new(ofd, fi);
+/* What core may leave behind is asked for last: without memory nothing was made. */
+static int handle_make(open_fn open, const void *what, struct fuse_file_info *fi)
+{
+	struct handle *h = malloc(sizeof(*h));
+	uint32_t ofd;
+	int err;
+
+	if (!h)
+		return -ENOMEM;
+	err = open(what, (uint32_t)(fi->flags & KEPT_FLAGS), &ofd);
+	if (!err)
+		err = handle_fill(h, ofd, fi);
+	if (err)
+		free(h);
+	return err;
 }
 
-void handle_close(struct fuse_file_info *fi)
+static int open_node(const void *what, uint32_t flags, uint32_t *ofd)
+{
+	return umfs_open(fuse_fs(), *(const umfs_node *)what, flags, ofd);
+}
+
+int handle_open(umfs_node node, struct fuse_file_info *fi)
+{
+	return handle_make(open_node, &node, fi);
+}
+
+static void handle_close(struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
 
 	locks_release(h);
 	umfs_ofd_put(fuse_fs(), h->file.ofd);
 	free(h);
+}
+
+void handle_reply(fuse_req_t req, int err, struct fuse_file_info *fi)
+{
+	if (err)
+		fuse_reply_err(req, -err);
+	else if (fuse_reply_open(req, fi)) /* who asked was interrupted */
+		handle_close(fi);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	(void)id;
+	handle_close(fi);
+	fuse_reply_err(req, 0);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
@@ -60,43 +93,55 @@ static void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 		if (err)
 			handle_close(fi);
 	}
+	handle_reply(req, err, fi);
+}
+
+/* ---- making files ---- */
+
+struct making {
+	struct umfs_cred cred;
+	umfs_node dir;
+	const char *name; /* NULL: it gets none */
+	uint32_t mode;
+	bool linkable; /* of one without a name */
+};
+
+static int make_node(const void *what, uint32_t flags, uint32_t *ofd)
+{
+	const struct making *m = what;
+
+	if (!m->name)
+		return umfs_tmpfile(fuse_fs(), &m->cred, m->dir, m->mode, m->linkable, flags, ofd);
+	return umfs_create_open(fuse_fs(), &m->cred, m->dir, m->name, (uint32_t)strlen(m->name),
+				m->mode, flags, ofd);
+}
+
+static int make_open(const struct making *m, struct fuse_file_info *fi, struct fuse_entry_param *e)
+{
+	int err = handle_make(make_node, m, fi);
+
 	if (err)
-		fuse_reply_err(req, -err);
-	else if (fuse_reply_open(req, fi))
+		return err;
+	err = entry_fill(umfs_file_node(&handle_of(fi)->file), e);
+	if (err)
 		handle_close(fi);
+	return err;
 }
 
 /*
  * ESTALE for a name that somebody made since the kernel looked: it looks again,
  * and then checks the rights to what is there.
  */
-static int create(const struct umfs_cred *cred, fuse_ino_t dir, const char *name, mode_t mode,
-		  struct fuse_file_info *fi, struct fuse_entry_param *e)
-{
-	umfs_node node;
-	int err = umfs_create_node(fuse_fs(), cred, node_of(dir), name, (uint32_t)strlen(name),
-				   mode, 0, &node);
-
-	if (err)
-		return err == -EEXIST && !(fi->flags & O_EXCL) ? -ESTALE : err;
-	err = handle_open(node, fi);
-	if (err)
-		return err;
-	err = entry_fill(node, e);
-	if (err)
-		handle_close(fi);
-	return err;
-}
-
 static void op_create(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mode,
 		      struct fuse_file_info *fi)
 {
-	struct umfs_cred cred = request_cred(req);
+	struct making m = {.cred = request_cred(req), .dir = node_of(dir), .name = name,
+			   .mode = mode & 07777};
 	struct fuse_entry_param e;
-	int err = create(&cred, dir, name, mode, fi, &e);
+	int err = make_open(&m, fi, &e);
 
 	if (err) {
-		fuse_reply_err(req, -err);
+		fuse_reply_err(req, err == -EEXIST && !(fi->flags & O_EXCL) ? ESTALE : -err);
 		return;
 	}
 	nodes_given(e.ino);
@@ -111,13 +156,6 @@ static void op_flush(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	(void)id;
 	locks_flush(&handle_of(fi)->file, fi->lock_owner);
-	fuse_reply_err(req, 0);
-}
-
-static void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
-{
-	(void)id;
-	handle_close(fi);
 	fuse_reply_err(req, 0);
 }
 
@@ -168,19 +206,13 @@ static void fill_attr(struct fuse_attr *to, const struct stat *st)
 static int make_tmpfile(const struct fuse_in_header *head, const struct fuse_create_in *in,
 			struct fuse_file_info *fi, struct fuse_entry_param *e)
 {
-	struct umfs_cred cred = {.uid = head->uid, .gid = head->gid, .override = true};
-	uint32_t ofd;
-	int err = umfs_tmpfile(fuse_fs(), &cred, node_of(head->nodeid), in->mode & 07777,
-			       !(in->flags & O_EXCL), in->flags & KEPT_FLAGS, &ofd);
+	struct making m = {.cred = {.uid = head->uid, .gid = head->gid, .override = true},
+			   .dir = node_of(head->nodeid),
+			   .mode = in->mode & 07777,
+			   .linkable = !(in->flags & O_EXCL)};
 
-	if (!err)
-		err = handle_new(ofd, fi);
-	if (err)
-		return err;
-	err = entry_fill(umfs_file_node(&handle_of(fi)->file), e);
-	if (err)
-		handle_close(fi);
-	return err;
+	fi->flags = (int)in->flags;
+	return make_open(&m, fi, e);
 }
 
 static void send_tmpfile(struct fuse_session *se, struct tmpfile_out *out, int err,
