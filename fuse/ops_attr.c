@@ -22,8 +22,13 @@ static struct timespec to_timespec(int64_t ns)
 	return ts;
 }
 
+/* What does not fit is cut to the last that does, as libumfs has it. */
 static int64_t to_ns(const struct timespec *ts)
 {
+	if (ts->tv_sec > INT64_MAX / NS - 1)
+		return INT64_MAX;
+	if (ts->tv_sec < INT64_MIN / NS + 1)
+		return INT64_MIN + NS;
 	return (int64_t)ts->tv_sec * NS + ts->tv_nsec;
 }
 

@@ -29,6 +29,13 @@ done
 is "number and size" "$(stat -c '%i %s %Y %a' "$mnt/f")" "$(u stat -c '%i %s %Y %a' "$mnt/f")"
 u chmod 600 "$mnt/f"
 is "mode, by the mount" 600 "$(stat -c %a "$mnt/f")"
+for when in 99999999999 -99999999999; do
+	u touch -d @$when "$mnt/f"
+	ours=$(stat -c %Y "$mnt/f")
+	touch -d @$when "$mnt/f"
+	is "a time that does not fit: $when" "$ours" "$(stat -c %Y "$mnt/f")"
+	ok "which is near it: $ours" test $((ours / 9000000000)) = $((when / 99999999999))
+done
 
 # ---- appends are not lost, whoever makes them ----
 
