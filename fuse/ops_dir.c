@@ -79,13 +79,9 @@ static int emit(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_
 /* The root's parent is not ours. */
 static umfs_node parent_of(umfs_node dir)
 {
-	char room[UMFS_WALK_ROOM];
-	struct umfs_walk w = {.rest = room};
-	struct umfs_cred root = {.override = true};
+	umfs_node parent;
 
-	if (umfs_walk(fuse_fs(), &root, dir, "..", 0, &w) || !w.ino)
-		return dir;
-	return w.ino;
+	return entry_find(dir, "..", &parent) ? dir : parent;
 }
 
 static int fill(struct filler *f, uint64_t pos)

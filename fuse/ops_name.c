@@ -6,8 +6,6 @@
 
 #include "mount.h"
 
-#define TRIES 64
-
 static uint32_t length(const char *name)
 {
 	return (uint32_t)strlen(name);
@@ -26,33 +24,15 @@ int entry_fill(umfs_node node, struct fuse_entry_param *e)
 	return 0;
 }
 
-/*
- * A name means a number; its generation is read after that. When the file was
- * removed in between, and the number used anew, the name no longer means it.
- */
-static int find_once(umfs_node dir, const char *name, umfs_node *node)
-{
-	struct umfs_attr a;
-	uint32_t ino, again;
-	int err = umfs_lookup(fuse_fs(), dir, name, length(name), &ino);
-
-	if (err)
-		return err;
-	err = umfs_getattr(fuse_fs(), ino, &a);
-	if (err)
-		return err == -ENOENT ? -EAGAIN : err;
-	err = umfs_lookup(fuse_fs(), dir, name, length(name), &again);
-	*node = umfs_node_of(ino, a.generation);
-	return !err && again != ino ? -EAGAIN : err;
-}
-
 int entry_find(umfs_node dir, const char *name, umfs_node *node)
 {
-	int err = -EAGAIN;
+	const struct umfs_cred all = {.override = true}; /* M3 */
+	char rest[1]; /* nothing is left of one name */
+	struct umfs_walk w = {.rest = rest};
+	int err = umfs_walk(fuse_fs(), &all, dir, name, UMFS_WALK_NOFOLLOW, &w);
 
-	for (int i = 0; i < TRIES && err == -EAGAIN; i++)
-		err = find_once(dir, name, node);
-	return err == -EAGAIN ? -ENOENT : err;
+	*node = w.ino;
+	return err == UMFS_WALK_ESCAPED ? -ENOENT : err;
 }
 
 void entry_reply(fuse_req_t req, int err, umfs_node node)
