@@ -15,6 +15,8 @@
  * L3  Whoever finishes a request answers what is parked for nodes that no longer are
  *     stuck, in the order it came. So nothing is parked for ever: a parked request has
  *     a worker on its node that will finish.
+ * L4  Once loop_close() has found nobody at work no request is begun: the pool may go,
+ *     though some were read already. Who asked hears that the mount is gone.
  *
  * What is left: WORKERS_MAX - WORKERS_MANY different nodes whose owners are all
  * stopped would keep the mount until one of them goes on.
@@ -52,6 +54,7 @@ static struct {
 	uint64_t since_ns; /* 0: nobody */
 } work[WORKERS_MAX];
 static uint32_t workers, readers, busy;
+static bool closed; /* L4 */
 static struct parked *first_parked;
 
 static uint64_t now_ns(void)
@@ -220,7 +223,7 @@ static void *worker(void *arg)
 			continue;
 		pthread_mutex_lock(&mutex);
 		readers--;
-		if (n <= 0)
+		if (n <= 0 || closed)
 			break;
 		if (!readers)
 			start_worker();
@@ -240,20 +243,23 @@ static void *worker(void *arg)
 	return arg;
 }
 
-bool loop_idle(void)
+static bool close_idle(void)
 {
-	bool idle;
+	bool now;
 
 	pthread_mutex_lock(&mutex);
-	idle = !busy;
+	now = closed = !busy;
 	pthread_mutex_unlock(&mutex);
-	return idle;
+	return now;
 }
 
-static void settle(void)
+bool loop_close(void)
 {
-	for (int i = 0; i < LEAVE_MS && !loop_idle(); i++)
+	int i;
+
+	for (i = 0; !close_idle() && i < LEAVE_MS; i++)
 		poll(NULL, 0, 1);
+	return i < LEAVE_MS;
 }
 
 void loop_run(struct fuse_session *se, int stop)
@@ -269,5 +275,4 @@ void loop_run(struct fuse_session *se, int stop)
 		;
 	fuse_session_exit(se);
 	fuse_session_unmount(se);
-	settle();
 }

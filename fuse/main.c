@@ -236,7 +236,7 @@ static int serve(int ready)
 	locks_start();
 	loop_run(se, stop);
 	/* Where one still waits for somebody who is stopped, this process leaves like the dead. */
-	if (loop_idle())
+	if (loop_close())
 		pool_close(&fuse_pool);
 	_exit(0);
 }

@@ -49,8 +49,8 @@ int options_parse(struct options *o, int argc, char **argv, int *code);
 
 /* Serve until the session ends. `stop`: a descriptor that gets readable when it is to. */
 void loop_run(struct fuse_session *se, int stop);
-/* No request is being answered: the pool can be left in order. */
-bool loop_idle(void);
+/* No request is being answered, nor will be: the pool can be left in order. Waits for a second. */
+bool loop_close(void);
 
 /* ---- nodes.c ---- */
 

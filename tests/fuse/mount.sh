@@ -69,6 +69,26 @@ is "ended by SIGTERM" 0 $?
 mounted && fail "still mounted after SIGTERM"
 check_pool "SIGTERM"
 
+# The same while somebody writes, whose file keeps the mount: no request is begun without the pool.
+for round in 1 2 3; do
+	ok "mount to be ended, $round" m
+	(
+		exec 2>/dev/null 9>"$mnt/busy$round" || exit
+		echo >"$work/writes"
+		while echo more >&9 && : >"$mnt/made"; do
+			:
+		done
+	) &
+	writer=$!
+	ok "it writes" wait_for 20 test -e "$work/writes"
+	sleep 0.$round
+	kill $(daemons "$pool")
+	ok "the daemon ends under a writer" wait_for 20 no_daemon
+	wait $writer
+	rm "$work/writes"
+	ok "fsck -n after an end under a writer" "$UMFS_FSCK" -n "$pool"
+done
+
 # A pool whose name has what separates options.
 mkdir "$work/a b,c\\d"
 mv "$pool" "$work/a b,c\\d/pool"
