@@ -6,6 +6,9 @@
  * split or repacked meanwhile. One leaf at a time: its live cells are sorted,
  * then each name is copied out; whenever the directory's sequence moved, the
  * leaf is looked up anew from the last hash that was given out.
+ *
+ * I1  A walk passes each leaf once, so no more of them than the pool has pages. In a
+ *     damaged trie, where nodes are named by several, a few pages stand for 2^54 leaves.
  */
 #include "internal.h"
 
@@ -137,6 +140,7 @@ static int next_locked(struct umfs *fs, struct umfs_inode_pm *dir, uint32_t dir_
 		       uint64_t after, struct order *o, struct name *n)
 {
 	const struct umfs_dentry_pm *d;
+	uint64_t left = fs->geo.pool_pages; /* I1 */
 	int err = umfs_lock(fs, &dir->lock);
 
 	if (err)
@@ -146,9 +150,9 @@ static int next_locked(struct umfs *fs, struct umfs_inode_pm *dir, uint32_t dir_
 		err = load_leaf(fs, dir, dir_ino, after, o);
 		if (!err && !o->count)
 			after = o->last;
-	} while (!err && !o->count && after < (uint64_t)INT64_MAX);
+	} while (!err && !o->count && after < (uint64_t)INT64_MAX && left--);
 	if (!err && !o->count)
-		err = -ENOENT;
+		err = after < (uint64_t)INT64_MAX ? -EUCLEAN : -ENOENT;
 	if (!err) {
 		d = umfs_dleaf_dentry(o->leaf, o->cell[0]);
 		n->hash = ld64(&d->hash);
@@ -203,6 +207,7 @@ int umfs_readdir(struct umfs *fs, umfs_node node, uint64_t cookie, umfs_emit_fn 
 	uint32_t dir = (uint32_t)node;
 	struct umfs_inode_pm *in;
 	struct order o;
+	uint64_t leaves = 0;
 	uint32_t missed = 0;
 	int err = umfs_inode_check(fs, node, &in);
 
@@ -214,6 +219,8 @@ int umfs_readdir(struct umfs *fs, umfs_node node, uint64_t cookie, umfs_emit_fn 
 		if (missed < TRIES) {
 			err = emit_some(fs, in, dir, &cookie, &o, emit, arg);
 			missed = err == -EAGAIN ? missed + 1 : 0;
+			if (!err && ++leaves > fs->geo.pool_pages) /* I1 */
+				err = -EUCLEAN;
 		} else {
 			err = emit_one(fs, in, dir, &cookie, &o, emit, arg);
 		}

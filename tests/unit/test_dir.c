@@ -315,6 +315,55 @@ static void leaf_of_garbage_refused(void **state)
 	}
 }
 
+/* The pages of a file, for what a case wants to lie in the pool. */
+static uint64_t *pages_of_file(struct umfs *fs, const char *path, uint32_t n)
+{
+	uint64_t *where = calloc(n, sizeof(*where));
+	struct umfs_file file;
+	uint32_t i;
+
+	assert_ok(world_open(fs, path, O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, (uint64_t)n * UMFS_PAGE_BYTES, 1));
+	for (i = 0; i < n; i++)
+		assert_true(umfs_map_run(&file, i * UMFS_PAGE_BYTES, UMFS_PAGE_BYTES, &where[i]) > 0);
+	world_close(&file);
+	return where;
+}
+
+/*
+ * Each level is one node, all of whose references name the next one, the lowest's an empty
+ * leaf: seven pages that stand for 2^54 leaves. Whoever lists it comes to an end.
+ */
+static void listing_of_shared_nodes_ends(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *in;
+	struct listing l = {0};
+	uint32_t dir, level, i;
+	uint64_t *pages, below;
+
+	u->damaged = true;
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_ino(u->fs, "/d", &dir));
+	pages = pages_of_file(u->fs, "/pages", UMFS_DIR_LEVELS_MAX + 1);
+	umfs_dleaf_init(u->fs, (void *)(u->fs->base + pages[UMFS_DIR_LEVELS_MAX]), dir);
+	below = pages[UMFS_DIR_LEVELS_MAX] | UMFS_DREF_P | UMFS_DREF_LEAF |
+		UMFS_DNODE_BITS << UMFS_DREF_DEPTH_SHIFT;
+	for (level = UMFS_DIR_LEVELS_MAX; level-- > 0;) {
+		le64 *refs = (void *)(u->fs->base + pages[level]);
+
+		for (i = 0; i < UMFS_DNODE_REFS; i++)
+			st64(&refs[i], below);
+		below = pages[level] | UMFS_DREF_P;
+	}
+	in = umfs_inode(u->fs, dir);
+	st64(&in->root, below);
+	umfs_inode_seal(in, dir);
+	assert_err(umfs_readdir(u->fs, dir, 0, list_anything, &l), EUCLEAN);
+	assert_int_equal(l.names, 0);
+	free(pages);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(dir_of_100000_names_works),
 	CASE(cookies_under_change_stay_valid),
@@ -326,5 +375,6 @@ static const struct CMUnitTest tests[] = {
 	CASE(name_lengths_at_the_limits),
 	CASE(names_of_any_bytes_kept),
 	CASE(leaf_of_garbage_refused),
+	CASE(listing_of_shared_nodes_ends),
 };
 UNIT_MAIN("dir", tests)
