@@ -60,8 +60,14 @@ void port_wake(const uint32_t *word)
 		wake_up_all(queue);
 }
 
+/*
+ * Core asks for it with each lock word that it takes, in each transaction and each piece of
+ * a long call, and always where it may sleep. So this is where a call that takes seconds,
+ * as freeing a file of 512 GiB, or recovering whatever an image says, lets others run.
+ */
 uint32_t port_thread(void)
 {
+	cond_resched();
 	return (uint32_t)current->pid;
 }
 
