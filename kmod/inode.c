@@ -9,6 +9,8 @@
  *
  * I1  One struct inode for each inode of the pool in use, by number and generation: so
  *     its address space knows all mappings of the file (map.c).
+ * I2  `i_private` is a description that the next opening is to take instead of a new
+ *     one. It is set only while the inode has no name and nobody else can open it.
  */
 #include <linux/fs_context.h>
 #include <linux/module.h>
@@ -253,19 +255,43 @@ static struct inode *get_inode(struct umfs_kpool *pool, umfs_node node)
 	return inode;
 }
 
-struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags)
+/* Takes the reference to the inode. */
+static struct file *open_inode(struct umfs_kpool *pool, struct inode *inode, int flags)
 {
-	struct path path = {.mnt = pool->mnt};
-	struct inode *inode = get_inode(pool, node);
+	struct path path = {.mnt = pool->mnt, .dentry = d_obtain_alias(inode)};
 	struct file *file;
 
-	if (IS_ERR(inode))
-		return ERR_CAST(inode);
-	path.dentry = d_obtain_alias(inode); /* takes our reference, whatever comes */
 	if (IS_ERR(path.dentry))
 		return ERR_CAST(path.dentry);
 	file = dentry_open(&path, flags, current_cred());
 	dput(path.dentry);
+	return file;
+}
+
+struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags)
+{
+	struct inode *inode = get_inode(pool, node);
+
+	return IS_ERR(inode) ? ERR_CAST(inode) : open_inode(pool, inode, flags);
+}
+
+struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags)
+{
+	struct umfs_file f;
+	int err = umfs_file_init(&pool->fs, ofd, &f);
+	struct inode *inode = err ? ERR_PTR(err) : get_inode(pool, umfs_file_node(&f));
+	struct file *file;
+
+	if (IS_ERR(inode)) {
+		umfs_ofd_put(&pool->fs, ofd);
+		return ERR_CAST(inode);
+	}
+	ihold(inode);
+	inode->i_private = umfs_ofd_given(ofd);
+	file = open_inode(pool, inode, flags);
+	if (xchg(&inode->i_private, NULL)) /* the opening did not get so far */
+		umfs_ofd_put(&pool->fs, ofd);
+	iput(inode);
 	return file;
 }
 

@@ -109,6 +109,17 @@ int umfs_inodes_mount(struct umfs_kpool *pool);
 void umfs_inodes_unmount(struct umfs_kpool *pool);
 /* An open file of `node`, with O_* flags; rights were checked. ERR_PTR. */
 struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags);
+/* The same of a file that has no name yet; takes `ofd`, its description. */
+struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags);
+/* inode.c I2 */
+static inline void *umfs_ofd_given(uint32_t ofd)
+{
+	return (void *)((uintptr_t)ofd + 1);
+}
+static inline uint32_t umfs_given_ofd(const void *given)
+{
+	return (uint32_t)((uintptr_t)given - 1);
+}
 umfs_node umfs_knode(const struct inode *inode);
 static inline struct umfs_kpool *umfs_kpool_of(const struct inode *inode)
 {

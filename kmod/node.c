@@ -64,35 +64,63 @@ static int check_existing(struct umfs_kpool *pool, const struct umfs_cred *cred,
 struct opening {
 	int flags;
 	uint32_t mode;
-	umfs_node node; /* out */
-	bool made;	/* out */
+	bool made; /* out */
 };
 
-static int find_or_make(struct umfs_kpool *pool, const struct umfs_cred *cred,
-			struct umfs_kpath *p, struct opening *o)
+static int file_flags(const struct opening *o)
+{
+	return (o->flags & FILE_FLAGS) | O_LARGEFILE;
+}
+
+/*
+ * Made without a name, opened, and only then given the name, which commits: what fails on
+ * the way leaves nothing, for want of a description, memory or a struct file.
+ */
+static struct file *make_file(struct umfs_kpool *pool, const struct umfs_cred *cred,
+			      const struct umfs_walk *w, struct opening *o)
+{
+	struct file *file;
+	uint32_t ofd;
+	int err = umfs_tmpfile(&pool->fs, cred, w->parent, o->mode, true,
+			       (uint32_t)file_flags(o), &ofd);
+
+	if (err)
+		return ERR_PTR(err);
+	file = umfs_kopen_made(pool, ofd, file_flags(o));
+	if (IS_ERR(file))
+		return file;
+	err = umfs_link(&pool->fs, cred, umfs_knode(file_inode(file)), w->parent, w->name,
+			w->name_len);
+	o->made = !err;
+	if (!err)
+		return file;
+	fput(file);
+	return ERR_PTR(err == -EEXIST && !(o->flags & O_EXCL) ? -ESTALE : err);
+}
+
+static struct file *find_or_make(struct umfs_kpool *pool, const struct umfs_cred *cred,
+				 struct umfs_kpath *p, struct opening *o)
 {
 	uint32_t walk = o->flags & O_CREAT ? UMFS_WALK_PARENT : 0;
+	bool new = (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 	struct umfs_attr attr;
 	int err;
 
-	if (o->flags & O_NOFOLLOW || (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+	if (o->flags & O_NOFOLLOW || new)
 		walk |= UMFS_WALK_NOFOLLOW;
 	err = umfs_kpath_walk(pool, cred, p, walk);
 	if (err)
-		return err;
-	o->node = p->w.ino;
-	if (o->node && (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-		return -EEXIST;
-	if (o->node) {
-		err = umfs_getattr(&pool->fs, o->node, &attr);
-		return err ? err : check_existing(pool, cred, o->node, o->flags, &attr);
-	}
-	if (p->w.must_be_dir || !p->w.name_len)
-		return -EISDIR;
-	err = umfs_create_node(&pool->fs, cred, p->w.parent, p->w.name, p->w.name_len,
-			       S_IFREG | (o->mode & 07777), 0, &o->node);
-	o->made = !err;
-	return err == -EEXIST && !(o->flags & O_EXCL) ? -ESTALE : err;
+		return ERR_PTR(err);
+	if (p->w.ino && new)
+		return ERR_PTR(-EEXIST);
+	if (!p->w.ino && (p->w.must_be_dir || !p->w.name_len))
+		return ERR_PTR(-EISDIR);
+	if (!p->w.ino)
+		return make_file(pool, cred, &p->w, o);
+	err = umfs_getattr(&pool->fs, p->w.ino, &attr);
+	if (!err)
+		err = check_existing(pool, cred, p->w.ino, o->flags, &attr);
+	return err ? ERR_PTR(err) : umfs_kopen(pool, p->w.ino, file_flags(o));
 }
 
 /* O_TRUNC of what was found, through the file itself: there may be mappings to cut. */
@@ -115,15 +143,12 @@ static int empty(struct file *file)
 static struct file *open_path(struct umfs_kpool *pool, struct umfs_kpath *p, struct opening *o)
 {
 	struct umfs_cred cred;
-	struct file *file = NULL;
+	struct file *file;
 	int tries = 0, err;
 
 	umfs_kcred(&cred);
 	do {
-		err = find_or_make(pool, &cred, p, o);
-		if (err)
-			continue;
-		file = umfs_kopen(pool, o->node, (o->flags & FILE_FLAGS) | O_LARGEFILE);
+		file = find_or_make(pool, &cred, p, o);
 		err = PTR_ERR_OR_ZERO(file);
 	} while (again(err, &tries));
 	if (err)
@@ -158,7 +183,7 @@ static int open_fd(struct umfs_kpool *pool, struct umfs_ioc_open *a, struct umfs
 	*file = open_path(pool, p, &o);
 	err = PTR_ERR_OR_ZERO(*file);
 	if (!err) {
-		err = node_attr(pool, o.node, &a->attr);
+		err = node_attr(pool, umfs_knode(file_inode(*file)), &a->attr);
 		if (err)
 			fput(*file);
 	}

@@ -424,6 +424,74 @@ static void limits_and_locks_hold(void)
 	CHECK(k_unlink("f", 0) == 0);
 }
 
+/* Opens "f" until no description is left. */
+static int use_up(int *fds, int most)
+{
+	int n = 0;
+
+	while (n < most && (fds[n] = k_open("f", O_RDONLY, 0)) >= 0)
+		n++;
+	CHECK(n > 500 && n < most && errno == ENFILE);
+	return n;
+}
+
+static void refused_open_makes_nothing(void)
+{
+	enum { MOST = 20000 };
+	const struct rlimit more = {MOST + 100, MOST + 100};
+	int *fds = calloc(MOST, sizeof(*fds)), n, fd;
+	struct umfs_ioc_attr a;
+	struct rlimit old;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	CHECK(setrlimit(RLIMIT_NOFILE, &more) == 0);
+	close(k_open("f", O_RDWR | O_CREAT, 0600));
+	n = use_up(fds, MOST);
+	FAILS(ENFILE, k_open("new", O_RDWR | O_CREAT, 0600));
+	FAILS(ENOENT, k_stat("new", 0, &a));
+	FAILS(ENFILE, k_open("new", O_WRONLY | O_CREAT | O_EXCL | O_TRUNC, 0600));
+	FAILS(ENOENT, k_stat("new", 0, &a));
+	CHECK(k_mkdir("d", 0700) == 0 && k_unlink("d", UMFS_IOC_REMOVEDIR) == 0);
+	close(fds[--n]);
+	fd = k_open("new", O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK(fd >= 0 && k_stat("new", 0, &a) == 0 && a.nlink == 1);
+	close(fd);
+	while (n > 0)
+		close(fds[--n]);
+	CHECK(k_unlink("new", 0) == 0 && k_unlink("f", 0) == 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	free(fds);
+}
+
+static void set_file_max(const char *to, char *was, size_t room)
+{
+	int fd = open("/proc/sys/fs/file-max", O_RDWR);
+	ssize_t n = was ? pread(fd, was, room - 1, 0) : 0;
+
+	if (was)
+		was[n > 0 ? n : 0] = '\0';
+	CHECK(fd >= 0 && write(fd, to, strlen(to)) == (ssize_t)strlen(to));
+	close(fd);
+}
+
+/* The system, not the pool, has no more open files. */
+static void no_struct_file_makes_nothing(void)
+{
+	struct umfs_ioc_attr a;
+	char was[32];
+
+	umask(0);
+	CHECK(k_mkdir("open", 0777) == 0);
+	umask(022);
+	set_file_max("0", was, sizeof(was));
+	AS(1000, {
+		FAILS(ENFILE, k_open("open/new", O_RDWR | O_CREAT, 0600));
+		FAILS(ENOENT, k_stat("open/new", 0, &a));
+	});
+	set_file_max(was, NULL, 0);
+	CHECK(k_unlink("open", UMFS_IOC_REMOVEDIR) == 0);
+}
+
 static void bad_arguments_are_refused(void)
 {
 	struct umfs_ioc_open o = {.path = path_of("f"), .flags = O_RDWR | O_CREAT, .mode = 0600};
@@ -469,7 +537,8 @@ int main(int argc, char **argv)
 		unlinked_file_lives_until_closed, names_come_and_go,
 		rights_are_the_callers,   user_namespace_gives_no_rights,
 		mapping_is_the_file,      own_mapping_as_buffer,
-		limits_and_locks_hold,    bad_arguments_are_refused,
+		limits_and_locks_hold,    refused_open_makes_nothing,
+		no_struct_file_makes_nothing, bad_arguments_are_refused,
 	};
 	size_t i;
 
