@@ -71,10 +71,13 @@ static long do_attach(const struct umfs_ioc_attach __user *arg)
 		return PTR_ERR(a);
 	ret = -EINVAL;
 	if (!name_fit(a->name) || !a->device[0] ||
-	    strnlen(a->device, sizeof(a->device)) == sizeof(a->device) || a->zero0 ||
+	    strnlen(a->device, sizeof(a->device)) == sizeof(a->device) ||
+	    a->mode < UMFS_MODE_POSIX || a->mode > UMFS_MODE_ATOMIC || a->zero0 ||
 	    memchr_inv(a->zero, 0, sizeof(a->zero)))
 		goto out;
-	mutex_lock(&lock);
+	ret = mutex_lock_killable(&lock);
+	if (ret)
+		goto out;
 	ret = attach_locked(a);
 	mutex_unlock(&lock);
 out:
@@ -94,7 +97,8 @@ static long do_detach(const struct umfs_ioc_detach __user *arg)
 		return -EFAULT;
 	if (!name_fit(d.name) || memchr_inv(d.zero, 0, sizeof(d.zero)))
 		return -EINVAL;
-	mutex_lock(&lock);
+	if (mutex_lock_killable(&lock))
+		return -EINTR;
 	pool = find(d.name);
 	if (pool) {
 		list_del(&pool->list);
@@ -118,19 +122,15 @@ static void describe(struct umfs_kpool *pool, struct umfs_ioc_list *l)
 	memcpy(l->device, pool->device, sizeof(l->device));
 }
 
-static long do_list(struct umfs_ioc_list __user *arg)
+/* The attached pool with that number, from 0. */
+static int describe_nth(u32 index, struct umfs_ioc_list *l)
 {
-	struct umfs_ioc_list *l = memdup_user(arg, sizeof(*l));
 	struct umfs_kpool *pool;
-	u32 n = 0, index;
-	long ret = -ENOENT;
+	int ret = -ENOENT;
+	u32 n = 0;
 
-	if (IS_ERR(l))
-		return PTR_ERR(l);
-	index = l->index;
-	memset(l, 0, sizeof(*l));
-	l->index = index;
-	mutex_lock(&lock);
+	if (mutex_lock_killable(&lock))
+		return -EINTR;
 	list_for_each_entry(pool, &pools, list) {
 		if (n++ != index)
 			continue;
@@ -139,8 +139,26 @@ static long do_list(struct umfs_ioc_list __user *arg)
 		break;
 	}
 	mutex_unlock(&lock);
+	return ret;
+}
+
+static long do_list(struct umfs_ioc_list __user *arg)
+{
+	struct umfs_ioc_list *l = memdup_user(arg, sizeof(*l));
+	long ret = -EINVAL;
+	u32 index;
+
+	if (IS_ERR(l))
+		return PTR_ERR(l);
+	if (memchr_inv(l->zero, 0, sizeof(l->zero)))
+		goto out;
+	index = l->index;
+	memset(l, 0, sizeof(*l));
+	l->index = index;
+	ret = describe_nth(index, l);
 	if (!ret && copy_to_user(arg, l, sizeof(*l)))
 		ret = -EFAULT;
+out:
 	kfree(l);
 	return ret;
 }

@@ -161,8 +161,9 @@ struct umfs_kpool *umfs_kpool_open(const struct umfs_ioc_attach *a)
 	kref_init(&pool->refs);
 	init_rwsem(&pool->live);
 	spin_lock_init(&pool->count);
-	memcpy(pool->name, a->name, sizeof(pool->name));
-	memcpy(pool->device, a->device, sizeof(pool->device));
+	/* Not what stands behind the NULs: UMFS_IOC_LIST shows these to everybody. */
+	strscpy(pool->name, a->name, sizeof(pool->name));
+	strscpy(pool->device, a->device, sizeof(pool->device));
 	err = open_device(pool);
 	if (err)
 		goto err_device;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,11 @@ static int attach(const char *device, const char *name, const char *mode)
 {
 	struct umfs_ioc_attach a = {.mode = (unsigned)atoi(mode)};
 
-	strncpy(a.device, device, sizeof(a.device) - 1);
-	strncpy(a.name, name, sizeof(a.name) - 1);
+	/* What stands behind the NULs is nobody's business. */
+	memset(a.device, 'x', sizeof(a.device));
+	memset(a.name, 'x', sizeof(a.name));
+	snprintf(a.device, sizeof(a.device), "%s", device);
+	snprintf(a.name, sizeof(a.name), "%s", name);
 	return ioctl(fd, UMFS_IOC_ATTACH, &a) ? failed("attach") : 0;
 }
 
@@ -62,13 +66,28 @@ static int detach(const char *name)
 	return ioctl(fd, UMFS_IOC_DETACH, &d) ? failed("detach") : 0;
 }
 
+/* Nothing but zeros behind the NUL. */
+static bool tidy(const char *text, size_t bytes)
+{
+	size_t i;
+
+	for (i = strnlen(text, bytes); i < bytes && !text[i]; i++)
+		;
+	return i == bytes;
+}
+
 static int list(void)
 {
 	struct umfs_ioc_list l = {0};
 
-	for (; !ioctl(fd, UMFS_IOC_LIST, &l); l.index++)
+	for (; !ioctl(fd, UMFS_IOC_LIST, &l); l.index++) {
+		if (!tidy(l.name, sizeof(l.name)) || !tidy(l.device, sizeof(l.device))) {
+			fprintf(stderr, "list: what the attacher had in memory is shown\n");
+			return EPROTO;
+		}
 		printf("%s %s %llu bytes, mode %u, %llu open\n", l.name, l.device,
 		       (unsigned long long)l.bytes, l.mode, (unsigned long long)l.open);
+	}
 	return errno == ENOENT ? 0 : failed("list");
 }
 

@@ -492,6 +492,37 @@ static void no_struct_file_makes_nothing(void)
 	CHECK(k_unlink("open", UMFS_IOC_REMOVEDIR) == 0);
 }
 
+static void reserved_fields_are_zero(void)
+{
+	struct umfs_ioc_open o = {.path = path_of("f"), .flags = O_RDWR | O_CREAT, .zero0 = 1};
+	struct umfs_ioc_stat s = {.path = path_of("/"), .zero0 = 1};
+	struct umfs_ioc_mkdir m = {.path = path_of("f"), .mode = 0700, .zero0 = 1};
+	struct umfs_ioc_unlink u = {.path = path_of("f"), .zero0 = 1};
+	struct umfs_ioc_rename r = {.from = path_of("f"), .to = path_of("g"), .zero0 = 1};
+	struct umfs_ioc_link l = {.from = path_of("f"), .to = path_of("g"), .zero = 1};
+	struct umfs_ioc_symlink y = {.target = path_of("f"), .path = path_of("g"), .zero = 1};
+	struct umfs_ioc_attach t = {.device = "/dev/null", .name = "n", .mode = 3, .zero = {0, 1}};
+	struct umfs_ioc_detach d = {.name = "none", .zero = {0, 0, 0, 1}};
+	struct umfs_ioc_list n = {.zero = {1}};
+	int control = open(UMFS_CONTROL_NODE, O_RDONLY | O_CLOEXEC);
+
+	close(k_open("f", O_RDWR | O_CREAT, 0600));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_OPEN, &o));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_STAT, &s));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_MKDIR, &m));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_UNLINK, &u));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_RENAME, &r));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_LINK, &l));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_SYMLINK, &y));
+	FAILS(EINVAL, ioctl(control, UMFS_IOC_ATTACH, &t));
+	t = (struct umfs_ioc_attach){.device = "/dev/null", .name = "n", .mode = 3, .zero0 = 1};
+	FAILS(EINVAL, ioctl(control, UMFS_IOC_ATTACH, &t));
+	FAILS(EINVAL, ioctl(control, UMFS_IOC_DETACH, &d));
+	FAILS(EINVAL, ioctl(control, UMFS_IOC_LIST, &n));
+	close(control);
+	CHECK(k_unlink("f", 0) == 0);
+}
+
 static void bad_arguments_are_refused(void)
 {
 	struct umfs_ioc_open o = {.path = path_of("f"), .flags = O_RDWR | O_CREAT, .mode = 0600};
@@ -538,7 +569,8 @@ int main(int argc, char **argv)
 		rights_are_the_callers,   user_namespace_gives_no_rights,
 		mapping_is_the_file,      own_mapping_as_buffer,
 		limits_and_locks_hold,    refused_open_makes_nothing,
-		no_struct_file_makes_nothing, bad_arguments_are_refused,
+		no_struct_file_makes_nothing, reserved_fields_are_zero,
+		bad_arguments_are_refused,
 	};
 	size_t i;
 
