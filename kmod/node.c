@@ -356,6 +356,22 @@ static long do_symlink(struct umfs_kpool *pool, void __user *arg)
 	return err;
 }
 
+/* At the start of p->room, which the walk is done with. */
+static int64_t read_link(struct umfs_kpool *pool, const struct umfs_cred *cred,
+			 struct umfs_kpath *p, u32 bytes)
+{
+	int tries = 0;
+	int64_t ret;
+
+	do {
+		ret = umfs_kpath_walk(pool, cred, p, UMFS_WALK_NOFOLLOW);
+		if (!ret)
+			ret = umfs_readlink(&pool->fs, p->w.ino, p->room,
+					    min_t(u32, bytes, UMFS_WALK_ROOM));
+	} while (again((int)ret, &tries));
+	return ret;
+}
+
 static long do_readlink(struct umfs_kpool *pool, void __user *arg)
 {
 	struct umfs_ioc_readlink a;
@@ -370,11 +386,7 @@ static long do_readlink(struct umfs_kpool *pool, void __user *arg)
 	umfs_kcred(&cred);
 	ret = umfs_kpath_get(pool, &a.path, &p);
 	if (!ret)
-		ret = umfs_kpath_walk(pool, &cred, &p, UMFS_WALK_NOFOLLOW);
-	/* The path is done with, so its room may be used. */
-	if (!ret)
-		ret = umfs_readlink(&pool->fs, p.w.ino, p.room,
-				    min_t(u32, a.bytes, UMFS_WALK_ROOM));
+		ret = read_link(pool, &cred, &p, a.bytes);
 	if (ret >= 0) {
 		a.done = (u32)ret;
 		ret = copy_to_user(u64_to_user_ptr(a.buf), p.room, a.done) ||
