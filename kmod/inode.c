@@ -378,6 +378,9 @@ int umfs_inodes_mount(struct umfs_kpool *pool)
 	if (IS_ERR(mnt))
 		return PTR_ERR(mnt);
 	mnt->mnt_sb->s_maxbytes = UMFS_FILE_BYTES_MAX;
+	/* What fits in 64 bits of nanoseconds; core's two special values lie below. */
+	mnt->mnt_sb->s_time_min = S64_MIN / NSEC_PER_SEC + 1;
+	mnt->mnt_sb->s_time_max = S64_MAX / NSEC_PER_SEC;
 	kref_get(&pool->refs);
 	mnt->mnt_sb->s_fs_info = pool;
 	pool->mnt = mnt;

@@ -492,6 +492,18 @@ static void no_struct_file_makes_nothing(void)
 	CHECK(k_unlink("open", UMFS_IOC_REMOVEDIR) == 0);
 }
 
+static void times_that_do_not_fit_are_cut(void)
+{
+	const struct timespec far[2] = {{1ll << 40, 5}, {-(1ll << 40), 5}};
+	int fd = k_open("f", O_RDWR | O_CREAT, 0600);
+	struct stat st;
+
+	CHECK(futimens(fd, far) == 0 && fstat(fd, &st) == 0);
+	CHECK(st.st_atim.tv_sec == 9223372036 && st.st_mtim.tv_sec == -9223372035);
+	close(fd);
+	CHECK(k_unlink("f", 0) == 0);
+}
+
 static void reserved_fields_are_zero(void)
 {
 	struct umfs_ioc_open o = {.path = path_of("f"), .flags = O_RDWR | O_CREAT, .zero0 = 1};
@@ -569,7 +581,8 @@ int main(int argc, char **argv)
 		rights_are_the_callers,   user_namespace_gives_no_rights,
 		mapping_is_the_file,      own_mapping_as_buffer,
 		limits_and_locks_hold,    refused_open_makes_nothing,
-		no_struct_file_makes_nothing, reserved_fields_are_zero,
+		no_struct_file_makes_nothing,
+		times_that_do_not_fit_are_cut, reserved_fields_are_zero,
 		bad_arguments_are_refused,
 	};
 	size_t i;
