@@ -69,18 +69,25 @@ int umfs_file_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* For the first n bytes of a call, or as many as are moved at once (I1). */
+static void *part_of(size_t n, size_t *part)
+{
+	*part = min_t(size_t, n, UMFS_ATOMIC_BYTES);
+	return kvmalloc(*part, GFP_KERNEL_ACCOUNT);
+}
+
 /* ---- read ---- */
 
 static ssize_t file_read(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct umfs_kfile *k = iocb->ki_filp->private_data;
-	uint64_t part = min_t(u64, iov_iter_count(to), UMFS_ATOMIC_BYTES);
 	ssize_t done = 0, ret = 0;
+	size_t part;
 	void *buf;
 
-	if (!part)
+	if (!iov_iter_count(to))
 		return 0;
-	buf = kvmalloc(part, GFP_KERNEL_ACCOUNT);
+	buf = part_of(iov_iter_count(to), &part);
 	if (!buf)
 		return -ENOMEM;
 	while (iov_iter_count(to)) {
@@ -132,7 +139,8 @@ static ssize_t write_part(struct kiocb *iocb, const void *buf, size_t n)
 /* How many bytes limits allow; moves to the end for O_APPEND. Inode locked. */
 static ssize_t check_limits(struct kiocb *iocb, struct iov_iter *from)
 {
-	int err = umfs_inode_refresh(file_inode(iocb->ki_filp));
+	struct umfs_attr attr;
+	int err = umfs_inode_refresh(file_inode(iocb->ki_filp), &attr);
 
 	return err ? err : generic_write_checks(iocb, from);
 }
@@ -140,13 +148,13 @@ static ssize_t check_limits(struct kiocb *iocb, struct iov_iter *from)
 static ssize_t file_write(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	size_t part = min_t(u64, iov_iter_count(from), UMFS_ATOMIC_BYTES), n;
 	ssize_t done = 0, ret = 0;
+	size_t part, n;
 	void *buf;
 
-	if (!part)
+	if (!iov_iter_count(from))
 		return 0;
-	buf = kvmalloc(part, GFP_KERNEL_ACCOUNT);
+	buf = part_of(iov_iter_count(from), &part);
 	if (!buf)
 		return -ENOMEM;
 	while (iov_iter_count(from) && !fatal_signal_pending(current)) {
@@ -188,12 +196,13 @@ static long file_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 {
 	struct inode *inode = file_inode(file);
 	struct umfs_kfile *k = file->private_data;
+	struct umfs_attr attr;
 	long ret;
 
 	inode_lock(inode);
 	filemap_invalidate_lock(inode->i_mapping);
-	ret = umfs_inode_refresh(inode);
-	if (!ret && !(mode & UMFS_FALLOC_KEEP_SIZE) && off + len > i_size_read(inode))
+	ret = umfs_inode_refresh(inode, &attr);
+	if (!ret && !(mode & UMFS_FALLOC_KEEP_SIZE) && (uint64_t)(off + len) > attr.size)
 		ret = inode_newsize_ok(inode, off + len);
 	if (!ret)
 		ret = umfs_fallocate(&k->f, (uint32_t)mode, off, len);
@@ -206,9 +215,12 @@ static long file_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 
 static loff_t file_llseek(struct file *file, loff_t off, int whence)
 {
-	int err = umfs_inode_refresh(file_inode(file));
+	struct inode *inode = file_inode(file);
+	struct umfs_attr attr;
+	int err = umfs_inode_refresh(inode, &attr);
 
-	return err ? err : generic_file_llseek(file, off, whence);
+	return err ? err : generic_file_llseek_size(file, off, whence, inode->i_sb->s_maxbytes,
+						    (loff_t)attr.size);
 }
 
 const struct file_operations umfs_file_fops = {

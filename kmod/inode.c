@@ -11,8 +11,11 @@
  *     its address space knows all mappings of the file (map.c).
  * I2  `i_private` is a description that the next opening is to take instead of a new
  *     one. It is set only while the inode has no name and nobody else can open it.
+ * I3  What is known of an inode is read and shown in turns: nobody who read earlier
+ *     shows it later, and so takes from somebody the end of what he has just written.
  */
 #include <linux/fs_context.h>
+#include <linux/hash.h>
 #include <linux/module.h>
 #include <linux/pseudo_fs.h>
 #include <linux/statfs.h>
@@ -20,6 +23,9 @@
 #include "kmod.h"
 
 #define MAGIC 0x554d4653 /* "UMFS" */
+#define TURN_BITS 6
+
+static struct mutex turns[1 << TURN_BITS]; /* I3 */
 
 umfs_node umfs_knode(const struct inode *inode)
 {
@@ -62,29 +68,43 @@ static void show(struct inode *inode, const struct umfs_attr *attr)
 	spin_unlock(&inode->i_lock);
 }
 
-/* Looked at, see look(). */
+/* Looked at, see look(). What is shown is never older than what was shown before (I3). */
 static int refresh(struct umfs_kpool *pool, struct inode *inode, struct umfs_attr *attr)
 {
-	int err = umfs_getattr(&pool->fs, umfs_knode(inode), attr);
-
-	if (err)
-		return err;
-	if (inode->i_mode && (inode->i_mode ^ attr->mode) & S_IFMT)
-		return -EUCLEAN;
-	show(inode, attr);
-	return 0;
-}
-
-int umfs_inode_refresh(struct inode *inode)
-{
-	struct umfs_kpool *pool = look(inode);
-	struct umfs_attr attr;
+	struct mutex *turn = &turns[hash_ptr(inode, TURN_BITS)];
 	int err;
 
-	if (!pool)
+	mutex_lock(turn);
+	err = umfs_getattr(&pool->fs, umfs_knode(inode), attr);
+	if (!err && inode->i_mode && (inode->i_mode ^ attr->mode) & S_IFMT)
+		err = -EUCLEAN;
+	if (!err)
+		show(inode, attr);
+	mutex_unlock(turn);
+	return err;
+}
+
+/* Both: 0, and it is to be looked away from. */
+static int look_fresh(struct inode *inode, struct umfs_kpool **pool, struct umfs_attr *attr)
+{
+	int err;
+
+	*pool = look(inode);
+	if (!*pool)
 		return -EIO;
-	err = refresh(pool, inode, &attr);
-	look_away(pool);
+	err = refresh(*pool, inode, attr);
+	if (err)
+		look_away(*pool);
+	return err;
+}
+
+int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr)
+{
+	struct umfs_kpool *pool;
+	int err = look_fresh(inode, &pool, attr);
+
+	if (!err)
+		look_away(pool);
 	return err;
 }
 
@@ -92,18 +112,13 @@ static int do_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *
 		      unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
-	struct umfs_kpool *pool = look(inode);
 	struct umfs_attr attr;
-	int err;
+	int err = umfs_inode_refresh(inode, &attr);
 
 	(void)flags;
-	if (!pool)
-		return -EIO;
-	err = refresh(pool, inode, &attr);
-	look_away(pool);
+	(void)mask;
 	if (err)
 		return err;
-	(void)mask;
 	umfs_fillattr(idmap, mask, inode, stat);
 	stat->blksize = UMFS_PAGE_BYTES;
 	stat->btime = ns_to_timespec64(attr.btime_ns);
@@ -113,11 +128,12 @@ static int do_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *
 
 static int do_permission(umfs_idmap *idmap, struct inode *inode, int mask)
 {
+	struct umfs_attr attr;
 	int err;
 
 	if (mask & MAY_NOT_BLOCK)
 		return -ECHILD;
-	err = umfs_inode_refresh(inode);
+	err = umfs_inode_refresh(inode, &attr);
 	return err ? err : generic_permission(idmap, inode, mask);
 }
 
@@ -172,15 +188,13 @@ static int change(struct umfs_kpool *pool, struct inode *inode, const struct iat
 static int do_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a)
 {
 	struct inode *inode = d_inode(dentry);
-	struct umfs_kpool *pool = look(inode);
+	struct umfs_kpool *pool;
 	struct umfs_attr attr;
-	int err;
+	int err = look_fresh(inode, &pool, &attr);
 
-	if (!pool)
-		return -EIO;
-	err = refresh(pool, inode, &attr);
-	if (!err)
-		err = setattr_prepare(idmap, dentry, a);
+	if (err)
+		return err;
+	err = setattr_prepare(idmap, dentry, a);
 	if (!err)
 		err = change(pool, inode, a);
 	if (!err)
@@ -393,9 +407,12 @@ void umfs_inodes_unmount(struct umfs_kpool *pool)
 	pool->mnt = NULL;
 }
 
-int umfs_inodes_init(void)
+void umfs_inodes_init(void)
 {
-	return 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(turns); i++)
+		mutex_init(&turns[i]);
 }
 
 void umfs_inodes_exit(void)

@@ -103,7 +103,7 @@ void umfs_kattr(const struct umfs_attr *in, struct umfs_ioc_attr *out);
 
 /* ---- inode.c ---- */
 
-int umfs_inodes_init(void);
+void umfs_inodes_init(void);
 void umfs_inodes_exit(void);
 int umfs_inodes_mount(struct umfs_kpool *pool);
 void umfs_inodes_unmount(struct umfs_kpool *pool);
@@ -125,8 +125,8 @@ static inline struct umfs_kpool *umfs_kpool_of(const struct inode *inode)
 {
 	return inode->i_sb->s_fs_info;
 }
-/* What core says of the inode now. */
-int umfs_inode_refresh(struct inode *inode);
+/* What core says of the inode now, which `inode` shows too. */
+int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr);
 /* The pool's file that `file` is, or NULL. */
 struct umfs_kfile *umfs_kfile_of(struct file *file);
 

@@ -10,20 +10,13 @@
 
 static int __init umfs_init(void)
 {
-	int err;
-
 	if (!umfs_kport_usable()) {
 		pr_err("umfs: this processor has no CRC32 instruction\n");
 		return -ENODEV;
 	}
 	umfs_kport_waits_init();
-	err = umfs_inodes_init();
-	if (err)
-		return err;
-	err = umfs_control_init();
-	if (err)
-		umfs_inodes_exit();
-	return err;
+	umfs_inodes_init();
+	return umfs_control_init();
 }
 
 static void __exit umfs_exit(void)

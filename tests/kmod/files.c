@@ -492,6 +492,28 @@ static void no_struct_file_makes_nothing(void)
 	CHECK(k_unlink("open", UMFS_IOC_REMOVEDIR) == 0);
 }
 
+/* What one has written is there at once for him, whoever asks for the same meanwhile. */
+static void end_is_not_an_older_one(void)
+{
+	int fd = k_open("f", O_RDWR | O_CREAT | O_APPEND, 0600), i;
+	struct stat st;
+	pid_t child = fork();
+
+	if (!child)
+		for (;;)
+			fstat(fd, &st);
+	for (i = 0; i < 2000; i++) {
+		if (write(fd, "x", 1) != 1 || lseek(fd, 0, SEEK_END) != i + 1 ||
+		    fstat(fd, &st) || st.st_size != i + 1)
+			break;
+	}
+	CHECK(i == 2000);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(fd);
+	CHECK(k_unlink("f", 0) == 0);
+}
+
 static void times_that_do_not_fit_are_cut(void)
 {
 	const struct timespec far[2] = {{1ll << 40, 5}, {-(1ll << 40), 5}};
@@ -581,7 +603,7 @@ int main(int argc, char **argv)
 		rights_are_the_callers,   user_namespace_gives_no_rights,
 		mapping_is_the_file,      own_mapping_as_buffer,
 		limits_and_locks_hold,    refused_open_makes_nothing,
-		no_struct_file_makes_nothing,
+		no_struct_file_makes_nothing, end_is_not_an_older_one,
 		times_that_do_not_fit_are_cut, reserved_fields_are_zero,
 		bad_arguments_are_refused,
 	};
