@@ -100,7 +100,8 @@ struct umfs_ioc_attr {
 /*
  * As openat(2): O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW,
  * O_CLOEXEC, O_NONBLOCK, O_NOATIME, O_SYNC and O_DSYNC in `flags`, others are refused.
- * `mode` is that of a new file, less the umask. The descriptor is one like any other:
+ * `mode` is that of a new file, less the umask; where the call fails, but with EFAULT for
+ * its own structure, nothing was made. The descriptor is one like any other:
  * read, write, lseek, mmap, fstat, ftruncate, fchmod, fsync, getdents and the rest work.
  */
 struct umfs_ioc_open {
