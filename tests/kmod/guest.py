@@ -243,6 +243,7 @@ class Guest:
             args += ['-object', 'memory-backend-file,id=nv,share=on,mem-path=%s,size=%d'
                      % (nvdimm, os.path.getsize(nvdimm)), '-device', 'nvdimm,id=nv0,memdev=nv']
         self.errors = open(os.path.join(work, 'qemu.log'), 'w+', encoding='utf-8')
+        self.words, self.spoke = 0, time.monotonic()
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=self.errors,
                                         stderr=self.errors, preexec_fn=die_with_parent)
 
@@ -255,15 +256,29 @@ class Guest:
         with open(self.console_path, encoding='utf-8', errors='replace') as file:
             return file.read().replace('\r', '')
 
-    def wait_for(self, line, deadline):
-        """Until the guest says so; False when it ended or the time is over before."""
+    def is_over(self, deadline, silence):
+        """It has ended, or the time is over, or it has said nothing on either line for so long."""
+        words = os.path.getsize(self.results_path) + os.path.getsize(self.console_path)
+        if words != self.words:
+            self.words, self.spoke = words, time.monotonic()
+        now = time.monotonic()
+        return self.process.poll() is not None or now > deadline or now > self.spoke + silence
+
+    def wait_for(self, line, deadline, silence):
+        """Until the guest says so; False when it is over before."""
         while True:
-            ended = self.process.poll() is not None
+            over = self.is_over(deadline, silence)
             if line in self.said():
                 return True
-            if ended or time.monotonic() > deadline:
+            if over:
                 return False
             time.sleep(0.05)
+
+    def wait_for_end(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
 
     def cut_power(self):
         """By its pid, and until it is gone: no QEMU outlives this program."""
