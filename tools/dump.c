@@ -354,19 +354,9 @@ int dump_main(int argc, char **argv)
 	struct umfs *fs = &pool.fs;
 	int c, args;
 
-	while ((c = getopt_long(argc, argv, "hV", longs, NULL)) != -1) {
-		switch (c) {
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case 'V':
-			puts("umfs " PACKAGE_VERSION);
-			return 0;
-		default:
-			fputs("Try 'umfs dump --help'.\n", stderr);
-			return 1;
-		}
-	}
+	c = getopt_long(argc, argv, "hV", longs, NULL);
+	if (c != -1)
+		return common_option(c, argv[0], usage);
 	args = argc - optind;
 	argv += optind;
 	if (args < 1 || args > 3 || (args == 3 && strcmp(argv[1], "inode")))

@@ -121,15 +121,8 @@ int grow_main(int argc, char **argv)
 		case 's':
 			bytes = parse_size(optarg);
 			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case 'V':
-			puts("umfs " PACKAGE_VERSION);
-			return 0;
 		default:
-			fputs("Try 'umfs grow --help'.\n", stderr);
-			return 1;
+			return common_option(c, argv[0], usage);
 		}
 	}
 	if (argc - optind != 1 || !bytes)

@@ -207,15 +207,8 @@ int info_main(int argc, char **argv)
 		case OPT_JSON:
 			json = true;
 			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case 'V':
-			puts("umfs " PACKAGE_VERSION);
-			return 0;
 		default:
-			fputs("Try 'umfs info --help'.\n", stderr);
-			return 1;
+			return common_option(c, argv[0], usage);
 		}
 	}
 	if (argc - optind != 1)

@@ -18,20 +18,23 @@ static const char attach_usage[] =
 	"Attaches the pool on DEVICE to the kernel, as /dev/umfs/NAME.\n"
 	"\n"
 	"  -m, --mode MODE  posix, sync or atomic (atomic): what write() promises\n"
-	"  -h, --help       this text\n";
+	"  -h, --help       this text\n"
+	"  -V, --version    the version\n";
 static const char detach_usage[] =
 	"Usage: umfs detach NAME\n"
 	"\n"
 	"Lets the device of the attached pool NAME go. Nothing of the pool may be open.\n"
 	"\n"
-	"  -h, --help  this text\n";
+	"  -h, --help     this text\n"
+	"  -V, --version  the version\n";
 static const char list_usage[] =
 	"Usage: umfs list\n"
 	"\n"
 	"Lists the pools that are attached to the kernel: name, device, size, mode, how many\n"
 	"files are open.\n"
 	"\n"
-	"  -h, --help  this text\n";
+	"  -h, --help     this text\n"
+	"  -V, --version  the version\n";
 
 static int control_open(void)
 {
@@ -72,32 +75,20 @@ static const char *attach_error(int err)
 	}
 }
 
-/* False: there is none of that name. */
-static bool mode_number(const char *name, uint32_t *mode)
-{
-	for (*mode = UMFS_MODE_POSIX; *mode <= UMFS_MODE_ATOMIC; ++*mode)
-		if (!strcmp(name, mode_name(*mode)))
-			return true;
-	return false;
-}
-
 /* Returns -1 to go on, else an exit code. */
 static int parse(int argc, char **argv, const char *usage, int want, uint32_t *mode)
 {
 	static const struct option with_mode[] = {
 		{"mode", required_argument, NULL, 'm'},
 		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, mode ? "m:h" : "h", with_mode + !mode, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		}
+	while ((c = getopt_long(argc, argv, mode ? "m:hV" : "hV", with_mode + !mode, NULL)) != -1) {
 		if (c != 'm')
-			return 1;
+			return common_option(c, argv[0], usage);
 		if (!mode_number(optarg, mode)) {
 			complain("no mode '%s'", optarg);
 			return 1;

@@ -78,6 +78,21 @@ static void on_sigbus(int sig)
 	_exit(1);
 }
 
+int common_option(int c, const char *command, const char *help)
+{
+	switch (c) {
+	case 'h':
+		fputs(help, stdout);
+		return 0;
+	case 'V':
+		puts("umfs " PACKAGE_VERSION);
+		return 0;
+	default:
+		fprintf(stderr, "Try 'umfs %s --help'.\n", command);
+		return 1;
+	}
+}
+
 void look_open(struct pool *p, const char *path)
 {
 	bool from_backup = false;

@@ -37,6 +37,14 @@ const char *mode_name(uint32_t mode)
 	}
 }
 
+bool mode_number(const char *name, uint32_t *mode)
+{
+	for (*mode = UMFS_MODE_POSIX; *mode <= UMFS_MODE_ATOMIC; ++*mode)
+		if (!strcmp(name, mode_name(*mode)))
+			return true;
+	return false;
+}
+
 /* Length of the UTF-8 character at `p` (`n` bytes are there), 0 when it is none or not printable. */
 static unsigned utf8_length(const uint8_t *p, unsigned n)
 {

@@ -62,7 +62,9 @@ static const struct option longs[] = {
 };
 
 struct run {
-	const char *pool_asked, *mount_asked, *mode;
+	const char *pool_asked, *mount_asked;
+	const char *mode; /* none, or as asked for, which is this number */
+	uint32_t mode_wanted;
 	const char *report; /* "1", a file's name, or none */
 	bool json;
 	char pool[PATH_MAX], mount[PATH_MAX], lib[PATH_MAX];
@@ -101,15 +103,6 @@ static void default_pool(struct run *r)
 		quit("%s: %s", r->pool, "not a file of yours; name a pool with --pool");
 }
 
-static uint32_t mode_of(const char *name)
-{
-	uint32_t mode = UMFS_MODE_ATOMIC;
-
-	while (mode > UMFS_MODE_POSIX && strcmp(name, mode_name(mode)))
-		mode--;
-	return mode;
-}
-
 /* Others count on what it promises them. */
 static void tell_mode(const struct run *r, struct pool *p)
 {
@@ -118,7 +111,7 @@ static void tell_mode(const struct run *r, struct pool *p)
 	if (!r->mode || pool_in_use(p) != 1)
 		return;
 	mode = ld32(&umfs_runtime(&p->fs)->mode);
-	if (mode > mode_of(r->mode) && mode <= UMFS_MODE_ATOMIC)
+	if (mode > r->mode_wanted && mode <= UMFS_MODE_ATOMIC)
 		complain("%s: is in use and stays in mode %s", r->pool, mode_name(mode));
 }
 
@@ -404,7 +397,7 @@ static void set_environment(const struct run *r)
 
 static void parse_mode(struct run *r, const char *mode)
 {
-	if (strcmp(mode, "atomic") && strcmp(mode, "sync") && strcmp(mode, "posix"))
+	if (!mode_number(mode, &r->mode_wanted))
 		quit("%s: %s", mode, "the mode must be atomic, sync or posix");
 	r->mode = mode;
 }
@@ -430,15 +423,8 @@ static int parse(int argc, char **argv, struct run *r)
 		case OPT_JSON:
 			r->json = true;
 			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(0);
-		case 'V':
-			puts("umfs " PACKAGE_VERSION);
-			exit(0);
 		default:
-			fputs("Try 'umfs run --help'.\n", stderr);
-			exit(EXIT_OWN);
+			exit(common_option(c, argv[0], usage) ? EXIT_OWN : 0);
 		}
 	}
 	if (r->json && !r->report)

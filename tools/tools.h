@@ -19,6 +19,9 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and exit code 1. */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* What getopt_long found and is no option of its own to the command: the exit code. */
+int common_option(int c, const char *command, const char *help);
+
 /* Open the pool for looking at it only; ends the program with one line when that fails. */
 void look_open(struct pool *p, const char *path);
 
@@ -34,6 +37,8 @@ int make_pool(const char *path, uint64_t *bytes);
 
 const char *durability_name(uint32_t durability);
 const char *mode_name(uint32_t mode);
+/* The other way; false: there is none of that name. */
+bool mode_number(const char *name, uint32_t *mode);
 /* The label as text: what is not printable UTF-8 becomes '?'. */
 void label_text(const struct umfs_super_pm *sb, char text[33]);
 /* "12.5 MiB" in one of a few static buffers. */
