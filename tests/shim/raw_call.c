@@ -11,16 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static long raw(long nr, long a, long b, long c)
-{
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
+#include "raw.h"
 
 int main(int argc, char **argv)
 {

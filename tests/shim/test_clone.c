@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "raw.h"
 #include "shim_test.h"
 
 #define STACK 262144
@@ -118,19 +119,6 @@ static void shared_memory(void **state)
 	assert_ok(close(fd));
 }
 
-/* Nobody can see this: the child has no pools, and its parent keeps all it has. */
-static long raw_fork(void)
-{
-	long ret;
-	register long ptid __asm__("r10") = 0, tls __asm__("r8") = 0;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(SYS_clone), "D"((long)SIGCHLD), "S"(0L), "d"(0L), "r"(ptid), "r"(tls)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-
 static int use_in_vain(int fd)
 {
 	char c;
@@ -142,6 +130,7 @@ static int use_in_vain(int fd)
 	return 0;
 }
 
+/* Nobody can see this: the child has no pools, and its parent keeps all it has. */
 static void made_past_us(void **state)
 {
 	int fd = make_file("f", "text"), status;
@@ -151,7 +140,7 @@ static void made_past_us(void **state)
 	if (!on_umfs())
 		skip();
 	for (int i = 0; i < 10; i++) {
-		pid = (pid_t)raw_fork();
+		pid = (pid_t)raw(SYS_clone, SIGCHLD, 0, 0);
 		assert_true(pid >= 0);
 		if (!pid) {
 			if (i % 3 == 0)

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "raw.h"
 #include "shim_test.h"
 
 #ifndef PR_SET_MDWE
@@ -143,17 +144,6 @@ static void daemons(void **state)
 }
 
 /* By instructions that nobody sees, a program that closes what is not its own. */
-static long raw(long nr, long a, long b, long c)
-{
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-
 static int close_ours(void *arg)
 {
 	int fds[20], n = 0;

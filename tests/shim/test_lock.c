@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "raw.h"
 #include "shim_test.h"
 
 extern char **environ;
@@ -770,18 +771,6 @@ static void spawn_shares_the_description_only(void **state)
 }
 
 /* ---- what only UMFS has ---- */
-
-static long raw(long nr, long a, long b, long c)
-{
-	register long r10 __asm__("r10") = 0;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
 
 /* A call that passes libumfs by reaches nothing, and locks keep working. */
 static void calls_past_the_library_reach_nothing(void **state)
