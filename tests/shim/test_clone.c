@@ -138,7 +138,7 @@ static void made_past_us(void **state)
 
 	(void)state;
 	if (!on_umfs())
-		skip();
+		return;
 	for (int i = 0; i < 10; i++) {
 		pid = (pid_t)raw(SYS_clone, SIGCHLD, 0, 0);
 		assert_true(pid >= 0);

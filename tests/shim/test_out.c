@@ -216,7 +216,7 @@ static void select_waits_for_others(void **state)
 static void epoll_takes_no_files(void **state)
 {
 	if (on_mount())
-		skip(); /* FUSE answers poll for any file */
+		return; /* FUSE answers poll for any file */
 	int ep = epoll_create1(0);
 	struct epoll_event ev = {.events = EPOLLIN};
 	int path = open(at("f"), O_PATH);
