@@ -12,7 +12,10 @@
  * gives the same result, with the program's own request as the event's name.
  *
  *  A1  The program's request is changed only from before that call until after it,
- *      and differs then in what the kernel copies and gives back nowhere.
+ *      and differs then in what the kernel copies and gives back nowhere. By the end of
+ *      the call another thread may have the event, and the request be in use for the
+ *      next one, or freed: what is still as it was made for the call is put back, and
+ *      nothing else.
  *  A2  A request that failed makes no event: io_submit returns the error, or the
  *      number of those before it.
  *
@@ -60,20 +63,48 @@ static bool is_malformed(const struct iocb *cb)
 	return cb->aio_reserved2 || (int64_t)cb->aio_nbytes < 0;
 }
 
-/* A request that ends at once with that result, and tells the same of itself. */
-static struct iocb stand_in(const struct iocb *cb, int null, long result)
+static bool is_vector(const struct iocb *cb)
 {
-	struct iocb s = *cb;
+	return cb->aio_lio_opcode == IOCB_CMD_PREADV || cb->aio_lio_opcode == IOCB_CMD_PWRITEV;
+}
 
-	s.aio_fildes = (uint32_t)null;
-	s.aio_offset = 0;
-	s.aio_rw_flags = 0;
+/* A request and its words. MARK has operation and descriptor: nobody else uses that one. */
+union words {
+	struct iocb cb;
+	uint64_t word[8];
+};
+#define MARK (offsetof(struct iocb, aio_lio_opcode) / sizeof(uint64_t))
+_Static_assert(sizeof(union words) == sizeof(struct iocb), "all of it");
+_Static_assert(offsetof(struct iocb, aio_fildes) / sizeof(uint64_t) == MARK, "one word");
+
+/* A request that ends at once with that result, and tells the same of itself. */
+static union words stand_in(const struct iocb *cb, int null, long result)
+{
+	union words s = {.cb = *cb};
+
+	s.cb.aio_fildes = (uint32_t)null;
+	s.cb.aio_rw_flags = 0;
 	if (cb->aio_lio_opcode == IOCB_CMD_POLL)
 		return s; /* /dev/null is as ready as a file */
-	s.aio_lio_opcode = IOCB_CMD_PWRITE;
-	s.aio_buf = 0; /* nobody reads it */
-	s.aio_nbytes = (uint64_t)result;
+	s.cb.aio_lio_opcode = IOCB_CMD_PWRITE;
+	s.cb.aio_nbytes = (uint64_t)result;
+	if (is_vector(cb))
+		s.cb.aio_buf = 0; /* nobody reads it, but so much could not be there */
 	return s;
+}
+
+/* A1. The mark goes last: as long as it is there the program has not begun to change it. */
+static void put_back(struct iocb *user, const union words *s, const struct iocb *cb)
+{
+	union words was = {.cb = *cb};
+	uint64_t *word = (uint64_t *)user, mark;
+
+	if (port_copy_out(&mark, word + MARK, sizeof(mark)) || mark != s->word[MARK])
+		return;
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(was.word); i++)
+		if (i != MARK && was.word[i] != s->word[i])
+			(void)port_swap_out(word + i, s->word[i], was.word[i]);
+	(void)port_swap_out(word + MARK, s->word[MARK], was.word[MARK]);
 }
 
 static long submit_kernel(unsigned long ctx, long n, void **iocbs)
@@ -82,24 +113,23 @@ static long submit_kernel(unsigned long ctx, long n, void **iocbs)
 }
 
 /* 1 or -errno. A handler of the program's must not find its request changed: the guard. */
-static long submit_result(unsigned long ctx, struct iocb *user, const struct iocb *cb, int null,
+static long submit_result(unsigned long ctx, struct iocb *user, struct iocb *cb, int null,
 			  long result)
 {
-	struct iocb s = stand_in(cb, null, result);
 	void *list[] = {user};
+	union words s;
 	long ret;
 
+	cb->aio_key = 0; /* what the kernel writes there */
+	s = stand_in(cb, null, result);
 	umfs_guard_enter();
 	ret = port_copy_out(user, &s, sizeof(s)) ? -EFAULT : submit_kernel(ctx, 1, list);
-	/* All but aio_key, which the kernel wrote. */
-	(void)port_copy_out(user, cb, offsetof(struct iocb, aio_key));
-	(void)port_copy_out(&user->aio_rw_flags, &cb->aio_rw_flags,
-			    sizeof(*cb) - offsetof(struct iocb, aio_rw_flags));
+	put_back(user, &s, cb);
 	umfs_guard_leave();
 	return ret;
 }
 
-static long submit_ours(unsigned long ctx, struct iocb *user, const struct iocb *cb)
+static long submit_ours(unsigned long ctx, struct iocb *user, struct iocb *cb)
 {
 	int null = umfs_place_null();
 	long ret = null < 0 ? null : submit_kernel(ctx, 0, NULL); /* is there such a context? */

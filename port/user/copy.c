@@ -15,6 +15,8 @@ typedef int copy_fn(void *dst, const void *src, uint64_t n);
 copy_fn umfs_plain_nt_sse, umfs_plain_nt_avx;
 copy_fn umfs_guard_copy_sse, umfs_guard_copy_avx, umfs_guard_nt_sse, umfs_guard_nt_avx;
 
+int umfs_guard_swap(uint64_t *at, uint64_t was, uint64_t now);
+
 extern const char umfs_guard_start[], umfs_guard_avx[], umfs_guard_end[];
 extern const char umfs_land_efault[], umfs_land_efault_avx[];
 extern const char umfs_land_eio[], umfs_land_eio_avx[];
@@ -140,6 +142,11 @@ int port_copy_in_nt(void *pool, const void *user, uint64_t n)
 int port_copy_out(void *user, const void *pool, uint64_t n)
 {
 	return guard_copy(user, pool, n);
+}
+
+int port_swap_out(uint64_t *user, uint64_t was, uint64_t now)
+{
+	return umfs_guard_swap(user, was, now);
 }
 
 /* The order of the tests is that of copy_guard.S: the AVX routines come last. */

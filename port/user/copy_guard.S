@@ -266,6 +266,21 @@ umfs_guard_small:
 	ret
 	.cfi_endproc
 	.size	umfs_guard_small, . - umfs_guard_small
+
+/* int f(uint64_t *at, uint64_t was, uint64_t now): *at becomes now, if it is was. */
+	.globl	umfs_guard_swap
+	.hidden	umfs_guard_swap
+	.type	umfs_guard_swap, @function
+	.p2align 4
+umfs_guard_swap:
+	.cfi_startproc
+	mov	%rsi, %rax
+	lock cmpxchg %rdx, (%rdi)
+	xor	%eax, %eax
+	ret
+	.cfi_endproc
+	.size	umfs_guard_swap, . - umfs_guard_swap
+
 	DEFINE_COPY umfs_guard_copy_sse, SSE
 	DEFINE_NT umfs_guard_nt_sse, SSE
 umfs_guard_avx:

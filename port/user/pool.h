@@ -150,6 +150,8 @@ extern uint32_t port_quiet;
  * `addr`, this returns the address to go on at, or 0 when the fault is not ours.
  */
 uintptr_t port_fault_fixup(uintptr_t pc, uintptr_t addr);
+/* A guarded copy of one word, in one step, if it is `was` there: 0 also when not, or -EFAULT. */
+int port_swap_out(uint64_t *user, uint64_t was, uint64_t now);
 /* Does addr lie in a mapped pool? */
 bool port_fault_in_pool(uintptr_t addr);
 /*

@@ -268,6 +268,7 @@ static void check_faults(uint8_t *pool)
 {
 	static const uint32_t sizes[] = {1, 2, 3, 5, 9, 17, 40, 70, 128, 200, 300, 1500, 4096};
 	uint8_t *end = cliff(8192);
+	uint64_t word = 5;
 	uint32_t i, short_by;
 
 	for (i = 0; i < UMFS_ARRAY_LEN(sizes); i++)
@@ -279,6 +280,11 @@ static void check_faults(uint8_t *pool)
 			assert_int_equal(port_copy_out(user, pool, sizes[i]), -EFAULT);
 		}
 	assert_int_equal(port_copy_in(pool, NULL, 64), -EFAULT);
+	assert_int_equal(port_swap_out((uint64_t *)16, 0, 1), -EFAULT);
+	assert_int_equal(port_swap_out(&word, 6, 7), 0);
+	assert_int_equal(word, 5);
+	assert_int_equal(port_swap_out(&word, 5, 7), 0);
+	assert_int_equal(word, 7);
 	/* Not an address at all: the processor does not say which. */
 	assert_int_equal(port_copy_in(pool, (void *)0x8000000000000000, 64), -EFAULT);
 	munmap(end - 8192, 8192 + 4096);

@@ -11,6 +11,7 @@
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -250,6 +251,83 @@ static void requests_append(void **state)
 	check_text(file, "0123456789endend");
 }
 
+/*
+ * Whoever takes an event from the ring in memory, as some programs do, may use the request
+ * again before the call that submitted it is over.
+ */
+struct ring { /* the kernel's; it is where the context's number says */
+	unsigned id, nr, head, tail, magic, features[2], header_bytes;
+	struct io_event events[];
+};
+#define RING_MAGIC 0xa10a10a1u
+#define TURNS 600
+#define SPINS 10000 /* then whoever is waited for has no processor */
+#define MANY 60
+
+static struct iocb shared[MANY];
+static unsigned turn, turns_done;
+
+static void *submit_in_turn(void *arg)
+{
+	struct iocb *list[MANY];
+	unsigned i;
+
+	for (i = 0; i < MANY; i++)
+		list[i] = &shared[i];
+	for (i = 1; i <= TURNS; i++) {
+		while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != i)
+			sched_yield();
+		if (submit(list, MANY) != MANY)
+			break;
+		__atomic_store_n(&turns_done, i, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&turns_done, i > TURNS ? TURNS : ~0u, __ATOMIC_RELEASE);
+	return arg;
+}
+
+/* The request of the next event. */
+static struct iocb *reap(struct ring *ring)
+{
+	struct iocb *cb;
+
+	for (unsigned i = 1; __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) == ring->head; i++) {
+		if (__atomic_load_n(&turns_done, __ATOMIC_RELAXED) == ~0u)
+			fail_msg("io_submit failed");
+		if (i % SPINS == 0)
+			sched_yield();
+	}
+	cb = (struct iocb *)(uintptr_t)ring->events[ring->head].obj;
+	__atomic_store_n(&ring->head, (ring->head + 1) % ring->nr, __ATOMIC_RELEASE);
+	return cb;
+}
+
+static void request_is_used_again_at_once(void **state)
+{
+	struct ring *ring = (struct ring *)ctx;
+	char buf[64], other[64];
+	struct iocb next;
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(ring->magic, RING_MAGIC);
+	turn = turns_done = 0;
+	assert_int_equal(pthread_create(&t, NULL, submit_in_turn, NULL), 0);
+	for (unsigned i = 1; i <= TURNS; i++) {
+		/* Sometimes fewer bytes than asked for. */
+		for (unsigned k = 0; k < MANY; k++)
+			shared[k] = request(IOCB_CMD_PREAD, file, buf, k % 2 ? 10 : 64, 0);
+		next = request(IOCB_CMD_PWRITE, file, other, 4, i);
+		__atomic_store_n(&turn, i, __ATOMIC_RELEASE);
+		for (unsigned k = 0; k < MANY; k++)
+			*reap(ring) = next;
+		while (__atomic_load_n(&turns_done, __ATOMIC_ACQUIRE) < i)
+			sched_yield();
+		for (unsigned k = 0; k < MANY; k++)
+			assert_memory_equal(&shared[k], &next, sizeof(next));
+	}
+	assert_int_equal(pthread_join(t, NULL), 0);
+}
+
 /* ---- io_uring: where there is a mount, programs do without ---- */
 
 static void no_rings(void **state)
@@ -413,7 +491,7 @@ int main(void)
 	const struct CMUnitTest kernels[] = {
 		CASE(each_kind_of_request), CASE(bad_requests),	   CASE(mixed_requests),
 		CASE(bad_one_among_good),   CASE(waiters_are_told), CASE(requests_append),
-		CASE(no_rings),
+		CASE(request_is_used_again_at_once), CASE(no_rings),
 	};
 	const struct CMUnitTest posix[] = {
 		CASE(posix_requests),
