@@ -135,6 +135,19 @@ static long fill_copy(const struct range *r, uint64_t size)
 
 /* ---- mmap ---- */
 
+/* M2. */
+static long unmap(uintptr_t at, uint64_t n)
+{
+	long ret;
+
+	umfs_local_lock(LOCK_MAPS);
+	ret = sys2(SYS_munmap, at, n);
+	if (!ret)
+		umfs_maps_forget(at, at + n);
+	umfs_local_unlock(LOCK_MAPS);
+	return ret;
+}
+
 static bool is_copied(const struct range *r, uint64_t size)
 {
 	uint64_t n = UMFS_MIN(r->end - r->start, size > r->off ? size - r->off : 0);
@@ -166,7 +179,7 @@ static long make(struct range *r, uint64_t n)
 		ret = fill_pinned(r);
 	}
 	if (ret) {
-		sys2(SYS_munmap, at, n);
+		(void)unmap((uintptr_t)at, n); /* what MAP_FIXED took the place of is gone, too */
 		return ret;
 	}
 	umfs_accessed(&r->file);
@@ -277,26 +290,15 @@ static long move(const struct range *was, uintptr_t old, uint64_t old_n, uint64_
 	r.flags = (was->flags & ~(PLACE_FLAGS | MAP_POPULATE)) |
 		  ((flags & MREMAP_FIXED) ? MAP_FIXED : 0);
 	ret = make(&r, n);
-	if (failed(ret) || !old_n)
-		return ret;
-	umfs_local_lock(LOCK_MAPS);
-	if (!sys2(SYS_munmap, old, old_n))
-		umfs_maps_forget(old, old + old_n);
-	umfs_local_unlock(LOCK_MAPS);
+	if (!failed(ret) && old_n)
+		(void)unmap(old, old_n);
 	return ret;
 }
 
 static long shrink(uintptr_t old, uint64_t old_n, uint64_t n)
 {
-	long ret = 0;
+	long ret = n == old_n ? 0 : unmap(old + n, old_n - n);
 
-	if (n == old_n)
-		return (long)old;
-	umfs_local_lock(LOCK_MAPS);
-	ret = sys2(SYS_munmap, old + n, old_n - n);
-	if (!ret)
-		umfs_maps_forget(old + n, old + old_n);
-	umfs_local_unlock(LOCK_MAPS);
 	return ret ? ret : (long)old;
 }
 
@@ -420,28 +422,36 @@ static bool behind_end(uintptr_t addr, struct range *found)
 	return true;
 }
 
-/* Did the file grow to there? Then its pages are mapped, and the touch is tried again. */
-static bool map_grown(struct range *r, uintptr_t addr)
+/* LOCK_MAPS held: r up to `end` of its file, whose pages are pinned. */
+static bool extend(struct range *r, uint64_t end)
 {
-	uint64_t off = r->off + (r->valid - r->start), end = r->off + (r->end - r->start);
+	uint64_t off = r->off + (r->valid - r->start);
+
+	end = UMFS_MIN(end, r->off + (r->end - r->start));
+	if (end <= off)
+		return true; /* by another thread, meanwhile */
+	if (map_runs(r, r->valid, off, end))
+		return false;
+	r->valid += end - off;
+	return true;
+}
+
+/* Did the file grow to there? Then its pages are mapped (M5), and the touch is tried again. */
+static bool map_grown(const struct range *was, uintptr_t addr)
+{
+	uint64_t end = was->off + (was->end - was->start);
 	uint32_t irec, at = 0;
-	uintptr_t valid;
+	struct range *now;
 	bool there;
 
-	if (umfs_map_pin(&r->file, pin_flags(r), off, &end, &irec))
+	if (umfs_map_pin(&was->file, pin_flags(was), was->off + (was->valid - was->start), &end,
+			 &irec))
 		return false;
-	valid = r->start + (end - r->off);
-	there = addr < valid && !map_runs(r, r->valid, off, end);
-	if (there) {
-		struct range *now;
-
-		umfs_local_lock(LOCK_MAPS);
-		now = umfs_maps_next(&at, addr, addr + 1);
-		if (now && now->irec == r->irec)
-			now->valid = UMFS_MIN(now->end, UMFS_MAX(now->valid, valid));
-		umfs_local_unlock(LOCK_MAPS);
-	}
-	umfs_map_put(r->file.fs, irec);
+	umfs_local_lock(LOCK_MAPS);
+	now = umfs_maps_next(&at, addr, addr + 1);
+	there = now && now->irec == was->irec && extend(now, end) && addr < now->valid;
+	umfs_local_unlock(LOCK_MAPS);
+	umfs_map_put(was->file.fs, irec);
 	return there;
 }
 

@@ -12,6 +12,8 @@
  * M4  fork: the child has the same ranges, and core gives its slot the same holds; a
  *     child without a slot loses them (umfs_maps_lost).
  *     exec: all goes with the slot.
+ * M5  Pages that come to a range later are mapped under LOCK_MAPS and into what the
+ *     range is then: its other parts may be somebody else's memory by now.
  */
 #include <sys/mman.h>
 

@@ -7,6 +7,7 @@
 
 #include <linux/falloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
@@ -678,6 +679,87 @@ static void punched_reads_as_zeros_in_the_mapping(void **state)
 	assert_ok(close(fd));
 }
 
+/* The touch that finds the new pages maps no more than what is still mapped then. */
+#define PART (64 * PAGE)
+
+struct tail {
+	pthread_barrier_t start;
+	char *at;
+	bool kept;
+};
+
+static void *use_elsewhere(void *arg)
+{
+	struct tail *t = arg;
+	char *q;
+
+	pthread_barrier_wait(&t->start);
+	munmap(t->at, PART);
+	q = mmap(t->at, PART, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (q == t->at)
+		memset(q, 'q', PART);
+	pthread_barrier_wait(&t->start);
+	t->kept = q == t->at && all(q, 'q', PART);
+	return NULL;
+}
+
+static void grown_while_a_part_is_unmapped(void **state)
+{
+	struct tail t;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&t.start, NULL, 2), 0);
+	for (int i = 0; i < 100; i++) {
+		int fd = make_file("f", "");
+		char *p = map(fd, 2 * PART, RW, MAP_SHARED, 0);
+
+		t.at = p + PART;
+		assert_int_equal(pthread_create(&thread, NULL, use_elsewhere, &t), 0);
+		assert_ok(ftruncate(fd, 2 * PART));
+		pthread_barrier_wait(&t.start);
+		p[0] = 'x';
+		pthread_barrier_wait(&t.start);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_true(t.kept);
+		assert_true(all(p + 1, 0, PART - 1));
+		assert_ok(munmap(p, 2 * PART));
+		assert_ok(close(fd));
+	}
+	pthread_barrier_destroy(&t.start);
+}
+
+/* What it was to replace is gone, and nothing of it is kept. */
+static void failed_in_place_of_another(void **state)
+{
+	static char buf[1 << 20];
+	const size_t n = 500 * PAGE;
+	struct statvfs full;
+	int fd, hog, holes;
+	char *p;
+
+	(void)state;
+	if (!on_umfs())
+		return; /* this tmpfs is everybody's */
+	fd = make_pages("f", 500);
+	p = map(fd, n, RW, MAP_SHARED, 0);
+	assert_ok(close(fd));
+	assert_ok(unlink(at("f")));
+	holes = make_file("holes", "");
+	assert_ok(ftruncate(holes, (off_t)n));
+	hog = make_file("hog", "");
+	for (size_t part = sizeof(buf); part >= PAGE; part /= 16)
+		while (write(hog, buf, part) > 0)
+			;
+	assert_true(mmap(p, n, RW, MAP_SHARED | MAP_FIXED, holes, 0) == MAP_FAILED);
+	assert_int_equal(errno, ENOSPC);
+	assert_ok(statvfs(test_dir(), &full));
+	assert_true(full.f_bfree >= 400);
+	assert_ok(close(hog));
+	assert_ok(unlink(at("hog")));
+	assert_ok(close(holes));
+}
+
 static void space_comes_back(void **state)
 {
 	struct statvfs before, after;
@@ -729,6 +811,8 @@ int main(void)
 		cmocka_unit_test(removed_under_a_mapping),
 		cmocka_unit_test(renamed_over_under_a_mapping),
 		cmocka_unit_test(punched_reads_as_zeros_in_the_mapping),
+		cmocka_unit_test(grown_while_a_part_is_unmapped),
+		cmocka_unit_test(failed_in_place_of_another),
 		cmocka_unit_test(space_comes_back),
 	};
 
