@@ -195,13 +195,13 @@ static long check(enum uinfo_kind kind, const struct umfs_file *f, uint64_t n, i
 	if (kind == UINFO_PATH)
 		return -EBADF;
 	if (flags & MAP_HUGETLB)
-		return -EINVAL;
+		return umfs_refuse(REPORT_NO_MMAP, EINVAL);
 	if (!page_above(n))
 		return -ENOMEM;
 	if (off > INT64_MAX || n > INT64_MAX - off)
 		return -EOVERFLOW;
 	if (type == MAP_SHARED_VALIDATE && (flags & MAP_SYNC))
-		return -EOPNOTSUPP;
+		return umfs_refuse(REPORT_NO_MMAP, EOPNOTSUPP);
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
 	if (type != MAP_PRIVATE && (prot & PROT_WRITE) && access != O_RDWR)

@@ -270,13 +270,15 @@ static __attribute__((no_sanitize_address, noinline)) void fetch_args(long *a, i
 		a[i] = va_arg(ap, long);
 }
 
-/* What changes who asks is known afterwards. */
+/* What changes who asks, or how long files may get, is known afterwards. */
 static long call_kernel(long nr, const long *a)
 {
 	long ret;
 
 	if (nr == SYS_umask)
 		return umfs_cred_umask((uint32_t)a[0]);
+	if (nr == SYS_exit_group)
+		umfs_process_leave();
 	ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	switch (nr) {
 	case SYS_setuid:
@@ -290,14 +292,20 @@ static long call_kernel(long nr, const long *a)
 	case SYS_setgroups:
 	case SYS_capset:
 		umfs_cred_changed();
+		break;
+	case SYS_setrlimit:
+	case SYS_prlimit64:
+		umfs_limit_changed();
 	}
 	return ret;
 }
 
+typedef long group_fn(long nr, const long *a, bool *ours);
+static group_fn *const groups[] = {call_data, call_descriptor, call_name, call_times, call_xattr};
+
 SYM(long, syscall, (long nr, ...))
 {
-	bool ours = true;
-	long a[6], ret;
+	long a[6];
 	va_list ap;
 
 	va_start(ap, nr);
@@ -305,26 +313,14 @@ SYM(long, syscall, (long nr, ...))
 	va_end(ap);
 	if (!umfs_ready())
 		RETURN(sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
-	ret = call_data(nr, a, &ours);
-	if (!ours) {
-		ours = true;
-		ret = call_descriptor(nr, a, &ours);
+	for (size_t i = 0; i < UMFS_ARRAY_LEN(groups); i++) {
+		bool ours = true;
+		long ret = groups[i](nr, a, &ours);
+
+		if (ours)
+			RETURN(ret);
 	}
-	if (!ours) {
-		ours = true;
-		ret = call_name(nr, a, &ours);
-	}
-	if (!ours) {
-		ours = true;
-		ret = call_times(nr, a, &ours);
-	}
-	if (!ours) {
-		ours = true;
-		ret = call_xattr(nr, a, &ours);
-	}
-	if (!ours)
-		ret = call_kernel(nr, a);
-	RETURN(ret);
+	RETURN(call_kernel(nr, a));
 }
 
 SYM(int, prctl, (int option, ...))

@@ -217,7 +217,7 @@ LIBUMFS_REPORT=$work/report u cp "$mnt/copy" "$mnt/again"
 grep -q 'unsupported: clone' "$work/report" || fail "report to a file"
 
 cat >"$work/refused.py" <<'PY'
-import ctypes, select, socket, sys
+import ctypes, os, select, socket, sys
 a, b = socket.socketpair()
 f = open(sys.argv[1])
 try:
@@ -226,9 +226,12 @@ except OSError as e:
     pass
 libc = ctypes.CDLL(None)
 libc.inotify_add_watch(libc.inotify_init(), sys.argv[1].encode(), 2)
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+libc.mmap(None, 4096, 1, 0x80003, f.fileno(), 0) # MAP_SYNC
+libc.syscall(231, 0) # exit_group
 PY
 LIBUMFS_REPORT=$work/report u python3 "$work/refused.py" "$mnt/copy"
-for what in "descriptor in a message" "inotify watch"; do
+for what in "descriptor in a message" "inotify watch" mmap; do
 	grep -q "unsupported: $what: 1" "$work/report" || fail "report: no $what"
 done
 

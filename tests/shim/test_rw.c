@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "shim_test.h"
@@ -404,15 +405,26 @@ static int write_one(void *arg)
 	return 0;
 }
 
+static long set_limit(int how, const struct rlimit *lim)
+{
+	switch (how) {
+	case 0:
+		return setrlimit(RLIMIT_FSIZE, lim);
+	case 1:
+		return syscall(SYS_setrlimit, RLIMIT_FSIZE, lim);
+	default:
+		return syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, lim, NULL);
+	}
+}
+
 /* A limit of nothing is one, for children too. */
-static int limited_to_nothing(void *arg)
+static int limited_to_nothing(void *how)
 {
 	struct rlimit lim = {0, RLIM_INFINITY};
 	int fd = open(at("limited"), O_RDWR | O_CREAT | O_TRUNC, 0644);
 
-	(void)arg;
 	CHILD_CHECK(fd >= 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-	CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &lim) == 0);
+	CHILD_CHECK(set_limit(*(int *)how, &lim) == 0);
 	CHILD_CHECK(write_one(&fd) == 0);
 	CHILD_CHECK(in_child(write_one, &fd) == 0);
 	CHILD_CHECK(unlink(at("limited")) == 0);
@@ -423,7 +435,8 @@ static void file_size_limit(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(limited, NULL), 128 + SIGXFSZ);
-	assert_int_equal(in_child(limited_to_nothing, NULL), 0);
+	for (int how = 0; how < 3; how++)
+		assert_int_equal(in_child(limited_to_nothing, &how), 0);
 }
 
 int main(void)
