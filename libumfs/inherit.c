@@ -5,12 +5,13 @@
  * The numbers pass by themselves, as the kernel's placeholders that they are.
  * What they stand for is told to the new image in its environment:
  *
- *   LIBUMFS_INHERIT=PROOF SLOT INCARNATION OLD FD:OFD:KIND,FD:OFD:KIND,;...
+ *   LIBUMFS_INHERIT=PROOF SLOT INCARNATION OLD KEPT FD:OFD:KIND,FD:OFD:KIND,;...
  *
  * with SHADOW added to KIND where the number is of the inode's shadow, and
  * FD:INODE:KEEPER for a descriptor that keeps POSIX locks (hook_lock.c);
  * one part for each pool; PROOF is the descriptor that keeps SLOT alive, OLD the
- * slot of the old image, which the new one cleans up. The open file
+ * slot of the old image, which the new one cleans up; KEPT one more than the descriptor
+ * that keeps the shadows' directory (port/user/shadow.c: W6), 0: there is none. The open file
  * descriptions are in the pool, so positions and flags stay shared with
  * whoever else has them. An image that does not know us passes the text and the
  * numbers on; the first one that does takes the slot (umfs_slot_inherit), and
@@ -82,7 +83,8 @@ static void describe_keeper(void *t, int fd, uint32_t ino)
 
 static void describe_pool(struct text *t, const struct umfs *fs, const struct pool_heir *h)
 {
-	const uint64_t head[] = {(uint64_t)h->fd, h->slot, h->incarnation, fs->slot};
+	const uint64_t head[] = {(uint64_t)h->fd, h->slot, h->incarnation, fs->slot,
+				 (uint64_t)(h->shadow_fd + 1)};
 
 	for (size_t i = 0; i < UMFS_ARRAY_LEN(head); i++) {
 		umfs_text_dec(t, head[i]);
@@ -138,20 +140,29 @@ static bool has_slot(struct mount *m)
 	return m->state == MOUNT_LIVE && !m->pool.fs.broken;
 }
 
-/* A slot for the new image; its proof out of the way of the numbers that programs choose. */
+/* Out of the way of the numbers that programs choose. */
+static int let_pass(int fd)
+{
+	int high = umfs_place_high(fd);
+
+	if (high >= 0) {
+		sys1(SYS_close, fd);
+		fd = high;
+	}
+	sys3(SYS_fcntl, fd, F_SETFD, 0);
+	return fd;
+}
+
+/* A slot for the new image. */
 static long make_heir(struct mount *m, struct pool_heir *heir)
 {
 	int err = pool_heir_make(&m->pool, heir);
-	int high;
 
 	if (err)
 		return err == -EBUSY ? -EAGAIN : err;
-	high = umfs_place_high(heir->fd);
-	if (high >= 0) {
-		sys1(SYS_close, heir->fd);
-		heir->fd = high;
-	}
-	sys3(SYS_fcntl, heir->fd, F_SETFD, 0);
+	heir->fd = let_pass(heir->fd);
+	if (heir->shadow_fd >= 0)
+		heir->shadow_fd = let_pass(heir->shadow_fd);
 	return 0;
 }
 
@@ -355,8 +366,10 @@ long umfs_heirs_spawned(struct heirs *h)
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
 	h->envp[h->vars] = n ? h->text.buf : NULL;
 	for (uint32_t i = 0; !n && i < umfs_config.mount_count; i++)
-		if (h->made[i])
+		if (h->made[i]) {
 			sys3(SYS_fcntl, h->pool[i].fd, F_SETFD, FD_CLOEXEC);
+			sys3(SYS_fcntl, h->pool[i].shadow_fd, F_SETFD, FD_CLOEXEC);
+		}
 	return 0;
 }
 
@@ -449,18 +462,20 @@ static void take_fds(struct umfs *fs, const char **p)
 /* One pool's part; false: the text ends here, or makes no sense. */
 static bool take_part(const char **p)
 {
-	uint64_t proof, slot, incarnation, old;
+	uint64_t proof, slot, incarnation, old, kept;
 	struct pool_heir heir;
 	struct mount *m;
 
 	if (!number(p, ' ', &proof) || !number(p, ' ', &slot) || !number(p, ' ', &incarnation) ||
-	    !number(p, ' ', &old) || proof > INT_MAX)
+	    !number(p, ' ', &old) || !number(p, ' ', &kept) || proof > INT_MAX || kept > INT_MAX)
 		return false;
-	heir = (struct pool_heir){(uint32_t)slot, (uint32_t)incarnation, (int)proof};
+	heir = (struct pool_heir){(uint32_t)slot, (uint32_t)incarnation, (int)proof, (int)kept - 1};
 	m = mount_of_fd(heir.fd);
 	if (m && umfs_mount_inherit(m, &heir)) {
 		umfs_guard_enter();
 		take_fds(umfs_mount_fs(m), p);
+		if (kept)
+			pool_shadow_kept(&m->pool, heir.shadow_fd);
 		umfs_slot_recover(umfs_mount_fs(m), (uint32_t)old);
 		umfs_guard_leave();
 	}

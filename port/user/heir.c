@@ -23,22 +23,37 @@ int pool_heir_make(struct pool *p, struct pool_heir *h)
 	err = umfs_slot_heir(&p->fs, &h->slot, &h->incarnation);
 	p->heir_thread = 0;
 	h->fd = p->heir_fd;
+	h->shadow_fd = -1;
 	if (!err && h->fd < 0)
 		err = -EMFILE;
 	if (err && h->fd >= 0)
 		(void)sys1(SYS_close, h->fd);
+	if (err || !p->shadow_page)
+		return err;
+	h->shadow_fd = pool_shadow_keep(p);
+	if (h->shadow_fd >= 0)
+		return 0;
+	err = h->shadow_fd;
+	pool_heir_drop(p, h);
 	return err;
+}
+
+static void close_both(const struct pool_heir *h)
+{
+	(void)sys1(SYS_close, h->fd);
+	if (h->shadow_fd >= 0)
+		(void)sys1(SYS_close, h->shadow_fd);
 }
 
 void pool_heir_drop(struct pool *p, const struct pool_heir *h)
 {
-	(void)sys1(SYS_close, h->fd);
+	close_both(h);
 	umfs_slot_abandon(&p->fs, h->slot, h->incarnation);
 }
 
 void pool_heir_pass(struct pool *p, const struct pool_heir *h)
 {
-	(void)sys1(SYS_close, h->fd);
+	close_both(h);
 	port_slot_drop(&p->fs, h->slot);
 }
 

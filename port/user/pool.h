@@ -28,7 +28,8 @@ struct pool {
 	void *slot_page[UMFS_SLOTS_MAX]; /* mapping that keeps a slot's lock, or NULL */
 	void *claim_page[UMFS_SLOTS_MAX]; /* the same for slots being recovered */
 	void *shadow_page; /* mapping that keeps the lock that says where shadows are, or NULL */
-	uint64_t shadow_dev, shadow_ino; /* their directory */
+	void *shadow_use; /* the same for the lock that says that their directory is in use */
+	uint64_t shadow_dev, shadow_ino; /* that directory */
 	void *tables; /* anonymous memory of fs.irec_refs and fs.ofd_refs */
 	uint64_t tables_bytes;
 	char path[4096]; /* absolute; empty when it was too long */
@@ -87,14 +88,16 @@ int pool_fork_child(struct pool *p, const struct pool_fork *f);
 /*
  * Around exec. pool_heir_make takes a slot for the new image, whose proof of life
  * is the open descriptor h->fd: it is close-on-exec until the caller says
- * otherwise. pool_heir_drop when there is no new image after all;
+ * otherwise, and so is h->shadow_fd. pool_heir_drop when there is no new image after all;
  * pool_heir_pass when another process has the descriptor too (posix_spawn). The
- * new image calls pool_inherit in place of pool_attach; it closes h->fd.
+ * new image calls pool_inherit in place of pool_attach; it closes h->fd. When it has its
+ * shadows, pool_shadow_kept() closes the other.
  * -ESTALE: this is not, or no more, to be had.
  */
 struct pool_heir {
 	uint32_t slot, incarnation;
 	int fd;
+	int shadow_fd; /* keeps the shadows' directory in use; -1: this process does not use it */
 };
 int pool_heir_make(struct pool *p, struct pool_heir *h);
 void pool_heir_drop(struct pool *p, const struct pool_heir *h);
@@ -126,6 +129,12 @@ bool pool_has_data(const struct pool *p, uint64_t off, uint64_t n);
 int pool_shadow_open(struct pool *p, uint32_t ino, int access);
 /* Is descriptor `fd` of that shadow? */
 bool pool_shadow_is(struct pool *p, uint32_t ino, int fd);
+/*
+ * A close-on-exec descriptor that keeps the directory they are in, or -errno; and its end
+ * in an image that it has come to, where that number still is it.
+ */
+int pool_shadow_keep(struct pool *p);
+void pool_shadow_kept(struct pool *p, int fd);
 /*
  * After attaching, with what pool_shadow_epoch() said before: the first one removes
  * what the last of the epoch before could not. After detaching: the last one does.

@@ -16,8 +16,8 @@
  *      mode, and get their real one by a rename that replaces nothing.
  *  W3  While anybody is attached a shadow keeps its name, so whoever opens it
  *      gets the same one. The last to detach removes the directory. When it is
- *      killed, or somebody attaches at that moment, the next epoch's first does, or
- *      whoever makes the next directory.
+ *      killed, or somebody attaches at that moment, the next epoch's first does. When
+ *      there is none any more, since the pool is gone, W6.
  *  W4  All that are attached use the same directory: each holds a lock on a byte
  *      of the pool that stands for its directory, and none that stands for another
  *      may be locked. So a container with a /dev/shm of its own gets an error
@@ -25,6 +25,15 @@
  *  W5  Nothing is ever in a shadow: it is as long as a file can be, the position
  *      is its end, and it is opened for appending, so that what passes libumfs by
  *      fails (read and write with EINVAL) or finds zeros (pread).
+ *  W6  A directory is made with a file for this: who uses the directory has a read lock
+ *      on it, from before the first shadow is opened there until none is needed. The
+ *      lock is kept by a mapping, so that a child of fork has it and death drops it,
+ *      and from exec until the new image has its own by a descriptor that passes. A
+ *      lock counts if the file still has a name once it is had. So who gets a write
+ *      lock knows that nobody uses the directory, and that nobody will before it is
+ *      gone. Whoever makes a directory removes before those of his where that is so, of
+ *      any pool. Of one without the file (made or removed just now) only what is empty
+ *      goes: its maker, and who wants to use it, try again.
  */
 #include "internal.h"
 #include "port_own.h"
@@ -35,12 +44,15 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define DIR_MODE 01733
 #define FILE_MODE 0666
 #define NAME_BYTES 64
-#define EPOCHS_SWEPT 64u
+#define DIR_PREFIX ".umfs-locks-"
+#define USE_PREFIX "use-" /* no shadow's name begins so */
 #define TRIES 8
+#define USE_TRIES 100 /* each of a millisecond: whoever removes the directory is at work */
 
 static const char *const places[] = {"/dev/shm/", "/tmp/", "/var/tmp/"};
 
@@ -75,7 +87,12 @@ static char *put_secret(const struct pool *p, char *to, char what, uint32_t numb
 
 static void dir_name(const struct pool *p, char *to, const char *place, uint32_t epoch)
 {
-	put_secret(p, put_text(put_text(to, place), ".umfs-locks-"), 'd', epoch);
+	put_secret(p, put_text(put_text(to, place), DIR_PREFIX), 'd', epoch);
+}
+
+static void use_name(const struct pool *p, char *to)
+{
+	put_secret(p, put_text(to, USE_PREFIX), 'u', 0);
 }
 
 /* Somebody else's thing can not have that name by accident; creation is exclusive. */
@@ -85,232 +102,6 @@ static void private_name(char *to, const char *name)
 
 	(void)sys3(SYS_getrandom, &random, sizeof(random), 0);
 	put_hex(put_text(put_text(to, name), "."), random ^ (uint64_t)sys0(SYS_gettid));
-}
-
-/* ---- the directory ---- */
-
-static int pool_stat(const struct pool *p, struct stat *st)
-{
-	int fd = pool_fd(p), ret;
-
-	if (fd >= 0)
-		return (int)sys2(SYS_fstat, fd, st);
-	fd = pool_reopen(p);
-	if (fd < 0)
-		return fd;
-	ret = (int)sys2(SYS_fstat, fd, st);
-	(void)sys1(SYS_close, fd);
-	return ret;
-}
-
-/* Made by somebody who may write the pool? Who gave it the pool's group is of that group. */
-static bool trusted(const struct stat *dir, const struct stat *pool)
-{
-	if (!S_ISDIR(dir->st_mode) || (dir->st_mode & 07777) != DIR_MODE)
-		return false;
-	if (dir->st_uid == 0 || dir->st_uid == pool->st_uid || (pool->st_mode & 006) == 006)
-		return true;
-	return dir->st_gid == pool->st_gid && (pool->st_mode & 060) == 060;
-}
-
-static int dir_make(const char *name, const struct stat *pool)
-{
-	char private[2 * NAME_BYTES];
-	struct stat st;
-	long err;
-
-	private_name(private, name);
-	err = sys2(SYS_mkdir, private, 0700);
-	if (err)
-		return (int)err;
-	(void)sys3(SYS_chown, private, -1, pool->st_gid);
-	err = sys2(SYS_chmod, private, DIR_MODE);
-	if (!err)
-		err = sys4(SYS_newfstatat, AT_FDCWD, private, &st, AT_SYMLINK_NOFOLLOW);
-	if (!err && !trusted(&st, pool))
-		err = -EPERM;
-	if (!err)
-		err = sys5(SYS_renameat2, AT_FDCWD, private, AT_FDCWD, name, RENAME_NOREPLACE);
-	if (err)
-		(void)sys1(SYS_rmdir, private);
-	return (int)err;
-}
-
-static int dir_find(const char *name, const struct stat *pool, struct stat *st)
-{
-	long fd = sys3(SYS_open, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	long err;
-
-	if (fd < 0)
-		return (int)fd;
-	err = sys2(SYS_fstat, fd, st);
-	if (!err && !trusted(st, pool))
-		err = -EPERM;
-	if (!err)
-		return (int)fd;
-	(void)sys1(SYS_close, fd);
-	return (int)err;
-}
-
-struct dirent_kernel {
-	uint64_t ino;
-	int64_t off;
-	uint16_t bytes;
-	uint8_t type;
-	char name[];
-};
-
-/* One look through it; how many names went. */
-static int empty_once(int fd)
-{
-	char buf[1024] __attribute__((aligned(8)));
-	int gone = 0;
-	long n;
-
-	(void)sys3(SYS_lseek, fd, 0, SEEK_SET);
-	while ((n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
-		struct dirent_kernel *d;
-
-		for (long at = 0; at < n; at += d->bytes) {
-			d = (struct dirent_kernel *)(void *)(buf + at);
-			if (d->name[0] != '.')
-				gone += !sys3(SYS_unlinkat, fd, d->name, 0);
-		}
-	}
-	return gone;
-}
-
-/* Only its owner can; never anything that somebody else put there in its place. */
-static void dir_remove(const char *name, const struct stat *pool)
-{
-	long fd = sys3(SYS_open, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-	struct stat st;
-
-	if (fd < 0)
-		return;
-	if (!sys2(SYS_fstat, fd, &st) && trusted(&st, pool)) {
-		while (empty_once((int)fd))
-			;
-		(void)sys1(SYS_rmdir, name);
-	}
-	(void)sys1(SYS_close, fd);
-}
-
-/* What earlier epochs left there when their last process was killed (W3). */
-static void sweep(const struct pool *p, const char *place, const struct stat *pool)
-{
-	char name[2 * NAME_BYTES];
-
-	for (uint32_t i = 1; i <= EPOCHS_SWEPT && i <= p->fs.epoch; i++) {
-		dir_name(p, name, place, p->fs.epoch - i);
-		dir_remove(name, pool);
-	}
-}
-
-static int dir_at(const struct pool *p, const char *place, const struct stat *pool, struct stat *st)
-{
-	char name[2 * NAME_BYTES];
-	int fd = -EEXIST;
-
-	dir_name(p, name, place, p->fs.epoch);
-	for (int i = 0; i < TRIES && (fd == -EEXIST || fd == -ENOENT); i++) {
-		int err;
-
-		fd = dir_find(name, pool, st);
-		if (fd != -ENOENT)
-			break;
-		err = dir_make(name, pool);
-		if (err && err != -EEXIST)
-			return err;
-		if (!err)
-			sweep(p, place, pool);
-	}
-	return fd;
-}
-
-/* ---- W4 ---- */
-
-static bool others_locked(int fd, uint64_t first, uint64_t count)
-{
-	struct flock fl = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = (off_t)(UMFS_LOCK_PLACES + first),
-		.l_len = (off_t)count,
-	};
-
-	/* A length of 0 would be all that follows. */
-	return count && (sys3(SYS_fcntl, fd, F_OFD_GETLK, &fl) || fl.l_type != F_UNLCK);
-}
-
-static uint32_t place_number(const struct stat *st)
-{
-	uint64_t h = st->st_dev * 0x9e3779b97f4a7c15ull + st->st_ino;
-
-	h *= 0xbf58476d1ce4e5b9ull;
-	return (uint32_t)(h >> 32);
-}
-
-/* Say with a lock which directory is ours; it is kept by a mapping, as in slots.c. */
-static int say_place(struct pool *p, int fd, uint32_t number)
-{
-	struct flock fl = {
-		.l_type = F_RDLCK,
-		.l_whence = SEEK_SET,
-		.l_start = (off_t)(UMFS_LOCK_PLACES + number),
-		.l_len = 1,
-	};
-	long at = sys3(SYS_fcntl, fd, F_OFD_SETLK, &fl);
-
-	if (at)
-		return (int)at;
-	if (others_locked(fd, 0, number) ||
-	    others_locked(fd, number + 1ull, UINT32_MAX - (uint64_t)number))
-		return -ENOLCK;
-	at = sys6(SYS_mmap, 0, (long)p->page_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (at < 0 && at > -4096)
-		return (int)at;
-	p->shadow_page = (void *)at;
-	return 0;
-}
-
-static int agree(struct pool *p, const struct stat *st)
-{
-	int fd, err;
-
-	if (p->shadow_page)
-		return p->shadow_dev == st->st_dev && p->shadow_ino == st->st_ino ? 0 : -ENOLCK;
-	pool_desc_lock(p);
-	err = fd = pool_reopen(p);
-	if (fd >= 0) {
-		err = say_place(p, fd, place_number(st));
-		(void)sys1(SYS_close, fd);
-	}
-	pool_desc_unlock(p);
-	if (!err) {
-		p->shadow_dev = st->st_dev;
-		p->shadow_ino = st->st_ino;
-	}
-	return err;
-}
-
-/* The directory, or -errno. */
-static int dir_get(struct pool *p)
-{
-	struct stat pool, st;
-	int err = pool_stat(p, &pool), fd = -ENOENT;
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < UMFS_ARRAY_LEN(places) && fd < 0; i++)
-		fd = dir_at(p, places[i], &pool, &st);
-	if (fd < 0)
-		return fd;
-	err = agree(p, &st);
-	if (!err)
-		return fd;
-	(void)sys1(SYS_close, fd);
-	return err;
 }
 
 /* ---- files ---- */
@@ -343,6 +134,407 @@ static int file_make(int dir, const char *name)
 		(void)sys3(SYS_unlinkat, dir, private, 0);
 	return (int)err;
 }
+
+/* ---- the directory ---- */
+
+static int pool_stat(const struct pool *p, struct stat *st)
+{
+	int fd = pool_fd(p), ret;
+
+	if (fd >= 0)
+		return (int)sys2(SYS_fstat, fd, st);
+	fd = pool_reopen(p);
+	if (fd < 0)
+		return fd;
+	ret = (int)sys2(SYS_fstat, fd, st);
+	(void)sys1(SYS_close, fd);
+	return ret;
+}
+
+/* Made by somebody who may write the pool? Who gave it the pool's group is of that group. */
+static bool trusted(const struct stat *dir, const struct stat *pool)
+{
+	if (!S_ISDIR(dir->st_mode) || (dir->st_mode & 07777) != DIR_MODE)
+		return false;
+	if (dir->st_uid == 0 || dir->st_uid == pool->st_uid || (pool->st_mode & 006) == 006)
+		return true;
+	return dir->st_gid == pool->st_gid && (pool->st_mode & 060) == 060;
+}
+
+static int dir_find(const char *name, const struct stat *pool, struct stat *st)
+{
+	long fd = sys3(SYS_open, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	long err;
+
+	if (fd < 0)
+		return (int)fd;
+	err = sys2(SYS_fstat, fd, st);
+	if (!err && !trusted(st, pool))
+		err = -EPERM;
+	if (!err)
+		return (int)fd;
+	(void)sys1(SYS_close, fd);
+	return (int)err;
+}
+
+struct dirent_kernel {
+	uint64_t ino;
+	int64_t off;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+};
+
+static bool begins(const char *name, const char *with)
+{
+	while (*with && *name == *with)
+		name++, with++;
+	return !*with;
+}
+
+/* Each name in a directory that begins so (but "." and ".."), until `each` says no. */
+static void each_name(int fd, const char *with, bool (*each)(int fd, const char *name, void *arg),
+		      void *arg)
+{
+	char buf[1024] __attribute__((aligned(8)));
+	long n;
+
+	(void)sys3(SYS_lseek, fd, 0, SEEK_SET);
+	while ((n = sys3(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		struct dirent_kernel *d;
+
+		for (long at = 0; at < n; at += d->bytes) {
+			d = (struct dirent_kernel *)(void *)(buf + at);
+			if (begins(d->name, with) && !begins("..", d->name) &&
+			    !each(fd, d->name, arg))
+				return;
+		}
+	}
+}
+
+static bool remove_shadow(int fd, const char *name, void *gone)
+{
+	if (!begins(name, USE_PREFIX) && !sys3(SYS_unlinkat, fd, name, 0))
+		*(bool *)gone = true;
+	return true;
+}
+
+static bool remove_use(int fd, const char *name, void *arg)
+{
+	(void)arg;
+	(void)sys3(SYS_unlinkat, fd, name, 0);
+	return true;
+}
+
+/* The file of W6 goes last: killed in between, this leaves what can be used or removed. */
+static void empty(int fd)
+{
+	bool gone = true;
+
+	while (gone) {
+		gone = false;
+		each_name(fd, "", remove_shadow, &gone);
+	}
+	each_name(fd, USE_PREFIX, remove_use, NULL);
+}
+
+/* Only its owner can; never anything that somebody else put there in its place. */
+static void dir_remove(const char *name, const struct stat *pool)
+{
+	long fd = sys3(SYS_open, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (!sys2(SYS_fstat, fd, &st) && trusted(&st, pool)) {
+		empty((int)fd);
+		(void)sys1(SYS_rmdir, name);
+	}
+	(void)sys1(SYS_close, fd);
+}
+
+/* ---- W6 ---- */
+
+/* A lock of the file: 0, or -EAGAIN where another one is in the way. */
+static int use_lock(int fd, short type)
+{
+	struct flock fl = {.l_type = type, .l_whence = SEEK_SET, .l_len = 1};
+
+	return (int)sys3(SYS_fcntl, fd, F_OFD_SETLK, &fl);
+}
+
+/* A descriptor that says that the directory is in use; -EAGAIN: it is being removed. */
+static int use_open(const struct pool *p, int dir)
+{
+	char name[NAME_BYTES];
+	struct stat st;
+	long fd, err;
+
+	use_name(p, name);
+	fd = sys4(SYS_openat, dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? -EAGAIN : (int)fd;
+	err = use_lock((int)fd, F_RDLCK);
+	if (!err)
+		err = sys2(SYS_fstat, fd, &st);
+	if (!err && !st.st_nlink)
+		err = -EAGAIN;
+	if (!err)
+		return (int)fd;
+	(void)sys1(SYS_close, fd);
+	return (int)err;
+}
+
+struct unused {
+	int fd; /* of the file of W6; -1: there is none, or it can not be opened */
+	bool used; /* somebody uses the directory; else nobody will as long as fd is open */
+};
+
+static bool take_use(int dir, const char *name, void *arg)
+{
+	struct unused *u = arg;
+
+	u->fd = (int)sys4(SYS_openat, dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+	u->used = u->fd < 0 || use_lock(u->fd, F_WRLCK);
+	return false;
+}
+
+static bool remove_unused(int place, const char *name, void *arg)
+{
+	struct unused u = {.fd = -1};
+	struct stat st;
+	long dir = sys4(SYS_openat, place, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+
+	(void)arg;
+	if (dir < 0)
+		return true;
+	/* Not of others, also for root: they could go on filling it. */
+	if (!sys2(SYS_fstat, dir, &st) && st.st_uid == (uid_t)sys0(SYS_geteuid)) {
+		each_name((int)dir, USE_PREFIX, take_use, &u);
+		if (u.fd >= 0 && !u.used)
+			empty((int)dir);
+		if (!u.used)
+			(void)sys3(SYS_unlinkat, place, name, AT_REMOVEDIR);
+		if (u.fd >= 0)
+			(void)sys1(SYS_close, u.fd);
+	}
+	(void)sys1(SYS_close, dir);
+	return true;
+}
+
+/* What those who were killed left there. */
+static void sweep(const char *place)
+{
+	long fd = sys3(SYS_open, place, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	each_name((int)fd, DIR_PREFIX, remove_unused, NULL);
+	(void)sys1(SYS_close, fd);
+}
+
+/* ---- making it ---- */
+
+static int use_make(const struct pool *p, const char *dir)
+{
+	char name[NAME_BYTES];
+	long fd = sys3(SYS_open, dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return (int)fd;
+	use_name(p, name);
+	err = file_make((int)fd, name);
+	(void)sys1(SYS_close, fd);
+	return err;
+}
+
+static int dir_make(const struct pool *p, const char *name, const struct stat *pool)
+{
+	char private[2 * NAME_BYTES];
+	struct stat st;
+	long err;
+
+	private_name(private, name);
+	err = sys2(SYS_mkdir, private, 0700);
+	if (err)
+		return (int)err;
+	(void)sys3(SYS_chown, private, -1, pool->st_gid);
+	err = sys2(SYS_chmod, private, DIR_MODE);
+	if (!err)
+		err = sys4(SYS_newfstatat, AT_FDCWD, private, &st, AT_SYMLINK_NOFOLLOW);
+	if (!err && !trusted(&st, pool))
+		err = -EPERM;
+	if (!err)
+		err = use_make(p, private);
+	if (!err)
+		err = sys5(SYS_renameat2, AT_FDCWD, private, AT_FDCWD, name, RENAME_NOREPLACE);
+	if (err) {
+		dir_remove(private, pool);
+		(void)sys1(SYS_rmdir, private);
+	}
+	return (int)err;
+}
+
+static int dir_at(const struct pool *p, const char *place, const struct stat *pool, struct stat *st)
+{
+	char name[2 * NAME_BYTES];
+	int fd = -EEXIST;
+
+	dir_name(p, name, place, p->fs.epoch);
+	for (int i = 0; i < TRIES && (fd == -EEXIST || fd == -ENOENT); i++) {
+		int err;
+
+		fd = dir_find(name, pool, st);
+		if (fd != -ENOENT)
+			break;
+		sweep(place);
+		err = dir_make(p, name, pool);
+		if (err && err != -EEXIST && err != -ENOENT)
+			return err;
+	}
+	return fd;
+}
+
+/* ---- W4 ---- */
+
+static bool others_locked(int fd, uint64_t first, uint64_t count)
+{
+	struct flock fl = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(UMFS_LOCK_PLACES + first),
+		.l_len = (off_t)count,
+	};
+
+	/* A length of 0 would be all that follows. */
+	return count && (sys3(SYS_fcntl, fd, F_OFD_GETLK, &fl) || fl.l_type != F_UNLCK);
+}
+
+static uint32_t place_number(const struct stat *st)
+{
+	uint64_t h = st->st_dev * 0x9e3779b97f4a7c15ull + st->st_ino;
+
+	h *= 0xbf58476d1ce4e5b9ull;
+	return (uint32_t)(h >> 32);
+}
+
+/* What keeps the description that holds a lock, as in slots.c; a child of fork has it, too. */
+static int keep(const struct pool *p, int fd, void **page)
+{
+	long at = sys6(SYS_mmap, 0, (long)p->page_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+	if (at < 0 && at > -4096)
+		return (int)at;
+	*page = (void *)at;
+	return 0;
+}
+
+static void let_go(const struct pool *p, void **page)
+{
+	if (*page)
+		(void)sys2(SYS_munmap, *page, p->page_bytes);
+	*page = NULL;
+}
+
+/* Say with a lock which directory is ours. */
+static int say_place(struct pool *p, int fd, uint32_t number)
+{
+	struct flock fl = {
+		.l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(UMFS_LOCK_PLACES + number),
+		.l_len = 1,
+	};
+	long err = sys3(SYS_fcntl, fd, F_OFD_SETLK, &fl);
+
+	if (err)
+		return (int)err;
+	if (others_locked(fd, 0, number) ||
+	    others_locked(fd, number + 1ull, UINT32_MAX - (uint64_t)number))
+		return -ENOLCK;
+	return keep(p, fd, &p->shadow_page);
+}
+
+static int use(struct pool *p, int dir)
+{
+	int fd = use_open(p, dir), err;
+
+	if (fd < 0)
+		return fd;
+	err = keep(p, fd, &p->shadow_use);
+	(void)sys1(SYS_close, fd);
+	return err;
+}
+
+static int agree_now(struct pool *p, int dir, const struct stat *st)
+{
+	int err = use(p, dir), fd;
+
+	if (err)
+		return err;
+	err = fd = pool_reopen(p);
+	if (fd >= 0) {
+		err = say_place(p, fd, place_number(st));
+		(void)sys1(SYS_close, fd);
+	}
+	if (err)
+		let_go(p, &p->shadow_use);
+	return err;
+}
+
+static int agree(struct pool *p, int dir, const struct stat *st)
+{
+	int err;
+
+	if (p->shadow_page)
+		return p->shadow_dev == st->st_dev && p->shadow_ino == st->st_ino ? 0 : -ENOLCK;
+	pool_desc_lock(p);
+	err = agree_now(p, dir, st);
+	pool_desc_unlock(p);
+	if (!err) {
+		p->shadow_dev = st->st_dev;
+		p->shadow_ino = st->st_ino;
+	}
+	return err;
+}
+
+static int dir_get_once(struct pool *p)
+{
+	struct stat pool, st;
+	int err = pool_stat(p, &pool), fd = -ENOENT;
+	size_t at = 0;
+
+	if (err)
+		return err;
+	while (at < UMFS_ARRAY_LEN(places) && fd < 0)
+		fd = dir_at(p, places[at++], &pool, &st);
+	if (fd < 0)
+		return fd;
+	err = agree(p, fd, &st);
+	if (!err)
+		return fd;
+	(void)sys1(SYS_close, fd);
+	if (err == -EAGAIN)
+		sweep(places[at - 1]); /* who was about to remove it may have been killed */
+	return err;
+}
+
+/* The directory, or -errno. */
+static int dir_get(struct pool *p)
+{
+	const struct timespec soon = {.tv_nsec = 1000000};
+	int dir = dir_get_once(p);
+
+	for (int i = 0; i < USE_TRIES && dir == -EAGAIN; i++) {
+		(void)sys2(SYS_nanosleep, &soon, NULL);
+		dir = dir_get_once(p);
+	}
+	return dir;
+}
+
+/* ---- shadows ---- */
 
 static int file_open(int dir, const char *name, int access)
 {
@@ -377,21 +569,50 @@ int pool_shadow_open(struct pool *p, uint32_t ino, int access)
 	return fd;
 }
 
+static bool same_file(int dir, const char *name, int fd)
+{
+	struct stat is, wanted;
+
+	return !sys2(SYS_fstat, fd, &is) &&
+	       !sys4(SYS_newfstatat, dir, name, &wanted, AT_SYMLINK_NOFOLLOW) &&
+	       is.st_dev == wanted.st_dev && is.st_ino == wanted.st_ino;
+}
+
 bool pool_shadow_is(struct pool *p, uint32_t ino, int fd)
 {
 	char name[NAME_BYTES];
-	struct stat is, wanted;
 	int dir = dir_get(p);
 	bool same;
 
 	if (dir < 0)
 		return false;
 	put_secret(p, name, 'f', ino);
-	same = !sys2(SYS_fstat, fd, &is) &&
-	       !sys4(SYS_newfstatat, dir, name, &wanted, AT_SYMLINK_NOFOLLOW) &&
-	       is.st_dev == wanted.st_dev && is.st_ino == wanted.st_ino;
+	same = same_file(dir, name, fd);
 	(void)sys1(SYS_close, dir);
 	return same;
+}
+
+int pool_shadow_keep(struct pool *p)
+{
+	int dir = dir_get(p), fd;
+
+	if (dir < 0)
+		return dir;
+	fd = use_open(p, dir);
+	(void)sys1(SYS_close, dir);
+	return fd;
+}
+
+void pool_shadow_kept(struct pool *p, int fd)
+{
+	char name[NAME_BYTES];
+	int dir = p->shadow_page ? dir_get(p) : -ENOENT;
+
+	use_name(p, name);
+	if (dir >= 0 && same_file(dir, name, fd))
+		(void)sys1(SYS_close, fd);
+	if (dir >= 0)
+		(void)sys1(SYS_close, dir);
 }
 
 /* Nobody is of that epoch any more. */
@@ -421,10 +642,8 @@ void pool_shadow_begin(struct pool *p, uint32_t epoch)
 
 void pool_shadow_leave(struct pool *p)
 {
-
-	if (p->shadow_page)
-		(void)sys2(SYS_munmap, p->shadow_page, p->page_bytes);
-	p->shadow_page = NULL;
+	let_go(p, &p->shadow_page);
+	let_go(p, &p->shadow_use);
 	if (!pool_in_use(p))
 		epoch_ended(p, p->fs.epoch);
 }

@@ -112,6 +112,14 @@ static void shadow_is_one_for_each_inode(void **state)
 	assert_false(is_there(dir));
 }
 
+/* What its death does to its locks. */
+static void die(struct pool *p)
+{
+	munmap(p->shadow_page, p->page_bytes);
+	munmap(p->shadow_use, p->page_bytes);
+	p->shadow_page = p->shadow_use = NULL;
+}
+
 /* What an earlier epoch's last process left when it was killed goes with the next directory. */
 static void shadow_of_dead_epoch_is_swept(void **state)
 {
@@ -119,13 +127,71 @@ static void shadow_of_dead_epoch_is_swept(void **state)
 	char dead[256], dir[256];
 
 	dir_of(pool_shadow_open(p, 5, O_RDWR), dead, sizeof(dead));
-	munmap(p->shadow_page, p->page_bytes); /* as its death does */
-	p->shadow_page = NULL;
+	die(p);
 	p->fs.epoch += 3;
 	assert_true(is_there(dead));
 	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
 	assert_string_not_equal(dir, dead);
 	assert_false(is_there(dead));
+	pool_shadow_leave(p);
+	assert_false(is_there(dir));
+}
+
+/* Whatever is made: another's directory, in use here or passing exec, stays. */
+static void shadow_in_use_is_not_swept(void **state)
+{
+	struct pool *p = *state, other;
+	char used[256], dir[256];
+	int fd;
+
+	assert_int_equal(pool_map(&other, pool_path, 0), 0);
+	dir_of(pool_shadow_open(p, 5, O_RDWR), used, sizeof(used));
+	fd = pool_shadow_keep(p);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 3; i++) {
+		other.fs.epoch = p->fs.epoch + 3 + (uint32_t)i;
+		if (i == 1)
+			die(p); /* exec: now the descriptor keeps it */
+		if (i == 2)
+			close(fd);
+		if (i == 0) /* two epochs at once: W4 does not let it use what it makes */
+			assert_int_equal(pool_shadow_open(&other, 5, O_RDWR), -ENOLCK);
+		else
+			dir_of(pool_shadow_open(&other, 5, O_RDWR), dir, sizeof(dir));
+		assert_int_equal(is_there(used), i < 2);
+		pool_shadow_leave(&other);
+	}
+	pool_close(&other);
+}
+
+/* As its maker leaves one when it is killed: nothing can be told of what has no file for it. */
+static void shadow_half_made_goes_when_it_is_empty(void **state)
+{
+	static const char empty[] = "/dev/shm/.umfs-locks-test.1", full[] = "/dev/shm/.umfs-locks-test.2";
+	char file[64], dir[256];
+	struct pool *p = *state;
+
+	snprintf(file, sizeof(file), "%s/f", full);
+	assert_int_equal(mkdir(empty, 0700) | mkdir(full, 0700) | mkdir(file, 0700), 0);
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
+	assert_false(is_there(empty));
+	assert_true(is_there(file));
+	assert_int_equal(rmdir(file) | rmdir(full), 0);
+	pool_shadow_leave(p);
+}
+
+/* Whoever removed it was killed before its last step. */
+static void shadow_of_half_removed_directory_is_made(void **state)
+{
+	struct pool *p = *state;
+	char dir[256], again[256], command[600];
+
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
+	die(p);
+	snprintf(command, sizeof(command), "rm %s/*", dir);
+	assert_int_equal(system(command), 0);
+	dir_of(pool_shadow_open(p, 5, O_RDWR), again, sizeof(again));
+	assert_string_equal(dir, again);
 	pool_shadow_leave(p);
 	assert_false(is_there(dir));
 }
@@ -829,6 +895,9 @@ int main(void)
 		WITH_POOL(attach_lock_excludes),
 		WITH_POOL(shadow_is_one_for_each_inode),
 		WITH_POOL(shadow_of_dead_epoch_is_swept),
+		WITH_POOL(shadow_in_use_is_not_swept),
+		WITH_POOL(shadow_half_made_goes_when_it_is_empty),
+		WITH_POOL(shadow_of_half_removed_directory_is_made),
 		WITH_POOL(shadow_in_foreign_directory_is_refused),
 		cmocka_unit_test(damaged_pools_are_told_apart),
 		cmocka_unit_test(pool_cut_short_is_told),

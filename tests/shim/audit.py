@@ -36,7 +36,9 @@ OWN = re.compile(
 OWN_SHADOW = re.compile(
     r"(fcntl\(.*, F_(OFD_)?(SETLK|SETLKW|GETLK)\b|flock\(|lseek\(.*, SEEK_(SET|END)\s*\)|fchmod\("
     r"|ftruncate\(|open\(|openat\(|renameat2\(|unlinkat\(|newfstatat\(|fstat\(|getdents64\("
-    r"|mkdir\(|chown\(|chmod\(|rmdir\()")
+    r"|mkdir\(|chown\(|chmod\(|rmdir\("
+    # What keeps the lock that says that the directory is in use.
+    r"|mmap\(NULL, [0-9]+, PROT_NONE, MAP_SHARED\|MAP_NORESERVE, )")
 
 SCRIPTS = {
     "redirections": "echo a > d; cat < d; (echo b; sh -c 'echo c') >> d; wc -l < d; read x < d",

@@ -121,6 +121,29 @@ else
 	fi
 fi
 
+# Its pool is removed, too: whoever next makes a directory cleans up, in what pool it may be.
+# One that is in use stays.
+check_pool "locks"
+close=-o
+hold
+close=
+dead=$(ls -ad /dev/shm/.umfs-locks-* | tail -n 1)
+kill -9 "$holder"
+release
+rm "$pool"
+make_pool
+u touch "$mnt/f"
+hold
+[ -n "$dead" ] || fail "no directory of locks where one is expected"
+[ -z "${LOCKS_ALONE:-}" ] || is "of the pool that is gone" "" "$(ls -d "$dead" 2>/dev/null)"
+first=$pool
+pool=$work/second
+make_pool
+u touch "$mnt/f"
+is "of a second pool" 0 "$(try u)"
+pool=$first
+is "still held" 1 "$(try u)"
+release
 check_pool "locks"
 if [ -n "${LOCKS_ALONE:-}" ]; then
 	is "left behind in /dev/shm" "${work##*/}" "$(ls -A /dev/shm)"
