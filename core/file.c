@@ -175,7 +175,7 @@ static __attribute__((__noinline__)) void touch_atime(const struct umfs *fs,
 {
 	int64_t now = port_now_ns();
 
-	if (!fs->readonly && now > (int64_t)ld64(&in->atime_ns))
+	if (!fs->readonly && now > (int64_t)ld64(&in->atime_ns) && !umfs_frozen(fs))
 		st64(&in->atime_ns, (uint64_t)now);
 }
 

@@ -107,7 +107,8 @@ struct umfs_runtime_pm {
 	le32 mode;  /* enum umfs_mode of the current attachment */
 	le64 rename_lock; /* taken before moving a directory to another parent */
 	le64 ofd_serial;
-	le8 pad[32];
+	le64 freeze; /* lock word of who keeps the pool as it is; see freeze.c */
+	le8 pad[24];
 };
 #define UMFS_CLEAN 0x636c65616e2e2e2eull
 
@@ -117,7 +118,9 @@ struct umfs_slot_pm {
 	le32 state;	  /* UMFS_SLOT_* */
 	le32 pid;	  /* for people; never used to decide anything */
 	le32 flags;
-	le8 pad[48];
+	le32 busy[UMFS_LANES_MAX]; /* 1: a thread is at work in the lane */
+	le32 cleaning; /* how many threads of it clean up after dead slots, or leave */
+	le8 pad[12];
 };
 #define UMFS_SLOT_FREE 0u
 #define UMFS_SLOT_LIVE 1u

@@ -42,14 +42,17 @@ AT(umfs_runtime_pm, epoch, 8);
 AT(umfs_runtime_pm, mode, 12);
 AT(umfs_runtime_pm, rename_lock, 16);
 AT(umfs_runtime_pm, ofd_serial, 24);
-AT(umfs_runtime_pm, pad, 32);
+AT(umfs_runtime_pm, freeze, 32);
+AT(umfs_runtime_pm, pad, 40);
 
 SIZE(umfs_slot_pm, 64);
 AT(umfs_slot_pm, incarnation, 0);
 AT(umfs_slot_pm, state, 4);
 AT(umfs_slot_pm, pid, 8);
 AT(umfs_slot_pm, flags, 12);
-AT(umfs_slot_pm, pad, 16);
+AT(umfs_slot_pm, busy, 16);
+AT(umfs_slot_pm, cleaning, 48);
+AT(umfs_slot_pm, pad, 52);
 
 SIZE(umfs_group_pm, 64);
 AT(umfs_group_pm, lock, 0);

@@ -224,7 +224,7 @@ int umfs_grow(struct umfs *fs, uint64_t pool_pages)
 	err = umfs_attach_lock(fs);
 	if (err)
 		return err;
-	err = grow(fs, pool_pages);
+	err = umfs_frozen(fs) ? -EBUSY : grow(fs, pool_pages);
 	umfs_attach_unlock(fs);
 	return err;
 }

@@ -205,7 +205,7 @@ static int try_locks(struct umfs *fs, const uint32_t *ino, uint32_t count, uint6
  */
 int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_t count)
 {
-	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	uint64_t mine = umfs_lock_mine(fs);
 	struct umfs_wait w = {0, 0};
 	uint32_t busy = 0;
 
@@ -227,7 +227,7 @@ int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_
 
 int umfs_enter_inode(struct umfs *fs, struct umfs_tx *tx, struct umfs_inode_pm *inode)
 {
-	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	uint64_t mine = umfs_lock_mine(fs);
 	struct umfs_wait w = {0, 0};
 
 	for (;;) {

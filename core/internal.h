@@ -147,6 +147,32 @@ void umfs_unlock(struct umfs *fs, le64 *word);
 bool umfs_lock_held_by(const struct umfs *fs, uint64_t word, uint32_t slot);
 bool umfs_lock_free(const struct umfs *fs, uint64_t word);
 uint64_t umfs_lock_value(const struct umfs *fs, uint32_t slot);
+/* The same in this process's own name. */
+static inline uint64_t umfs_lock_mine(const struct umfs *fs)
+{
+	return (uint64_t)fs->incarnation << 32 | (uint64_t)fs->slot << 24 |
+	       (uint64_t)(port_thread() & UMFS_LOCK_THREAD_MASK) << 1;
+}
+
+/* ---- freeze.c ---- */
+
+/* Nobody may begin to change the pool. Costs a load and a test while nobody froze it. */
+bool umfs_freeze_holds(const struct umfs *fs);
+static inline bool umfs_frozen(const struct umfs *fs)
+{
+	return __builtin_expect(ld64(&umfs_runtime(fs)->freeze) != 0, 0) && umfs_freeze_holds(fs);
+}
+/* Until it is not frozen any more; nothing in hand but what order.h allows before a lane. */
+void umfs_freeze_await(struct umfs *fs);
+/* May a slot be cleaned up now, which is dead and claimed? */
+bool umfs_freeze_lets_clean(const struct umfs *fs, uint32_t slot);
+/* Is there nothing of a slot's in the pool but its opens and locks? */
+bool umfs_slot_at_rest(const struct umfs *fs, uint32_t slot);
+/* Around what changes the pool without a lane: a freezer waits for it. See freeze.c, I3. */
+void umfs_cleaning_begin(struct umfs *fs);
+void umfs_cleaning_end(struct umfs *fs);
+/* Nobody is attached: what a copy of a frozen pool needs before anything else. */
+void umfs_freeze_recover(struct umfs *fs);
 
 /* ---- lane.c: transactions ---- */
 

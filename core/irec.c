@@ -181,6 +181,20 @@ static bool drop_locked(struct umfs *fs, struct umfs_tx *tx, struct umfs_irec_pm
 	return true;
 }
 
+/* The pool is frozen: what the last holder would have to do is left for the next reap. */
+static void drop_later(struct umfs *fs, struct umfs_irec_pm *rec, struct umfs_inode_pm *inode,
+		       uint32_t irec)
+{
+	if (umfs_lock(fs, &inode->lock))
+		return;
+	if (!__atomic_sub_fetch(&fs->irec_refs[irec], 1, __ATOMIC_ACQ_REL)) {
+		and64(&rec->opens[fs->slot / 64u], ~umfs_slot_bit(fs->slot));
+		if (umfs_slots_empty(rec->opens))
+			fs->zombies = 1;
+	}
+	umfs_unlock(fs, &inode->lock);
+}
+
 void umfs_irec_drop(struct umfs *fs, uint32_t irec)
 {
 	struct umfs_irec_pm *rec = umfs_irec(fs, irec);
@@ -196,6 +210,10 @@ void umfs_irec_drop(struct umfs *fs, uint32_t irec)
 			return;
 		done = drop_locked(fs, NULL, rec, inode, irec);
 		umfs_unlock(fs, &inode->lock);
+	}
+	if (!done && umfs_frozen(fs)) {
+		drop_later(fs, rec, inode, irec);
+		return;
 	}
 	if (done || umfs_enter(fs, &tx, &ino, 1))
 		return;
@@ -249,6 +267,8 @@ void umfs_reap(struct umfs *fs, bool patient)
 {
 	uint32_t i;
 
+	if (umfs_frozen(fs))
+		return; /* nobody is to wait for a thaw to do the work of others */
 	fs->zombies = 0;
 	for (i = 0; i < fs->geo.irec_count; i++) {
 		struct umfs_irec_pm *rec = umfs_irec(fs, i);

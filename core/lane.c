@@ -35,39 +35,68 @@ static uint32_t rec_crc(const struct umfs_rec_pm *rec, uint64_t txid, uint32_t l
 
 /* ---- taking a lane ---- */
 
-/* Of this process's threads only one may have it: a word in private memory. */
-static bool lane_take(struct umfs *fs, uint32_t lane)
+/*
+ * Of this process's threads only one may have it. The word lies in the pool, so that
+ * who freezes it sees that there is an operation under way.
+ */
+static inline le32 *busy_word(const struct umfs *fs, uint32_t lane)
 {
-	uint32_t *word = &fs->lane_busy[lane];
+	return &umfs_slot(fs, fs->slot)->busy[lane];
+}
 
-	return !__atomic_load_n(word, __ATOMIC_RELAXED) &&
-	       !__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE);
+static inline bool lane_take(struct umfs *fs, uint32_t lane)
+{
+	return !ld32(busy_word(fs, lane)) && cas32(busy_word(fs, lane), 0, 1);
+}
+
+static void lane_let(struct umfs *fs, uint32_t lane)
+{
+	st32(busy_word(fs, lane), 0);
+	if (__atomic_load_n(&fs->lane_wanted, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&fs->lane_wanted, 0, __ATOMIC_SEQ_CST);
+		port_wake(&fs->lane_wanted);
+	}
+}
+
+static bool lane_find(struct umfs *fs, uint32_t *lane)
+{
+	uint32_t count = fs->geo.lanes_per_slot, i;
+
+	*lane = port_thread() % count;
+	for (i = 0; i < count; i++) {
+		if (lane_take(fs, *lane))
+			return true;
+		if (++*lane == count)
+			*lane = 0;
+	}
+	return false;
 }
 
 int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 {
-	uint32_t count = fs->geo.lanes_per_slot;
-	uint32_t first = port_thread() % count, i;
+	uint32_t lane;
 
-	umfs_order_wait(fs, fs->lane_busy);
+	umfs_order_wait(fs, umfs_slot(fs, fs->slot)->busy);
 	while (!fs->broken) {
 		if (fs->readonly)
 			return -EROFS;
-		for (i = 0; i < count; i++) {
-			uint32_t lane = (first + i) % count;
-
-			if (!lane_take(fs, lane))
-				continue;
-			umfs_order_got(fs, &fs->lane_busy[lane]);
-			tx->fs = fs;
-			tx->lane_index = lane;
-			tx->slot = fs->slot;
-			tx->lane = umfs_lane(fs, fs->slot, lane);
-			tx->active = false;
-			return 0;
+		if (!lane_find(fs, &lane)) {
+			__atomic_store_n(&fs->lane_wanted, 1, __ATOMIC_SEQ_CST);
+			port_wait(&fs->lane_wanted, 1, 1000000);
+			continue;
 		}
-		__atomic_store_n(&fs->lane_wanted, 1, __ATOMIC_SEQ_CST);
-		port_wait(&fs->lane_wanted, 1, 1000000);
+		if (umfs_frozen(fs)) { /* looked at after the word was taken: freeze.c, I2 */
+			lane_let(fs, lane);
+			umfs_freeze_await(fs);
+			continue;
+		}
+		umfs_order_got(fs, busy_word(fs, lane));
+		tx->fs = fs;
+		tx->lane_index = lane;
+		tx->slot = fs->slot;
+		tx->lane = umfs_lane(fs, fs->slot, lane);
+		tx->active = false;
+		return 0;
 	}
 	return -EIO;
 }
@@ -79,12 +108,8 @@ void umfs_lane_put(struct umfs_tx *tx)
 	umfs_assert(fs, !tx->active);
 	if (__builtin_expect(umfs_unback_due(fs), 0))
 		umfs_unback(tx, false);
-	umfs_order_let(fs, &fs->lane_busy[tx->lane_index]);
-	__atomic_store_n(&fs->lane_busy[tx->lane_index], 0, __ATOMIC_RELEASE);
-	if (__atomic_load_n(&fs->lane_wanted, __ATOMIC_RELAXED)) {
-		__atomic_store_n(&fs->lane_wanted, 0, __ATOMIC_SEQ_CST);
-		port_wake(&fs->lane_wanted);
-	}
+	umfs_order_let(fs, busy_word(fs, tx->lane_index));
+	lane_let(fs, tx->lane_index);
 }
 
 /* ---- writing the journal ---- */

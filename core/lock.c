@@ -119,7 +119,7 @@ static int lock_waiting(struct umfs *fs, le64 *word, uint64_t mine)
 
 int umfs_lock(struct umfs *fs, le64 *word)
 {
-	uint64_t mine = umfs_lock_value(fs, fs->slot);
+	uint64_t mine = umfs_lock_mine(fs);
 
 	umfs_order_wait(fs, word);
 	if (!fs->broken && umfs_lock_try(fs, word, mine))
@@ -129,7 +129,7 @@ int umfs_lock(struct umfs *fs, le64 *word)
 
 int umfs_lock_soon(struct umfs *fs, le64 *word)
 {
-	uint64_t mine = umfs_lock_value(fs, fs->slot), seen;
+	uint64_t mine = umfs_lock_mine(fs), seen;
 	struct umfs_wait w = {0, 0};
 	int rounds;
 

@@ -21,8 +21,7 @@ static enum level level_of(const struct umfs *fs, const void *what)
 
 	if (what == fs)
 		return ATTACH;
-	if ((const uint32_t *)what >= fs->lane_busy &&
-	    (const uint32_t *)what < fs->lane_busy + UMFS_LANES_MAX)
+	if (within(at, UMFS_SLOTS_PAGE, UMFS_SLOTS_MAX * sizeof(struct umfs_slot_pm)))
 		return LANE;
 	if (what == &umfs_runtime(fs)->rename_lock)
 		return RENAME;

@@ -68,7 +68,13 @@ static void clean_reserves(struct umfs *fs, uint32_t slot)
 static void set_slot(struct umfs *fs, uint32_t slot, uint32_t state)
 {
 	struct umfs_slot_pm *s = umfs_slot(fs, slot);
+	uint32_t i;
 
+	for (i = 0; i < UMFS_LANES_MAX; i++)
+		if (ld32(&s->busy[i]))
+			st32(&s->busy[i], 0);
+	if (ld32(&s->cleaning))
+		st32(&s->cleaning, 0);
 	/* The locks of who had it before are free from here on (I2). */
 	st32(&s->incarnation, ld32(&s->incarnation) + 1);
 	umfs_flush(fs, s, sizeof(*s));
@@ -91,21 +97,35 @@ static void slot_clean(struct umfs *fs, uint32_t slot)
 		(void)umfs_lane_recover(fs, slot, umfs_lane(fs, slot, i));
 	clean_reserves(fs, slot);
 	umfs_slot_drop_opens(fs, slot);
+	if (!fs->alone) /* else the word says what is to be done: umfs_freeze_recover() */
+		(void)umfs_thaw_of(fs, slot);
 	set_slot(fs, slot, UMFS_SLOT_FREE);
 }
 
-int umfs_slot_recover(struct umfs *fs, uint32_t slot)
+static int recover_claimed(struct umfs *fs, uint32_t slot)
 {
-	if (slot >= fs->geo.slot_count)
-		return 0;
-	if (port_slot_claim(fs, slot))
+	if (!umfs_freeze_lets_clean(fs, slot))
 		return -EAGAIN;
 	/* A lock word in the name of a slot that nobody has: damage, and let go of as that. */
 	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
 		set_slot(fs, slot, UMFS_SLOT_FREE);
 	slot_clean(fs, slot);
-	port_slot_unclaim(fs, slot);
 	return 0;
+}
+
+int umfs_slot_recover(struct umfs *fs, uint32_t slot)
+{
+	int err = -EAGAIN;
+
+	if (slot >= fs->geo.slot_count)
+		return 0;
+	umfs_cleaning_begin(fs);
+	if (!port_slot_claim(fs, slot)) {
+		err = recover_claimed(fs, slot);
+		port_slot_unclaim(fs, slot);
+	}
+	umfs_cleaning_end(fs);
+	return err;
 }
 
 /* ---- a whole pool after a crash; nobody is attached ---- */
@@ -157,6 +177,7 @@ int umfs_recover_all(struct umfs *fs)
 			umfs_slot_leave_groups(fs, i);
 	for (i = 0; i < fs->geo.slot_count; i++)
 		slot_clean(fs, i);
+	umfs_freeze_recover(fs);
 	fs->alone = 0;
 	forget_opens(fs);
 	/* What was open and has no name, or pages past its end, is settled in slot 0's name. */
@@ -164,7 +185,7 @@ int umfs_recover_all(struct umfs *fs)
 	if (err)
 		return err;
 	fs->slot = 0;
-	memset(fs->lane_busy, 0, sizeof(fs->lane_busy));
+	fs->incarnation = ld32(&umfs_slot(fs, 0)->incarnation);
 	umfs_reap(fs, true);
 	fs->slot = NO_SLOT;
 	slot_clean(fs, 0);
@@ -182,6 +203,10 @@ static int take_slot(struct umfs *fs, uint32_t state, uint32_t *slot)
 	for (i = 0; i < fs->geo.slot_count; i++) {
 		if (i == fs->slot || port_slot_take(fs, i))
 			continue;
+		if (!umfs_freeze_lets_clean(fs, i)) {
+			port_slot_drop(fs, i);
+			continue;
+		}
 		slot_clean(fs, i);
 		err = slot_enter(fs, i, state);
 		if (err) {
@@ -206,6 +231,7 @@ static int attach_first(struct umfs *fs, uint32_t mode)
 		fs->epoch = 1;
 	st64(&rt->clean, 0);
 	st64(&rt->rename_lock, 0);
+	st64(&rt->freeze, 0);
 	st32(&rt->mode, mode);
 	st32(&rt->epoch, fs->epoch);
 	umfs_flush(fs, rt, sizeof(*rt));
@@ -261,7 +287,6 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 {
 	fs->slot = slot;
 	fs->incarnation = incarnation;
-	memset(fs->lane_busy, 0, sizeof(fs->lane_busy));
 	fs->lane_wanted = 0;
 	fs->serial = incarnation * 2654435761u; /* keys of one slot's owners differ */
 	umfs_atime_day(fs);
@@ -344,20 +369,28 @@ static void recover_dead(struct umfs *fs)
 			(void)umfs_slot_recover(fs, i);
 }
 
-/* Spare pages go back; no thread of this process is inside any more. */
-static void leave_lanes(struct umfs *fs)
+/*
+ * Spare pages go back; no thread of this process is inside any more. False: there are
+ * some, and the pool is frozen.
+ */
+static bool leave_lanes(struct umfs *fs)
 {
+	bool may;
 	uint32_t i;
 
-	for (i = 0; i < fs->geo.lanes_per_slot; i++)
+	umfs_cleaning_begin(fs);
+	may = umfs_freeze_lets_clean(fs, fs->slot);
+	for (i = 0; may && i < fs->geo.lanes_per_slot; i++)
 		umfs_swap_recover(fs, fs->slot, umfs_lane(fs, fs->slot, i));
+	umfs_cleaning_end(fs);
+	return may;
 }
 
 static void unback_last(struct umfs *fs)
 {
 	struct umfs_tx tx;
 
-	if (!fs->freed_where || umfs_lane_get(fs, &tx))
+	if (!fs->freed_where || umfs_frozen(fs) || umfs_lane_get(fs, &tx))
 		return;
 	umfs_unback(&tx, true);
 	umfs_lane_put(&tx);
@@ -366,6 +399,7 @@ static void unback_last(struct umfs *fs)
 void umfs_detach(struct umfs *fs)
 {
 	struct umfs_runtime_pm *rt = umfs_runtime(fs);
+	bool left = true;
 
 	if (fs->slot == NO_SLOT)
 		return;
@@ -374,14 +408,15 @@ void umfs_detach(struct umfs *fs)
 		recover_dead(fs);
 		if (fs->zombies)
 			umfs_reap(fs, true);
-		leave_lanes(fs);
+		left = leave_lanes(fs);
 		unback_last(fs);
 	}
-	if (fs->broken || fs->zombies || umfs_attach_lock(fs)) {
+	if (fs->broken || fs->zombies || !left || umfs_attach_lock(fs)) {
 		port_slot_drop(fs, fs->slot); /* as if it had died: the next one cleans up */
 		fs->slot = NO_SLOT;
 		return;
 	}
+	(void)umfs_thaw(fs);
 	set_slot(fs, fs->slot, UMFS_SLOT_FREE);
 	port_slot_drop(fs, fs->slot);
 	fs->slot = NO_SLOT;

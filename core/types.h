@@ -86,6 +86,12 @@ static inline bool cas32(le32 *p, uint32_t seen, uint32_t v)
 		port_stored(p, sizeof(*p));
 	return done;
 }
+static inline uint32_t add32(le32 *p, uint32_t n)
+{
+	uint32_t sum = __atomic_add_fetch(&p->v, n, __ATOMIC_SEQ_CST);
+	port_stored(p, sizeof(*p));
+	return sum;
+}
 static inline uint64_t xchg64(le64 *p, uint64_t v)
 {
 	uint64_t old = __atomic_exchange_n(&p->v, v, __ATOMIC_ACQ_REL);

@@ -59,8 +59,8 @@ struct umfs {
 	uint32_t slot;
 	uint32_t incarnation;
 	uint32_t epoch;
-	uint32_t lane_busy[UMFS_LANES_MAX]; /* which lanes threads of this process use */
-	uint32_t lane_wanted;
+	uint32_t lane_wanted; /* a thread waits for one */
+	uint32_t freezing;    /* 1: inside umfs_freeze(), which may clean up after the dead */
 	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
 	uint32_t readonly;   /* 1: looked at only (private copy) */
 	uint32_t alone;	     /* 1: recovering a pool that nobody has attached */
@@ -153,9 +153,28 @@ int umfs_format_write(struct umfs *fs, const struct umfs_format *f);
  * Make the pool so many pages large while it is in use; other processes find the
  * new space by themselves. Atomic and durable: after a crash it has the old size or the new
  * one. -EINVAL: it is not smaller now; -EFBIG: it was not made for so many pages or
- * inodes, or the medium can not be so large; -ENOSPC and others: as port_extend().
+ * inodes, or the medium can not be so large; -EBUSY: it is frozen; -ENOSPC and others: as
+ * port_extend().
  */
 int umfs_grow(struct umfs *fs, uint64_t pool_pages);
+
+/* ---- freeze.c ---- */
+
+/*
+ * Keep the pool as it is, for a copy of it: returns when no operation is under way
+ * that changes it; whoever begins one waits until umfs_thaw(), or until this process
+ * is dead. Reading goes on. -EBUSY: *slot keeps it frozen; -ETIMEDOUT: *slot was inside
+ * an operation for `ns`, and nothing is frozen.
+ */
+int umfs_freeze(struct umfs *fs, uint64_t ns, uint32_t *slot);
+/* End it; -ESTALE: somebody else did so meanwhile. */
+int umfs_thaw(struct umfs *fs);
+/* End what `slot`, which is alive, began; fs need not be attached. -EINVAL: it did not. */
+int umfs_thaw_of(struct umfs *fs, uint32_t slot);
+/* Is it, and by whom? What a dead process froze counts until somebody waits for it. */
+bool umfs_frozen_by(const struct umfs *fs, uint32_t *slot);
+/* Open files of which processes may have pages mapped: stores to those do not wait. */
+uint32_t umfs_mapped_files(const struct umfs *fs);
 
 /* ---- slot.c: taking part in a pool ---- */
 

@@ -174,7 +174,7 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
 {
 	struct umfs *fs = f->fs;
-	uint32_t mode = umfs_mode(fs);
+	uint32_t mode = ld32(&umfs_runtime(fs)->mode);
 	struct found found;
 	struct umfs_tx tx;
 	int err;
@@ -197,7 +197,10 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 		err = umfs_lock(fs, &f->inode->lock);
 		if (err)
 			return err;
-		err = write_locked(NULL, f, buf, n, off, &found);
+		if (umfs_frozen(fs) || !ld64(&f->inode->rec)) /* see freeze.c, I2 */
+			err = -EAGAIN;
+		else
+			err = write_locked(NULL, f, buf, n, off, &found);
 		umfs_unlock(fs, &f->inode->lock);
 	}
 	return err ? err : (int64_t)n;

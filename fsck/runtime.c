@@ -66,6 +66,8 @@ static void check_runtime(struct fsck *c)
 	}
 	if (c->resting)
 		lock_check(c, PR_RT_LOCK, about, "rename_lock", &rt->rename_lock);
+	if (c->resting)
+		lock_check(c, PR_RT_LOCK, about, "freeze", &rt->freeze);
 }
 
 static void check_slots(struct fsck *c)

@@ -80,6 +80,8 @@ static const char *reason(int err)
 		return "more than it was made for, than its file system allows, or than a limit does";
 	case EPERM:
 		return "its file may not be made longer";
+	case EBUSY:
+		return "is frozen; see umfs thaw";
 	case EINVAL:
 		return "is as large already, or larger";
 	default:

@@ -37,7 +37,8 @@ struct info {
 	uint64_t backed_bytes;	  /* memory or disk behind the pool now */
 	uint64_t available_bytes; /* free in the pool, and backed or to be had */
 	uint32_t mode, epoch;
-	bool in_use, clean;
+	uint32_t frozen_pid;
+	bool in_use, clean, frozen;
 };
 
 /* The superblock that counted: the first page's, or its backup. */
@@ -61,6 +62,15 @@ static void find_backing(const struct pool *p, struct info *in)
 		in->backed_bytes = (uint64_t)st.st_blocks * 512;
 }
 
+/* A copy of a frozen pool says that it is frozen, by somebody who is not there. */
+static void find_freezer(struct pool *p, struct info *in)
+{
+	uint32_t slot;
+
+	in->frozen = umfs_frozen_by(&p->fs, &slot) && pool_slot_alive(p, slot) == 1;
+	in->frozen_pid = in->frozen ? ld32(&umfs_slot(&p->fs, slot)->pid) : 0;
+}
+
 static void gather(struct pool *p, struct info *in)
 {
 	const struct umfs_runtime_pm *rt = umfs_runtime(&p->fs);
@@ -79,6 +89,7 @@ static void gather(struct pool *p, struct info *in)
 	in->epoch = ld32(&rt->epoch);
 	in->mode = in->in_use ? ld32(&rt->mode) : 0;
 	find_backing(p, in);
+	find_freezer(p, in);
 }
 
 static const char *state_name(const struct info *in)
@@ -104,6 +115,8 @@ static void print_text(const char *path, const struct info *in)
 		printf("use              read-only: a feature that this version does not know\n");
 	printf("made             %s\n", time_text((int64_t)ld64(&in->sb->created_ns)));
 	printf("state            %s\n", state_name(in));
+	if (in->frozen)
+		printf("frozen           by process %u\n", in->frozen_pid);
 	if (in->in_use)
 		printf("mode             %s\n", mode_name(in->mode));
 	printf("epoch            %u\n", in->epoch);
@@ -177,6 +190,9 @@ static void print_json(const char *path, const struct info *in)
 	put_number(o, "created_ns", ld64(&in->sb->created_ns));
 	put_flag(o, "in_use", in->in_use);
 	put_flag(o, "clean", in->clean);
+	put_flag(o, "frozen", in->frozen);
+	if (in->frozen)
+		put_number(o, "frozen_by", in->frozen_pid);
 	put_flag(o, "read_only", in->geo->look_only);
 	put_text(o, "mode", mode_name(in->mode));
 	put_number(o, "epoch", in->epoch);

@@ -25,6 +25,10 @@ static const char usage[] =
 	"      the pools that are attached to the kernel\n"
 	"  umfs grow POOL --size SIZE\n"
 	"      make a pool larger while it is in use\n"
+	"  umfs freeze POOL [-- CMD [ARG...]]\n"
+	"      keep a pool as it is while CMD copies it, or until it is thawed\n"
+	"  umfs thaw POOL\n"
+	"      let programs change it again\n"
 	"\n"
 	"  umfs COMMAND --help says more. --version gives the version.\n";
 
@@ -39,6 +43,8 @@ static const struct {
 	{"detach", detach_main},
 	{"list", list_main},
 	{"grow", grow_main},
+	{"freeze", freeze_main},
+	{"thaw", thaw_main},
 };
 
 static void say(const char *format, va_list args)

@@ -13,6 +13,8 @@ int attach_main(int argc, char **argv);
 int detach_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int grow_main(int argc, char **argv);
+int freeze_main(int argc, char **argv);
+int thaw_main(int argc, char **argv);
 
 /* One line on stderr, "umfs: ...". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

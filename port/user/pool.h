@@ -145,6 +145,8 @@ void pool_shadow_leave(struct pool *p);
 
 /* Is a process attached or attaching? 1, 0 or -errno. Nothing is kept locked. */
 int pool_in_use(struct pool *p);
+/* Does somebody have that slot, or clean it up? 1, 0 or -errno. */
+int pool_slot_alive(struct pool *p, uint32_t slot);
 
 /*
  * Set, never cleared: this process is in a sandbox that may end who makes a system call

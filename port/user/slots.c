@@ -190,6 +190,11 @@ bool port_slot_any(struct umfs *fs)
 	return any_locked(pool_of(fs), UMFS_LOCK_SLOTS, UMFS_SLOTS_MAX) != 0;
 }
 
+int pool_slot_alive(struct pool *p, uint32_t slot)
+{
+	return any_locked(p, UMFS_LOCK_SLOTS + slot, 1);
+}
+
 int pool_in_use(struct pool *p)
 {
 	return any_locked(p, UMFS_LOCK_ATTACH, 1 + UMFS_SLOTS_MAX);

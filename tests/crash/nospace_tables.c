@@ -79,7 +79,7 @@ static void free_lanes(void *arg)
 
 	h->waits++;
 	for (i = 0; i < h->fs->geo.lanes_per_slot; i++)
-		__atomic_store_n(&h->fs->lane_busy[i], 0, __ATOMIC_RELEASE);
+		st32(&umfs_slot(h->fs, h->fs->slot)->busy[i], 0);
 	h->fs->lane_wanted = 0;
 }
 
@@ -95,7 +95,7 @@ void nospace_lanes(const struct op *op, uint32_t mode)
 	nospace_look(&t);
 	h.fs = &t.proc->fs;
 	for (i = 0; i < h.fs->geo.lanes_per_slot; i++)
-		h.fs->lane_busy[i] = 1;
+		st32(&umfs_slot(h.fs, h.fs->slot)->busy[i], 1);
 	t.sim->turn = free_lanes;
 	t.sim->turn_arg = &h;
 	err = op->run(&t.stage);

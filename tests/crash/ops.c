@@ -952,6 +952,20 @@ static uint64_t two_groups(const struct umfs *fs)
 }
 
 /* Within the last group, and not by whole units. */
+static int freeze_run(struct stage *s)
+{
+	uint32_t slot;
+
+	return umfs_freeze(s->fs, 1000000000ull, &slot);
+}
+
+static int freeze_thaw_run(struct stage *s)
+{
+	int err = freeze_run(s);
+
+	return err ? err : umfs_thaw(s->fs);
+}
+
 static int grow_tail_run(struct stage *s)
 {
 	return umfs_grow(s->fs, s->fs->geo.pool_pages + 700);
@@ -1210,6 +1224,8 @@ const struct op ops[] = {
 	NAME_OP(grow_most, grow_unit_prepare, 0),
 	{"grow_extend", grow_extend_prepare, grow_extend_run, OP_NEEDS_PAGE | OP_OPENS, "/m", 118000, 20000},
 	{"grow_write", grow_write_prepare, grow_write_run, OP_NEEDS_PAGE | OP_OPENS, "/m", 118000, 20000},
+	NAME_OP(freeze, NULL, OP_FREEZES),
+	NAME_OP(freeze_thaw, NULL, 0),
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
 };

@@ -27,6 +27,7 @@ struct stage {
 #define OP_PIECES 128u /* one call, but more than one piece: torn between them in every mode */
 #define OP_NEEDS_RECORD 512u /* of an open inode; without one, and without ... */
 #define OP_NEEDS_OFD 1024u   /* an open file description, it says ENFILE */
+#define OP_FREEZES 2048u     /* nobody changes the pool until its process ends */
 #define OP_OPENS (OP_NEEDS_RECORD | OP_NEEDS_OFD)
 
 struct op {
