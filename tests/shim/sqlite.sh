@@ -59,7 +59,7 @@ u sh -c 'echo $$ >"$0"; exec sqlite3 -batch "$1"' "$work/pid" "$mnt/delete.db" <
 	>"$work/holder" &
 exec 8>"$work/in"
 printf '%s\n' "BEGIN EXCLUSIVE;" "UPDATE sum SET n = -1;" ".print there" >&8
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+for _ in $(seq 600); do
 	grep -q there "$work/holder" && break
 	sleep 0.1
 done
