@@ -19,7 +19,9 @@
  *     meets one past the end that it knows finds the new size in the superblock:
  *     it is looked for there (umfs_grow_seen) before any page is called invalid, and
  *     before the pool is called full. Nobody has to be told.
- * I4  What a process knows of the size only grows, fs->bytes before the rest.
+ * I4  What a process knows of the size only grows: fs->bytes, then pool_pages, then
+ *     group_count, so that no group is known whose pages are not. Another thread may
+ *     come in between: it goes on for the first (umfs_grow_seen).
  * I5  Where the last group was a short one its bitmap does not know the new pages yet:
  *     `pages` of its entry says how far it reaches, and who next locks the group goes
  *     on from there (group.c).
@@ -53,21 +55,40 @@ static void raise32(uint32_t *at, uint32_t to)
 		;
 }
 
-/* The same pool, but larger? */
-static bool larger(const struct umfs_geometry *now, const struct umfs_geometry *known)
+/* The same pool, as large or larger? */
+static bool same_pool(const struct umfs_geometry *now, const struct umfs_geometry *known)
 {
-	return now->pool_pages > known->pool_pages && now->group_count >= known->group_count &&
+	return now->pool_pages >= known->pool_pages && now->group_count >= known->group_count &&
 	       now->groups_page == known->groups_page &&
 	       now->group_count_max == known->group_count_max &&
 	       now->gtable_page == known->gtable_page &&
 	       now->inodes_per_group == known->inodes_per_group;
 }
 
+/* A copy is checked, for somebody may be storing to it between checksum and use. */
+static bool load_one(const struct umfs *fs, uint32_t page, struct umfs_geometry *geo)
+{
+	struct umfs_super_pm sb;
+
+	memcpy(&sb, super_at(fs, page), sizeof(sb));
+	return !umfs_super_check(&sb, NO_LIMIT, geo);
+}
+
 /* The superblock that counts, whatever its size; false: neither is whole. */
 static bool load_current(const struct umfs *fs, struct umfs_geometry *geo)
 {
-	return !umfs_super_check(super_at(fs, UMFS_SB_PAGE), NO_LIMIT, geo) ||
-	       !umfs_super_check(super_at(fs, UMFS_SB_BACKUP_PAGE), NO_LIMIT, geo);
+	return load_one(fs, UMFS_SB_PAGE, geo) || load_one(fs, UMFS_SB_BACKUP_PAGE, geo);
+}
+
+/* Both words: a thread that is not through yet has raised the first alone. */
+static bool is_known(const struct umfs *fs)
+{
+	const struct umfs_super_pm *first = super_at(fs, UMFS_SB_PAGE);
+
+	return ld64(&first->pool_pages) ==
+		       __atomic_load_n(&fs->geo.pool_pages, __ATOMIC_RELAXED) &&
+	       ld32(&first->group_count) ==
+		       __atomic_load_n(&fs->geo.group_count, __ATOMIC_RELAXED);
 }
 
 void umfs_grow_seen(const struct umfs *known)
@@ -75,9 +96,7 @@ void umfs_grow_seen(const struct umfs *known)
 	struct umfs *fs = (struct umfs *)(uintptr_t)known;
 	struct umfs_geometry now;
 
-	if (fs->readonly ||
-	    ld64(&super_at(fs, UMFS_SB_PAGE)->pool_pages) == fs->geo.pool_pages ||
-	    !load_current(fs, &now) || !larger(&now, &fs->geo))
+	if (fs->readonly || is_known(fs) || !load_current(fs, &now) || !same_pool(&now, &fs->geo))
 		return;
 	if (port_reach(fs, now.pool_pages << UMFS_PAGE_SHIFT)) {
 		fs->broken = 1; /* what lies there can not be told from a hole */

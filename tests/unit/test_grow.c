@@ -220,6 +220,30 @@ static void other_process_finds_inode_there(void **state)
 	sim_detach(other);
 }
 
+/* A thread of it has learnt of the pages, and not yet of the group that they are in. */
+static void other_thread_meets_page_between_two_words(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	struct umfs_geometry *known = &other->fs.geo;
+	uint64_t last = two_groups(u) - 1;
+
+	assert_ok(umfs_grow(u->fs, two_groups(u)));
+	assert_ok(port_reach(&other->fs, two_groups(u) << UMFS_PAGE_SHIFT));
+	known->pool_pages = two_groups(u);
+	assert_int_equal(known->group_count, 1);
+	assert_true(umfs_page_valid(&other->fs, last));
+	assert_int_equal(known->group_count, 2);
+	known->group_count = 1;
+	assert_true(umfs_group_there(&other->fs, 1));
+	/* Nor does one that makes the pool larger take the group for one that was never used. */
+	(void)fill(u->fs, "/full");
+	known->group_count = 1;
+	assert_ok(umfs_grow(&other->fs, two_groups(u) + 1000));
+	assert_true(ld32(&umfs_group(u->fs, 1)->flags) & UMFS_GROUP_INIT);
+	sim_detach(other);
+}
+
 static void space_of_others_is_counted(void **state)
 {
 	struct unit *u = *state;
@@ -441,6 +465,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(other_process_writes_there),
 	CASE(other_process_reads_what_lies_there),
 	CASE(other_process_finds_inode_there),
+	CASE(other_thread_meets_page_between_two_words),
 	CASE(space_of_others_is_counted),
 	CASE(space_out_of_reach_is_an_error),
 	CASE(death_while_growing_leaves_old_or_new_size),
