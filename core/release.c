@@ -51,9 +51,24 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
 }
 
 /*
+ * A dead owner in the way is not recovered, which would need other locks. That no lane
+ * of it has noted this one a power cut may have done, or damage: nobody else lets go of it.
+ */
+static void make_let_go(struct umfs *fs, le64 *word, uint64_t seen)
+{
+	uint32_t owner = umfs_lock_slot(seen);
+
+	if (!fs->alone && port_slot_claim(fs, owner))
+		return;
+	umfs_slot_leave_groups(fs, owner);
+	(void)cas64(word, &seen, 0);
+	if (!fs->alone)
+		port_slot_unclaim(fs, owner);
+}
+
+/*
  * The lock in the name of `slot`: this process's own, or a dead one that this
- * thread has claimed and that may hold it already. A dead owner in the way is
- * not recovered, which would need other locks, but made to let go of this one.
+ * thread has claimed and that may hold it already.
  */
 static int group_lock_for(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, uint32_t group)
 {
@@ -64,19 +79,12 @@ static int group_lock_for(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	umfs_order_wait(fs, word);
 	st64(&lane->group, (uint64_t)port_thread() << 32 | (group + 1));
 	while (!fs->broken) {
-		uint32_t owner;
-
 		if (slot != fs->slot && umfs_lock_held_by(fs, ld64(word), slot))
 			return 0;
 		if (umfs_lock_try(fs, word, w.seen ? mine | UMFS_LOCK_WAITERS : mine))
 			return 0;
-		if (!umfs_lock_sleep(fs, word, &w))
-			continue;
-		owner = umfs_lock_slot(w.seen);
-		if (port_slot_claim(fs, owner) == 0) {
-			umfs_slot_leave_groups(fs, owner);
-			port_slot_unclaim(fs, owner);
-		}
+		if (umfs_lock_sleep(fs, word, &w))
+			make_let_go(fs, word, w.seen);
 	}
 	return -EIO;
 }

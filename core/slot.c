@@ -14,7 +14,11 @@
  *     the slot over, or nobody is attached.
  * I2  A slot's logs are rolled back and its opens dropped before its incarnation
  *     is raised; that store lets its locks go.
- * I3  The clean flag is set only by the last to leave and cleared before anybody
+ * I3  What names an incarnation that a slot is to have was stored by who knew it: the
+ *     first to attach moves them all by an amount that nobody can foresee, before it
+ *     waits for any lock. Else an image could hold locks in the name of whoever attaches,
+ *     who would wait for itself.
+ * I4  The clean flag is set only by the last to leave and cleared before anybody
  *     changes anything; without it the first to attach recovers every slot.
  */
 #include "internal.h"
@@ -161,6 +165,18 @@ static int slot_enter(struct umfs *fs, uint32_t slot, uint32_t state)
 	return 0;
 }
 
+/*
+ * I3; no slot is in use. Needs no flush: an incarnation is durable, by set_slot(), before
+ * anything is stored in its name.
+ */
+static void move_incarnations(struct umfs *fs, uint32_t slots)
+{
+	uint32_t by = port_random(), i;
+
+	for (i = 0; i < slots; i++)
+		st32(&umfs_slot(fs, i)->incarnation, ld32(&umfs_slot(fs, i)->incarnation) + by);
+}
+
 int umfs_recover_all(struct umfs *fs)
 {
 	uint32_t i;
@@ -180,6 +196,7 @@ int umfs_recover_all(struct umfs *fs)
 	umfs_freeze_recover(fs);
 	fs->alone = 0;
 	forget_opens(fs);
+	move_incarnations(fs, 1);
 	/* What was open and has no name, or pages past its end, is settled in slot 0's name. */
 	err = slot_enter(fs, 0, UMFS_SLOT_LIVE);
 	if (err)
@@ -226,6 +243,7 @@ static int attach_first(struct umfs *fs, uint32_t mode)
 
 	if (err)
 		return err;
+	move_incarnations(fs, fs->geo.slot_count);
 	fs->epoch = ld32(&rt->epoch) + 1;
 	if (!fs->epoch)
 		fs->epoch = 1;

@@ -64,6 +64,7 @@ static inline void port_relax(void)
 }
 uint32_t port_thread(void);
 int64_t port_now_ns(void);
+uint32_t port_random(void);
 
 int port_attach_lock(struct umfs *fs);
 void port_attach_unlock(struct umfs *fs);

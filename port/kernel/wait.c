@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * wait.c - waiting for lock words, thread numbers, time, failed assertions.
+ * wait.c - waiting for lock words, thread numbers, time, chance, failed assertions.
  *
  * Who waits sits in one of a few queues, by the word's address, and is woken with all
  * others of that queue: spurious returns are allowed. A wake that comes between the
@@ -11,6 +11,7 @@
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/printk.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/timekeeping.h>
 #include <linux/wait.h>
@@ -77,6 +78,11 @@ int64_t port_now_ns(void)
 
 	ktime_get_coarse_real_ts64(&ts);
 	return timespec64_to_ns(&ts);
+}
+
+uint32_t port_random(void)
+{
+	return get_random_u32();
 }
 
 void port_bug(const char *what, const char *file, int line)

@@ -39,6 +39,7 @@ void port_wake(const uint32_t *word);
 void port_relax(void);
 uint32_t port_thread(void);
 int64_t port_now_ns(void);
+uint32_t port_random(void); /* the same in each run */
 
 int port_attach_lock(struct umfs *fs);
 void port_attach_unlock(struct umfs *fs);

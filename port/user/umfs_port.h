@@ -15,6 +15,7 @@
  *   check      port_crc32c
  *   waiting    port_wait, port_wake, port_relax, port_thread
  *   time       port_now_ns
+ *   chance     port_random
  *   processes  port_attach_lock/unlock, port_slot_*
  *   backing    port_back, port_unback, port_extend, port_reach
  *   faults     port_bug
@@ -96,6 +97,14 @@ static inline void port_relax(void)
 uint32_t port_thread(void);
 /* Wall clock, ns since 1970; coarse (a tick) is enough. */
 int64_t port_now_ns(void);
+/*
+ * A number that who made an image could not foresee. The processor's counter is, without a
+ * system call: its low half passes through all values in a second or two.
+ */
+static inline uint32_t port_random(void)
+{
+	return (uint32_t)__builtin_ia32_rdtsc();
+}
 
 /* One attacher at a time, pool-wide. 0 or -errno. */
 int port_attach_lock(struct umfs *fs);

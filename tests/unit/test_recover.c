@@ -87,6 +87,94 @@ static void locks_of_the_dead_no_obstacle(void **state)
 	assert_ok(world_rename(u->fs, "/d", "/e/d"));
 }
 
+/* A lane of `proc` owns a page, which its recovery gives back under the group's lock. */
+static void own_spare(struct sim_proc *proc)
+{
+	struct umfs_file file;
+	uint64_t spares = 0;
+	uint32_t i;
+
+	assert_ok(world_open(&proc->fs, "/spare", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 20000, 1));
+	assert_ok(world_write(&file, UMFS_PAGE_BYTES, UMFS_PAGE_BYTES, 2));
+	for (i = 0; i < proc->fs.geo.lanes_per_slot; i++)
+		spares |= ld64(&umfs_lane(&proc->fs, proc->fs.slot, i)->spare);
+	assert_true(spares);
+}
+
+/*
+ * The word was on the medium, what the lane noted was not: as a power cut may leave it
+ * when two processes died.
+ */
+static void group_lock_that_no_lane_noted_no_obstacle(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+
+	own_spare(u->proc);
+	assert_true(u->fs->slot < other->fs.slot); /* recovered first */
+	assert_ok(umfs_lock(&other->fs, &umfs_group(u->fs, 0)->lock));
+	sim_kill(other);
+	unit_die(u);
+	assert_ok(world_put(u->fs, "/new", 0, 10000, 1));
+}
+
+/* The same of a slot that nobody has, while others are attached. */
+static void group_lock_of_free_slot_no_obstacle(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	uint32_t slot = other->fs.slot;
+
+	own_spare(other);
+	sim_kill(other);
+	st64(&umfs_group(u->fs, 0)->lock, umfs_lock_value(u->fs, slot + 1));
+	assert_false(umfs_lock_free(u->fs, ld64(&umfs_group(u->fs, 0)->lock)));
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	assert_ok(world_put(u->fs, "/new", 0, 10000, 1));
+}
+
+/* Locks in the name of slot `slot` when its incarnation will have been raised `by` times. */
+static void plant_locks(struct sim *sim, struct umfs *fs, uint32_t slot, uint32_t by)
+{
+	uint64_t word = umfs_lock_value(fs, slot) + ((uint64_t)by << 32);
+
+	fs->base = sim->mem;
+	st64(&umfs_inode(fs, UMFS_ROOT_INO)->lock, word);
+	st64(&umfs_runtime(fs)->rename_lock, word);
+	st64(&umfs_group(fs, 0)->lock, word);
+	st64(&umfs_reserve(fs, 0)->lock, word);
+}
+
+/* An image that knows what who attaches next is going to be called. */
+static void locks_in_the_name_of_who_comes_no_obstacle(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *second;
+	struct umfs then;
+	uint32_t n;
+
+	u->sim->log = NULL;
+	assert_ok(world_put(u->fs, "/f", 0, 10000, 1));
+	for (n = 0; n < 24; n++) {
+		then = *u->fs;
+		if (n & 1)
+			sim_kill(u->proc);
+		else
+			sim_detach(u->proc);
+		plant_locks(u->sim, &then, n >> 1 & 1, 1 + (n >> 2));
+		u->proc = unit_attach(u);
+		u->fs = &u->proc->fs;
+		second = unit_attach(u);
+		assert_ok(world_put(&second->fs, "/f", 0, 10000, 2));
+		assert_ok(world_put(u->fs, "/f", 0, 10000, 1));
+		assert_ok(world_mkdir(u->fs, "/d"));
+		assert_ok(world_rename(u->fs, "/d", "/e"));
+		assert_ok(world_rmdir(u->fs, "/e"));
+		sim_detach(second);
+	}
+}
+
 /* Crash, recover until killed at a random store, again and again. */
 static void recovery_killed_many_times_ends_well(void **state)
 {
@@ -107,7 +195,7 @@ static void recovery_killed_many_times_ends_well(void **state)
 		proc = sim_open(u->sim, &err);
 		assert_non_null(proc);
 		if (!setjmp(jump)) {
-			sim_kill_arm(u->sim, 1 + sim_random(&random) % 40, &jump);
+			sim_kill_arm(u->sim, 1 + sim_random(&random) % 60, &jump);
 			err = umfs_attach(&proc->fs, u->mode);
 			sim_kill_arm(u->sim, 0, NULL);
 			assert_ok(err);
@@ -264,6 +352,9 @@ static const struct CMUnitTest tests[] = {
 	CASE(grown_file_trimmed_after_death),
 	CASE(recovery_of_clean_pool_changes_nothing),
 	CASE(locks_of_the_dead_no_obstacle),
+	CASE(group_lock_that_no_lane_noted_no_obstacle),
+	CASE(group_lock_of_free_slot_no_obstacle),
+	CASE(locks_in_the_name_of_who_comes_no_obstacle),
 	CASE(recovery_killed_many_times_ends_well),
 	CASE(lanes_of_garbage_survived),
 	CASE(runtime_of_garbage_survived),
