@@ -35,6 +35,7 @@
 #define UMFS_LANES_MAX 8u
 #define UMFS_LANE_PAGES 4u /* two of journal, two of U-Log */
 #define UMFS_RESERVES_MAX 4u
+#define UMFS_OPENS_MAX (1u << 20) /* records, descriptions: who cleans up looks at all of them */
 #define UMFS_RESERVE_PAGES 514u /* a U-Log of 2 MiB of bytes and its head */
 
 #define UMFS_FILE_BYTES_MAX (512ull << 30)

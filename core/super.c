@@ -110,7 +110,8 @@ static bool counts_sane(const struct umfs_geometry *g)
 	       (uint64_t)g->group_count * g->inodes_per_group <= UINT32_MAX && g->slot_count >= 1 &&
 	       g->slot_count <= UMFS_SLOTS_MAX && g->lanes_per_slot >= 1 &&
 	       g->lanes_per_slot <= UMFS_LANES_MAX && g->irec_count >= 1 &&
-	       g->irec_count <= 1u << 24 && g->ofd_count >= 1 && g->ofd_count <= 1u << 24 &&
+	       g->irec_count <= UMFS_OPENS_MAX && g->ofd_count >= 1 &&
+	       g->ofd_count <= UMFS_OPENS_MAX &&
 	       g->reserve_count >= 1 && g->reserve_count <= UMFS_RESERVES_MAX &&
 	       g->durability <= UMFS_DURABLE_EADR && !(g->flags & ~UMFS_SB_BACKED);
 }

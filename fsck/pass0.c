@@ -54,10 +54,10 @@ static bool counts_good(const struct umfs_super_pm *sb, const char **why)
 	if (!ld32(&sb->reserve_count) || ld32(&sb->reserve_count) > UMFS_RESERVES_MAX)
 		return false;
 	*why = "irec_count";
-	if (!ld32(&sb->irec_count) || ld32(&sb->irec_count) > 1u << 24)
+	if (!ld32(&sb->irec_count) || ld32(&sb->irec_count) > UMFS_OPENS_MAX)
 		return false;
 	*why = "ofd_count";
-	if (!ld32(&sb->ofd_count) || ld32(&sb->ofd_count) > 1u << 24)
+	if (!ld32(&sb->ofd_count) || ld32(&sb->ofd_count) > UMFS_OPENS_MAX)
 		return false;
 	*why = "inodes_per_group";
 	if (ipg < 64 || ipg % 64 || ipg > UMFS_GROUP_PAGES ||

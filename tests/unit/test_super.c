@@ -212,7 +212,37 @@ static void super_with_hostile_geometry_never_unsafe(void **state)
 	assert_true(taken > 0);
 }
 
+/* A large pool with tables of so many records and descriptions, which fit. */
+static int check_opens(uint32_t irecs, uint32_t ofds)
+{
+	struct umfs_format f = {.pool_pages = 16 * GIB >> UMFS_PAGE_SHIFT, .hash_key = {1, 2}};
+	struct umfs_super_pm sb = {0};
+	struct umfs_geometry geo;
+	uint32_t end;
+
+	assert_ok(umfs_format_plan(&f, &sb));
+	end = ld32(&sb.groups_page);
+	st32(&sb.irecs_page, end);
+	st32(&sb.irec_count, irecs);
+	st32(&sb.ofds_page, end + UMFS_GROUP_PAGES);
+	st32(&sb.ofd_count, ofds);
+	st32(&sb.groups_page, end + 4 * UMFS_GROUP_PAGES);
+	st32(&sb.group_count, ld32(&sb.group_count) - 4);
+	reseal(&sb);
+	return umfs_super_check(&sb, 16 * GIB, &geo);
+}
+
+/* Who cleans up after a process goes through all of them. */
+static void super_with_too_many_records_damaged(void **state)
+{
+	(void)state;
+	assert_ok(check_opens(UMFS_OPENS_MAX, UMFS_OPENS_MAX));
+	assert_err(check_opens(UMFS_OPENS_MAX + 1, UMFS_OPENS_MAX), EUCLEAN);
+	assert_err(check_opens(UMFS_OPENS_MAX, UMFS_OPENS_MAX + 1), EUCLEAN);
+}
+
 static const struct CMUnitTest tests[] = {
+	CASE(super_with_too_many_records_damaged),
 	CASE(super_intact_loads),
 	CASE(super_without_magic_refused),
 	CASE(super_all_zero_refused),
