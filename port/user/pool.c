@@ -217,21 +217,25 @@ int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backu
 	return err;
 }
 
-int pool_attach(struct pool *p, const char *path, uint32_t mode)
+/* It is mapped and its superblock loaded; closed when it can not be attached. */
+static int join(struct pool *p, uint32_t mode)
 {
-	bool from_backup;
-	int err = pool_open(p, path, 0, &from_backup);
-	uint32_t epoch;
+	uint32_t epoch = pool_shadow_epoch(p);
+	int err = umfs_attach(&p->fs, mode);
 
-	if (err)
-		return err;
-	epoch = pool_shadow_epoch(p);
-	err = umfs_attach(&p->fs, mode);
 	if (err)
 		pool_close(p);
 	else
 		pool_shadow_begin(p, epoch);
 	return err;
+}
+
+int pool_attach(struct pool *p, const char *path, uint32_t mode)
+{
+	bool from_backup;
+	int err = pool_open(p, path, 0, &from_backup);
+
+	return err ? err : join(p, mode);
 }
 
 static void leave(struct pool *p)
@@ -281,20 +285,10 @@ static int load_again(struct pool *p)
 
 int pool_resume(struct pool *p, const char *path, uint32_t mode)
 {
-	uint32_t epoch;
-	int err = p->fs.broken ? -ESTALE : load_again(p);
-
-	if (err) { /* another pool lies there by now, or none */
-		pool_close(p);
-		return pool_attach(p, path, mode);
-	}
-	epoch = pool_shadow_epoch(p);
-	err = umfs_attach(&p->fs, mode);
-	if (err)
-		pool_close(p);
-	else
-		pool_shadow_begin(p, epoch);
-	return err;
+	if (!p->fs.broken && !load_again(p))
+		return join(p, mode);
+	pool_close(p); /* another pool lies there by now, or none */
+	return pool_attach(p, path, mode);
 }
 
 const char *pool_strerror(int err)
