@@ -89,9 +89,10 @@ static void put_record(struct fsck *c, uint64_t txid, const void *at, uint32_t n
 void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n)
 {
 	struct umfs_lane_pm *lane = journal(c);
-	uint64_t txid = (ld64(&lane->state) >> 2) + 1;
+	uint64_t txid;
 
 	journal_open(c);
+	txid = (ld64(&lane->state) >> 2) + 1;
 	st64(&lane->done, 0);
 	st64(&lane->state, txid << 2 | UMFS_TX_ACTIVE);
 	media_sync(c, lane, UMFS_LINE_BYTES);
