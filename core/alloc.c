@@ -216,14 +216,12 @@ static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_
 static int alloc_run(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
 		     uint64_t *page, uint32_t *got)
 {
-	uint64_t size = tx->fs->geo.pool_pages;
+	uint64_t known = umfs_grow_known(tx->fs);
 	int err = alloc_known(tx, goal, want, least, page, got);
 
-	if (err != -ENOSPC)
-		return err;
-	umfs_grow_seen(tx->fs);
-	return tx->fs->geo.pool_pages == size ? err
-					      : alloc_known(tx, goal, want, least, page, got);
+	if (err == -ENOSPC && umfs_grow_since(tx->fs, known))
+		err = alloc_known(tx, goal, want, least, page, got);
+	return err;
 }
 
 int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t *page,

@@ -109,6 +109,12 @@ void umfs_grow_seen(const struct umfs *known)
 	raise32(&fs->geo.group_count, now.group_count);
 }
 
+bool umfs_grow_since(const struct umfs *fs, uint64_t known)
+{
+	umfs_grow_seen(fs);
+	return umfs_grow_known(fs) != known;
+}
+
 bool umfs_page_valid_now(const struct umfs *fs, uint64_t page)
 {
 	if (page < fs->geo.groups_page || page >= UMFS_POOL_PAGES_MAX)

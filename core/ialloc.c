@@ -134,14 +134,12 @@ static int alloc_known(struct umfs_tx *tx, uint32_t near_ino, bool directory, ui
 
 int umfs_inode_alloc(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
 {
-	uint32_t groups = tx->fs->geo.group_count;
+	uint64_t known = umfs_grow_known(tx->fs);
 	int err = alloc_known(tx, near_ino, directory, ino);
 
-	if (err != -ENOSPC)
-		return err;
-	umfs_grow_seen(tx->fs);
-	return tx->fs->geo.group_count == groups ? err
-						 : alloc_known(tx, near_ino, directory, ino);
+	if (err == -ENOSPC && umfs_grow_since(tx->fs, known))
+		err = alloc_known(tx, near_ino, directory, ino);
+	return err;
 }
 
 int umfs_inode_free(struct umfs_tx *tx, uint32_t ino)

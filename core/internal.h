@@ -81,6 +81,13 @@ static inline uint32_t umfs_group_pages(const struct umfs *fs, uint32_t group)
 uint32_t umfs_groups_of(uint64_t pages, uint32_t itable_pages);
 /* Somebody may have made the pool larger: see grow.c. */
 void umfs_grow_seen(const struct umfs *fs);
+/* What this process knows of the size, as a number that only grows. */
+static inline uint64_t umfs_grow_known(const struct umfs *fs)
+{
+	return fs->geo.pool_pages + fs->geo.group_count;
+}
+/* Does it know of more by now, or when it has looked? */
+bool umfs_grow_since(const struct umfs *fs, uint64_t known);
 bool umfs_page_valid_now(const struct umfs *fs, uint64_t page);
 bool umfs_group_there(const struct umfs *fs, uint64_t group);
 static inline bool umfs_page_within(const struct umfs *fs, uint64_t page)

@@ -244,6 +244,28 @@ static void other_thread_meets_page_between_two_words(void **state)
 	sim_detach(other);
 }
 
+static void other_thread_finds_room_between_two_words(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other;
+	struct umfs_tx tx;
+	uint64_t page;
+	uint32_t got;
+
+	assert_ok(umfs_grow(u->fs, u->fs->geo.groups_page + UMFS_GROUP_PAGES));
+	(void)fill(u->fs, "/full");
+	other = unit_attach(u);
+	assert_ok(umfs_grow(u->fs, two_groups(u)));
+	assert_ok(port_reach(&other->fs, two_groups(u) << UMFS_PAGE_SHIFT));
+	other->fs.geo.pool_pages = two_groups(u);
+	assert_ok(umfs_lane_get(&other->fs, &tx));
+	umfs_tx_begin(&tx);
+	assert_ok(umfs_pages_alloc(&tx, 0, 1, &page, &got));
+	umfs_tx_abort(&tx);
+	umfs_lane_put(&tx);
+	sim_detach(other);
+}
+
 static void space_of_others_is_counted(void **state)
 {
 	struct unit *u = *state;
@@ -466,6 +488,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(other_process_reads_what_lies_there),
 	CASE(other_process_finds_inode_there),
 	CASE(other_thread_meets_page_between_two_words),
+	CASE(other_thread_finds_room_between_two_words),
 	CASE(space_of_others_is_counted),
 	CASE(space_out_of_reach_is_an_error),
 	CASE(death_while_growing_leaves_old_or_new_size),
