@@ -24,8 +24,7 @@ struct newborn {
 	uint32_t generation; /* out: what it got */
 };
 
-/* No name refers to the inode yet, and it is locked; mode is stored last and makes it one in use.
- */
+/* No name refers to it yet, and it is locked; mode is stored last and makes it one in use. */
 static void init_inode(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino,
 		       const struct umfs_inode_pm *dir, uint32_t dir_ino, const struct newborn *b)
 {

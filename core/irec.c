@@ -160,8 +160,7 @@ static bool nothing_promised(const struct umfs_irec_pm *rec)
 	return !ld32(&rec->flags) && ld64(&rec->dirty_lo) >= ld64(&rec->dirty_hi);
 }
 
-/* Inode locked. False: this may be the last holder of an inode with work to do, a lane is needed.
- */
+/* Inode locked. False: this may be the last holder and have work to do, for which it needs a lane. */
 static bool drop_locked(struct umfs *fs, struct umfs_tx *tx, struct umfs_irec_pm *rec,
 			struct umfs_inode_pm *inode, uint32_t irec)
 {

@@ -5,10 +5,11 @@
  * The store of the size is the commit point. A file made longer has its gap
  * zeroed before; of one made shorter the pages are freed after, and until they
  * are, its record carries UMFS_IREC_TRIM, or where nobody has it open the lane a
- * promise, by which a crash leaves them to be freed by recovery. Pages that fallocate() was asked to keep past the end go
- * too, unless the file is made longer: the wish for them then ends in one
- * transaction with the size, whose commit is the commit point. Of a file that may
- * be mapped nothing is freed before the last close (map.c).
+ * promise, by which a crash leaves them to be freed by recovery. Pages that
+ * fallocate() was asked to keep past the end go too, unless the file is made longer:
+ * the wish for them then ends in one transaction with the size, whose commit is the
+ * commit point. Of a file that may be mapped nothing is freed before the last close
+ * (map.c).
  */
 #include "write.h"
 

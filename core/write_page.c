@@ -15,8 +15,8 @@
  * The page is looked for before the lock is taken, and the lines to be written
  * are fetched: they are on their way while the lock is. A lock can not be let go
  * of before what is stored under it has left the processor's queue of stores, so
- * without that each call waits for the memory by itself [measured, -O2, busy machine: 64 bytes at
- * random, 194 ns without, 144 ns with].
+ * without that each call waits for the memory by itself [measured, -O2, busy machine:
+ * 64 bytes at random, 194 ns without, 144 ns with].
  *
  * I1  What was found at an even sequence is true under the lock if the sequence
  *     is still the same: tables, entries and pages of a file change only in between
@@ -130,7 +130,8 @@ static uint8_t *found_data(const struct umfs_file *f, uint64_t off, const struct
  * What the write will store to, but for whole pages, which are streamed past the caches.
  * (A call of a function that only prefetches, gcc leaves out.)
  */
-static inline __attribute__((always_inline)) void fetch(const struct umfs_file *f, uint64_t off, uint64_t n, const struct found *found)
+static inline __attribute__((always_inline)) void fetch(const struct umfs_file *f, uint64_t off,
+							uint64_t n, const struct found *found)
 {
 	const uint8_t *data = found_data(f, off, found);
 	uint64_t at, lines = UMFS_MIN((off & (UMFS_LINE_BYTES - 1)) + n, (uint64_t)UMFS_NT_BYTES);
