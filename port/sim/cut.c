@@ -132,11 +132,6 @@ static void flush(struct cutter *c, const struct sim_event *e)
 		c->lines[line].flushed = c->lines[line].count;
 }
 
-static void put(uint8_t *pool, const struct piece *piece)
-{
-	memcpy(pool + piece->off, piece->data, piece->len);
-}
-
 /* What was flushed is on the medium. */
 static void fence(struct cutter *c)
 {
@@ -146,8 +141,10 @@ static void fence(struct cutter *c)
 		struct line *line = &c->lines[c->dirty[i]];
 
 		for (n = line->flushed; n; n--) {
-			put(c->sim->media, &c->pieces[line->head]);
-			line->head = c->pieces[line->head].next;
+			const struct piece *piece = &c->pieces[line->head];
+
+			sim_put_media(c->sim, piece->off, piece->data, piece->len);
+			line->head = piece->next;
 		}
 		line->count -= line->flushed;
 		line->old -= UMFS_MIN(line->old, line->flushed);
@@ -192,11 +189,14 @@ static void image(struct cutter *c, const char *how, bool torn)
 	sim_reload(c->sim);
 	for (i = 0; i < c->dirty_count; i++) {
 		const struct line *line = &c->lines[c->dirty[i]];
+		const struct piece *piece;
 		uint32_t at = line->head;
 
-		for (n = 0; n < c->take[i]; n++, at = c->pieces[at].next)
+		for (n = 0; n < c->take[i]; n++, at = piece->next) {
+			piece = &c->pieces[at];
 			if (!torn || line->mixed || sim_random(&c->seed) & 1)
-				put(c->sim->mem, &c->pieces[at]);
+				sim_put_view(c->sim, piece->off, piece->data, piece->len);
+		}
 	}
 	c->images++;
 	c->stop = c->fn(c->arg, &point);

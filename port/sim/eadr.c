@@ -35,12 +35,13 @@ struct eadr {
 
 enum choice { CHOOSE_NONE, CHOOSE_ALL, CHOOSE_ANY };
 
-static int image(struct eadr *e, size_t event, enum choice choice)
+static int image(struct eadr *e, size_t event, bool inside, enum choice choice)
 {
 	static const char *const names[] = {"no", "all", "any"};
 	struct sim_point point = {.event = event, .old = e->first};
 	size_t i;
 
+	point.inside = inside;
 	point.complete = event == e->log->count;
 	snprintf(point.what, sizeof(point.what), "cut before event %zu of %zu, %s of %zu pending",
 		 event, e->log->count, names[choice], e->count);
@@ -48,27 +49,27 @@ static int image(struct eadr *e, size_t event, enum choice choice)
 	sim_reload(e->sim);
 	for (i = 0; i < e->count; i++)
 		if (choice == CHOOSE_ALL || (choice == CHOOSE_ANY && (sim_random(&e->seed) & 1)))
-			memcpy(e->sim->mem + e->pending[i].off, e->pending[i].data,
-			       e->pending[i].len);
+			sim_put_view(e->sim, e->pending[i].off, e->pending[i].data,
+				     e->pending[i].len);
 	return e->fn(e->arg, &point);
 }
 
 /* All that may be there before this event. */
-static int images(struct eadr *e, size_t event)
+static int images(struct eadr *e, size_t event, bool inside)
 {
 	uint32_t i;
-	int ret = image(e, event, CHOOSE_NONE);
+	int ret = image(e, event, inside, CHOOSE_NONE);
 
 	if (!ret && e->count)
-		ret = image(e, event, CHOOSE_ALL);
+		ret = image(e, event, inside, CHOOSE_ALL);
 	for (i = 0; !ret && e->count > 1 && i < e->randoms; i++)
-		ret = image(e, event, CHOOSE_ANY);
+		ret = image(e, event, inside, CHOOSE_ANY);
 	return ret;
 }
 
 static void drain(struct eadr *e, size_t i)
 {
-	memcpy(e->sim->media + e->pending[i].off, e->pending[i].data, e->pending[i].len);
+	sim_put_media(e->sim, e->pending[i].off, e->pending[i].data, e->pending[i].len);
 }
 
 static void drain_all(struct eadr *e)
@@ -126,10 +127,10 @@ static int store(struct eadr *e, size_t at)
 	drain_lines(e, event->off, event->len);
 	for (done = 0; !ret && done < event->len; done = next) {
 		next = UMFS_MIN(done + step, event->len);
-		memcpy(e->sim->media + event->off + done, e->log->data + event->data + done,
-		       next - done);
+		sim_put_media(e->sim, event->off + done, e->log->data + event->data + done,
+			      next - done);
 		if (at >= e->first && next < event->len)
-			ret = images(e, at);
+			ret = images(e, at, true);
 	}
 	return ret;
 }
@@ -176,7 +177,7 @@ uint64_t sim_images_eadr(struct sim *sim, const struct sim_log *log, size_t firs
 		ret = step(&e, at);
 		/* After the last event, whatever it was: the call has returned. */
 		if (at >= first && (!ret || (ret < 0 && at + 1 == log->count)))
-			ret = images(&e, at + 1);
+			ret = images(&e, at + 1, false);
 	}
 	drain_all(&e);
 	free(e.pending);

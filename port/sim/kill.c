@@ -17,6 +17,7 @@ static int image(struct run *run, size_t event, uint64_t part)
 {
 	struct sim_point point = {.event = event, .old = run->first};
 
+	point.inside = part != 0;
 	point.complete = event == run->log->count;
 	snprintf(point.what, sizeof(point.what), "kill before event %zu of %zu, %llu bytes into it",
 		 event, run->log->count, (unsigned long long)part);
@@ -37,7 +38,7 @@ static int store(struct run *run, size_t at)
 	step = UMFS_MAX(step, 8);
 	for (done = 0; done < e->len; done = next) {
 		next = UMFS_MIN(done + step, e->len);
-		memcpy(run->sim->media + e->off + done, data + done, next - done);
+		sim_put_media(run->sim, e->off + done, data + done, next - done);
 		if (at < run->first || next == e->len)
 			continue;
 		ret = image(run, at, next);

@@ -4,7 +4,9 @@
  *
  * I1  Every store of core into a view passes stored(), after it: there it is
  *     written down, checked against the backing, and counted for sim_kill_arm.
- * I2  media changes only in sim_settle and in the makers of images.
+ * I2  media changes only in sim_settle and in the makers of images, which tell of it.
+ * I3  After sim_track(), a page of the view that is not the medium's is in `stale`, and
+ *     one that was never SIM_PAGE_USED is zeros in both.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -80,6 +82,11 @@ static void pools_remove(const struct sim *sim)
 		sim_fail("not a pool");
 	memmove(pools + i, pools + i + 1, (size_t)(SIM_POOLS_MAX - 1 - i) * sizeof(pools[0]));
 	pools[SIM_POOLS_MAX - 1] = NULL;
+}
+
+static uint64_t page_count(const struct sim *sim)
+{
+	return (sim->room + UMFS_PAGE_BYTES - 1) / UMFS_PAGE_BYTES;
 }
 
 static uint64_t units(const struct sim *sim)
@@ -170,6 +177,24 @@ struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
 	return sim;
 }
 
+static void copy_bytes(struct sim *sim, const struct sim *from)
+{
+	uint64_t i;
+
+	if (!from->pages) {
+		memcpy(sim->media, from->mem, from->bytes);
+		return;
+	}
+	sim_track(sim);
+	for (i = 0; i < from->bytes / UMFS_PAGE_BYTES; i++) {
+		if (!(from->pages[i] & SIM_PAGE_USED))
+			continue;
+		memcpy(sim->media + i * UMFS_PAGE_BYTES, from->mem + i * UMFS_PAGE_BYTES,
+		       UMFS_PAGE_BYTES);
+		sim->pages[i] = SIM_PAGE_USED;
+	}
+}
+
 struct sim *sim_copy(const struct sim *from)
 {
 	struct sim *sim = pool_map(from->bytes, from->room);
@@ -178,7 +203,7 @@ struct sim *sim_copy(const struct sim *from)
 		return NULL;
 	memcpy(sim->backed, from->backed, units(from));
 	memcpy(sim->media_backed, from->backed, units(from));
-	memcpy(sim->media, from->mem, from->bytes);
+	copy_bytes(sim, from);
 	sim->watch_backing = from->watch_backing;
 	sim->now_ns = from->now_ns;
 	return sim;
@@ -194,13 +219,96 @@ void sim_free(struct sim *sim)
 	close(sim->fd);
 	free(sim->backed);
 	free(sim->media_backed);
+	free(sim->pages);
+	free(sim->stale);
 	free(sim);
+}
+
+/* ---- what the view has of its own ---- */
+
+static void note(struct sim *sim, uint64_t off, uint64_t n, uint8_t set, uint8_t stale_if)
+{
+	uint64_t i;
+
+	if (!sim->pages)
+		return;
+	for (i = off / UMFS_PAGE_BYTES; i <= (off + n - 1) / UMFS_PAGE_BYTES; i++) {
+		sim->pages[i] |= set;
+		if (!(sim->pages[i] & stale_if) || (sim->pages[i] & SIM_PAGE_STALE))
+			continue;
+		sim->pages[i] |= SIM_PAGE_STALE;
+		sim->stale[sim->stale_count++] = (uint32_t)i;
+	}
+}
+
+void sim_note_view(struct sim *sim, uint64_t off, uint64_t n)
+{
+	note(sim, off, n, SIM_PAGE_USED | SIM_PAGE_OWN, SIM_PAGE_OWN);
+}
+
+void sim_note_media(struct sim *sim, uint64_t off, uint64_t n)
+{
+	note(sim, off, n, SIM_PAGE_USED, SIM_PAGE_OWN);
+}
+
+void sim_put_view(struct sim *sim, uint64_t off, const void *data, uint64_t n)
+{
+	memcpy(sim->mem + off, data, n);
+	sim_note_view(sim, off, n);
+}
+
+void sim_put_media(struct sim *sim, uint64_t off, const void *data, uint64_t n)
+{
+	memcpy(sim->media + off, data, n);
+	sim_note_media(sim, off, n);
+}
+
+static void stale_forget(struct sim *sim, bool copy)
+{
+	uint32_t i;
+
+	for (i = 0; i < sim->stale_count; i++) {
+		uint64_t off = (uint64_t)sim->stale[i] * UMFS_PAGE_BYTES;
+
+		if (copy)
+			memcpy(sim->mem + off, sim->media + off, UMFS_PAGE_BYTES);
+		sim->pages[sim->stale[i]] &= (uint8_t)~SIM_PAGE_STALE;
+	}
+	sim->stale_count = 0;
+}
+
+static void view_forget(struct sim *sim)
+{
+	uint64_t i;
+
+	if (madvise(sim->mem, sim->room, MADV_DONTNEED))
+		sim_fail("madvise");
+	stale_forget(sim, false);
+	for (i = 0; sim->pages && i < page_count(sim); i++)
+		sim->pages[i] &= SIM_PAGE_USED;
+}
+
+void sim_track(struct sim *sim)
+{
+	off_t at = 0, hole;
+
+	sim->pages = calloc(page_count(sim), 1);
+	sim->stale = calloc(page_count(sim), sizeof(*sim->stale));
+	if (!sim->pages || !sim->stale)
+		sim_fail("out of memory");
+	while ((at = lseek(sim->fd, at, SEEK_DATA)) >= 0) {
+		hole = lseek(sim->fd, at, SEEK_HOLE);
+		for (; at < hole; at += UMFS_PAGE_BYTES)
+			sim->pages[(uint64_t)at / UMFS_PAGE_BYTES] = SIM_PAGE_USED;
+	}
 }
 
 void sim_reload(struct sim *sim)
 {
-	if (madvise(sim->mem, sim->room, MADV_DONTNEED))
-		sim_fail("madvise");
+	if (sim->pages)
+		stale_forget(sim, true);
+	else
+		view_forget(sim);
 	memcpy(sim->backed, sim->media_backed, units(sim));
 	memset(sim->owner, 0, sizeof(sim->owner));
 	memset(sim->claimer, 0, sizeof(sim->claimer));
@@ -215,15 +323,15 @@ void sim_settle(struct sim *sim)
 
 	for (at = 0; at < sim->bytes; at += UMFS_PAGE_BYTES)
 		if (memcmp(sim->media + at, sim->mem + at, UMFS_PAGE_BYTES))
-			memcpy(sim->media + at, sim->mem + at, UMFS_PAGE_BYTES);
-	if (madvise(sim->mem, sim->room, MADV_DONTNEED))
-		sim_fail("madvise");
+			sim_put_media(sim, at, sim->mem + at, UMFS_PAGE_BYTES);
+	view_forget(sim);
 	memcpy(sim->media_backed, sim->backed, units(sim));
 }
 
 void sim_media_punch(struct sim *sim, const struct sim_event *e)
 {
 	memset(sim->media + e->off, 0, e->len);
+	sim_note_media(sim, e->off, e->len);
 	memset(sim->media_backed + e->off / UMFS_UNIT_BYTES, 0, e->len / UMFS_UNIT_BYTES);
 }
 
@@ -255,6 +363,7 @@ static void stored(enum sim_kind kind, const void *p, uint64_t n)
 		return;
 	check_backed(sim, (uint64_t)((const uint8_t *)p - sim->mem), n);
 	sim->waits = 0;
+	sim_note_view(sim, (uint64_t)((const uint8_t *)p - sim->mem), n);
 	if (sim->log)
 		sim_log_store(sim, kind, p, n);
 	if (sim->kill_at && ++sim->stores == sim->kill_at) {
@@ -341,8 +450,23 @@ void port_fence(void)
 			sim_log_event(pools[i], SIM_FENCE, 0, 0);
 }
 
-/* CRC32C, a byte at a time. */
-uint32_t port_crc32c(uint32_t seed, const void *p, uint64_t n)
+__attribute__((target("sse4.2"))) static uint32_t crc32c_fast(uint32_t seed, const uint8_t *at,
+							      uint64_t n)
+{
+	uint64_t crc = ~seed;
+
+	for (; n >= 8; n -= 8, at += 8) {
+		uint64_t word;
+
+		memcpy(&word, at, 8);
+		crc = __builtin_ia32_crc32di(crc, word);
+	}
+	while (n--)
+		crc = __builtin_ia32_crc32qi((uint32_t)crc, *at++);
+	return ~(uint32_t)crc;
+}
+
+static uint32_t crc32c_bytes(uint32_t seed, const void *p, uint64_t n)
 {
 	static uint32_t table[256];
 	const uint8_t *at = p;
@@ -360,6 +484,15 @@ uint32_t port_crc32c(uint32_t seed, const void *p, uint64_t n)
 	while (n--)
 		crc = crc >> 8 ^ table[(crc ^ *at++) & 0xff];
 	return ~crc;
+}
+
+uint32_t port_crc32c(uint32_t seed, const void *p, uint64_t n)
+{
+	static int fast = -1;
+
+	if (fast < 0)
+		fast = __builtin_cpu_supports("sse4.2") != 0;
+	return fast ? crc32c_fast(seed, p, n) : crc32c_bytes(seed, p, n);
 }
 
 /* ---- backing ---- */
@@ -391,6 +524,7 @@ void port_unback(struct umfs *fs, uint64_t off, uint64_t n)
 	uint64_t unit;
 
 	memset(sim->mem + off, 0, n);
+	sim_note_view(sim, off, n);
 	if (sim->log)
 		sim_log_event(sim, SIM_PUNCH, off, n);
 	for (unit = off / UMFS_UNIT_BYTES; unit < (off + n) / UMFS_UNIT_BYTES; unit++)

@@ -53,6 +53,11 @@ struct sim {
 	uint64_t room; /* that it may be made to have */
 	int fd;
 
+	/* After sim_track(): */
+	uint8_t *pages; /* SIM_PAGE_* of each page */
+	uint32_t *stale; /* pages of the view that are not the medium's */
+	uint32_t stale_count;
+
 	struct sim_log *log; /* NULL: nothing is written down */
 	const struct umfs *owner[UMFS_SLOTS_MAX]; /* alive and in possession of the slot */
 	const struct umfs *claimer[UMFS_SLOTS_MAX];
@@ -96,6 +101,12 @@ extern uint64_t sim_room;
 struct sim *sim_copy(const struct sim *from);
 void sim_free(struct sim *sim);
 
+/*
+ * From now on only core and makers of images store into the view: sim_reload() then puts
+ * back the pages that were stored to, instead of having all of them mapped anew. For a
+ * pool that was just made.
+ */
+void sim_track(struct sim *sim);
 void sim_reload(struct sim *sim); /* mem = media; every process forgotten */
 void sim_settle(struct sim *sim); /* media = mem */
 /* Is mem what media becomes with all of `log` done? False: core stored without telling. */
@@ -132,6 +143,7 @@ struct sim_effort {
 struct sim_point {
 	size_t event; /* the image is what may be found before this event of the log */
 	size_t old; /* events before this one were not under test */
+	bool inside; /* and part of that event */
 	bool complete; /* all of the log has happened */
 	char what[96]; /* for people */
 };

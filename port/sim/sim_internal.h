@@ -16,6 +16,17 @@ static inline struct sim *sim_of_fs(const struct umfs *fs)
 
 /* Note what now lies at [p, p+n) as stored. */
 void sim_log_store(struct sim *sim, enum sim_kind kind, const void *p, uint64_t n);
+/* Have the page's bytes been another's than zeros; is it the view's own; is it in `stale`? */
+#define SIM_PAGE_USED 1u
+#define SIM_PAGE_OWN 2u
+#define SIM_PAGE_STALE 4u
+
+/* The view's bytes [off, off+n) were stored to; the medium's were. */
+void sim_note_view(struct sim *sim, uint64_t off, uint64_t n);
+void sim_note_media(struct sim *sim, uint64_t off, uint64_t n);
+/* Store to either, as makers of images do. */
+void sim_put_view(struct sim *sim, uint64_t off, const void *data, uint64_t n);
+void sim_put_media(struct sim *sim, uint64_t off, const void *data, uint64_t n);
 void sim_media_punch(struct sim *sim, const struct sim_event *e);
 void sim_log_event(struct sim *sim, enum sim_kind kind, uint64_t off, uint64_t n);
 
