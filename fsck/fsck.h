@@ -166,6 +166,14 @@ static inline bool bit_get(const uint8_t *bits, uint32_t n)
 {
 	return bits[n >> 3] >> (n & 7) & 1;
 }
+/* 64 of them, from a multiple of 64 on, as a word of a bitmap in the pool has them. */
+static inline uint64_t bit_word(const uint8_t *bits, uint32_t n)
+{
+	uint64_t word;
+
+	memcpy(&word, bits + (n >> 3), sizeof(word));
+	return word;
+}
 static inline void bit_set(uint8_t *bits, uint32_t n)
 {
 	bits[n >> 3] |= (uint8_t)(1u << (n & 7));

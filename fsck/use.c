@@ -13,9 +13,12 @@ static uint64_t units_needed(const struct fsck *c, uint32_t group)
 	uint32_t per_page = UMFS_PAGE_BYTES / UMFS_INODE_BYTES;
 	uint64_t units = 1;
 
-	for (uint32_t i = group_head(c); i < group_known(c, group); i++)
+	for (uint32_t i = group_head(c), end = group_known(c, group); i < end; i++) {
 		if (ld64(&pages[i / 64]) >> i % 64 & 1)
 			units |= 1ull << i / UMFS_UNIT_PAGES;
+		else if (!(ld64(&pages[i / 64]) >> i % 64))
+			i |= 63; /* nor any other of this word */
+	}
 	for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)
 		if (ld64(&inodes[i / 64]) >> i % 64 & 1)
 			units |= 1ull << (UMFS_GROUP_HEAD_PAGES + i / per_page) / UMFS_UNIT_PAGES;
