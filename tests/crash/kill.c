@@ -36,7 +36,7 @@ struct run {
 	const char *fsck;
 	char path[256];
 	struct real_image *start;
-	struct tree before, after;
+	struct tree trees[2]; /* before and after */
 	uint64_t points, slowest_ns;
 	uint64_t took_ns; /* the last reader */
 	bool failed;
@@ -126,8 +126,7 @@ static int survive(struct run *r, struct umfs *fs, uint64_t n, bool complete)
 
 	r->took_ns = now_ns() - start;
 	if (!err)
-		err = complete ? tree_differ(&t, &r->after, torn.times_of, why)
-			       : tree_between(&t, &r->before, &r->after, &torn, why);
+		err = tree_between(&t, r->trees, 1, &torn, why);
 	if (!err)
 		err = tree_use(fs, &t, why);
 	tree_free(&t);
@@ -182,8 +181,8 @@ static bool run_op(struct run *r, const struct op *op)
 	r->op = op;
 	r->points = r->slowest_ns = 0;
 	r->failed = false;
-	snapshot(r, AT_ONCE, &r->before);
-	snapshot(r, NEVER, &r->after);
+	snapshot(r, AT_ONCE, &r->trees[0]);
+	snapshot(r, NEVER, &r->trees[1]);
 	while (one(r, n))
 		n += (op->flags & OP_LONG) ? LONG_STEP : 1;
 	if (!r->points && !r->failed)
@@ -192,8 +191,8 @@ static bool run_op(struct run *r, const struct op *op)
 	       (unsigned long long)r->points, (unsigned long long)(r->slowest_ns / 1000000),
 	       r->failed ? "  FAILED" : "");
 	fflush(stdout);
-	tree_free(&r->before);
-	tree_free(&r->after);
+	tree_free(&r->trees[0]);
+	tree_free(&r->trees[1]);
 	return !r->failed;
 }
 

@@ -1233,16 +1233,13 @@ const size_t op_count = sizeof(ops) / sizeof(ops[0]);
 
 struct tree_torn op_torn(const struct op *op, uint32_t mode, bool power, bool complete)
 {
-	struct tree_torn torn = {.path = op->path, .off = op->off, .len = op->len};
-	bool lazy = mode == UMFS_MODE_POSIX && power && !(complete && (op->flags & OP_FSYNC));
+	struct tree_torn torn = {.complete = complete};
 
+	torn.lazy = mode == UMFS_MODE_POSIX && power && !(complete && (op->flags & OP_FSYNC));
 	/* atomic: never; else a write that returned is whole, but for posix's unsynced data */
-	if ((mode == UMFS_MODE_ATOMIC && !(op->flags & OP_PIECES)) || (complete && !lazy)) {
-		torn.len = 0;
-		if (complete || !(op->flags & OP_SETID))
-			torn.path = NULL;
-	}
+	torn.mixed = op->path && (mode != UMFS_MODE_ATOMIC || (op->flags & OP_PIECES)) &&
+		     (!complete || torn.lazy);
+	torn.modes = (op->flags & OP_SETID) && !complete;
 	torn.times_of = (op->flags & OP_TIMES) ? "/b" : NULL;
-	torn.zeros_too = torn.any_if_longer = lazy;
 	return torn;
 }

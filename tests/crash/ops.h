@@ -13,6 +13,11 @@ struct stage {
 	struct umfs *fs;
 	struct umfs_file file;
 	uint32_t count; /* op's own */
+	/* Of a step of a sequence, see steps.c: */
+	uint32_t step; /* how many were done before */
+	uint32_t durable; /* the inode that fsync() was called for, if it was */
+	bool holds; /* the two files are open all the time */
+	struct umfs_file held[2];
 };
 
 #define OP_TIMES 1u /* sets times: they are compared too */

@@ -298,9 +298,7 @@ static int data_differ(const struct node *a, const struct node *b, char *why)
 	return fail("%s: content differs from byte %llu on", a->path, (unsigned long long)i);
 }
 
-/* `but`: an inode whose content and size do not matter here; 0: none. */
-static int differ(const struct tree *a, const struct tree *b, const char *times_of, uint32_t but,
-		  char *why)
+int tree_differ(const struct tree *a, const struct tree *b, const char *times_of, char why[WHY])
 {
 	size_t i;
 
@@ -310,8 +308,6 @@ static int differ(const struct tree *a, const struct tree *b, const char *times_
 
 		if (strcmp(x->path, y->path))
 			break;
-		if (but && x->attr.ino == but && y->attr.ino == but)
-			continue;
 		if (attr_differ(x, y, times, why))
 			return -1;
 		if (x->data && y->data && data_differ(x, y, why))
@@ -323,64 +319,135 @@ static int differ(const struct tree *a, const struct tree *b, const char *times_
 	return 0;
 }
 
-int tree_differ(const struct tree *a, const struct tree *b, const char *times_of, char why[WHY])
+/* ---- between two ---- */
+
+#define VERSIONS_MAX 256u
+
+/* What bytes one file may have. */
+struct versions {
+	const struct node *of[VERSIONS_MAX];
+	size_t count;
+};
+
+/* The same file there, whatever its name is; NULL: it is not. */
+static const struct node *node_of(const struct tree *t, const struct node *node)
 {
-	return differ(a, b, times_of, 0, why);
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if (t->nodes[i].attr.ino == node->attr.ino &&
+		    t->nodes[i].attr.generation == node->attr.generation)
+			return &t->nodes[i];
+	return NULL;
 }
 
+static void version_add(struct versions *v, const struct node *node)
+{
+	if (node && v->count < VERSIONS_MAX)
+		v->of[v->count++] = node;
+}
+
+static void versions_of(const struct node *x, const struct tree *trees, size_t last,
+			const struct tree_torn *torn, struct versions *v)
+{
+	size_t i = last;
+
+	v->count = 0;
+	if (!torn->complete)
+		version_add(v, node_of(&trees[last], x));
+	else if (torn->durable && torn->durable[last] == x->attr.ino)
+		return;
+	do {
+		i--;
+		version_add(v, node_of(&trees[i], x));
+	} while (i && torn->lazy && !(torn->durable && torn->durable[i] == x->attr.ino));
+}
+
+/* What lies past a version's end was zeros when the file became longer. */
 static uint8_t byte_of(const struct node *node, uint64_t i)
 {
 	return i < node->data_bytes ? node->data[i] : 0;
 }
 
-/* The file may have bytes of either in the torn range; its size is one of the two. */
-static int torn_differ(const struct node *x, const struct node *before, const struct node *after,
-		       const struct tree_torn *torn, char *why)
+static int bytes_differ(const struct node *x, const struct node *base, const struct versions *v,
+			char *why)
 {
-	bool longer = x->attr.size == after->attr.size && after->attr.size != before->attr.size;
 	uint64_t i;
+	size_t k;
 
-	if (x->attr.size != before->attr.size && x->attr.size != after->attr.size)
-		return fail("%s: size %llu, neither before nor after", x->path,
-			    (unsigned long long)x->attr.size);
-	if (x->attr.ino != after->attr.ino || x->attr.mode != after->attr.mode ||
-	    x->attr.nlink != after->attr.nlink)
-		return fail("%s: attributes changed", x->path);
-	if (longer && !torn->any_if_longer)
-		return data_differ(x, after, why);
+	if (x->data_bytes != base->data_bytes)
+		return data_differ(x, base, why);
 	for (i = 0; i < x->data_bytes; i++) {
-		uint8_t got = x->data[i];
-		bool in = i >= torn->off && i < torn->off + torn->len;
-
-		if (got == byte_of(before, i) || (in && got == byte_of(after, i)))
+		if (x->data[i] == base->data[i])
 			continue;
-		if (in && torn->zeros_too && !got)
-			continue;
-		return fail("%s: byte %llu is of neither version", x->path, (unsigned long long)i);
+		for (k = 0; k < v->count && x->data[i] != byte_of(v->of[k], i); k++)
+			;
+		if (k == v->count)
+			return fail("%s: byte %llu is of no version", x->path,
+				    (unsigned long long)i);
 	}
 	return 0;
 }
 
-int tree_between(const struct tree *t, const struct tree *before, const struct tree *after,
+/* The end of a file is moved after the bytes before it are there, but for lazy ones. */
+static bool may_mix(const struct node *base, const struct tree *trees, size_t last, size_t at,
+		    const struct tree_torn *torn)
+{
+	const struct node *before;
+
+	if (!torn->mixed || at != last || torn->lazy)
+		return torn->mixed;
+	before = node_of(&trees[last - 1], base);
+	return before && before->attr.size >= base->attr.size;
+}
+
+/* As trees[at], but for what may be torn. */
+static int torn_differ(const struct tree *t, const struct tree *trees, size_t last, size_t at,
+		       const struct tree_torn *torn, char *why)
+{
+	const struct tree *base = &trees[at];
+	size_t i;
+
+	if (t->count != base->count)
+		return fail("%zu names, not %zu", t->count, base->count);
+	for (i = 0; i < t->count; i++) {
+		const struct node *x = &t->nodes[i], *y = &base->nodes[i];
+		const struct node *after = torn->modes ? node_of(&trees[last], x) : NULL;
+		struct node other = *y;
+		struct versions v;
+
+		if (strcmp(x->path, y->path))
+			return fail("%s where %s was expected", x->path, y->path);
+		if (after && x->attr.mode == after->attr.mode)
+			other.attr.mode = after->attr.mode;
+		if (attr_differ(x, &other, false, why))
+			return -1;
+		if (!x->data || !data_differ(x, y, why))
+			continue;
+		if (!may_mix(y, trees, last, at, torn))
+			return -1;
+		versions_of(x, trees, last, torn, &v);
+		if (bytes_differ(x, y, &v, why))
+			return -1;
+	}
+	return 0;
+}
+
+int tree_between(const struct tree *t, const struct tree *trees, size_t last,
 		 const struct tree_torn *torn, char why[WHY])
 {
+	bool may_tear = torn->mixed || torn->modes;
 	char other[WHY];
-	const struct node *x, *old, *new;
 
-	if (!tree_differ(t, before, torn->times_of, other) ||
-	    !tree_differ(t, after, torn->times_of, why))
+	if (!tree_differ(t, &trees[last], torn->times_of, why) ||
+	    (may_tear && !torn_differ(t, trees, last, last, torn, why)))
 		return 0;
-	if (!torn->path)
-		return fail("neither as before (%.100s) nor as after (%.100s)", other,
-			    strdupa(why));
-	x = tree_find(t, torn->path);
-	old = tree_find(before, torn->path);
-	new = tree_find(after, torn->path);
-	if (!x || !old || !new)
-		return fail("%s is gone", torn->path);
-	if (differ(t, before, NULL, x->attr.ino, why))
+	if (torn->complete)
 		return -1;
-	return torn_differ(x, old, new, torn, why);
+	if (!tree_differ(t, &trees[last - 1], torn->times_of, other) ||
+	    (may_tear && !torn_differ(t, trees, last, last - 1, torn, other)))
+		return 0;
+	return fail("neither as before (%.100s) nor as after (%.100s)", other, strdupa(why));
 }
 
 /* ---- using ---- */

@@ -31,19 +31,25 @@ int tree_read(struct umfs *fs, struct tree *t, char why[256]);
 void tree_free(struct tree *t);
 const struct node *tree_find(const struct tree *t, const char *path);
 
-/* Where bytes may be of either tree. */
+/* 0 when they are the same but for times; `times_of`: that path's mtime and atime count. */
+int tree_differ(const struct tree *a, const struct tree *b, const char *times_of, char why[256]);
+
+/* What is not promised of a tree that a crash left. */
 struct tree_torn {
-	const char *path; /* NULL: nowhere */
-	uint64_t off, len; /* those bytes of it */
-	bool zeros_too; /* or zero */
-	bool any_if_longer; /* also when the size is the one after */
+	bool complete; /* the call had returned: the tree is the last one */
+	bool mixed; /* bytes of a file may be of either version that it had before and after */
+	bool lazy; /* ... or of an older one, back to when it was made durable */
+	const uint32_t *durable; /* for each tree the inode that was, by the call that led to it; or NULL */
+	bool modes; /* a file's mode may be the one after, and all else the one before */
 	const char *times_of; /* its mtime and atime are of either tree too; NULL: no matter */
 };
 
-/* 0 when they are the same but for times; `times_of`: that path's mtime and atime count. */
-int tree_differ(const struct tree *a, const struct tree *b, const char *times_of, char why[256]);
-/* 0 when `t` is `before` or `after` but for what may be torn. */
-int tree_between(const struct tree *t, const struct tree *before, const struct tree *after,
+/*
+ * `trees` are those that `last` calls led through, from before the first one on.
+ * 0 when `t` is trees[last], or trees[last - 1] unless the last call had returned, but
+ * for what may be torn.
+ */
+int tree_between(const struct tree *t, const struct tree *trees, size_t last,
 		 const struct tree_torn *torn, char why[256]);
 
 /* In every directory: create, write, read back, list, delete. 0, or -1 with a reason. */

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * explore.c - see explore.h.
+ *
+ * The steps are done once, writing everything down, and after each the tree is
+ * read as it would be found if all processes died then. Then, for each image of
+ * the steps to be cut short:
+ *
+ * none: the process dies after each store. What is left is looked at by a new
+ *	first attacher (all others dead too), by a process that attached before and
+ *	recovers the dead one's slot, and by one that does not know and runs into
+ *	the dead one's locks.
+ * flush: power goes at each fence and at the end, with the lines then pending
+ *	on the medium or not.
+ * eadr: power goes after each store; what was stored is there, but for parts of
+ *	what was stored past the caches and not fenced.
+ *
+ * Each time: the tree is the one before or the one after the step, the one after
+ * once the call returned, and all steps before are there; it can be used; a full
+ * check finds nothing. At some of the points the recovery is cut short too, and
+ * recovered from.
+ */
+#include "explore.h"
+
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define POOL_BYTES (24 * MIB)
+#define POOL_INODES 1024
+
+enum way { WAY_FIRST, WAY_SLOT, WAY_LOCK, WAY_COUNT };
+static const char *const way_names[] = {"new first attacher", "slot recovered by another",
+					"another runs into its locks"};
+
+struct run {
+	const struct work *work;
+	uint32_t mode, durability;
+	struct sim *sim;
+	struct sim_log log;
+	size_t first; /* event of the log from which on images are made */
+	struct tree trees[STEPS_MAX + 1]; /* before the first step and after each */
+	size_t ends[STEPS_MAX + 1]; /* how long the log was then */
+	uint32_t durable[STEPS_MAX + 1]; /* the inode that the step made durable */
+
+	struct sim_proc *live; /* attached before; NULL when power goes */
+	struct umfs live_fs; /* as it was during the op */
+	uint32_t *live_refs;
+
+	uint64_t points, in_recovery;
+	size_t next_recovery; /* event from which on a recovery is cut short again */
+	bool failed;
+};
+
+struct explore_effort explore_effort = {{48, 10, 10, 12, 1}, {16, 3, 4, 6, 7}, 2, 6};
+
+/* ---- what the image holds ---- */
+
+static int fail(struct run *r, const struct sim_point *point, const char *how, const char *why)
+{
+	const char *keep = getenv("UMFS_CRASH_KEEP");
+	FILE *file;
+
+	printf("FAIL %s: %s: %s: %s\n", r->work->name, point->what, how, why);
+	if (keep && (file = fopen(keep, "w"))) {
+		fwrite(r->sim->mem, 1, r->sim->bytes, file);
+		fclose(file);
+	}
+	r->failed = true;
+	return 1;
+}
+
+/* The step that was under way, as the number of the tree after it; *complete: it had returned. */
+static uint32_t step_of(const struct run *r, const struct sim_point *point, bool *complete)
+{
+	uint32_t last = UMFS_MAX(r->work->from, 1u);
+
+	while (last < r->work->count &&
+	       (point->event > r->ends[last] || (point->inside && point->event == r->ends[last])))
+		last++;
+	*complete = point->event == r->ends[last] && !point->inside;
+	return last;
+}
+
+static int judge(const struct run *r, const struct sim_point *point, const struct tree *t,
+		 char why[256])
+{
+	bool power = r->durability == UMFS_DURABLE_FLUSH, complete;
+	uint32_t last = step_of(r, point, &complete);
+	struct tree_torn torn = op_torn(r->work->steps[last - 1], r->mode, power, complete);
+
+	/* What earlier steps wrote and nobody made durable may be missing as well. */
+	if (r->work->count > 1 && r->mode == UMFS_MODE_POSIX && power) {
+		torn.mixed = torn.lazy = true;
+		torn.durable = r->durable;
+	}
+	return tree_between(t, r->trees, last, &torn, why);
+}
+
+/* Read, judge; *t is the tree then. */
+static int look(const struct run *r, const struct sim_point *point, struct umfs *fs, struct tree *t,
+		char why[256])
+{
+	if (tree_read(fs, t, why))
+		return -1;
+	return judge(r, point, t, why);
+}
+
+/* Use it, and see that nothing else changed. */
+static int use(struct umfs *fs, const struct tree *t, char why[256])
+{
+	struct tree again = {0};
+	int err = tree_use(fs, t, why);
+
+	if (!err)
+		err = tree_read(fs, &again, why);
+	if (!err)
+		err = tree_differ(&again, t, NULL, why);
+	tree_free(&again);
+	return err;
+}
+
+static int first_attacher(struct run *r, struct sim *sim, const struct sim_point *point,
+			  char why[256])
+{
+	struct tree t = {0};
+	int err;
+	struct sim_proc *proc = sim_attach(sim, r->mode, &err);
+
+	if (!proc) {
+		snprintf(why, 256, "attach: %s", strerror(-err));
+		return -1;
+	}
+	err = look(r, point, &proc->fs, &t, why);
+	if (!err)
+		err = use(&proc->fs, &t, why);
+	tree_free(&t);
+	sim_detach(proc);
+	return err ? err : image_check(sim, why);
+}
+
+/* ---- a process that was attached all the time ---- */
+
+static size_t refs_bytes(const struct umfs *fs)
+{
+	return (fs->geo.irec_count + fs->geo.ofd_count) * sizeof(uint32_t);
+}
+
+static void live_save(struct run *r)
+{
+	const struct umfs *fs = &r->live->fs;
+	size_t irecs = fs->geo.irec_count * sizeof(uint32_t);
+
+	r->live_fs = *fs;
+	r->live_refs = malloc(refs_bytes(fs));
+	if (!r->live_refs)
+		die("out of memory");
+	memcpy(r->live_refs, fs->irec_refs, irecs);
+	memcpy(r->live_refs + fs->geo.irec_count, fs->ofd_refs, refs_bytes(fs) - irecs);
+}
+
+static struct umfs *live_restore(struct run *r)
+{
+	struct umfs *fs = &r->live->fs;
+	size_t irecs = fs->geo.irec_count * sizeof(uint32_t);
+
+	*fs = r->live_fs;
+	memcpy(fs->irec_refs, r->live_refs, irecs);
+	memcpy(fs->ofd_refs, r->live_refs + fs->geo.irec_count, refs_bytes(fs) - irecs);
+	sim_slot_give(r->sim, fs->slot, r->live);
+	return fs;
+}
+
+static int recover_others(struct umfs *fs, char why[256])
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < fs->geo.slot_count; slot++) {
+		int err = slot == fs->slot ? 0 : umfs_slot_recover(fs, slot);
+
+		if (err) {
+			snprintf(why, 256, "recovering slot %u: %s", slot, strerror(-err));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int live_process(struct run *r, const struct sim_point *point, enum way way, char why[256])
+{
+	struct umfs *fs = live_restore(r);
+	struct tree t = {0}, again = {0};
+	int err = way == WAY_SLOT ? recover_others(fs, why) : 0;
+
+	if (!err)
+		err = look(r, point, fs, &t, why);
+	if (!err)
+		err = use(fs, &t, why);
+	if (!err && way == WAY_LOCK) {
+		err = recover_others(fs, why);
+		if (!err)
+			err = tree_read(fs, &again, why);
+		if (!err)
+			err = tree_differ(&again, &t, NULL, why);
+	}
+	tree_free(&t);
+	tree_free(&again);
+	if (err)
+		return err;
+	umfs_detach(fs);
+	return image_check(r->sim, why);
+}
+
+/* ---- a crash inside the recovery ---- */
+
+/* 1: the recovery was cut at its n-th store; 0: it came to its end before. */
+static int recover_until(struct run *r, struct sim *sim, uint64_t n)
+{
+	static jmp_buf jump;
+	struct sim_proc *volatile proc;
+	int err, cut;
+
+	proc = sim_open(sim, &err);
+	if (!proc)
+		die("superblock of the image: %s", strerror(-err));
+	cut = setjmp(jump);
+	if (!cut) {
+		sim_kill_arm(sim, n, &jump);
+		(void)umfs_attach(&proc->fs, r->mode);
+		sim_kill_arm(sim, 0, NULL);
+	}
+	sim_kill(proc);
+	return cut;
+}
+
+static int kill_recovery(struct run *r, const struct sim_point *point)
+{
+	char why[256], how[64];
+	uint64_t n;
+	int more = 1;
+
+	for (n = 1; more; n += 1 + n / 40) {
+		sim_reload(r->sim);
+		more = recover_until(r, r->sim, n);
+		r->in_recovery++;
+		snprintf(how, sizeof(how), "recovery killed at its store %llu",
+			 (unsigned long long)n);
+		if (first_attacher(r, r->sim, point, why))
+			return fail(r, point, how, why);
+	}
+	return 0;
+}
+
+struct nested {
+	struct run *r;
+	struct sim *sim;
+	const struct sim_point *point;
+};
+
+static int nested_image(void *arg, const struct sim_point *inner)
+{
+	struct nested *n = arg;
+	char why[256], how[128];
+
+	n->r->in_recovery++;
+	if (!first_attacher(n->r, n->sim, n->point, why))
+		return 0;
+	snprintf(how, sizeof(how), "recovery, %s", inner->what);
+	return fail(n->r, n->point, how, why);
+}
+
+/* mem is the image. */
+static int cut_recovery(struct run *r, const struct sim_point *point)
+{
+	struct nested n = {r, sim_copy(r->sim), point};
+	struct sim_log log = {0};
+
+	if (!n.sim)
+		die("out of memory");
+	n.sim->log = &log;
+	(void)recover_until(r, n.sim, 0);
+	n.sim->log = NULL;
+	if (r->durability == UMFS_DURABLE_FLUSH)
+		sim_images_cut(n.sim, &log, 0, &explore_effort.recovery, nested_image, &n);
+	else
+		sim_images_eadr(n.sim, &log, 0, 1, nested_image, &n);
+	sim_log_free(&log);
+	sim_free(n.sim);
+	return r->failed;
+}
+
+static bool recovery_due(struct run *r, const struct sim_point *point)
+{
+	if (!explore_effort.recoveries || point->event < r->next_recovery)
+		return false;
+	r->next_recovery =
+		point->event + (r->log.count - r->first) / explore_effort.recoveries + 1;
+	return true;
+}
+
+/* ---- one image ---- */
+
+static int cut_image(void *arg, const struct sim_point *point)
+{
+	struct run *r = arg;
+	char why[256];
+
+	snprintf(sim_context, sizeof(sim_context), "%s: %s", r->work->name, point->what);
+	if (recovery_due(r, point) && cut_recovery(r, point))
+		return 1;
+	if (first_attacher(r, r->sim, point, why))
+		return fail(r, point, "new first attacher", why);
+	return 0;
+}
+
+static int kill_image(void *arg, const struct sim_point *point)
+{
+	struct run *r = arg;
+	char why[256];
+	enum way way;
+
+	for (way = WAY_FIRST; way < WAY_COUNT; way++) {
+		int err;
+
+		snprintf(sim_context, sizeof(sim_context), "%s: %s: %s", r->work->name, point->what,
+			 way_names[way]);
+		sim_reload(r->sim);
+		err = way == WAY_FIRST ? first_attacher(r, r->sim, point, why)
+				       : live_process(r, point, way, why);
+		if (err)
+			return fail(r, point, way_names[way], why);
+	}
+	return recovery_due(r, point) ? kill_recovery(r, point) : 0;
+}
+
+/* ---- one op ---- */
+
+/* The tree as a first attacher finds it when all processes die now. */
+static void snapshot(struct run *r, struct tree *t)
+{
+	struct sim *copy = sim_copy(r->sim);
+	struct sim_proc *proc;
+	char why[256];
+	int err;
+
+	if (!copy)
+		die("out of memory");
+	r->sim->log = NULL; /* a fence is one for all pools */
+	proc = sim_attach(copy, r->mode, &err);
+	if (!proc)
+		die("%s: attaching: %s", r->work->name, strerror(-err));
+	if (tree_read(&proc->fs, t, why))
+		die("%s: reading the tree: %s", r->work->name, why);
+	sim_kill(proc);
+	sim_free(copy);
+	r->sim->log = &r->log;
+}
+
+static struct sim_proc *attach(struct run *r)
+{
+	int err;
+	struct sim_proc *proc = sim_attach(r->sim, r->mode, &err);
+
+	if (!proc)
+		die("%s: attach: %s", r->work->name, strerror(-err));
+	return proc;
+}
+
+static void run_step(struct run *r, struct stage *stage, struct sim_proc **proc, uint32_t k)
+{
+	const struct op *op = r->work->steps[k];
+	int err = 0;
+
+	stage->step = k;
+	stage->durable = 0;
+	if (op->flags & OP_ATTACH)
+		*proc = attach(r);
+	else if (op->flags & OP_DETACH)
+		umfs_detach(&(*proc)->fs);
+	else
+		err = op->run(stage);
+	if (!r->work->may_fail)
+		need(err);
+	r->durable[k + 1] = stage->durable;
+	r->ends[k + 1] = r->log.count;
+}
+
+/* Is the tree after so many steps one that an image may be compared with? */
+static bool tree_matters(const struct run *r, uint32_t k)
+{
+	return k + 1 >= r->work->from ||
+	       (r->mode == UMFS_MODE_POSIX && r->durability == UMFS_DURABLE_FLUSH);
+}
+
+/* Do it once, writing everything down. */
+static void record(struct run *r)
+{
+	const struct work *w = r->work;
+	struct stage stage = {0};
+	struct sim_proc *proc;
+	uint32_t k;
+
+	r->sim->log = &r->log;
+	proc = attach(r);
+	if (r->durability == UMFS_DURABLE_NONE) {
+		r->live = attach(r);
+		live_save(r);
+	}
+	if (w->tree)
+		w->tree(&proc->fs);
+	stage.fs = &proc->fs;
+	if (w->prepare)
+		need(w->prepare(&stage));
+	if (w->steps[0]->flags & OP_ATTACH)
+		sim_detach(proc);
+	r->ends[0] = r->log.count;
+	for (k = 0; k <= w->count; k++) {
+		if (k)
+			run_step(r, &stage, &proc, k - 1);
+		if (tree_matters(r, k))
+			snapshot(r, &r->trees[k]);
+	}
+	r->first = r->ends[w->from];
+	r->sim->log = NULL;
+	if (!sim_log_complete(r->sim, &r->log))
+		die("%s: core stored into the pool without telling", w->name);
+	if (getenv("UMFS_CRASH_TRACE"))
+		sim_trace(&r->log, r->first, &proc->fs.geo);
+	sim_kill(proc);
+}
+
+struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct umfs *fs))
+{
+	struct sim *sim = sim_new(POOL_BYTES, durability, POOL_INODES);
+	struct sim_proc *proc;
+	int err = 0;
+
+	if (!sim)
+		die("no pool of %llu bytes", (unsigned long long)POOL_BYTES);
+	sim_track(sim);
+	if (make) {
+		proc = sim_attach(sim, mode, &err);
+		if (!proc)
+			die("attach: %s", strerror(-err));
+		make(&proc->fs);
+		sim_detach(proc);
+	}
+	return sim;
+}
+
+static void images(struct run *r)
+{
+	struct explore_effort *e = &explore_effort;
+	struct sim_effort mine = e->cut;
+
+	if (r->durability == UMFS_DURABLE_FLUSH)
+		r->points = sim_images_cut(r->sim, &r->log, r->first, &mine, cut_image, r);
+	else if (r->durability == UMFS_DURABLE_EADR)
+		r->points = sim_images_eadr(r->sim, &r->log, r->first, e->eadr_randoms, cut_image,
+					    r);
+	else
+		r->points = sim_images_kill(r->sim, &r->log, r->first, kill_image, r);
+}
+
+static void run_free(struct run *r)
+{
+	uint32_t k;
+
+	if (r->live) {
+		sim_proc_free(r->live);
+		free(r->live_refs);
+	}
+	for (k = 0; k <= r->work->count; k++)
+		tree_free(&r->trees[k]);
+	sim_log_free(&r->log);
+	sim_free(r->sim);
+}
+
+bool explore(const struct work *w, struct explored *sum)
+{
+	static struct run r;
+
+	memset(&r, 0, sizeof(r));
+	r.work = w;
+	r.mode = w->mode;
+	r.durability = w->durability;
+	snprintf(sim_context, sizeof(sim_context), "%s: recording", w->name);
+	r.sim = w->base ? sim_copy(w->base) : explore_base(w->mode, w->durability, NULL);
+	if (!r.sim)
+		die("out of memory");
+	record(&r);
+	images(&r);
+	sum->events += r.log.count - r.first;
+	sum->points += r.points;
+	sum->in_recovery += r.in_recovery;
+	sum->failed |= r.failed;
+	run_free(&r);
+	return !r.failed;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * explore.h - a few calls one after the other, cut short everywhere, and every
+ * image that is left looked at.
+ */
+#ifndef UMFS_TESTS_EXPLORE_H
+#define UMFS_TESTS_EXPLORE_H
+
+#include "ops.h"
+#include "sim.h"
+
+#define STEPS_MAX 200u
+
+/* What is done, and from which step on it is cut short. */
+struct work {
+	const char *name;
+	uint32_t mode, durability;
+	const struct sim *base; /* a pool at rest to begin with; NULL: a new one */
+	void (*tree)(struct umfs *fs); /* what is made in it first; NULL: nothing */
+	int (*prepare)(struct stage *s); /* and then */
+	const struct op *const *steps;
+	uint32_t count, from;
+	bool may_fail; /* a step that answers with an error is a step all the same */
+};
+
+struct explored {
+	uint64_t events; /* of the steps that were cut short */
+	uint64_t points, in_recovery; /* images, and those of a recovery cut short */
+	bool failed;
+};
+
+/* How many images where not all are tried, and at how many points recovery is cut short too. */
+struct explore_effort {
+	struct sim_effort cut, recovery;
+	uint32_t eadr_randoms, recoveries;
+};
+extern struct explore_effort explore_effort;
+
+/* False, having said why, when an image is not what it must be. */
+bool explore(const struct work *w, struct explored *sum);
+/* A pool at rest in which only `make` was done; for work.base. */
+struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct umfs *fs));
+
+/* trace.c */
+void sim_trace(const struct sim_log *log, size_t first, const struct umfs_geometry *g);
+
+#endif
