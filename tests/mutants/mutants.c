@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * mutants.c - does the explorer find a flush, a fence or a publishing store that
+ * is missing?
+ *
+ *	mutants [-s SECONDS] [-j I/N] [MODE[:MEDIUM]... [FILE:LINE]]
+ *
+ * Core is linked in with a switch at each such call (sites.py). Once all work is
+ * done with everything on, counting which calls it makes. Then, for each call, a
+ * child leaves it out and does the work that makes it, the cheapest first, until
+ * an image is wrong, core or the simulator end it, or it hangs: the mutant is
+ * caught. Work is the ops of ops.c and sequences of steps.c.
+ *
+ * The last lines say how many calls there are, how many any work makes, and how
+ * many mutants were caught; the others are listed. FILE:LINE does only those there
+ * and lets them speak.
+ */
+#include "explore.h"
+#include "site.h"
+#include "steps.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORKS_MAX 4096u
+#define LENGTH_MAX 3u
+
+const struct umfs_site *umfs_site_off;
+extern struct umfs_site __start_umfs_sites[], __stop_umfs_sites[];
+
+struct job {
+	const struct op *list[LENGTH_MAX];
+	uint32_t count, mode, durability;
+	bool hold;
+	double seconds;
+	uint8_t *makes; /* for each site: does it call it */
+};
+
+static struct job jobs[WORKS_MAX];
+static uint32_t job_count, seconds_each = 60;
+static struct sim *bases[4][3];
+static uint32_t site_count;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- work ---- */
+
+static struct job *job_new(uint32_t mode, uint32_t durability)
+{
+	struct job *job = &jobs[job_count];
+
+	if (job_count == WORKS_MAX)
+		die("mutants: too much work");
+	job_count++;
+	job->mode = mode;
+	job->durability = durability;
+	return job;
+}
+
+static void name_of(const struct job *job, char text[256])
+{
+	size_t at = (size_t)snprintf(text, 256, "%s", job->hold ? "hold:" : "");
+	uint32_t i;
+
+	for (i = 0; i < job->count; i++)
+		at += (size_t)snprintf(text + at, 256 - at, "%s%s", i ? "," : "", job->list[i]->name);
+}
+
+/* What making the tree calls, all do. */
+static const struct job *counted;
+
+static int prepare(struct stage *s)
+{
+	int err = 0;
+	uint32_t i;
+
+	if (counted->count == 1 && counted->list[0]->prepare)
+		err = counted->list[0]->prepare(s);
+	else if (counted->hold)
+		err = steps_hold(s);
+	for (i = 0; i < site_count; i++)
+		__start_umfs_sites[i].calls = 0;
+	return err;
+}
+
+static bool job_do(const struct job *job)
+{
+	char name[256];
+	struct work w = {.name = name, .mode = job->mode, .durability = job->durability};
+	struct explored e = {0};
+
+	name_of(job, name);
+	w.steps = (const struct op *const *)job->list;
+	w.count = job->count;
+	w.from = job->count - 1;
+	w.prepare = prepare;
+	counted = job;
+	if (job->count == 1) {
+		w.tree = op_tree;
+	} else {
+		w.may_fail = true;
+		w.base = bases[job->mode][job->durability];
+	}
+	return explore(&w, &e);
+}
+
+static void add_work(uint32_t mode, uint32_t durability, uint32_t pairs)
+{
+	uint64_t seed = 1;
+	size_t i;
+
+	for (i = 0; i < op_count; i++) {
+		struct job *job;
+
+		/* The mode matters to bytes alone. */
+		if ((ops[i].flags & OP_LONG) || (mode != UMFS_MODE_ATOMIC && !ops[i].path))
+			continue;
+		job = job_new(mode, durability);
+		job->list[0] = &ops[i];
+		job->count = 1;
+	}
+	while (pairs--) {
+		struct job *job = job_new(mode, durability);
+
+		job->list[0] = &steps[sim_random(&seed) % step_count];
+		job->list[1] = &steps[sim_random(&seed) % step_count];
+		job->count = 2;
+		job->hold = sim_random(&seed) & 1;
+	}
+	bases[mode][durability] = explore_base(mode, durability, steps_tree);
+}
+
+/*
+ * With everything on nothing may be wrong; which calls are made, and what it takes. Few
+ * images will do.
+ */
+static void baseline(void)
+{
+	static const struct explore_effort few = {{8, 1, 3, 2, 1}, {8, 1, 2, 2, 7}, 1, 2};
+	struct explore_effort all = explore_effort;
+	uint32_t i, k;
+
+	explore_effort = few;
+
+	for (i = 0; i < job_count; i++) {
+		struct job *job = &jobs[i];
+		double start = now();
+
+		if (!job_do(job))
+			die("mutants: core is wrong as it is");
+		job->seconds = now() - start;
+		job->makes = calloc(site_count, 1);
+		if (!job->makes)
+			die("out of memory");
+		for (k = 0; k < site_count; k++)
+			job->makes[k] = __start_umfs_sites[k].calls != 0;
+	}
+	explore_effort = all;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct job *x = a, *y = b;
+
+	return x->seconds < y->seconds ? -1 : x->seconds > y->seconds;
+}
+
+/* ---- one mutant ---- */
+
+#define CAUGHT 3
+
+_Noreturn static void child(const struct umfs_site *site, bool loud)
+{
+	struct rlimit cpu = {seconds_each, seconds_each + 5}, core = {0, 0};
+	uint32_t i, index = (uint32_t)(site - __start_umfs_sites);
+	int null = open("/dev/null", O_WRONLY);
+
+	setrlimit(RLIMIT_CORE, &core);
+	umfs_site_off = site;
+	if (!loud) {
+		dup2(null, 1);
+		dup2(null, 2);
+	}
+	for (i = 0; i < job_count; i++) {
+		if (!jobs[i].makes[index])
+			continue;
+		/* A hang is seen by the limit, set anew for each: by far more than it took. */
+		cpu.rlim_cur = (rlim_t)(now() + 100 * jobs[i].seconds + 10);
+		setrlimit(RLIMIT_CPU, &cpu);
+		if (!job_do(&jobs[i]))
+			_exit(CAUGHT);
+		if (now() > seconds_each)
+			_exit(1); /* not all was tried */
+	}
+	_exit(0);
+}
+
+enum verdict { VERDICT_CAUGHT, VERDICT_MISSED, VERDICT_NEVER, VERDICT_TIME };
+static const char *const verdicts[] = {"caught", "NOT CAUGHT", "never called", "NOT CAUGHT in time"};
+
+static enum verdict try(const struct umfs_site *site, bool loud)
+{
+	uint32_t i, index = (uint32_t)(site - __start_umfs_sites);
+	int status;
+	pid_t pid;
+
+	for (i = 0; i < job_count && !jobs[i].makes[index]; i++)
+		;
+	if (i == job_count)
+		return VERDICT_NEVER;
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		child(site, loud);
+	if (waitpid(pid, &status, 0) != pid)
+		die("waitpid");
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return VERDICT_MISSED;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
+		return VERDICT_TIME;
+	return VERDICT_CAUGHT;
+}
+
+/* ---- */
+
+static uint32_t choose(const char *word, size_t len, const char *const *words, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		if (strlen(words[i]) == len && !memcmp(word, words[i], len))
+			return i;
+	die("mutants: what is '%s'?", word);
+}
+
+static void add_named(const char *word, uint32_t pairs)
+{
+	static const char *const modes[] = {"", "posix", "sync", "atomic"};
+	static const char *const durabilities[] = {"none", "flush", "eadr"};
+	size_t len = strcspn(word, ":");
+
+	add_work(choose(word, len, modes, 4),
+		 word[len] ? choose(word + len + 1, strlen(word + len + 1), durabilities, 3)
+			   : UMFS_DURABLE_FLUSH,
+		 pairs);
+}
+
+static bool matches(const struct umfs_site *site, const char *only)
+{
+	char where[64];
+
+	snprintf(where, sizeof(where), "%s:%d", site->file, site->line);
+	return !only || !strcmp(where, only);
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t i, part = 1, parts = 1, of[4] = {0}, tried = 0, pairs = 60;
+	const char *only = NULL;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "s:j:p:")) > 0) {
+		if (opt == 's')
+			seconds_each = (uint32_t)atoi(optarg);
+		else if (opt == 'p')
+			pairs = (uint32_t)atoi(optarg);
+		else if (opt != 'j' || sscanf(optarg, "%u/%u", &part, &parts) != 2)
+			die("usage: mutants [-s SECONDS] [-p PAIRS] [-j I/N] MODE[:MEDIUM]... [FILE:LINE]");
+	}
+	site_count = (uint32_t)(__stop_umfs_sites - __start_umfs_sites);
+	for (; optind < argc; optind++) {
+		if (strstr(argv[optind], ".c:"))
+			only = argv[optind];
+		else
+			add_named(argv[optind], pairs);
+	}
+	baseline();
+	qsort(jobs, job_count, sizeof(*jobs), by_time);
+	printf("%u pieces of work, %.0f s\n", job_count, now());
+	for (i = 0; i < site_count; i++) {
+		const struct umfs_site *site = &__start_umfs_sites[i];
+		enum verdict v;
+
+		if (i % parts != part - 1 || !matches(site, only))
+			continue;
+		v = try(site, only != NULL);
+		of[v]++;
+		tried++;
+		printf("%s:%d %s: %s\n", site->file, site->line, site->kind, verdicts[v]);
+	}
+	printf("%u sites in the source, %u mutants made: %u caught, %u not, %u not in time, "
+	       "%u never called by this work\n",
+	       site_count, tried, of[VERDICT_CAUGHT], of[VERDICT_MISSED], of[VERDICT_TIME],
+	       of[VERDICT_NEVER]);
+	return 0;
+}
