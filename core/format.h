@@ -51,7 +51,8 @@
 #define UMFS_LOCK_ATTACH (1ull << 62)
 #define UMFS_LOCK_SLOTS (UMFS_LOCK_ATTACH + 1)	    /* + slot */
 #define UMFS_LOCK_PINS (UMFS_LOCK_ATTACH + (1u << 16)) /* + inode number */
-#define UMFS_LOCK_PLACES (UMFS_LOCK_ATTACH + (1ull << 40)) /* + 32 bits: where locks of files are */
+/* + 16 bits of the epoch << 32 + 32 bits: where locks of files are */
+#define UMFS_LOCK_PLACES (UMFS_LOCK_ATTACH + (1ull << 40))
 
 enum umfs_durability {
 	UMFS_DURABLE_NONE = 0, /* DRAM: process death only, no write-back */

@@ -21,7 +21,9 @@
  *  W4  All that are attached use the same directory: each holds a lock on a byte
  *      of the pool that stands for its directory, and none that stands for another
  *      may be locked. So a container with a /dev/shm of its own gets an error
- *      and no locks that exclude nobody.
+ *      and no locks that exclude nobody. The bytes are the epoch's: who leaves, or
+ *      dies, lets his slot go a moment before the byte, and then the next epoch's
+ *      first may be there already.
  *  W5  Nothing is ever in a shadow: it is as long as a file can be, the position
  *      is its end, and it is opened for appending, so that what passes libumfs by
  *      fails (read and write with EINVAL) or finds zeros (pread).
@@ -231,7 +233,8 @@ static void empty(int fd)
 {
 	bool gone = true;
 
-	while (gone) {
+	/* Whoever knows its name can go on putting files there: not for ever. */
+	for (int i = 0; i < TRIES && gone; i++) {
 		gone = false;
 		each_name(fd, "", remove_shadow, &gone);
 	}
@@ -399,12 +402,18 @@ static int dir_at(const struct pool *p, const char *place, const struct stat *po
 
 /* ---- W4 ---- */
 
+/* The first of this epoch's bytes, of which there are 2^32. */
+static uint64_t places_of(const struct pool *p)
+{
+	return UMFS_LOCK_PLACES + ((uint64_t)(p->fs.epoch & 0xffff) << 32);
+}
+
 static bool others_locked(int fd, uint64_t first, uint64_t count)
 {
 	struct flock fl = {
 		.l_type = F_WRLCK,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)(UMFS_LOCK_PLACES + first),
+		.l_start = (off_t)first,
 		.l_len = (off_t)count,
 	};
 
@@ -441,18 +450,19 @@ static void let_go(const struct pool *p, void **page)
 /* Say with a lock which directory is ours. */
 static int say_place(struct pool *p, int fd, uint32_t number)
 {
+	uint64_t first = places_of(p);
 	struct flock fl = {
 		.l_type = F_RDLCK,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)(UMFS_LOCK_PLACES + number),
+		.l_start = (off_t)(first + number),
 		.l_len = 1,
 	};
 	long err = sys3(SYS_fcntl, fd, F_OFD_SETLK, &fl);
 
 	if (err)
 		return (int)err;
-	if (others_locked(fd, 0, number) ||
-	    others_locked(fd, number + 1ull, UINT32_MAX - (uint64_t)number))
+	if (others_locked(fd, first, number) ||
+	    others_locked(fd, first + number + 1, UINT32_MAX - (uint64_t)number))
 		return -ENOLCK;
 	return keep(p, fd, &p->shadow_page);
 }
@@ -541,8 +551,7 @@ static int file_open(int dir, const char *name, int access)
 	long fd = -EEXIST;
 
 	for (int i = 0; i < TRIES && (fd == -EEXIST || fd == -ENOENT); i++) {
-		/* Never O_CREAT: the kernel may refuse that for others' files (protected_regular).
-		 */
+		/* Never O_CREAT, which may be refused for others' files (protected_regular). */
 		fd = sys4(SYS_openat, dir, name, access | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0);
 		if (fd == -ENOENT) {
 			int err = file_make(dir, name);

@@ -60,12 +60,12 @@ static void library_in_a_pool(void **state)
 /* As a process with another /dev/shm says it in the pool (docs/SPEC.md, 6.1). */
 static int say_other_place(void)
 {
-	struct flock lk = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
+	struct flock lk = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1ll << 48};
 	const char *pool = strchr(getenv("LIBUMFS_MOUNT"), '=');
 	int fd = open(pool + 1, O_RDWR | O_CLOEXEC);
 
 	assert_true(fd >= 0);
-	lk.l_start = (1ll << 62) + (1ll << 40) + 7;
+	lk.l_start = (1ll << 62) + (1ll << 40); /* one of them is this epoch's */
 	assert_ok(fcntl(fd, F_OFD_SETLK, &lk));
 	return fd;
 }
