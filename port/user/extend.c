@@ -138,30 +138,43 @@ static void give_back(struct pool *p, int fd)
 		(void)sys1(SYS_close, fd);
 }
 
+static int reach_by_file(struct pool *p, uint64_t bytes)
+{
+	int fd = borrow_fd(p), err;
+
+	if (fd < 0)
+		return fd;
+	err = reach(p, fd, bytes);
+	give_back(p, fd);
+	return err;
+}
+
+/* The superblock says so much only when the file has it: what is mapped is there. */
+static int reach_quietly(const struct pool *p, uint64_t bytes)
+{
+	return bytes <= __atomic_load_n(&p->map_bytes, __ATOMIC_ACQUIRE) ? 0 : -EIO;
+}
+
 static void say_out_of_reach(void)
 {
 	static const char text[] = "umfs: the pool has grown, and this process has no room to map "
 				   "it; the pool answers EIO from now on\n";
 	static uint32_t said;
 
-	if (!__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
+	if (!port_quiet && !__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
 		(void)sys3(SYS_write, 2, text, sizeof(text) - 1);
 }
 
 int port_reach(struct umfs *fs, uint64_t bytes)
 {
 	struct pool *p = pool_of(fs);
-	int fd, err;
+	int err;
 
 	if (bytes <= __atomic_load_n(&fs->bytes, __ATOMIC_ACQUIRE))
 		return 0;
 	if (p->is_device)
 		return -EIO;
-	err = fd = borrow_fd(p);
-	if (fd >= 0) {
-		err = reach(p, fd, bytes);
-		give_back(p, fd);
-	}
+	err = port_quiet ? reach_quietly(p, bytes) : reach_by_file(p, bytes);
 	if (err)
 		say_out_of_reach();
 	else

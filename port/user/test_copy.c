@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* test_copy.c - copies into and out of a pool, their faults, checksums, write-back. */
+#include "test_pools.h"
+#include "cpu.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* ---- copies ---- */
+
+typedef void copy_any(void *dst, const void *src, uint64_t n);
+
+static void copy_in(void *dst, const void *src, uint64_t n)
+{
+	assert_int_equal(port_copy_in(dst, src, n), 0);
+}
+static void copy_in_nt(void *dst, const void *src, uint64_t n)
+{
+	assert_int_equal(port_copy_in_nt(dst, src, n), 0);
+}
+static void copy_out(void *dst, const void *src, uint64_t n)
+{
+	assert_int_equal(port_copy_out(dst, src, n), 0);
+}
+
+#define ROOM 8192u
+
+static void check_copy(copy_any *copy, uint32_t n, uint32_t to, uint32_t from)
+{
+	static uint8_t src[ROOM], dst[ROOM], want[ROOM];
+	uint32_t i;
+
+	for (i = 0; i < ROOM; i++) {
+		src[i] = (uint8_t)(i * 7 + (i >> 8) + 1);
+		dst[i] = want[i] = 0xee;
+	}
+	memcpy(want + to, src + from, n);
+	copy(dst + to, src + from, n);
+	port_fence();
+	if (memcmp(dst, want, ROOM))
+		fail_msg("n %u to %u from %u", n, to, from);
+}
+
+static void check_copies(void)
+{
+	static copy_any *const all[] = {port_copy, port_copy_nt, copy_in, copy_in_nt, copy_out};
+	static const uint32_t large[] = {1023, 1279, 1280, 1281, 1343, 2048, 4095, 4096, 4097};
+	uint32_t f, n, i, a;
+
+	for (f = 0; f < UMFS_ARRAY_LEN(all); f++) {
+		for (n = 0; n <= 600; n++)
+			for (a = 0; a < 64; a += 9)
+				check_copy(all[f], n, 64 + a, 128 + (a * 5 & 63));
+		for (i = 0; i < UMFS_ARRAY_LEN(large); i++)
+			for (a = 0; a < 64; a++)
+				check_copy(all[f], large[i], 64 + a, 128 + (a * 3 & 63));
+	}
+}
+
+static void copy_any_size_copies_exactly(void **state)
+{
+	uint32_t cpu = port_cpu;
+	uint64_t min = port_nt_min;
+
+	(void)state;
+	check_copies();
+	port_nt_flushes();
+	check_copies();
+	port_nt_min = min;
+	port_cpu = 0;
+	check_copies();
+	port_cpu = cpu;
+}
+
+static void zero_clears_exactly(void **state)
+{
+	uint8_t a[256];
+
+	(void)state;
+	memset(a, 1, sizeof(a));
+	port_zero(a + 3, 200);
+	assert_int_equal(a[2], 1);
+	assert_int_equal(a[3], 0);
+	assert_int_equal(a[202], 0);
+	assert_int_equal(a[203], 1);
+}
+
+/* ---- faults ---- */
+
+static void on_fault(int sig, siginfo_t *si, void *context)
+{
+	ucontext_t *uc = context;
+	greg_t *pc = &uc->uc_mcontext.gregs[REG_RIP];
+	uintptr_t to = port_fault_fixup((uintptr_t)*pc, (uintptr_t)si->si_addr);
+
+	if (!to && port_fault_contain((uintptr_t)si->si_addr))
+		return;
+	if (!to) {
+		signal(sig, SIG_DFL);
+		return;
+	}
+	*pc = (greg_t)to;
+}
+
+static void catch_faults(void)
+{
+	struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* Memory whose end is followed by a page that can not be touched. */
+static uint8_t *cliff(uint32_t bytes)
+{
+	uint8_t *at = mmap(NULL, bytes + 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(at != MAP_FAILED);
+	assert_int_equal(mprotect(at + bytes, 4096, PROT_NONE), 0);
+	return at + bytes;
+}
+
+static void check_faults(uint8_t *pool)
+{
+	static const uint32_t sizes[] = {1, 2, 3, 5, 9, 17, 40, 70, 128, 200, 300, 1500, 4096};
+	uint8_t *end = cliff(8192);
+	uint64_t word = 5;
+	uint32_t i, short_by;
+
+	for (i = 0; i < UMFS_ARRAY_LEN(sizes); i++)
+		for (short_by = 1; short_by <= sizes[i]; short_by += 1 + short_by / 3) {
+			uint8_t *user = end - (sizes[i] - short_by);
+
+			assert_int_equal(port_copy_in(pool, user, sizes[i]), -EFAULT);
+			assert_int_equal(port_copy_in_nt(pool + 5, user, sizes[i]), -EFAULT);
+			assert_int_equal(port_copy_out(user, pool, sizes[i]), -EFAULT);
+		}
+	assert_int_equal(port_copy_in(pool, NULL, 64), -EFAULT);
+	assert_int_equal(port_swap_out((uint64_t *)16, 0, 1), -EFAULT);
+	assert_int_equal(port_swap_out(&word, 6, 7), 0);
+	assert_int_equal(word, 5);
+	assert_int_equal(port_swap_out(&word, 5, 7), 0);
+	assert_int_equal(word, 7);
+	/* Not an address at all: the processor does not say which. */
+	assert_int_equal(port_copy_in(pool, (void *)0x8000000000000000, 64), -EFAULT);
+	munmap(end - 8192, 8192 + 4096);
+}
+
+static void copy_from_bad_pointer_gives_efault(void **state)
+{
+	struct pool *p = *state;
+	uint32_t cpu = port_cpu;
+
+	catch_faults();
+	check_faults(p->fs.base);
+	port_cpu = 0;
+	check_faults(p->fs.base);
+	port_cpu = cpu;
+}
+
+static void copy_past_end_of_pool_gives_eio(void **state)
+{
+	struct pool *p = *state;
+	uint8_t buf[4096] = {0};
+	uint32_t cpu = port_cpu;
+
+	catch_faults();
+	assert_int_equal(truncate(pool_path, POOL_BYTES / 2), 0);
+	assert_int_equal(port_copy_in(p->fs.base + POOL_BYTES / 2, buf, 4096), -EIO);
+	assert_int_equal(port_copy_in_nt(p->fs.base + POOL_BYTES / 2, buf, 4096), -EIO);
+	port_cpu = 0;
+	assert_int_equal(port_copy_out(buf, p->fs.base + POOL_BYTES - 64, 64), -EIO);
+	port_cpu = cpu;
+	/* A plain store: the page is replaced and the program lives. */
+	p->fs.base[POOL_BYTES - 1] = 1;
+	assert_int_equal(p->fs.base[POOL_BYTES - 1], 1);
+}
+
+/* ---- checksums and write-back ---- */
+
+static void crc_of_check_string_is_standard(void **state)
+{
+	uint32_t cpu = port_cpu, i;
+	uint8_t data[100];
+
+	(void)state;
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 31);
+	for (i = 0; i < 2; i++, port_cpu = 0) {
+		uint32_t cut;
+
+		assert_int_equal(port_crc32c(0, "123456789", 9), 0xe3069283);
+		assert_int_equal(port_crc32c(5, "", 0), 5);
+		for (cut = 0; cut <= sizeof(data); cut++)
+			assert_int_equal(port_crc32c(port_crc32c(0, data, cut), data + cut,
+						     sizeof(data) - cut),
+					 port_crc32c(0, data, sizeof(data)));
+	}
+	port_cpu = cpu;
+}
+
+static void flush_reaches_every_line(void **state)
+{
+	struct pool *p = *state;
+	uint32_t cpu = port_cpu;
+
+	/* What can be seen: no instruction is illegal here, and no line past the end is touched. */
+	port_flush_lines(p->fs.base + 1, 4095);
+	port_cpu = CPU_CLFLUSHOPT & cpu;
+	port_flush_lines(p->fs.base + POOL_BYTES - 1, 1);
+	port_cpu = 0;
+	port_flush_lines(p->fs.base + 63, 2);
+	port_cpu = cpu;
+	port_fence();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(copy_any_size_copies_exactly),
+		cmocka_unit_test(zero_clears_exactly),
+		WITH_POOL(copy_from_bad_pointer_gives_efault),
+		WITH_POOL(copy_past_end_of_pool_gives_eio),
+		cmocka_unit_test(crc_of_check_string_is_standard),
+		WITH_POOL(flush_reaches_every_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
