@@ -3,14 +3,15 @@
  * storm.c - several processes at once on the same few files and directories,
  * killed at random while the others go on.
  *
- *	storm MODE FSCK [files|names|maps]
+ *	storm MODE FSCK [files|names|maps|freeze]
  *
- * Each worker attaches and does random calls: storm_files.c, storm_names.c, storm_maps.c. The
+ * Each worker attaches and does random calls: storm_files.c, storm_names.c, storm_maps.c,
+ * storm_freeze.c. The
  * parent kills a worker every few milliseconds and starts another. A worker that
  * makes no step for STUCK_NS ends the test: no death may hold the others up for
  * longer than a second.
  *
- * UMFS_STORM_SECONDS (20), UMFS_STORM_WORKERS (4; names: 8), UMFS_STORM_SEED.
+ * UMFS_STORM_SECONDS (20), UMFS_STORM_WORKERS (4; names and freeze: 8), UMFS_STORM_SEED.
  */
 #include "storm.h"
 
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +27,7 @@
 #define STUCK_NS 3000000000ull /* a second, and what a busy machine may add */
 
 struct board *storm_board;
-static const struct storm_kind *const kinds[] = {&storm_files, &storm_names, &storm_maps};
+static const struct storm_kind *const kinds[] = {&storm_files, &storm_names, &storm_maps, &storm_freeze};
 static const struct storm_kind *kind;
 static uint64_t seconds, workers, seed;
 
@@ -77,6 +79,7 @@ static _Noreturn void work(const char *path, uint32_t mode, uint32_t number, uin
 {
 	struct worker w = {.number = number, .mode = mode, .random = random};
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* whatever ends the test */
 	strcpy(storm_board->what[number], "attaching");
 	w.pool = real_attach(path, mode);
 	w.fs = &w.pool->fs;
@@ -142,29 +145,49 @@ static void end(uint32_t number)
 	pids[number] = 0;
 }
 
-static uint64_t storm(const char *path, uint32_t mode)
+static uint64_t kills;
+
+void storm_replace(const struct storm *s)
 {
-	uint64_t stop = now_ns() + seconds * 1000000000ull, random = seed, kills = 0;
+	uint32_t victim = (uint32_t)(storm_random(s->random) % workers);
+
+	end(victim);
+	kills++;
+	start(s->path, s->mode, victim, s->random);
+}
+
+/* Nobody was stuck while the parent kept all of them waiting. */
+static void forgive(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < workers; i++)
+		seen_at[i] = now_ns();
+}
+
+/* True when nobody was stuck or failed. */
+static bool storm(const struct storm *s)
+{
+	uint64_t stop = now_ns() + seconds * 1000000000ull;
 	uint32_t i;
 	bool good = true;
 
 	for (i = 0; i < workers; i++)
-		start(path, mode, i, &random);
+		start(s->path, s->mode, i, s->random);
 	while (good && now_ns() < stop) {
-		uint32_t victim;
-
-		usleep((useconds_t)(storm_random(&random) % 20000));
+		usleep((useconds_t)(storm_random(s->random) % 20000));
 		good = watch();
-		victim = (uint32_t)(storm_random(&random) % workers);
 		if (!good)
 			break;
-		end(victim);
-		kills++;
-		start(path, mode, victim, &random);
+		storm_replace(s);
+		if (kind->round) {
+			kind->round(s);
+			forgive();
+		}
 	}
 	for (i = 0; i < workers; i++)
 		end(i);
-	return good ? kills : 0;
+	return good && kills;
 }
 
 /* What the last dead left is recovered by whoever comes next; then all must hang together. */
@@ -206,8 +229,8 @@ int main(int argc, char **argv)
 {
 	static const char *const modes[] = {"", "posix", "sync", "atomic"};
 	uint32_t mode = 0, i;
+	struct storm s;
 	struct pool *pool;
-	uint64_t kills;
 	char path[256];
 	int bad;
 
@@ -219,9 +242,9 @@ int main(int argc, char **argv)
 		if (!strcmp(argc > 3 ? argv[3] : "files", kinds[i]->name))
 			kind = kinds[i];
 	if (!mode || argc < 3 || !kind)
-		die("usage: storm atomic|sync|posix FSCK [files|names|maps]");
+		die("usage: storm atomic|sync|posix FSCK [files|names|maps|freeze]");
 	seconds = number("UMFS_STORM_SECONDS", 20);
-	workers = UMFS_MIN(number("UMFS_STORM_WORKERS", kind == &storm_names ? 8 : 4), (uint64_t)STORM_WORKERS_MAX);
+	workers = UMFS_MIN(number("UMFS_STORM_WORKERS", kind == &storm_names || kind == &storm_freeze ? 8 : 4), (uint64_t)STORM_WORKERS_MAX);
 	seed = number("UMFS_STORM_SEED", now_ns());
 	printf("seed %llu, %llu workers, %llu s\n", (unsigned long long)seed,
 	       (unsigned long long)workers, (unsigned long long)seconds);
@@ -235,8 +258,8 @@ int main(int argc, char **argv)
 	kind->prepare(&pool->fs);
 	pool_close(pool);
 	free(pool);
-	kills = storm(path, mode);
-	bad = !kills || look(path, mode, argv[2]);
+	s = (struct storm){.path = path, .fsck = argv[2], .mode = mode, .random = &seed};
+	bad = !storm(&s) || look(path, mode, argv[2]);
 	printf("%llu calls, %llu refused, %llu killed, slowest step %llu ms%s\n",
 	       (unsigned long long)storm_board->calls, (unsigned long long)storm_board->refused,
 	       (unsigned long long)kills, (unsigned long long)(slowest_ns / 1000000),

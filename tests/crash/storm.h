@@ -14,6 +14,9 @@ struct board {
 	char what[STORM_WORKERS_MAX][64];
 	uint64_t calls, refused;
 	uint32_t ino[64]; /* the kind's own: what its prepare() made */
+	uint64_t begun[STORM_WORKERS_MAX], done[STORM_WORKERS_MAX]; /* storm_freeze's: calls */
+	uint64_t copies;
+	uint32_t frozen;
 };
 extern struct board *storm_board;
 
@@ -25,6 +28,13 @@ struct worker {
 	struct umfs_file files[3]; /* the kind's own */
 };
 
+/* The parent's. */
+struct storm {
+	const char *path, *fsck;
+	uint32_t mode;
+	uint64_t *random;
+};
+
 /* What the workers of a storm do. */
 struct storm_kind {
 	const char *name;
@@ -33,8 +43,12 @@ struct storm_kind {
 	void (*step)(struct worker *w);
 	/* Is everything there, after recovery? 0, or -1 with a reason. */
 	int (*check)(const struct tree *t, char why[256]);
+	void (*round)(const struct storm *s); /* NULL, or what the parent does between two deaths */
 };
-extern const struct storm_kind storm_files, storm_names, storm_maps;
+extern const struct storm_kind storm_files, storm_names, storm_maps, storm_freeze;
+
+/* Kill a worker and start another. */
+void storm_replace(const struct storm *s);
 
 uint64_t storm_random(uint64_t *state);
 uint32_t storm_upto(struct worker *w, uint32_t n);

@@ -210,4 +210,4 @@ static int check(const struct tree *t, char why[256])
 	return 0;
 }
 
-const struct storm_kind storm_files = {"files", prepare, begin, step, check};
+const struct storm_kind storm_files = {"files", prepare, begin, step, check, NULL};

@@ -239,4 +239,4 @@ static int check(const struct tree *t, char why[256])
 	return 0;
 }
 
-const struct storm_kind storm_maps = {"maps", prepare, NULL, step, check};
+const struct storm_kind storm_maps = {"maps", prepare, NULL, step, check, NULL};
