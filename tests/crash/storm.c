@@ -142,6 +142,7 @@ static void end(uint32_t number)
 		return;
 	kill(pids[number], SIGKILL);
 	waitpid(pids[number], NULL, 0);
+	__atomic_store_n(&storm_board->whole[number], 0, __ATOMIC_SEQ_CST);
 	pids[number] = 0;
 }
 

@@ -15,6 +15,7 @@ struct board {
 	uint64_t calls, refused;
 	uint32_t ino[64]; /* the kind's own: what its prepare() made */
 	uint64_t begun[STORM_WORKERS_MAX], done[STORM_WORKERS_MAX]; /* storm_freeze's: calls */
+	uint32_t whole[STORM_WORKERS_MAX]; /* 0: the worker was killed, and what it was at may be torn */
 	uint64_t copies;
 	uint32_t frozen;
 };

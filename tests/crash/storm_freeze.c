@@ -207,9 +207,37 @@ static int same(struct umfs *fs, uint32_t number, uint64_t done, char why[256])
 	return m.a ? same_file(fs, p.a, &m, &a, why) : 0;
 }
 
+/*
+ * In the modes that promise no more an overwrite that its process did not survive may be
+ * torn: each byte is the one before or the one after call number `done`.
+ */
+static int torn(struct umfs *fs, uint32_t mode, uint32_t number, uint64_t done, char why[256])
+{
+	static _Thread_local struct model before, after;
+	static _Thread_local uint8_t got[BYTES_MAX];
+	struct place p = place_of(number);
+	struct umfs_file f;
+	int64_t n, i;
+
+	if (mode == UMFS_MODE_ATOMIC || calls[done % CALLS].what != WRITE ||
+	    world_open(fs, p.a, O_RDONLY, &f)) {
+		snprintf(why, 256, "and it must not be torn");
+		return -1;
+	}
+	model_at(&before, done);
+	model_at(&after, done + 1);
+	n = umfs_pread(&f, got, sizeof(got), 0);
+	world_close(&f);
+	for (i = 0; i < n && (got[i] == before.bytes[i] || got[i] == after.bytes[i]); i++)
+		;
+	if (i == n && (n == (int64_t)before.size || n == (int64_t)after.size))
+		return 0;
+	snprintf(why, 256, "%s: byte %lld of %lld is of neither", p.a, (long long)i, (long long)n);
+	return -1;
+}
+
 /* ---- a worker ---- */
 
-/* In storm_board->counts: calls begun, calls answered. */
 static uint64_t *begun_of(uint32_t number)
 {
 	return &storm_board->begun[number];
@@ -227,14 +255,18 @@ static uint64_t count(const uint64_t *at)
 static void find_out(struct worker *w)
 {
 	uint64_t stop = now_ns() + PATIENCE_NS, done = count(done_of(w->number));
-	char why[256], why2[256];
+	char why[256], why2[256] = "not begun";
 
 	do {
 		if (!same(w->fs, w->number, done, why))
 			return;
-		if (count(begun_of(w->number)) > done && !same(w->fs, w->number, done + 1, why2)) {
-			__atomic_store_n(done_of(w->number), done + 1, __ATOMIC_SEQ_CST);
-			return;
+		if (count(begun_of(w->number)) > done) {
+			if (!same(w->fs, w->number, done + 1, why2)) {
+				__atomic_store_n(done_of(w->number), done + 1, __ATOMIC_SEQ_CST);
+				return;
+			}
+			if (!torn(w->fs, w->mode, w->number, done, why2))
+				return; /* the same is written again */
 		}
 		usleep(1000);
 	} while (now_ns() < stop);
@@ -264,6 +296,8 @@ static void step(struct worker *w)
 	__atomic_store_n(begun_of(w->number), k + 1, __ATOMIC_SEQ_CST);
 	storm_allow(w, need(do_call(w, c, (uint32_t)k + 1)), c->name);
 	__atomic_store_n(done_of(w->number), k + 1, __ATOMIC_SEQ_CST);
+	/* What a dead one may have torn is whole again. */
+	__atomic_store_n(&storm_board->whole[w->number], 1, __ATOMIC_SEQ_CST);
 }
 
 static void prepare(struct umfs *fs)
@@ -317,6 +351,7 @@ static void check_rest(const char *path)
 
 struct counts {
 	uint64_t done[STORM_WORKERS_MAX], begun[STORM_WORKERS_MAX];
+	uint32_t whole[STORM_WORKERS_MAX]; /* nobody died there since the last call */
 };
 
 static void check_copy(const char *path, uint32_t mode, const struct counts *n, const char *fsck)
@@ -329,17 +364,21 @@ static void check_copy(const char *path, uint32_t mode, const struct counts *n, 
 	if (real_fsck(fsck, path))
 		die("fsck of a copy");
 	pool = real_attach(path, mode);
-	for (i = 0; i < STORM_WORKERS_MAX; i++)
-		if (same(&pool->fs, i, n->done[i], why) &&
-		    (n->begun[i] == n->done[i] || same(&pool->fs, i, n->begun[i], why2)))
-			die("in a copy worker %u is neither after %llu calls (%s) nor after %llu (%s)",
-			    i, (unsigned long long)n->done[i], why, (unsigned long long)n->begun[i],
-			    why2);
+	for (i = 0; i < STORM_WORKERS_MAX; i++) {
+		if (!same(&pool->fs, i, n->done[i], why))
+			continue;
+		if (n->begun[i] != n->done[i] &&
+		    (!same(&pool->fs, i, n->begun[i], why2) ||
+		     (!n->whole[i] && !torn(&pool->fs, mode, i, n->done[i], why2))))
+			continue;
+		die("in a copy worker %u is neither after %llu calls (%s) nor after %llu (%s)", i,
+		    (unsigned long long)n->done[i], why, (unsigned long long)n->begun[i], why2);
+	}
 	pool_close(pool);
 	free(pool);
 }
 
-/* In `storm`: what was answered when it was frozen has to be there, what was begun may. */
+/* What was answered when it was frozen has to be there, what was begun may. */
 static void copy_round(const struct storm *s)
 {
 	struct counts n;
@@ -353,6 +392,7 @@ static void copy_round(const struct storm *s)
 	for (i = 0; i < STORM_WORKERS_MAX; i++) {
 		n.done[i] = count(done_of(i));
 		n.begun[i] = count(begun_of(i));
+		n.whole[i] = __atomic_load_n(&storm_board->whole[i], __ATOMIC_SEQ_CST);
 	}
 	snprintf(copy, sizeof(copy), "%s.copy", s->path);
 	storm_replace(s); /* somebody dies while waiting, somebody comes */
