@@ -20,7 +20,7 @@ while not os.path.exists(sys.argv[2]):
 ' "$mnt/$1" "$work/stop" >"$work/$1.out" 2>"$work/$1.err"
 }
 answered() {
-	tail -n 1 "$work/$1.out"
+	tail -n 1 "$work/$1.out" 2>/dev/null
 }
 # until COMMAND...: within half a minute.
 until_so() {
