@@ -201,6 +201,53 @@ void umfs_ofd_put(struct umfs *fs, uint32_t ofd)
 		umfs_irec_drop(fs, irec);
 }
 
+/*
+ * Under the lock nobody claims it, so what was set in a description that was freed
+ * meanwhile can be taken back.
+ */
+int umfs_ofd_join(struct umfs *fs, uint32_t ofd, uint64_t key)
+{
+	struct umfs_ofd_pm *o = umfs_ofd(fs, ofd);
+	le64 *slots;
+	int err = o ? umfs_lock(fs, &o->lock) : -EBADF;
+
+	if (err)
+		return err;
+	slots = &o->slots[fs->slot / 64u];
+	if (ld64(&o->key) != key) {
+		err = -EBADF;
+		goto out;
+	}
+	or64(slots, umfs_slot_bit(fs->slot));
+	if (ld64(&o->key) != key) {
+		and64(slots, ~umfs_slot_bit(fs->slot));
+		err = -EBADF;
+		goto out;
+	}
+	__atomic_fetch_add(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL);
+	umfs_widen(&fs->ofd_low, &fs->ofd_high, ofd);
+out:
+	umfs_unlock(fs, &o->lock);
+	return err;
+}
+
+/*
+ * Its last other holder may have freed it when this one had just joined: then it is free
+ * or another's, and under the lock no other's is half made.
+ */
+void umfs_ofd_part(struct umfs *fs, uint32_t ofd, uint64_t key)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
+
+	if (fs->broken || umfs_lock(fs, &o->lock)) {
+		__atomic_fetch_sub(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL);
+		return;
+	}
+	if (!__atomic_sub_fetch(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL) && ld64(&o->key) == key)
+		ofd_leave(o, fs->slot);
+	umfs_unlock(fs, &o->lock);
+}
+
 /* ---- slots come and go ---- */
 
 static void drop_ofd(struct umfs *fs, struct umfs_ofd_pm *o, uint32_t slot)

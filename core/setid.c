@@ -23,7 +23,7 @@ int umfs_setid_drop(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino)
 	uint32_t mode = ld32(&in->mode), bits = umfs_setid_bits(mode);
 	int err;
 
-	if (!bits || tx->fs->keeps_setid)
+	if (!bits || tx->fs->keeps_setid || port_keeps_setid())
 		return 0;
 	umfs_tx_begin(tx);
 	err = umfs_inode_save(tx, in);

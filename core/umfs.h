@@ -71,7 +71,7 @@ struct umfs {
 	int64_t day_ago_ns; /* at the last open, less a day: older atimes are renewed */
 	/* The caller's to set, at any time after umfs_attach(). */
 	uint64_t end_max;     /* bytes: no file grows, and nothing is written, past it */
-	uint32_t keeps_setid; /* 1: who calls has CAP_FSETID, writing leaves set-id bits */
+	uint32_t keeps_setid; /* 1: all who call have CAP_FSETID, writing leaves set-id bits */
 	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
 	uint64_t checked[UMFS_CHECKED]; /* inodes whose checksums held; see umfs_inode_check() */
 	/* 1 + the group where a walk over all groups last found pages, inodes; 0: none. */
@@ -371,6 +371,14 @@ void umfs_ofd_get(struct umfs *fs, uint32_t ofd); /* one more descriptor here */
 /* One descriptor less; the last holder anywhere closes it: trims or reclaims the file. */
 void umfs_ofd_put(struct umfs *fs, uint32_t ofd);
 struct umfs_ofd_pm *umfs_ofd(struct umfs *fs, uint32_t ofd);
+/*
+ * A share in the description with that key, which another process has open. The caller
+ * holds its inode by an umfs_open() of its own for as long, and gives the share back by
+ * umfs_ofd_part(). Durable is nothing, as with all that is open; a death in between is a
+ * slot's. -EBADF: it was closed.
+ */
+int umfs_ofd_join(struct umfs *fs, uint32_t ofd, uint64_t key);
+void umfs_ofd_part(struct umfs *fs, uint32_t ofd, uint64_t key);
 
 /* ---- file.c: data. `ofd` names an open file; -EBADF when it was closed meanwhile. ---- */
 

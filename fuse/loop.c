@@ -139,8 +139,22 @@ static bool unpark(struct fuse_buf *buf)
 	return false;
 }
 
+/*
+ * Who asks has CAP_FSETID. Of writes the kernel says it; truncation and the like are
+ * taken to be root's, if root's.
+ */
+static bool keeps_setid(const struct fuse_buf *buf)
+{
+	const struct fuse_write_in *in = (const void *)(header(buf) + 1);
+
+	if (header(buf)->opcode == FUSE_WRITE && buf->size >= sizeof(*header(buf)) + sizeof(*in))
+		return !(in->write_flags & FUSE_WRITE_KILL_SUIDGID);
+	return !header(buf)->uid;
+}
+
 static void answer(const struct fuse_buf *buf)
 {
+	pool_keep_setid(keeps_setid(buf));
 	if (header(buf)->opcode == OPCODE_TMPFILE)
 		tmpfile_answer(session, buf->mem, buf->size);
 	else

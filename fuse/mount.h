@@ -5,6 +5,7 @@
  *   main.c, options.c  the command
  *   loop.c             requests: read, given to workers, parked
  *   ops_*.c            one answer for each kind of request
+ *   ops_pass.c         open files of preloaded processes, passed on to others
  *   nodes.c            what the kernel remembers of our inodes
  *   locks.c            flock and record locks
  *   fault.c            SIGSEGV and SIGBUS
@@ -98,6 +99,10 @@ struct handle {
 	struct umfs_file file;
 	int flock_fd; /* shadow that the flock of this description is taken on, or -1 */
 	bool has_locks; /* record locks were asked for through it */
+	/* Of one that a preloaded process passed on (ops_pass.c): */
+	uint64_t shared_key; /* 0: it is none */
+	uint64_t expected;   /* where the kernel's position is, unless it was moved */
+	struct umfs_file shared;
 };
 static inline struct handle *handle_of(const struct fuse_file_info *fi)
 {
@@ -105,12 +110,27 @@ static inline struct handle *handle_of(const struct fuse_file_info *fi)
 }
 /* Open `node`, of a file or directory; 0 or -errno. */
 int handle_open(umfs_node node, struct fuse_file_info *fi);
+void handle_close(struct fuse_file_info *fi);
 /* Answers a request that opened it, or failed. */
 void handle_reply(fuse_req_t req, int err, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi);
 /* FUSE_TMPFILE, which libfuse does not know: the bytes after its header. */
 #define OPCODE_TMPFILE 51u
 void tmpfile_answer(struct fuse_session *se, const void *message, size_t bytes);
+
+/* ---- ops_pass.c ---- */
+
+/* The node id of its directory: no inode has the number 0. */
+#define PASS_DIR ((fuse_ino_t)1 << 32)
+bool pass_is_dir(fuse_ino_t dir, const char *name);
+void pass_stat(struct stat *st);
+void pass_reply_dir(fuse_req_t req);
+void pass_lookup(fuse_req_t req, const char *name);
+/* 0: opened, and known to nobody yet. */
+int pass_create(const char *name, struct fuse_file_info *fi, struct fuse_entry_param *e);
+void pass_part(struct handle *h);
+int64_t handle_read(struct handle *h, void *buf, uint64_t n, uint64_t off);
+int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off, bool append);
 
 /* ---- locks.c ---- */
 

@@ -67,8 +67,15 @@ static void reply_attr(fuse_req_t req, int err, umfs_node node)
 
 static void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
+	struct stat st;
+
 	(void)fi;
-	reply_attr(req, 0, node_of(id));
+	if (id != PASS_DIR) {
+		reply_attr(req, 0, node_of(id));
+		return;
+	}
+	pass_stat(&st);
+	fuse_reply_attr(req, &st, 0);
 }
 
 static int set_times(const struct umfs_cred *cred, umfs_node node, const struct stat *st, int what)

@@ -28,7 +28,7 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 
 	(void)id;
 	if (buf)
-		n = umfs_pread(&handle_of(fi)->file, buf, size, (uint64_t)off);
+		n = handle_read(handle_of(fi), buf, size, (uint64_t)off);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
@@ -36,15 +36,11 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 	free(buf);
 }
 
-/* The end is where it is now, whatever the kernel last knew. */
 static void op_write(fuse_req_t req, fuse_ino_t id, const char *buf, size_t size, off_t off,
 		     struct fuse_file_info *fi)
 {
-	struct umfs_iov iov = {.base = (void *)(uintptr_t)buf, .len = size};
-	uint64_t at = (uint64_t)off;
-
 	(void)id;
-	reply_bytes(req, umfs_pwritev(&handle_of(fi)->file, &iov, 1, &at,
+	reply_bytes(req, handle_write(handle_of(fi), buf, size, (uint64_t)off,
 				      (fi->flags & O_APPEND) != 0));
 }
 

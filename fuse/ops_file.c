@@ -59,11 +59,12 @@ int handle_open(umfs_node node, struct fuse_file_info *fi)
 	return handle_make(open_node, &node, fi);
 }
 
-static void handle_close(struct fuse_file_info *fi)
+void handle_close(struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
 
 	locks_release(h);
+	pass_part(h);
 	umfs_ofd_put(fuse_fs(), h->file.ofd);
 	free(h);
 }
@@ -138,7 +139,7 @@ static void op_create(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t m
 	struct making m = {.cred = request_cred(req), .dir = node_of(dir), .name = name,
 			   .mode = mode & 07777};
 	struct fuse_entry_param e;
-	int err = make_open(&m, fi, &e);
+	int err = dir == PASS_DIR ? pass_create(name, fi, &e) : make_open(&m, fi, &e);
 
 	if (err) {
 		fuse_reply_err(req, err == -EEXIST && !(fi->flags & O_EXCL) ? ESTALE : -err);

@@ -53,9 +53,16 @@ void entry_reply(fuse_req_t req, int err, umfs_node node)
 static void op_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
 {
 	umfs_node node = 0;
-	int err = entry_find(node_of(dir), name, &node);
+	int err;
 
-	entry_reply(req, err, node);
+	if (pass_is_dir(dir, name)) {
+		pass_reply_dir(req);
+	} else if (dir == PASS_DIR) {
+		pass_lookup(req, name);
+	} else {
+		err = entry_find(node_of(dir), name, &node);
+		entry_reply(req, err, node);
+	}
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t id, uint64_t n)

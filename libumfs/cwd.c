@@ -252,3 +252,40 @@ long umfs_hook_getcwd(char *buf, size_t size)
 	/* "(unreachable)/...": as libc, not a path. */
 	return ret > 0 && buf[0] != '/' ? -ENOENT : ret;
 }
+
+/* ---- for an image that is not served ---- */
+
+/* Did the kernel get to the same directory? What lies beneath a mount must not be used. */
+static bool at_same(const struct umfs_file *f)
+{
+	struct stat st;
+
+	return !sys2(SYS_stat, ".", &st) && st.st_dev == umfs_mount_of(f->fs)->dev &&
+	       st.st_ino == f->ino;
+}
+
+bool umfs_cwd_show(void)
+{
+	char path[PATH_MAX];
+	struct umfs_file f;
+	bool shown = false;
+
+	if (umfs_uinfo_cwd(&f) == UINFO_NONE || !umfs_mount_of(f.fs)->mounted)
+		return false;
+	umfs_guard_enter();
+	if (getcwd_ours(&f, path, sizeof(path)) > 0 && !sys1(SYS_chdir, path)) {
+		shown = at_same(&f);
+		if (!shown)
+			umfs_place_limbo(umfs_mount_of(f.fs)->dev, f.ino, f.generation);
+	}
+	umfs_guard_leave();
+	return shown;
+}
+
+void umfs_cwd_hide(void)
+{
+	struct umfs_file f;
+
+	if (umfs_uinfo_cwd(&f) != UINFO_NONE)
+		umfs_place_limbo(umfs_mount_of(f.fs)->dev, f.ino, f.generation);
+}

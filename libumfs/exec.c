@@ -131,16 +131,23 @@ static long exec_now(int dirfd, const char *path, struct path_args *a, char **en
 
 static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 {
+	bool shown = false;
+	struct umfs_file f;
 	struct heirs heirs;
 	long err;
 
 	if (!umfs_active() || umfs_guard_self.busy)
 		return exec_now(dirfd, path, a, a->q);
-	err = umfs_heirs_make(&heirs, a->q);
+	err = umfs_heirs_make(&heirs, dirfd, path, a->q, (int)a->a);
 	if (err)
 		return err;
-	prepare();
+	if (umfs_uinfo_cwd(&f) != UINFO_NONE && !umfs_heirs_known(dirfd, path, a->q, (int)a->a))
+		shown = umfs_cwd_show();
+	if (!shown)
+		prepare();
 	err = exec_now(dirfd, path, a, heirs.envp);
+	if (shown)
+		umfs_cwd_hide();
 	umfs_heirs_drop(&heirs);
 	return err;
 }
@@ -229,6 +236,16 @@ static long look_outside(int dirfd, const char *path, struct path_args *a)
 	return sys4(SYS_newfstatat, dirfd, path, (struct stat[1]){{0}}, 0);
 }
 
+/* The child has a working directory of its own in the kernel, if not in our memory. */
+static void show_cwd(int dirfd, const char *path, char *const envp[], int flags)
+{
+	struct umfs_file f;
+
+	if (umfs_uinfo_cwd(&f) != UINFO_NONE && !umfs_guard_self.spawn_moved &&
+	    !umfs_heirs_known(dirfd, path, envp, flags))
+		umfs_cwd_show();
+}
+
 /*
  * This thread in memory that is still its parent's: what passes on was made ready
  * there, and the environment says it.
@@ -250,7 +267,11 @@ static NEVER_RETURNS __attribute__((noinline)) long exec_spawned(const char *pat
 		return err;
 	if (!w.path && image.fd < 0)
 		return exec_script(image.line, path, argv, h->envp, depth);
-	err = umfs_heirs_spawned(h);
+	err = w.path ? umfs_heirs_spawned(h, AT_FDCWD, w.path, 0) :
+		       umfs_heirs_spawned(h, image.fd, "", AT_EMPTY_PATH);
+	if (!err)
+		show_cwd(w.path ? AT_FDCWD : image.fd, w.path ? w.path : "", h->envp,
+			 w.path ? 0 : AT_EMPTY_PATH);
 	if (w.path)
 		return err ? err : sys3(SYS_execve, w.path, argv, h->envp);
 	if (!err)

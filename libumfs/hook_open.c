@@ -15,6 +15,9 @@
 
 #define TMPFILE_ONLY (O_TMPFILE & ~O_DIRECTORY)
 
+/* open_ours: a FIFO that may be opened, which takes time; a->p and a->c say which it is. */
+#define OPEN_FIFO (-3001l)
+
 long umfs_file_reserve(bool cloexec)
 {
 	int fd;
@@ -90,9 +93,11 @@ static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t 
 		if (!err && !cred.override && cred.uid != attr.uid)
 			err = -EPERM;
 	}
-	/* Their other ends are the kernel's, which does not know them. */
+	/* Their other ends are the kernel's, which does not know them but by the mount. */
+	if (!err && S_ISFIFO(mode) && !(flags & O_PATH))
+		return OPEN_FIFO;
 	if (!err && !S_ISREG(mode) && !S_ISDIR(mode) && !(flags & O_PATH))
-		return umfs_refuse(REPORT_NO_SPECIAL, S_ISFIFO(mode) ? ENOTSUP : ENXIO);
+		return umfs_refuse(REPORT_NO_SPECIAL, ENXIO);
 	return err;
 }
 
@@ -194,7 +199,22 @@ static long open_ours(struct spot *s, struct path_args *a)
 		ret = open_new(s, flags, (mode_t)a->b, (int)fd);
 	if (ret < 0)
 		umfs_file_unreserve((int)fd);
+	if (ret == OPEN_FIFO) {
+		a->p = s->m;
+		a->c = (long)s->w.ino;
+	}
 	return ret;
+}
+
+/* It may wait for the other end, so signals are let through. */
+static long open_fifo(const struct path_args *a)
+{
+	long fd = umfs_pass_open_node(a->p, (umfs_node)a->c,
+				      (int)a->a & ~(O_CREAT | O_EXCL | O_TRUNC));
+
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ENOTCONN || fd == -ENAMETOOLONG)
+		return umfs_refuse(REPORT_NO_SPECIAL, ENOTSUP);
+	return umfs_file_given(fd);
 }
 
 /* Who asks for a directory may have come to the one beneath a mount, by a link. */
@@ -253,6 +273,7 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 {
 	struct path_args a = {.b = mode};
 	uint32_t how = 0;
+	long ret;
 
 	if (flags & O_PATH)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -267,7 +288,8 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 		how |= SPOT_PARENT;
 	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		how |= SPOT_NOFOLLOW;
-	return umfs_path_call(dirfd, path, how, open_ours, open_kernel, &a);
+	ret = umfs_path_call(dirfd, path, how, open_ours, open_kernel, &a);
+	return ret == OPEN_FIFO ? open_fifo(&a) : ret;
 }
 
 static long yes(struct spot *s, struct path_args *a)

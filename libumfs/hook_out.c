@@ -4,7 +4,8 @@
  *
  * It hands descriptors to other processes (SCM_RIGHTS), binds sockets to names
  * and tells of changes (inotify). It does not know our files, so all of that is
- * refused rather than done to a placeholder or beneath a mount.
+ * refused rather than done to a placeholder or beneath a mount. What is handed over is
+ * the mount's, where there is one (pass.c).
  */
 #include <sys/inotify.h>
 #include <sys/socket.h>
@@ -14,6 +15,8 @@
 #include "path.h"
 
 #define SOME_FDS 16u
+#define CONTROL_BYTES 4096u /* the most that the kernel takes is about a quarter of it */
+#define SENT_FDS 253u	    /* SCM_MAX_FD */
 
 /* ---- descriptors in messages ---- */
 
@@ -56,23 +59,104 @@ static bool passes_ours(const struct msghdr *user)
 	return false;
 }
 
+struct sent {
+	uint64_t control[CONTROL_BYTES / 8];
+	int fds[SENT_FDS]; /* the mount's, ours to close */
+	uint32_t count;
+};
+
+/* One descriptor in the copy of the message. */
+static long replace(struct sent *s, int *fd)
+{
+	long mount;
+
+	if (!umfs_uinfo_ours(*fd))
+		return 0;
+	if (s->count == SENT_FDS)
+		return -EINVAL;
+	mount = umfs_pass_open(*fd, "sendmsg");
+	if (mount < 0)
+		return mount;
+	s->fds[s->count++] = (int)mount;
+	*fd = (int)mount;
+	return 0;
+}
+
+/* Does it lie in the message wholly? Else the kernel says what is wrong. */
+static bool whole(const struct msghdr *msg, const struct cmsghdr *c)
+{
+	const char *end = (const char *)msg->msg_control + msg->msg_controllen;
+
+	return c->cmsg_len >= CMSG_LEN(0) && c->cmsg_len <= (size_t)(end - (const char *)c);
+}
+
+static long replace_all(struct sent *s, struct msghdr *msg)
+{
+	long err = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c && whole(msg, c) && !err;
+	     c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; !err && i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			err = replace(s, &fd);
+			memcpy(CMSG_DATA(c) + i * sizeof(fd), &fd, sizeof(fd));
+		}
+	}
+	return err;
+}
+
+/* With descriptors of the mount's in place of ours. */
+static __attribute__((noinline)) long send_passed(int fd, const struct msghdr *user, int flags)
+{
+	struct sent s;
+	struct msghdr msg;
+	long ret;
+
+	s.count = 0;
+	if (port_copy_out(&msg, user, sizeof(msg)))
+		return -EFAULT;
+	if (msg.msg_controllen > sizeof(s.control))
+		return -ENOBUFS;
+	if (port_copy_out(s.control, msg.msg_control, msg.msg_controllen))
+		return -EFAULT;
+	msg.msg_control = s.control;
+	ret = replace_all(&s, &msg);
+	if (!ret)
+		ret = umfs_cancel_call(SYS_sendmsg, fd, SYS_ARG(&msg), flags, 0, 0, 0);
+	else if (ret == -ENOTSUP)
+		ret = umfs_refuse(REPORT_NO_PASS, ENOTSUP);
+	for (uint32_t i = 0; i < s.count; i++)
+		sys1(SYS_close, s.fds[i]);
+	return ret;
+}
+
 long umfs_hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (umfs_uinfo_open_count() && passes_ours(msg))
-		return umfs_refuse(REPORT_NO_PASS, ENOTSUP);
+		return send_passed(fd, msg, flags);
 	return umfs_cancel_call(SYS_sendmsg, fd, SYS_ARG(msg), flags, 0, 0, 0);
 }
 
-/* As with every error there: the messages before it are sent, and the next call says it. */
+/* Those before one that hands over ours, or that one: it may send less than it was asked to. */
 long umfs_hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
 	unsigned n = umfs_uinfo_open_count() ? 0 : count;
+	unsigned sent;
+	long ret;
 
 	while (n < count && n < IOV_MAX && !passes_ours(&msgs[n].msg_hdr))
 		n++;
-	if (!n && count)
-		return umfs_refuse(REPORT_NO_PASS, ENOTSUP);
-	return umfs_cancel_call(SYS_sendmmsg, fd, SYS_ARG(msgs), n, flags, 0, 0);
+	if (n || !count)
+		return umfs_cancel_call(SYS_sendmmsg, fd, SYS_ARG(msgs), n, flags, 0, 0);
+	ret = send_passed(fd, &msgs[0].msg_hdr, flags);
+	if (ret < 0)
+		return ret;
+	sent = (unsigned)ret;
+	return port_copy_out(&msgs[0].msg_len, &sent, sizeof(sent)) ? -EFAULT : 1;
 }
 
 /* ---- names of sockets ---- */

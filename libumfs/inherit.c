@@ -185,6 +185,75 @@ static long make_heirs(struct heirs *h, struct text *t)
 	return 0;
 }
 
+/* ---- to an image that will not know us: pass.c ---- */
+
+/* The same description is opened once, so that its numbers go on sharing it. */
+static long open_once(const struct heirs *h, int fd, const struct umfs_file *f)
+{
+	for (uint32_t i = 0; i < h->passed_count; i++)
+		if (h->passed[i].fs == f->fs && h->passed[i].ofd == f->ofd)
+			return h->passed[i].mount;
+	return umfs_pass_open(fd, "exec");
+}
+
+static long pass_one(struct heirs *h, int fd)
+{
+	const struct umfs_file *f = &umfs_uinfo_table[fd].file;
+	struct passed *p = &h->passed[h->passed_count];
+	long mount = open_once(h, fd, f);
+
+	if (mount < 0)
+		return mount;
+	*p = (struct passed){fd, (int)mount, umfs_place_high(fd), f->ofd, f->fs};
+	h->passed_count++;
+	if (p->old < 0)
+		return p->old;
+	return sys3(SYS_dup3, mount, fd, 0) < 0 ? -EMFILE : 0;
+}
+
+/* Exec failed: the numbers are held as they were. */
+static void take_back(struct heirs *h)
+{
+	for (uint32_t i = 0; i < h->passed_count; i++) {
+		const struct passed *p = &h->passed[i];
+
+		if (p->old >= 0) {
+			sys3(SYS_dup3, p->old, p->fd, 0);
+			sys1(SYS_close, p->old);
+		}
+	}
+	for (uint32_t i = 0; i < h->passed_count; i++) {
+		bool again = false;
+
+		for (uint32_t k = 0; k < i; k++)
+			again |= h->passed[k].mount == h->passed[i].mount;
+		if (!again)
+			sys1(SYS_close, h->passed[i].mount);
+	}
+	h->passed_count = 0;
+}
+
+/* All that would pass, or nothing. */
+static long pass_all(struct heirs *h)
+{
+	uint32_t n = count_passing(NULL);
+	long err = 0, at;
+
+	h->memory_bytes = (n + 1) * sizeof(*h->passed);
+	at = sys6(SYS_mmap, 0, (long)h->memory_bytes, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at < 0 && at > -4096)
+		return -ENOMEM;
+	h->memory = (char *)at;
+	h->passed = (struct passed *)at;
+	umfs_local_lock(LOCK_UINFO);
+	for (int fd = 0; !err && fd < umfs_uinfo_top && h->passed_count < n; fd++)
+		if (passes(fd, NULL))
+			err = pass_one(h, fd);
+	umfs_local_unlock(LOCK_UINFO);
+	return err;
+}
+
 static void finish(struct heirs *h, void (*each)(struct pool *, const struct pool_heir *))
 {
 	umfs_guard_enter();
@@ -192,6 +261,7 @@ static void finish(struct heirs *h, void (*each)(struct pool *, const struct poo
 		if (h->made[i])
 			each(&umfs_mounts[i].pool, &h->pool[i]);
 	umfs_lock_pass_not();
+	take_back(h);
 	if (h->memory)
 		sys2(SYS_munmap, h->memory, h->memory_bytes);
 	umfs_guard_leave();
@@ -207,10 +277,23 @@ void umfs_heirs_pass(struct heirs *h)
 	finish(h, pool_heir_pass);
 }
 
-long umfs_heirs_make(struct heirs *h, char *const envp[])
+bool umfs_heirs_known(int dirfd, const char *path, char *const envp[], int flags)
+{
+	return envp && knows_us(envp) && umfs_pass_image_knows(dirfd, path, flags);
+}
+
+static long make_known(struct heirs *h, char *const envp[])
+{
+	struct text t;
+	long err = get_memory(h, envp, count_passing(NULL) + umfs_lock_keepers, &t);
+
+	return err ? err : make_heirs(h, &t);
+}
+
+long umfs_heirs_make(struct heirs *h, int dirfd, const char *path, char *const envp[], int flags)
 {
 	static char *const none[] = {NULL};
-	struct text t;
+	bool knows;
 	long err;
 
 	memset(h, 0, sizeof(*h));
@@ -219,18 +302,15 @@ long umfs_heirs_make(struct heirs *h, char *const envp[])
 	h->envp = (char **)(uintptr_t)envp;
 	if (!umfs_uinfo_inheritable())
 		return 0;
-	if (!knows_us(envp))
-		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	knows = umfs_heirs_known(dirfd, path, envp, flags);
 	umfs_guard_enter();
 	umfs_opens_enter();
-	err = get_memory(h, envp, count_passing(NULL) + umfs_lock_keepers, &t);
-	if (!err)
-		err = make_heirs(h, &t);
+	err = knows ? make_known(h, envp) : pass_all(h);
 	umfs_opens_leave();
 	umfs_guard_leave();
 	if (err)
 		umfs_heirs_drop(h);
-	return err;
+	return err == -ENOTSUP ? umfs_refuse(REPORT_NO_EXEC, ENOTSUP) : err;
 }
 
 /* ---- before posix_spawn ---- */
@@ -255,6 +335,14 @@ static long make_late(struct heirs *h, char *const envp[])
 	return err;
 }
 
+/* Where the child's exec does not come here what passes can not be the mount's: refused. */
+static long make_early(struct heirs *h, char *const envp[])
+{
+	if (umfs_uinfo_inheritable() && !knows_us(envp))
+		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
+	return umfs_heirs_make(h, AT_FDCWD, "", envp, 0);
+}
+
 long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions)
 {
 	static char *const none[] = {NULL};
@@ -269,13 +357,11 @@ long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions)
 		umfs_guard_leave();
 	}
 	if (!any || !umfs_redirected() || !(actions || umfs_uinfo_inheritable()))
-		return umfs_heirs_make(h, envp);
+		return make_early(h, envp ? envp : none);
 	memset(h, 0, sizeof(*h));
 	envp = envp ? envp : none;
 	h->late = true;
 	h->knows = knows_us(envp);
-	if (!h->knows && !actions)
-		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
 	umfs_guard_enter();
 	umfs_opens_enter();
 	err = make_late(h, envp);
@@ -315,57 +401,121 @@ void umfs_heirs_moved(int fd, int from)
 		h->moved_count++;
 }
 
-/* Number `fd` of the child is `from` of ours: told, where it passes and is of that pool. */
-static uint32_t pass_late(struct heirs *h, struct umfs *fs, uint32_t slot, int fd, int from)
+/* Does number `fd` of the child pass, which is `from` of ours, of that pool or (NULL) any? */
+static bool passes_late(const struct umfs *fs, int fd, int from)
 {
 	const struct uinfo *u = &umfs_uinfo_table[from < 0 ? 0 : from];
 	long flags;
 
-	if (from < 0 || u->kind <= UINFO_RESERVED || u->file.fs != fs)
-		return 0;
+	if (from < 0 || u->kind <= UINFO_RESERVED || (fs && u->file.fs != fs))
+		return false;
 	flags = sys3(SYS_fcntl, fd, F_GETFD, 0);
-	if (flags < 0 || (flags & FD_CLOEXEC))
-		return 0;
-	if (!h->given)
-		umfs_ofd_give(fs, u->file.ofd, slot);
-	describe_fd(&h->text, fd, u->file.ofd, u->kind | (u->shadow ? SHADOW : 0));
-	return 1;
+	return flags >= 0 && !(flags & FD_CLOEXEC);
 }
 
-static uint32_t describe_late(struct heirs *h, struct umfs *fs, const struct pool_heir *heir)
+/* Each number of the child that passes. The first error ends it; else how many there were. */
+static long each_late(struct heirs *h, const struct umfs *fs, uint32_t slot,
+		      long (*each)(struct heirs *h, uint32_t slot, int fd, int from))
 {
-	uint32_t n = 0;
+	long n = 0, err = 0;
+
+	for (int fd = 0; !err && fd < umfs_uinfo_top; fd++)
+		if (passes_late(fs, fd, moved_from(h, fd)) && ++n)
+			err = each(h, slot, fd, moved_from(h, fd));
+	for (uint32_t i = 0; !err && i < h->moved_count; i++)
+		if (h->moved[i].fd >= umfs_uinfo_top &&
+		    passes_late(fs, h->moved[i].fd, h->moved[i].from) && ++n)
+			err = each(h, slot, h->moved[i].fd, h->moved[i].from);
+	return err ? err : n;
+}
+
+static long pass_late(struct heirs *h, uint32_t slot, int fd, int from)
+{
+	const struct uinfo *u = &umfs_uinfo_table[from];
+
+	if (!h->given)
+		umfs_ofd_give(u->file.fs, u->file.ofd, slot);
+	describe_fd(&h->text, fd, u->file.ofd, u->kind | (u->shadow ? SHADOW : 0));
+	return 0;
+}
+
+static long describe_late(struct heirs *h, struct umfs *fs, const struct pool_heir *heir)
+{
+	long n;
 
 	describe_pool(&h->text, fs, heir);
-	for (int fd = 0; fd < umfs_uinfo_top; fd++)
-		n += pass_late(h, fs, heir->slot, fd, moved_from(h, fd));
-	for (uint32_t i = 0; i < h->moved_count; i++)
-		if (h->moved[i].fd >= umfs_uinfo_top)
-			n += pass_late(h, fs, heir->slot, h->moved[i].fd, h->moved[i].from);
+	n = each_late(h, fs, heir->slot, pass_late);
 	umfs_text_add(&h->text, ";");
 	return n;
 }
 
-/* In the child. It may be several times, where it looks for its program along PATH. */
-long umfs_heirs_spawned(struct heirs *h)
+static long count_late(struct heirs *h, uint32_t slot, int fd, int from)
 {
-	uint32_t n = 0;
+	(void)h;
+	(void)slot;
+	(void)fd;
+	(void)from;
+	return 0;
+}
+
+/* A number of this child's own becomes the mount's, as a duplicate of one before where it is. */
+static long mount_late(struct heirs *h, uint32_t slot, int fd, int from)
+{
+	const struct umfs_file *f = &umfs_uinfo_table[from].file;
+	long mount = -1;
+
+	(void)slot;
+	for (uint32_t i = 0; mount < 0 && i < h->passed_count; i++)
+		if (h->passed[i].fs == f->fs && h->passed[i].ofd == f->ofd)
+			mount = h->passed[i].mount;
+	if (mount < 0) {
+		mount = umfs_pass_open(from, "posix_spawn");
+		if (mount < 0)
+			return mount;
+		if (h->passed_count < HEIRS_MOVED_MAX)
+			h->passed[h->passed_count++] =
+				(struct passed){fd, (int)mount, -1, f->ofd, f->fs};
+	}
+	return sys3(SYS_dup3, mount, fd, 0) < 0 ? -EMFILE : 0;
+}
+
+static long mount_all_late(struct heirs *h)
+{
+	struct passed passed[HEIRS_MOVED_MAX];
+	long n;
+
+	h->passed = passed;
+	n = each_late(h, NULL, 0, mount_late);
+	h->passed = NULL;
+	h->passed_count = 0;
+	return n;
+}
+
+/* In the child. It may be several times, where it looks for its program along PATH. */
+long umfs_heirs_spawned(struct heirs *h, int dirfd, const char *path, int flags)
+{
+	bool knows;
+	long n;
 
 	if (!h || !h->late)
 		return 0;
 	if (h->moved_count > HEIRS_MOVED_MAX)
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
 	umfs_guard_enter();
+	n = each_late(h, NULL, 0, count_late);
+	knows = !n || (h->knows && umfs_pass_image_knows(dirfd, path, flags));
 	h->text.len = strlen(NAME);
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+	if (!knows)
+		n = mount_all_late(h);
+	for (uint32_t i = 0; n && knows && i < umfs_config.mount_count; i++)
 		if (h->made[i])
-			n += describe_late(h, umfs_mount_fs(&umfs_mounts[i]), &h->pool[i]);
-	h->given = true;
+			describe_late(h, umfs_mount_fs(&umfs_mounts[i]), &h->pool[i]);
+	h->given |= knows;
 	umfs_guard_leave();
-	if (n && !h->knows)
-		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
-	h->envp[h->vars] = n ? h->text.buf : NULL;
-	for (uint32_t i = 0; !n && i < umfs_config.mount_count; i++)
+	if (n < 0)
+		return n == -ENOTSUP ? umfs_refuse(REPORT_NO_EXEC, ENOTSUP) : n;
+	h->envp[h->vars] = n && knows ? h->text.buf : NULL;
+	for (uint32_t i = 0; !h->envp[h->vars] && i < umfs_config.mount_count; i++)
 		if (h->made[i]) {
 			sys3(SYS_fcntl, h->pool[i].fd, F_SETFD, FD_CLOEXEC);
 			sys3(SYS_fcntl, h->pool[i].shadow_fd, F_SETFD, FD_CLOEXEC);

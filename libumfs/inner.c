@@ -221,7 +221,7 @@ INNER(int, utimensat, (int dirfd, const char *path, const struct timespec *times
 static long exec_moved(const char *path, char *const argv[])
 {
 	struct heirs *h = umfs_guard_self.spawn_heirs;
-	long err = umfs_heirs_spawned(h);
+	long err = umfs_heirs_spawned(h, AT_FDCWD, path, 0);
 
 	return err ? err : sys3(SYS_execve, path, argv, h->envp);
 }

@@ -420,9 +420,29 @@ static inline void umfs_cancel_test(void)
 		umfs_cancel_test_now();
 }
 
+/* ---- pass.c: for those who are not served ---- */
+
+/* Will that image, as execveat() names it, load libumfs if its environment says so? */
+bool umfs_pass_image_knows(int dirfd, const char *path, int flags);
+/*
+ * What number `fd` of ours is open for, as a close-on-exec descriptor of the mount's;
+ * `who`: __func__ of the hook, for the report. -ENOTSUP: there is no mount that serves it.
+ */
+long umfs_pass_open(int fd, const char *who);
+/* A FIFO, opened by the mount, where there is one; -errno of that. */
+long umfs_pass_open_node(struct mount *m, umfs_node node, int flags);
+
 /* ---- inherit.c: descriptors of ours that pass exec ---- */
 
 #define HEIRS_MOVED_MAX 64u
+
+struct passed {
+	int fd;
+	int mount; /* the same file by the mount */
+	int old;   /* what held the number */
+	uint32_t ofd;
+	const struct umfs *fs;
+};
 
 struct heirs {
 	struct pool_heir pool[MOUNTS_MAX];
@@ -430,9 +450,11 @@ struct heirs {
 	char **envp; /* the new image's environment */
 	char *memory;
 	size_t memory_bytes;
+	struct passed *passed; /* numbers that are the mount's until exec fails */
+	uint32_t passed_count;
 	/* Of a child of libc's posix_spawn: written by it, in our memory. */
 	bool late;  /* what passes is found out when it execs */
-	bool knows; /* the new image would know us */
+	bool knows; /* the new image's environment has us loaded */
 	bool given; /* the descriptions are shared with the new slots */
 	size_t vars;
 	struct text text;
@@ -443,10 +465,12 @@ struct heirs {
 };
 /*
  * Before an image is made with that environment. -ENOTSUP: it would not load
- * libumfs. Afterwards one of the others: there was none; or one in another
- * process; neither after a successful exec.
+ * libumfs, and there is no mount to give it descriptors of. Afterwards one of the
+ * others: there was none; or one in another process; neither after a successful exec.
  */
-long umfs_heirs_make(struct heirs *h, char *const envp[]);
+/* umfs_heirs_known(): will that image with that environment load libumfs? */
+bool umfs_heirs_known(int dirfd, const char *path, char *const envp[], int flags);
+long umfs_heirs_make(struct heirs *h, int dirfd, const char *path, char *const envp[], int flags);
 /*
  * For an image in another process, which shares what this one has open. `actions`: the
  * child will change descriptors before it execs, and tells by umfs_heirs_moved();
@@ -454,7 +478,7 @@ long umfs_heirs_make(struct heirs *h, char *const envp[]);
  */
 long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions);
 void umfs_heirs_moved(int fd, int from);
-long umfs_heirs_spawned(struct heirs *h);
+long umfs_heirs_spawned(struct heirs *h, int dirfd, const char *path, int flags);
 void umfs_heirs_drop(struct heirs *h);
 void umfs_heirs_pass(struct heirs *h);
 /* Take what the image before this one left, and that out of the environment. */

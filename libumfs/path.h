@@ -115,5 +115,11 @@ long umfs_path_pair(const struct path_pair *p, pair_fn ours, kernel_pair_fn kern
 /* cwd.c: find out whether the image that exec'ed us was in a mount. */
 void umfs_cwd_adopt(void);
 void umfs_cwd_forget(void);
+/*
+ * Before exec of an image that libumfs is not in: the kernel's working directory is ours by
+ * the mount, where there is one (true). Where exec failed: umfs_cwd_hide().
+ */
+bool umfs_cwd_show(void);
+void umfs_cwd_hide(void);
 
 #endif

@@ -80,6 +80,13 @@ static void add_bytes(struct report *r, uint64_t now, enum report_class class, u
 	add(&r->bytes[class], bytes);
 }
 
+static uint64_t *count_of(struct report_call *c, enum report_kind kind)
+{
+	if (kind == REPORT_MATERIALISED)
+		return &c->materialised;
+	return kind == REPORT_SERVED ? &c->served : &c->passed;
+}
+
 void umfs_report_note(enum report_kind kind, const char *who, enum report_class class, long bytes)
 {
 	struct report *r = &umfs_report;
@@ -87,11 +94,13 @@ void umfs_report_note(enum report_kind kind, const char *who, enum report_class 
 	struct report_call *c;
 
 	add(&r->counts[kind], 1);
-	if (kind > REPORT_PASSED)
+	if (kind >= REPORT_UNSUPPORTED)
 		return;
 	c = call_of(who ? who : begun_by);
 	if (c)
-		add(kind == REPORT_SERVED ? &c->served : &c->passed, 1);
+		add(count_of(c, kind), 1);
+	if (kind == REPORT_MATERIALISED)
+		return;
 	if (class != REPORT_OTHERS && bytes > 0) {
 		add_bytes(r, now, class, (uint64_t)bytes);
 		if (c)

@@ -12,7 +12,9 @@
 enum report_kind {
 	REPORT_SERVED,
 	REPORT_PASSED,
-	REPORT_NO_LOCK,
+	REPORT_MATERIALISED, /* descriptors: see pass.c */
+	REPORT_UNSUPPORTED, /* this and those behind it: what is not there */
+	REPORT_NO_LOCK = REPORT_UNSUPPORTED,
 	REPORT_NO_MMAP,
 	REPORT_NO_EXEC,
 	REPORT_NO_SPECIAL,

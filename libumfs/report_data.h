@@ -13,7 +13,7 @@
 
 struct report_call {
 	const char *name; /* of its hook's function */
-	uint64_t served, passed, bytes;
+	uint64_t served, passed, materialised, bytes;
 };
 
 struct report {

@@ -17,6 +17,7 @@ static char prefix[32]; /* of each line */
 static const char *const labels[REPORT_KINDS] = {
 	[REPORT_SERVED] = "calls served",
 	[REPORT_PASSED] = "path calls passed on",
+	[REPORT_MATERIALISED] = "descriptors materialised",
 	[REPORT_NO_LOCK] = "file lock",
 	[REPORT_NO_MMAP] = "mmap",
 	[REPORT_NO_EXEC] = "exec",
@@ -154,7 +155,7 @@ static void counts_text(struct text *t)
 		if (!n && i > REPORT_PASSED)
 			continue;
 		line(t);
-		umfs_text_add(t, i > REPORT_PASSED ? "unsupported: " : "");
+		umfs_text_add(t, i >= REPORT_UNSUPPORTED ? "unsupported: " : "");
 		umfs_text_add(t, labels[i]);
 		dec(t, ": ", n, "\n");
 	}
@@ -174,6 +175,9 @@ static void calls_text(struct text *t)
 			dec(t, ": served ", c->served, "");
 		if (c->passed)
 			dec(t, c->served ? ", passed on " : ": passed on ", c->passed, "");
+		if (c->materialised)
+			dec(t, c->served || c->passed ? ", materialised " : ": materialised ",
+			    c->materialised, "");
 		if (c->bytes) {
 			umfs_text_add(t, ", ");
 			bytes_text(t, c->bytes);
@@ -302,12 +306,14 @@ static void calls_json(struct text *t)
 		call_name(t, c->name);
 		dec(t, "\":{\"served\":", c->served, "");
 		dec(t, ",\"passed\":", c->passed, "");
+		if (c->materialised)
+			dec(t, ",\"materialised\":", c->materialised, "");
 		dec(t, ",\"bytes\":", c->bytes, "}");
 		comma = ",";
 	}
 	umfs_text_add(t, "},\"unsupported\":{");
 	comma = "\"";
-	for (int i = REPORT_PASSED + 1; i < REPORT_KINDS; i++) {
+	for (int i = REPORT_UNSUPPORTED; i < REPORT_KINDS; i++) {
 		if (!umfs_report.counts[i])
 			continue;
 		umfs_text_add(t, comma);
@@ -357,6 +363,7 @@ static void whole_json(struct text *t, const struct scale *s, uint64_t pid)
 	umfs_text_add(t, umfs_redirected() ? "libc's entries" : umfs_redirect_refusal);
 	dec(t, "\",\"served\":", umfs_report.counts[REPORT_SERVED], "");
 	dec(t, ",\"passed\":", umfs_report.counts[REPORT_PASSED], "");
+	dec(t, ",\"materialised\":", umfs_report.counts[REPORT_MATERIALISED], "");
 	calls_json(t);
 	dec(t, ",\"read_bytes\":", umfs_report.bytes[REPORT_READS], "");
 	dec(t, ",\"written_bytes\":", umfs_report.bytes[REPORT_WRITES], "");

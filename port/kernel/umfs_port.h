@@ -63,6 +63,10 @@ static inline void port_relax(void)
 	cpu_relax();
 }
 uint32_t port_thread(void);
+static inline bool port_keeps_setid(void)
+{
+	return false;
+}
 int64_t port_now_ns(void);
 uint32_t port_random(void);
 

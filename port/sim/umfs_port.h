@@ -38,6 +38,10 @@ void port_wait(const uint32_t *word, uint32_t seen, uint64_t ns);
 void port_wake(const uint32_t *word);
 void port_relax(void);
 uint32_t port_thread(void);
+static inline bool port_keeps_setid(void)
+{
+	return false;
+}
 int64_t port_now_ns(void);
 uint32_t port_random(void); /* the same in each run */
 

@@ -143,6 +143,26 @@ uint32_t pool_shadow_epoch(struct pool *p);
 void pool_shadow_begin(struct pool *p, uint32_t epoch);
 void pool_shadow_leave(struct pool *p);
 
+/* This thread works for somebody who has CAP_FSETID or not, until it says otherwise. */
+void pool_keep_setid(bool keeps);
+
+/*
+ * Names below the root of a mount of the pool (pass.c): of the directory that the others
+ * lie in, of an open file description (index and key), of an inode (node and 0).
+ */
+#define POOL_PASS_PREFIX ".umfs-pass-"
+#define POOL_PASS_OFD 'f'
+#define POOL_PASS_NODE 'n'
+#define POOL_PASS_BYTES 72u /* room for any of them */
+struct pool_pass {
+	char kind;
+	uint64_t a, b;
+};
+void pool_pass_dir(const struct pool *p, char *to);
+void pool_pass_name(const struct pool *p, const struct pool_pass *what, char *to);
+/* False: none of ours, or made by who does not know the pool. */
+bool pool_pass_parse(const struct pool *p, const char *name, struct pool_pass *what);
+
 /* Is a process attached or attaching? 1, 0 or -errno. Nothing is kept locked. */
 int pool_in_use(struct pool *p);
 /* Does somebody have that slot, or clean it up? 1, 0 or -errno. */

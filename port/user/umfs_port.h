@@ -16,6 +16,7 @@
  *   waiting    port_wait, port_wake, port_relax, port_thread
  *   time       port_now_ns
  *   chance     port_random
+ *   rights     port_keeps_setid
  *   processes  port_attach_lock/unlock, port_slot_*
  *   backing    port_back, port_unback, port_extend, port_reach
  *   faults     port_bug
@@ -105,6 +106,8 @@ static inline uint32_t port_random(void)
 {
 	return (uint32_t)__builtin_ia32_rdtsc();
 }
+/* Whom this thread works for has CAP_FSETID: where not all do (fs->keeps_setid). */
+bool port_keeps_setid(void);
 
 /* One attacher at a time, pool-wide. 0 or -errno. */
 int port_attach_lock(struct umfs *fs);

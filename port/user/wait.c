@@ -45,6 +45,18 @@ void port_wake(const uint32_t *word)
 /* Kernel thread ids are below 2^22 and unique within an address space. */
 static __thread uint32_t thread_id __attribute__((tls_model("initial-exec")));
 
+static __thread bool keeps_setid __attribute__((tls_model("initial-exec")));
+
+bool port_keeps_setid(void)
+{
+	return keeps_setid;
+}
+
+void pool_keep_setid(bool keeps)
+{
+	keeps_setid = keeps;
+}
+
 uint32_t port_thread(void)
 {
 	if (__builtin_expect(!thread_id, 0))

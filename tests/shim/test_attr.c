@@ -212,10 +212,10 @@ static int mode_of(const char *name)
 
 #define NOBODY 65534u
 
-/* Run as root, which has CAP_FSETID (the mount is not told of that), and again as nobody. */
+/* Run as root, which has CAP_FSETID, and again as nobody. */
 static int write_as(void *arg)
 {
-	bool root = *(bool *)arg, keeps = root && !on_mount();
+	bool root = *(bool *)arg;
 	int fd;
 
 	if (!root)
@@ -227,13 +227,13 @@ static int write_as(void *arg)
 	CHILD_CHECK(write(fd, "", 0) == 0);
 	CHILD_CHECK(mode_of("set") == 06755);
 	CHILD_CHECK(pwrite(fd, "x", 1, 0) == 1);
-	CHILD_CHECK(mode_of("set") == (keeps ? 06755 : 0755));
+	CHILD_CHECK(mode_of("set") == (root ? 06755 : 0755));
 	CHILD_CHECK(chmod(at("set"), 06755) == 0);
 	CHILD_CHECK(ftruncate(fd, 100) == 0);
-	CHILD_CHECK(mode_of("set") == (keeps ? 06755 : 0755));
+	CHILD_CHECK(mode_of("set") == (root ? 06755 : 0755));
 	CHILD_CHECK(chmod(at("set"), 06755) == 0);
 	CHILD_CHECK(close(open(at("set"), O_WRONLY | O_TRUNC)) == 0);
-	CHILD_CHECK(mode_of("set") == (keeps ? 06755 : 0755));
+	CHILD_CHECK(mode_of("set") == (root ? 06755 : 0755));
 	CHILD_CHECK(chmod(at("set"), 06755) == 0);
 	CHILD_CHECK(chown(at("set"), (uid_t)-1, NOBODY) == 0);
 	CHILD_CHECK(mode_of("set") == 0755);

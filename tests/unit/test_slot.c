@@ -268,6 +268,118 @@ static void fork_child_dead_parent_keeps_its_files(void **state)
 	world_close(&file);
 }
 
+/* As the mount takes part in what a preloaded process has open. */
+struct joined {
+	struct sim_proc *proc;
+	uint32_t own;
+	uint64_t key;
+	struct umfs_file file;
+};
+
+static void join(struct unit *u, const struct umfs_file *file, struct joined *j)
+{
+	j->proc = unit_attach(u);
+	j->key = ld64(&umfs_ofd(u->fs, file->ofd)->key);
+	assert_ok(umfs_open(&j->proc->fs, umfs_file_node(file), O_RDWR, &j->own));
+	assert_ok(umfs_ofd_join(&j->proc->fs, file->ofd, j->key));
+	assert_ok(umfs_file_init(&j->proc->fs, file->ofd, &j->file));
+}
+
+static void part(struct joined *j)
+{
+	umfs_ofd_part(&j->proc->fs, j->file.ofd, j->key);
+	umfs_ofd_put(&j->proc->fs, j->own);
+}
+
+static void join_shares_position(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_iov iov = {"abc", 3};
+	struct umfs_file file;
+	struct joined j;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_int_equal(umfs_writev(&file, &iov, 1), 3);
+	join(u, &file, &j);
+	assert_int_equal(umfs_writev(&j.file, &iov, 1), 3);
+	assert_int_equal(umfs_seek(&file, 0, 1), 6);
+	world_close(&file);
+	assert_int_equal(umfs_writev(&j.file, &iov, 1), 3);
+	assert_non_null(umfs_ofd(u->fs, j.file.ofd));
+	part(&j);
+	assert_null(umfs_ofd(u->fs, j.file.ofd));
+	sim_detach(j.proc);
+}
+
+static void join_parted_leaves_it_to_the_others(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_iov iov = {"abc", 3};
+	struct umfs_file file;
+	struct umfs_attr attr;
+	struct joined j;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_unlink(u->fs, "/f"));
+	join(u, &file, &j);
+	part(&j);
+	sim_detach(j.proc);
+	assert_int_equal(umfs_writev(&file, &iov, 1), 3);
+	world_close(&file);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+}
+
+static void join_of_another_refused(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint64_t key;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	key = ld64(&umfs_ofd(u->fs, file.ofd)->key);
+	assert_err(umfs_ofd_join(u->fs, file.ofd, key + 1), EBADF);
+	assert_err(umfs_ofd_join(u->fs, u->fs->geo.ofd_count, key), EBADF);
+	world_close(&file);
+	assert_err(umfs_ofd_join(u->fs, file.ofd, key), EBADF);
+}
+
+/* Freed by its last other holder at the very moment, and another's since: that one stays. */
+static void join_too_late_harms_nobody(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_ofd_pm *o;
+	struct umfs_file file;
+	struct joined j;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	join(u, &file, &j);
+	o = umfs_ofd(u->fs, file.ofd);
+	st64(&o->key, j.key + 1);
+	part(&j);
+	assert_true(ld64(&o->key) == j.key + 1);
+	st64(&o->key, j.key);
+	sim_detach(j.proc);
+	world_close(&file);
+}
+
+static void join_dead_others_keep_it(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_iov iov = {"abc", 3};
+	struct umfs_file file;
+	struct joined j;
+	uint32_t slot;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	join(u, &file, &j);
+	slot = j.proc->fs.slot;
+	sim_kill(j.proc);
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	assert_int_equal(umfs_writev(&file, &iov, 1), 3);
+	world_close(&file);
+	assert_null(umfs_ofd(u->fs, file.ofd));
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(pool_clean_only_when_nobody_is_attached),
 	CASE(pool_left_by_the_dead_not_clean),
@@ -283,5 +395,10 @@ static const struct CMUnitTest tests[] = {
 	CASE(fork_inside_another_call_leaves_child_no_hold),
 	CASE(fork_failed_gives_all_back),
 	CASE(fork_child_dead_parent_keeps_its_files),
+	CASE(join_shares_position),
+	CASE(join_parted_leaves_it_to_the_others),
+	CASE(join_of_another_refused),
+	CASE(join_too_late_harms_nobody),
+	CASE(join_dead_others_keep_it),
 };
 UNIT_MAIN("slot", tests)

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * ops_pass.c - open files of preloaded processes, given to others.
+ *
+ * A directory that no list shows, below the root, in which an open file description is
+ * "made" by a name that only users of the pool can say (port/user/pass.c). So its opening
+ * and what it stands for are one request, and the kernel asks for no rights but those to
+ * make something in that directory, which everybody has: who passes an open file on
+ * needs no right to open it again. Nothing is made in the pool.
+ *
+ * G1  The handle has a share in the description (handle->shared) and one of its own,
+ *     by which it holds the inode.
+ * G2  The kernel has a position of its own for what it opened, and says it with each
+ *     request. Where a request begins where the one before ended, it is taken for a
+ *     read() or write() and done at the shared position, which moves. Where it does
+ *     not, it is done where it says, and the shared position follows.
+ * G3  It is opened for what the description is open for, neither more nor less.
+ *
+ * What the kernel does not tell: a seek, until something is read or written; and whether
+ * pread() begins at the position by chance.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "mount.h"
+
+bool pass_is_dir(fuse_ino_t dir, const char *name)
+{
+	char good[POOL_PASS_BYTES];
+
+	if (dir != FUSE_ROOT_ID || strncmp(name, POOL_PASS_PREFIX, strlen(POOL_PASS_PREFIX)))
+		return false;
+	pool_pass_dir(&fuse_pool, good);
+	return !strcmp(name, good);
+}
+
+void pass_stat(struct stat *st)
+{
+	*st = (struct stat){.st_ino = PASS_DIR, .st_mode = S_IFDIR | 0333, .st_nlink = 2};
+}
+
+void pass_reply_dir(fuse_req_t req)
+{
+	struct fuse_entry_param e = {.ino = PASS_DIR};
+
+	pass_stat(&e.attr);
+	fuse_reply_entry(req, &e);
+}
+
+/* Only what can not be opened by libumfs: the other end of a FIFO is the kernel's. */
+void pass_lookup(fuse_req_t req, const char *name)
+{
+	struct fuse_entry_param e;
+	struct pool_pass what;
+	int err = -ENOENT;
+
+	if (pool_pass_parse(&fuse_pool, name, &what) && what.kind == POOL_PASS_NODE)
+		err = entry_fill(what.a, &e);
+	if (!err && !S_ISFIFO(e.attr.st_mode))
+		err = -ENOENT;
+	entry_reply(req, err, what.a);
+}
+
+/* What the description is of, read of one piece; its key says whether it still is. */
+static int read_ofd(const struct pool_pass *what, umfs_node *node, uint32_t *flags, uint64_t *pos)
+{
+	struct umfs_ofd_pm *o = NULL;
+
+	if (what->a <= UINT32_MAX)
+		o = umfs_ofd(fuse_fs(), (uint32_t)what->a);
+	if (!o || ld64(&o->key) != what->b)
+		return -ENOENT;
+	*node = umfs_node_of(ld32(&o->ino), ld32(&o->generation));
+	*flags = ld32(&o->flags);
+	*pos = ld64(&o->pos);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return ld64(&o->key) == what->b ? 0 : -ENOENT;
+}
+
+static int share(struct handle *h, const struct pool_pass *what)
+{
+	uint32_t ofd = (uint32_t)what->a;
+	int err = umfs_ofd_join(fuse_fs(), ofd, what->b);
+
+	if (err)
+		return err;
+	err = umfs_file_init(fuse_fs(), ofd, &h->shared);
+	if (!err && umfs_file_node(&h->shared) != umfs_file_node(&h->file))
+		err = -EBADF;
+	if (err) {
+		umfs_ofd_part(fuse_fs(), ofd, what->b);
+		return err;
+	}
+	h->shared_key = what->b;
+	return 0;
+}
+
+static int make(const struct pool_pass *what, struct fuse_file_info *fi, struct fuse_entry_param *e)
+{
+	uint32_t flags;
+	umfs_node node;
+	uint64_t pos;
+	int err = read_ofd(what, &node, &flags, &pos);
+
+	if (err)
+		return err;
+	if ((flags & O_ACCMODE) != ((uint32_t)fi->flags & O_ACCMODE))
+		return -EACCES;
+	err = entry_fill(node, e);
+	if (err)
+		return err;
+	if (!S_ISREG(e->attr.st_mode))
+		return -ENOENT;
+	err = handle_open(node, fi);
+	if (err)
+		return err;
+	handle_of(fi)->expected = pos;
+	err = share(handle_of(fi), what);
+	if (err)
+		handle_close(fi);
+	return err;
+}
+
+int pass_create(const char *name, struct fuse_file_info *fi, struct fuse_entry_param *e)
+{
+	struct pool_pass what;
+
+	if (!pool_pass_parse(&fuse_pool, name, &what) || what.kind != POOL_PASS_OFD)
+		return -EACCES;
+	return make(&what, fi, e);
+}
+
+void pass_part(struct handle *h)
+{
+	if (h->shared_key)
+		umfs_ofd_part(fuse_fs(), h->shared.ofd, h->shared_key);
+}
+
+/* ---- data: G2 ---- */
+
+/* True: do it at the shared position, which is where it is to be. */
+static bool at_shared(struct handle *h, uint64_t off)
+{
+	if (__atomic_load_n(&h->expected, __ATOMIC_ACQUIRE) == off)
+		return true;
+	return umfs_seek(&h->shared, (int64_t)off, SEEK_SET) >= 0;
+}
+
+static int64_t moved(struct handle *h, uint64_t off, int64_t n)
+{
+	__atomic_store_n(&h->expected, off + (uint64_t)(n > 0 ? n : 0), __ATOMIC_RELEASE);
+	return n;
+}
+
+int64_t handle_read(struct handle *h, void *buf, uint64_t n, uint64_t off)
+{
+	struct umfs_iov iov = {.base = buf, .len = n};
+
+	if (!h->shared_key || !at_shared(h, off))
+		return umfs_pread(&h->file, buf, n, off);
+	return moved(h, off, umfs_readv(&h->shared, &iov, 1));
+}
+
+/* The end is where it is now, whatever the kernel last knew. */
+int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off, bool append)
+{
+	struct umfs_iov iov = {.base = (void *)(uintptr_t)buf, .len = n};
+	uint64_t at = off;
+
+	if (!h->shared_key || (!append && !at_shared(h, off)))
+		return umfs_pwritev(&h->file, &iov, 1, &at, append);
+	return moved(h, off, umfs_writev(&h->shared, &iov, 1));
+}
