@@ -2,7 +2,12 @@
 # fio: each engine writes and reads back with every block verified, as threads and processes.
 . "${0%/*}/lib.sh"
 
-engines=${ENGINES:-psync sync vsync mmap libaio}
+engines="psync sync vsync mmap libaio"
+case $COMPARED in
+mount) engines="psync sync vsync libaio io_uring" ;; # no shared mappings
+both) engines="psync sync vsync libaio" ;; # nor rings under libumfs
+esac
+engines=${ENGINES:-$engines}
 size=$((EFFORT > 1 ? 256 : 4))m
 cd "$WORK"
 

@@ -8,6 +8,9 @@
 #   WORK    a private directory of the kernel's, for sockets and logs
 #   SOURCE  the top of this project, or a copy of it
 #   EFFORT  0 (under strace), 1, or more for a long run
+#   FORM    which form this is
+#   COMPARED     and which is compared with tmpfs
+#   SHARED_MAPS  no: that is one with a mount, which refuses shared mappings (README)
 # What a script prints on stdout, and the tree that it leaves in DIR, must be the
 # same in each form; what is by nature different each time goes to stderr or away.
 # A failure is a command that fails.
@@ -21,10 +24,18 @@ did() {
 	echo "$@" >>"$WORK/did"
 }
 
-# A command of the other kind of process where there are two: not under libumfs.
+# A command under libumfs, and one that is not, where there are two kinds of process:
+# whatever half.sh would make of them.
+ours() {
+	if [ "$FORM" = both ]; then
+		env LD_PRELOAD="$HALF" "$@"
+	else
+		"$@"
+	fi
+}
 other() {
 	if [ "$FORM" = both ]; then
-		env -u LD_PRELOAD -u LIBUMFS_MOUNT "$@"
+		env -u LD_PRELOAD "$@"
 	else
 		"$@"
 	fi

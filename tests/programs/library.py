@@ -24,9 +24,11 @@ import tempfile
 import threading
 import zipfile
 
+SHARED_MAPS = os.environ["SHARED_MAPS"] == "yes"  # a log's index is one, too
+
 
 def test_sqlite3():
-    for journal in ("delete", "wal"):
+    for journal in ("delete", "wal" if SHARED_MAPS else "truncate"):
         with sqlite3.connect("py.db") as db:
             print(db.execute(f"pragma journal_mode={journal}").fetchone())
             db.execute("create table if not exists t(a integer primary key, b)")
@@ -257,7 +259,7 @@ def test_scandir():
 
 def main():
     for name, function in list(globals().items()):
-        if name.startswith("test_"):
+        if name.startswith("test_") and (SHARED_MAPS or "mmap" not in name):
             print(name, flush=True)
             function()
             sys.stdout.flush()

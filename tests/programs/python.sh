@@ -18,6 +18,6 @@ python3 -m zipapp -o app.pyz -m 'part:answer' package
 python3 app.pyz
 rm -r venv app.pyz
 find . -name __pycache__ -prune -exec rm -r {} +
-python3 "$SCRIPTS/library.py" 2>&1
-did "$(grep -c '^def test_' "$SCRIPTS/library.py")" tests of its library
+python3 "$SCRIPTS/library.py" 2>&1 | tee "$WORK/tests"
+did "$(grep -c '^test_' "$WORK/tests")" tests of its library
 did 3 programs in the pool

@@ -34,7 +34,7 @@ form() {
 	n=$((n + 10))
 }
 form plain
-[ "$EFFORT" = 0 ] || form mmap --mmap_read=1 --mmap_write=1
+[ "$EFFORT" = 0 ] || [ "$SHARED_MAPS" != yes ] || form mmap --mmap_read=1 --mmap_write=1
 [ "$EFFORT" = 0 ] || form direct --use_direct_reads=1 --use_direct_io_for_flush_and_compaction=1
 bench threads --benchmarks=fillrandom,readwhilewriting --threads=3 --num=$((num / 4)) --sync=1
 rm -r "$DIR/threads"

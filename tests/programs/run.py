@@ -6,13 +6,18 @@ Each case is a script beside this one; lib.sh says what it finds. What it prints
 the tree that it leaves must be the same in both forms, no process may remain, nothing
 may lie where the pool's directory would be, and fsck must find the pool whole.
 
+Forms: libumfs; mount, without libumfs in a directory where mount.umfs has the pool;
+both, there, each command of the script one or the other (half.sh); audit, libumfs under
+strace.
+
 The environment names the build: UMFS_LIB, UMFS_MKFS, UMFS_FSCK, and for the forms
-that need it UMFS_FUSE; UMFS_PRELOAD is what is loaded before libumfs. Exit code 77:
+that need it UMFS_MOUNT; UMFS_PRELOAD is what is loaded before libumfs. Exit code 77:
 nothing was run, the last line says why.
 """
 import argparse
 import collections
 import ctypes
+import json
 import os
 import re
 import shlex
@@ -62,10 +67,15 @@ CASES = [
     case("dbench", "dbench", "a file server's load", size="1G"),
 ]
 
-BUILT = {"UMFS_LIB": "libumfs/libumfs.so", "UMFS_MKFS": "mkfs/mkfs.umfs", "UMFS_FSCK": "fsck/fsck.umfs"}
+BUILT = {"UMFS_LIB": "libumfs/libumfs.so", "UMFS_MKFS": "mkfs/mkfs.umfs", "UMFS_FSCK": "fsck/fsck.umfs",
+         "UMFS_MOUNT": "fuse/mount.umfs"}
 
 # Whether programs run under libumfs there, and where the files are; see place().
 FORMS = ("tmpfs", "libumfs", "mount", "both", "audit")
+MOUNTED = ("mount", "both")
+CAN_MOUNT = os.path.join(os.path.dirname(HERE), "fuse", "can-mount")
+
+daemons = set()  # mount.umfs, of this process's own; no case leaves it behind
 
 
 class Failed(Exception):
@@ -95,16 +105,20 @@ def children(pid):
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
                 for child in map(int, file.read().split()):
-                    result += [child] + children(child)
+                    if child not in daemons:
+                        result += [child] + children(child)
     except OSError:
         pass
     return result
 
 
 def reap():
+    """All that have ended but daemons, which are waited for by who started them."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            pids = set(map(int, file.read().split())) - daemons
+        for pid in pids:
+            os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         pass
 
@@ -138,6 +152,11 @@ def end_all(grace):
     return named
 
 
+def end_with_parent():
+    """SIGTERM to it when this process is killed: it unmounts."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+
+
 class Place:
     """Where a case runs in one form: its directory, its environment, and the end of it."""
 
@@ -153,8 +172,8 @@ class Place:
         os.mkdir(parent)
         self.dir = os.path.join(parent, "files")
         self.who = {}
-        self.mounted = None
-        if form == "tmpfs":
+        self.daemon = None
+        if form == "tmpfs" or form in MOUNTED:
             os.mkdir(self.dir)
         if one.ordinary and os.geteuid() == 0:
             self.become_ordinary()
@@ -180,25 +199,66 @@ class Place:
             mkfs = shutil.copy(mkfs, self.work)
         subprocess.run([mkfs, "-q", "--size", self.case.size, self.pool], check=True, cwd="/", **self.who)
 
+    def mount(self):
+        """By a child that stays ours, so that it can be told from what a case leaves behind."""
+        options = "allow_other,dev,suid" if os.geteuid() == 0 else "noatime"
+        command = [os.environ["UMFS_MOUNT"], "-F", "-o", options, self.pool, self.dir]
+        with open(os.path.join(self.work, "mount"), "wb") as log:
+            self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                                           start_new_session=True, preexec_fn=end_with_parent)
+        daemons.add(self.daemon.pid)
+        end = time.monotonic() + 60
+        while not os.path.ismount(self.dir):
+            if self.daemon.poll() is not None or time.monotonic() > end:
+                with open(log.name, encoding="utf-8", errors="replace") as file:
+                    raise Failed(f"in form {self.form}: not mounted: {file.read()}")
+            time.sleep(0.02)
+
+    def unmount(self):
+        """As a user would; what is busy then is a process that was left behind."""
+        if not self.daemon:
+            return
+        end = time.monotonic() + 20
+        while (code := subprocess.run(["fusermount3", "-u", self.dir], capture_output=True, text=True,
+                                      check=False)).returncode and time.monotonic() < end:
+            time.sleep(0.1)
+        if code.returncode:
+            raise Failed(f"in form {self.form}: not unmounted: {code.stderr}")
+        try:
+            status = self.daemon.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"in form {self.form}: the mount's daemon does not end") from None
+        daemons.discard(self.daemon.pid)
+        self.daemon = None
+        if status:
+            raise Failed(f"in form {self.form}: the mount's daemon ended with {status}")
+
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("LIBUMFS_", "LD_"))}
         effort = 0 if self.form == "audit" else self.args.effort
         env.update(DIR=self.dir, WORK=self.work, SOURCE=self.source, SCRIPTS=self.scripts, FORM=self.form,
-                   EFFORT=str(effort))
+                   COMPARED=self.args.form, EFFORT=str(effort), SHARED_MAPS="no" if self.args.form in MOUNTED else "yes")
         env["PATH"] = env.get("PATH", "") + ":/usr/sbin:/sbin"
         env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "detect_leaks=0")
         if self.who:
             env["PATH"] = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-        if self.form in ("libumfs", "both"):
+        if self.form == "libumfs":
             env.update(self.preloaded())
+        if self.form == "both":
+            env.update(BASH_ENV=os.path.join(self.scripts, "half.sh"), HALF=self.preloaded()["LD_PRELOAD"])
         return env
 
     def preloaded(self):
+        """Where the pool is mounted it is found by itself."""
         first = os.environ.get("UMFS_PRELOAD", "")
-        return {"LD_PRELOAD": f"{first}:{self.lib}".lstrip(":"), "LIBUMFS_MOUNT": f"{self.dir}={self.pool}"}
+        env = {"LD_PRELOAD": f"{first}:{self.lib}".lstrip(":")}
+        if not self.daemon:
+            env["LIBUMFS_MOUNT"] = f"{self.dir}={self.pool}"
+        return env
 
-    def call(self, command, seconds, **how):
-        process = subprocess.Popen(command, env=self.environment(), stdin=subprocess.DEVNULL, cwd="/",
+    def call(self, command, seconds, more=None, **how):
+        env = {**self.environment(), **(more or {})}
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, cwd="/",
                                    start_new_session=True, **self.who, **how)
         try:
             out, err = process.communicate(timeout=seconds * self.args.patience)
@@ -238,12 +298,24 @@ class Place:
     def missed(self):
         return audit.calls_missed(os.path.join(self.work, "trace"), self.dir)
 
-    def tree(self):
-        code, out, err = self.call(["python3", os.path.join(self.scripts, "tree.py"), self.dir], 60,
+    def read_tree(self, more):
+        code, out, err = self.call(["python3", os.path.join(self.scripts, "tree.py"), self.dir], 60, more,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if code:
             raise Failed(f"in form {self.form}: the tree can not be read: {err[-2000:]}")
         return out
+
+    def tree(self):
+        """Where both kinds of process were at work both must see the same."""
+        tree = self.read_tree({})
+        if self.form == "both":
+            report = os.path.join(self.work, "report")
+            more = {**self.preloaded(), "LIBUMFS_REPORT": report, "LIBUMFS_REPORT_FORM": "json"}
+            difference("the tree, preloaded,", tree, self.read_tree(more), self.form)
+            with open(report, encoding="ascii") as file:
+                if not json.load(file)["served"]:
+                    raise Failed("in form both: libumfs did not find the mount")
+        return tree
 
     def done(self):
         """What was done, as the script counted it: '3 files, 4 commits'."""
@@ -261,7 +333,8 @@ class Place:
         """The pool is whole, and nothing was written past it."""
         if self.form == "tmpfs":
             return
-        if self.form in ("libumfs", "audit") and os.path.lexists(self.dir):
+        self.unmount()
+        if os.path.lexists(self.dir) and (self.form not in MOUNTED or os.listdir(self.dir)):
             raise Failed(f"written beneath the pool's directory: {os.listdir(self.dir)}")
         fsck = subprocess.run([os.environ["UMFS_FSCK"], "-n", self.pool], capture_output=True, text=True, check=False)
         if fsck.returncode:
@@ -269,6 +342,11 @@ class Place:
 
     def remove(self):
         end_all(0)
+        if self.daemon:
+            subprocess.run(["fusermount3", "-u", "-z", self.dir], capture_output=True, check=False)
+            self.daemon.kill()
+            self.daemon.wait()
+            daemons.discard(self.daemon.pid)
         if self.args.keep:
             print(f"{self.form}: kept {self.base} and {self.work}")
             return
@@ -288,6 +366,8 @@ def run_form(args, one, form):
     place = Place(args, one, form)
     begun = time.monotonic()
     try:
+        if form in MOUNTED:
+            place.mount()
         printed = place.run()
         tree = place.tree()
         done = place.done()
@@ -304,8 +384,10 @@ def lacking(args, one):
     form = "libumfs" if args.form == "audit" else args.form
     if form not in one.forms + ("tmpfs",):
         raise Skipped(f"{one.name}: only in form {' or '.join(one.forms)}")
-    if args.form in ("mount", "both"):
-        raise Skipped(f"{one.name}: there is no mount")
+    if args.form in MOUNTED:
+        can = subprocess.run([CAN_MOUNT], stdout=subprocess.PIPE, text=True, check=False)
+        if can.returncode:
+            raise Skipped(f"{one.name}: {can.stdout.strip()}")
 
 
 def run_audit(args, one):
@@ -342,15 +424,34 @@ def run_case(args, one):
     return done
 
 
-# ---- README's table: a row for each case, as the last run of all wrote it ----
+# ---- README's table: a row for each case, as the last runs in each form wrote it ----
 
-TABLE_HEAD = ["| program | what is run | how many | under libumfs |", "|---|---|---|---|"]
+COLUMNS = ("libumfs", "mount", "both")
+TABLE_HEAD = ["| program | what is run | how many | under libumfs | by the mount | both kinds at once |",
+              "|---|---|---|---|---|---|"]
+SAME = "as on tmpfs"
 
 
-def row(one, done):
-    if "libumfs" not in one.forms:
-        return f"| {one.name} | {one.what} | | needs the mount |"
-    return f"| {one.name} | {one.what} | {done} | as on tmpfs |"
+def cells_of(line):
+    return [c.strip() for c in line.strip("|").split("|")]
+
+
+def row_of(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def row(one, done, form, old):
+    """The row with what was done now; of other forms what `old`, its cells, says."""
+    many = done if form == one.forms[0] or len(old) < 6 else old[2]
+    cells = [one.name, one.what, many]
+    for i, column in enumerate(COLUMNS):
+        if column not in one.forms:
+            cells.append("-")
+        elif column == form:
+            cells.append(SAME if done == many else f"{SAME}: {done}")
+        else:
+            cells.append(old[3 + i] if len(old) == 6 else "not run")
+    return row_of(cells)
 
 
 def readme_parts():
@@ -362,34 +463,32 @@ def readme_parts():
     return lines[:begin], lines[begin:end], lines[end:]
 
 
-def check_readme(rows):
+def check_readme(done, form):
     """The table has the cases of this file, and what was run now is what it says."""
-    _, table, _ = readme_parts()
-    cells = [[c.strip() for c in line.strip("|").split("|")] for line in table[2:]]
-    wanted = [[c.name, c.what] for c in CASES]
-    if [c[:2] for c in cells] != wanted:
+    table = [cells_of(line) for line in readme_parts()[1][2:]]
+    if [c[:2] for c in table] != [[c.name, c.what] for c in CASES]:
         return ["the programs are not those of tests/programs/run.py"]
-    return [f"what was run now: {line}" for line in rows.values() if line not in table]
+    now = [row(one, done[one.name], form, old) for one, old in zip(CASES, table) if one.name in done]
+    return [f"what was run now: {line}" for line in now if cells_of(line) not in table]
 
 
-def write_readme(rows):
+def write_readme(done, form):
     """New rows for what was run; those of other cases stay."""
     before, table, after = readme_parts()
-    old = {line.split("|")[1].strip(): line for line in table[2:]}
-    rows = {c.name: rows.get(c.name) or old.get(c.name) for c in CASES}
-    rows.update({c.name: row(c, "") for c in CASES if "libumfs" not in c.forms})
-    missing = [name for name, line in rows.items() if not line]
+    old = {cells_of(line)[0]: cells_of(line) for line in table[2:]}
+    missing = [c.name for c in CASES if c.name not in done and c.name not in old]
     if missing:
         sys.exit(f"README is as it was: not passed: {' '.join(missing)}")
+    rows = [row(c, done[c.name], form, old.get(c.name, ())) if c.name in done else row_of(old[c.name]) for c in CASES]
     with open(README, "w", encoding="utf-8") as file:
-        file.write("\n".join(before + TABLE_HEAD + list(rows.values()) + after))
+        file.write("\n".join(before + TABLE_HEAD + rows + after))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--form", choices=FORMS, default="libumfs")
     parser.add_argument("--build", help="the build directory, where the environment does not name the parts")
-    parser.add_argument("--list", action="store_true", help="the cases")
+    parser.add_argument("--list", action="store_true", help="the cases of this form")
     parser.add_argument("--effort", type=int, default=1, help="2: a long run")
     parser.add_argument("--patience", type=float, default=3, help="times the seconds that a case may take")
     parser.add_argument("--check-readme", action="store_true", help="README's table must say what is run")
@@ -398,24 +497,24 @@ def main():
     parser.add_argument("case", nargs="*", help="none: all")
     args = parser.parse_args()
     if args.list:
-        print(*(c.name for c in CASES), sep="\n")
+        print(*(c.name for c in CASES if args.form in c.forms), sep="\n")
         return 0
     if args.build:
         for name, part in BUILT.items():
             os.environ[name] = os.path.join(os.path.realpath(args.build), part)
     if args.check_readme and not args.case:
-        print(*check_readme({}), sep="\n")
-        return 1 if check_readme({}) else 0
+        print(*check_readme({}, args.form), sep="\n")
+        return 1 if check_readme({}, args.form) else 0
     chosen = [c for c in CASES if not args.case or c.name in args.case]
     adopt_orphans()
     code = 77
-    rows = {}
+    all_done = {}
     for one in chosen:
         try:
             done = run_case(args, one)
             code = 0 if code == 77 else code
-            if args.form == "libumfs":
-                rows[one.name] = row(one, done)
+            if args.form in COLUMNS:
+                all_done[one.name] = done
         except Skipped as why:
             print("skipped:", why)
         except Failed as why:
@@ -423,8 +522,8 @@ def main():
             code = 1
         sys.stdout.flush()
     if args.write_readme:
-        write_readme(rows)
-    for why in check_readme(rows) if args.check_readme else []:
+        write_readme(all_done, args.form)
+    for why in check_readme(all_done, args.form) if args.check_readme else []:
         print(f"FAILED: README's table is stale (run.py --write-readme makes it anew): {why}")
         code = 1
     return code
