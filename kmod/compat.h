@@ -8,8 +8,11 @@
 
 #include <linux/blkdev.h>
 #include <linux/dax.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/pfn_t.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/version.h>
 
 /* A block device opened for us alone: what is kept of it, and its struct block_device. */
@@ -83,6 +86,34 @@ typedef struct user_namespace umfs_idmap;
 #else
 #define umfs_vm_flags_set(vma, flags) ((vma)->vm_flags |= (flags))
 #define umfs_vm_flags_clear(vma, flags) ((vma)->vm_flags &= ~(flags))
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define umfs_ptlock(page) ptlock_ptr(page_ptdesc(page))
+#else
+#define umfs_ptlock(page) ptlock_ptr(page)
+#endif
+
+/* What the owner of an address space may keep with it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#define umfs_mapping_private(mapping) ((mapping)->i_private_data)
+#else
+#define umfs_mapping_private(mapping) ((mapping)->private_data)
+#endif
+
+#ifdef fd_file
+#define umfs_fd_file(fd) fd_file(fd)
+#else
+#define umfs_fd_file(fd) ((fd).file)
+#endif
+
+/* Where the kernel would map `len` bytes of the file. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define umfs_area(file, addr, len, pgoff, flags) \
+	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
+#else
+#define umfs_area(file, addr, len, pgoff, flags) \
+	current->mm->get_unmapped_area(file, addr, len, pgoff, flags)
 #endif
 
 #endif

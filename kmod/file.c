@@ -14,7 +14,7 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
-#include "kmod.h"
+#include "splice.h"
 
 /* One that is waiting for this opening (inode.c I2), or a new one. */
 static int find_ofd(struct umfs_kpool *pool, struct inode *inode, uint32_t flags, uint32_t *ofd)
@@ -43,6 +43,7 @@ int umfs_file_open(struct inode *inode, struct file *file)
 	if (err)
 		goto err_leave;
 	k->pool = pool;
+	k->maps = NULL;
 	err = umfs_file_init(&pool->fs, ofd, &k->f);
 	if (err)
 		goto err_put;
@@ -62,7 +63,8 @@ int umfs_file_release(struct inode *inode, struct file *file)
 {
 	struct umfs_kfile *k = file->private_data;
 
-	(void)inode;
+	if (k->maps)
+		umfs_maps_put(inode, k->maps);
 	umfs_ofd_put(&k->pool->fs, k->f.ofd);
 	umfs_kpool_leave(k->pool);
 	kfree(k);
@@ -128,9 +130,8 @@ static ssize_t write_part(struct kiocb *iocb, const void *buf, size_t n)
 		iocb->ki_pos = at + ret;
 		if (iocb->ki_pos > i_size_read(inode))
 			i_size_write(inode, iocb->ki_pos);
-		if (mapping_mapped(inode->i_mapping)) /* zeros where there was a hole */
-			unmap_mapping_range(inode->i_mapping, at & PAGE_MASK,
-					    PAGE_ALIGN(at + ret) - (at & PAGE_MASK), 0);
+		if (mapping_mapped(inode->i_mapping))
+			umfs_maps_wrote(inode, at, at + ret);
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	return ret;
@@ -233,6 +234,7 @@ const struct file_operations umfs_file_fops = {
 	.fallocate = file_fallocate,
 	.llseek = file_llseek,
 	.mmap = umfs_file_mmap,
+	.get_unmapped_area = umfs_splice_area,
 	.splice_read = umfs_splice_read,
 	.splice_write = iter_file_splice_write,
 };

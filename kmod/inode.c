@@ -152,8 +152,10 @@ static int set_size(struct umfs_kpool *pool, struct inode *inode, loff_t size)
 
 	filemap_invalidate_lock(inode->i_mapping);
 	err = umfs_truncate(&pool->fs, umfs_knode(inode), (uint64_t)size);
-	if (!err)
+	if (!err) {
 		truncate_setsize(inode, size);
+		umfs_maps_cut(inode, (u64)size);
+	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }

@@ -10,6 +10,8 @@
  *   file.c     regular files: read, write, fsync, fallocate, lseek
  *   dir.c      directories: getdents
  *   map.c      mmap of regular files
+ *   tables.c   page tables of mapped files
+ *   splice.c   those tables hung into processes
  *
  * Invariants of the module, cited where they are held:
  *
@@ -63,6 +65,7 @@ struct umfs_kpool {
 struct umfs_kfile {
 	struct umfs_kpool *pool;
 	struct umfs_file f;
+	struct umfs_kmaps *maps; /* of a regular file that was mapped (tables.c), else NULL */
 };
 
 /* ---- pool.c ---- */
@@ -137,5 +140,12 @@ int umfs_file_open(struct inode *inode, struct file *file);
 int umfs_file_release(struct inode *inode, struct file *file);
 int umfs_file_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 int umfs_file_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* ---- tables.c; the invalidate lock held for us alone ---- */
+
+/* Bytes were written: who saw zeros there because the file had no page looks again. */
+void umfs_maps_wrote(struct inode *inode, u64 from, u64 to);
+/* The file ends at `size`; beyond it nobody sees anything of it any more. */
+void umfs_maps_cut(struct inode *inode, u64 size);
 
 #endif

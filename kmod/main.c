@@ -6,23 +6,33 @@
  */
 #include <linux/module.h>
 
-#include "kmod.h"
+#include "splice.h"
 
 static int __init umfs_init(void)
 {
+	int err;
+
 	if (!umfs_kport_usable()) {
 		pr_err("umfs: this processor has no CRC32 instruction\n");
 		return -ENODEV;
 	}
 	umfs_kport_waits_init();
+	umfs_splice_init();
+	err = umfs_tables_init();
+	if (err)
+		return err;
 	umfs_inodes_init();
-	return umfs_control_init();
+	err = umfs_control_init();
+	if (err)
+		umfs_tables_exit();
+	return err;
 }
 
 static void __exit umfs_exit(void)
 {
 	umfs_control_exit();
 	umfs_inodes_exit();
+	umfs_tables_exit();
 }
 
 module_init(umfs_init);

@@ -133,8 +133,10 @@ static int empty(struct file *file)
 	inode_lock(inode);
 	filemap_invalidate_lock(inode->i_mapping);
 	err = umfs_truncate(&k->pool->fs, umfs_knode(inode), 0);
-	if (!err)
+	if (!err) {
 		truncate_setsize(inode, 0);
+		umfs_maps_cut(inode, 0);
+	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	inode_unlock(inode);
 	return err;

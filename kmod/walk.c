@@ -54,14 +54,14 @@ static int find_start(struct umfs_kpool *pool, int dir, umfs_node *start)
 	if (dir == UMFS_IOC_ROOT)
 		return 0;
 	f = fdget(dir);
-	if (!f.file)
+	if (!umfs_fd_file(f))
 		return -EBADF;
-	k = umfs_kfile_of(f.file);
+	k = umfs_kfile_of(umfs_fd_file(f));
 	if (!k)
 		err = -EBADF;
 	else if (k->pool != pool)
 		err = -EXDEV;
-	else if (!S_ISDIR(file_inode(f.file)->i_mode))
+	else if (!S_ISDIR(file_inode(umfs_fd_file(f))->i_mode))
 		err = -ENOTDIR;
 	else
 		*start = umfs_file_node(&k->f);
