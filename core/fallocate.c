@@ -68,6 +68,13 @@ static int keep_piece(struct umfs_write *w)
 	return 0;
 }
 
+/* No commit is to follow. */
+static void touch(struct umfs_write *w)
+{
+	umfs_inode_touch(w->fs, w->in);
+	umfs_fence(w->fs);
+}
+
 /* The end moves to that of the piece; what lies between becomes zeros first. */
 static void store_end(struct umfs_write *w)
 {
@@ -87,7 +94,7 @@ static int allocate_piece(struct umfs_write *w, bool keep_size, bool last)
 	else if (last && w->end > w->old)
 		store_end(w);
 	if (!err && last)
-		umfs_inode_touch(w->fs, w->in);
+		touch(w);
 	return err;
 }
 
@@ -226,7 +233,7 @@ static int clear_piece(struct umfs_write *w, bool punch, bool grow)
 	if (umfs_irec_mapped(w->rec)) { /* I5 */
 		err = zero_by_reserve(w, grow);
 		if (!err)
-			umfs_inode_touch(w->fs, w->in);
+			touch(w);
 		return err;
 	}
 	if (grow)

@@ -69,8 +69,10 @@ static int pin_piece(struct umfs_write *w, uint32_t flags, uint64_t *off, uint64
 	umfs_seq_begin(w->in);
 	err = (flags & UMFS_MAP_SHARED) && w->off < w->end ? fill(w) : 0;
 	zero_end(w->fs, w->in);
-	if (flags & UMFS_MAP_WRITE)
+	if (flags & UMFS_MAP_WRITE) {
 		umfs_inode_touch(w->fs, w->in);
+		umfs_fence(w->fs);
+	}
 	umfs_seq_end(w->in);
 	*off = UMFS_MIN(*end, *off + UMFS_ATOMIC_BYTES);
 	return err;

@@ -90,6 +90,7 @@ static int judge(const struct run *r, const struct sim_point *point, const struc
 	uint32_t last = step_of(r, point, &complete);
 	struct tree_torn torn = op_torn(r->work->steps[last - 1], r->mode, power, complete);
 
+	torn.times = true;
 	/* What earlier steps wrote and nobody made durable may be missing as well. */
 	if (r->work->count > 1 && r->mode == UMFS_MODE_POSIX && power) {
 		torn.mixed = torn.lazy = true;
@@ -494,6 +495,7 @@ bool explore(const struct work *w, struct explored *sum)
 	sum->events += r.log.count - r.first;
 	sum->points += r.points;
 	sum->in_recovery += r.in_recovery;
+	sum->tree = tree_hash(&r.trees[w->count]);
 	sum->failed |= r.failed;
 	run_free(&r);
 	return !r.failed;

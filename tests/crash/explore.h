@@ -26,6 +26,7 @@ struct work {
 struct explored {
 	uint64_t events; /* of the steps that were cut short */
 	uint64_t points, in_recovery; /* images, and those of a recovery cut short */
+	uint64_t tree; /* tells the tree that the steps led to from others */
 	bool failed;
 };
 

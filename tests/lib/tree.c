@@ -319,6 +319,35 @@ int tree_differ(const struct tree *a, const struct tree *b, const char *times_of
 	return 0;
 }
 
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, uint64_t n)
+{
+	const uint8_t *at = bytes;
+
+	while (n--)
+		hash = (hash ^ *at++) * 0x100000001b3ull;
+	return hash;
+}
+
+uint64_t tree_hash(const struct tree *t)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+	size_t i;
+
+	for (i = 0; i < t->count; i++) {
+		const struct node *node = &t->nodes[i];
+		const struct umfs_attr *a = &node->attr;
+		bool dir = (a->mode & 0170000) == 0040000;
+		uint64_t words[] = {a->ino,   a->generation, a->mode, a->uid,
+				    a->gid,   a->nlink,	     a->rdev, dir ? 0 : a->size};
+
+		hash = hash_bytes(hash, node->path, strlen(node->path) + 1);
+		hash = hash_bytes(hash, words, sizeof(words));
+		hash = hash_bytes(hash, node->xattrs, node->xattr_bytes);
+		hash = hash_bytes(hash, node->data, node->data_bytes);
+	}
+	return hash;
+}
+
 /* ---- between two ---- */
 
 #define VERSIONS_MAX 256u
@@ -433,6 +462,20 @@ static int torn_differ(const struct tree *t, const struct tree *trees, size_t la
 	return 0;
 }
 
+/* Of a call that returned the times of change are there as well. */
+static int changed_differ(const struct tree *a, const struct tree *b, char *why)
+{
+	size_t i;
+
+	for (i = 0; i < a->count; i++) {
+		const struct umfs_attr *x = &a->nodes[i].attr, *y = &b->nodes[i].attr;
+
+		if (x->mtime_ns != y->mtime_ns || x->ctime_ns != y->ctime_ns)
+			return fail("%s: the time of its last change is lost", a->nodes[i].path);
+	}
+	return 0;
+}
+
 int tree_between(const struct tree *t, const struct tree *trees, size_t last,
 		 const struct tree_torn *torn, char why[WHY])
 {
@@ -441,7 +484,7 @@ int tree_between(const struct tree *t, const struct tree *trees, size_t last,
 
 	if (!tree_differ(t, &trees[last], torn->times_of, why) ||
 	    (may_tear && !torn_differ(t, trees, last, last, torn, why)))
-		return 0;
+		return torn->complete && torn->times ? changed_differ(t, &trees[last], why) : 0;
 	if (torn->complete)
 		return -1;
 	if (!tree_differ(t, &trees[last - 1], torn->times_of, other) ||

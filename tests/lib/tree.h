@@ -37,6 +37,7 @@ int tree_differ(const struct tree *a, const struct tree *b, const char *times_of
 /* What is not promised of a tree that a crash left. */
 struct tree_torn {
 	bool complete; /* the call had returned: the tree is the last one */
+	bool times; /* ... with its times of change: both were made by the same clock */
 	bool mixed; /* bytes of a file may be of either version that it had before and after */
 	bool lazy; /* ... or of an older one, back to when it was made durable */
 	const uint32_t *durable; /* for each tree the inode that was, by the call that led to it; or NULL */
@@ -51,6 +52,9 @@ struct tree_torn {
  */
 int tree_between(const struct tree *t, const struct tree *trees, size_t last,
 		 const struct tree_torn *torn, char why[256]);
+
+/* Of all that tree_differ() compares but times. */
+uint64_t tree_hash(const struct tree *t);
 
 /* In every directory: create, write, read back, list, delete. 0, or -1 with a reason. */
 int tree_use(struct umfs *fs, const struct tree *t, char why[256]);
