@@ -254,10 +254,8 @@ static int split(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino
 	umfs_tx_fence(tx);
 	store_refs(fs, into, count / 2, leaf_ref(low, depth));
 	store_refs(fs, into + count / 2, count / 2, leaf_ref(high, depth));
-	if (below) {
-		umfs_fence(fs);
+	if (below) /* undone together, or durable together by the commit: in any order */
 		store_refs(fs, refs, 1, node << UMFS_PAGE_SHIFT | UMFS_DREF_P);
-	}
 	add_pages(dir, dir_ino, below ? 2 : 1);
 	return 0;
 }
@@ -312,7 +310,7 @@ static int flip_start(struct umfs_tx *tx, struct umfs_dleaf_pm *leaf, uint32_t c
 
 	if (err)
 		return err;
-	umfs_tx_fence(tx);
+	umfs_tx_fence(tx); /* and a new dentry is durable before its bit */
 	st64(word, on ? ld64(word) | bit : ld64(word) & ~bit);
 	return 0;
 }

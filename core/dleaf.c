@@ -175,5 +175,4 @@ void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
 	umfs_flush(fs, &leaf->tag[cell], 2);
 	if (ld16(&leaf->tail) < stop)
 		st16(&leaf->tail, (uint16_t)stop);
-	umfs_fence(fs);
 }
