@@ -92,6 +92,98 @@ static int creat_split_run(struct stage *s)
 	return world_creat(s->fs, path, 0644);
 }
 
+/* Names so long that hardly more than a dozen fill a page of a directory. */
+static int creat_wide(struct umfs *fs, const char *dir, uint32_t number, uint32_t len)
+{
+	char path[300];
+	int at = snprintf(path, sizeof(path), "%s/%03u", dir, number);
+
+	memset(path + at, 'w', len - 3);
+	path[(uint32_t)at + len - 3] = 0;
+	return world_creat(fs, path, 0644);
+}
+
+static int unlink_wide(struct umfs *fs, const char *dir, uint32_t number)
+{
+	char path[300];
+	int at = snprintf(path, sizeof(path), "%s/%03u", dir, number);
+
+	memset(path + at, 'w', 197);
+	path[at + 197] = 0;
+	return world_unlink(fs, path);
+}
+
+/* Wide names into a new directory until it was given pages so many times. */
+static uint32_t fill_wide(struct umfs *fs, const char *dir, uint32_t times)
+{
+	struct umfs_attr before, now;
+	uint32_t n = 0;
+
+	need(world_mkdir(fs, dir));
+	need(world_stat(fs, dir, &before));
+	while (times) {
+		need(creat_wide(fs, dir, n++, 200));
+		need(world_stat(fs, dir, &now));
+		times -= now.blocks_512 != before.blocks_512;
+		before = now;
+	}
+	return n;
+}
+
+static void empty_wide(struct umfs *fs, const char *dir, uint32_t n)
+{
+	while (n--)
+		need(unlink_wide(fs, dir, n));
+}
+
+/* The third page is the one after the first split, by which the directory got a node. */
+static int creat_split_again_prepare(struct stage *s)
+{
+	uint32_t i;
+
+	s->count = fill_wide(s->fs, "/probe", 3);
+	empty_wide(s->fs, "/probe", s->count);
+	need(world_rmdir(s->fs, "/probe"));
+	need(world_mkdir(s->fs, "/split"));
+	for (i = 0; i + 1 < s->count; i++)
+		need(creat_wide(s->fs, "/split", i, 200));
+	return 0;
+}
+
+static int creat_split_again_run(struct stage *s)
+{
+	return creat_wide(s->fs, "/split", s->count - 1, 200);
+}
+
+/* Every other name is gone: room enough, and nowhere for a longer one. */
+static int creat_repack_prepare(struct stage *s)
+{
+	uint32_t i;
+
+	need(world_mkdir(s->fs, "/split"));
+	for (i = 0; i < 16; i++)
+		need(creat_wide(s->fs, "/split", i, 200));
+	for (i = 0; i < 16; i += 2)
+		need(unlink_wide(s->fs, "/split", i));
+	return 0;
+}
+
+static int creat_repack_run(struct stage *s)
+{
+	return creat_wide(s->fs, "/split", 99, 250);
+}
+
+static int rmdir_split_prepare(struct stage *s)
+{
+	empty_wide(s->fs, "/split", fill_wide(s->fs, "/split", 2));
+	return 0;
+}
+
+static int rmdir_split_run(struct stage *s)
+{
+	return world_rmdir(s->fs, "/split");
+}
+
 static int open_close_run(struct stage *s)
 {
 	int err = world_open(s->fs, "/b", O_RDWR, &s->file);
@@ -495,6 +587,18 @@ static int run_completed_prepare(struct stage *s)
 static int run_completed_run(struct stage *s)
 {
 	return world_write(&s->file, 2 * MIB - 4096, 3 * 4096, 2);
+}
+
+/* One page in the middle has no bytes any more, and its place: with them it is a run again. */
+static int run_refilled_prepare(struct stage *s)
+{
+	need(write_3m_prepare(s));
+	return umfs_fallocate(&s->file, UMFS_FALLOC_ZERO, 300 * 4096, 4096);
+}
+
+static int run_refilled_run(struct stage *s)
+{
+	return world_write(&s->file, 300 * 4096, 4096, 2);
 }
 
 static int fsync_run(struct stage *s)
@@ -1052,6 +1156,9 @@ const struct op ops[] = {
 	NAME_OP(creat_empty_dir, NULL, OP_NEEDS_PAGE | OP_NEEDS_INODE),
 	NAME_OP(creat_long_name, NULL, OP_NEEDS_INODE),
 	NAME_OP(creat_split, creat_split_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
+	NAME_OP(creat_split_again, creat_split_again_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
+	NAME_OP(creat_repack, creat_repack_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
+	NAME_OP(rmdir_split, rmdir_split_prepare, 0),
 	NAME_OP(creat_open_close, NULL, OP_NEEDS_INODE | OP_OPENS),
 	NAME_OP(open_close, NULL, OP_OPENS),
 	NAME_OP(mkdir, NULL, OP_NEEDS_INODE),
@@ -1130,6 +1237,7 @@ const struct op ops[] = {
 	{"truncate_run", write_3m_prepare, truncate_run_run, 0, NULL, 0, 0},
 	{"run_completed", run_completed_prepare, run_completed_run, OP_NEEDS_PAGE, "/h",
 	 2 * MIB - 4096, 3 * 4096},
+	{"run_refilled", run_refilled_prepare, run_refilled_run, 0, "/h", 300 * 4096, 4096},
 	{"fsync", open_b_prepare, fsync_run, OP_FSYNC | OP_NEEDS_PAGE, "/b", 100, 9000},
 	{"setid_write", setid_prepare, setid_write_run, OP_SETID, "/b", 128, 64},
 	{"setid_write_page", setid_prepare, setid_write_page_run, OP_SETID, "/b", 0, 4096},

@@ -3,17 +3,17 @@
  * mutants.c - does the explorer find a flush, a fence or a publishing store that
  * is missing?
  *
- *	mutants [-s SECONDS] [-j I/N] [MODE[:MEDIUM]... [FILE:LINE]]
+ *	mutants [-s SECONDS] [-p PAIRS] [-j I/N] [-v] MODE[:MEDIUM]... [FILE[:LINE]]...
  *
  * Core is linked in with a switch at each such call (sites.py). Once all work is
  * done with everything on, counting which calls it makes. Then, for each call, a
  * child leaves it out and does the work that makes it, the cheapest first, until
- * an image is wrong, core or the simulator end it, or it hangs: the mutant is
- * caught. Work is the ops of ops.c and sequences of steps.c.
+ * an image is wrong, the call leaves another tree than it should, core or the
+ * simulator end it, or it hangs: the mutant is caught. Work is the ops of ops.c and sequences of steps.c.
  *
  * The last lines say how many calls there are, how many any work makes, and how
- * many mutants were caught; the others are listed. FILE:LINE does only those there
- * and lets them speak.
+ * many mutants were caught; the others are listed. FILE:LINE does only those there;
+ * -v lets them speak; -j does every N-th.
  */
 #include "explore.h"
 #include "site.h"
@@ -38,6 +38,7 @@ struct job {
 	uint32_t count, mode, durability;
 	bool hold;
 	double seconds;
+	uint64_t tree; /* that it leaves */
 	uint8_t *makes; /* for each site: does it call it */
 };
 
@@ -94,7 +95,7 @@ static int prepare(struct stage *s)
 	return err;
 }
 
-static bool job_do(const struct job *job)
+static bool job_do(const struct job *job, uint64_t *tree)
 {
 	char name[256];
 	struct work w = {.name = name, .mode = job->mode, .durability = job->durability};
@@ -112,7 +113,9 @@ static bool job_do(const struct job *job)
 		w.may_fail = true;
 		w.base = bases[job->mode][job->durability];
 	}
-	return explore(&w, &e);
+	explore(&w, &e);
+	*tree = e.tree;
+	return !e.failed;
 }
 
 static void add_work(uint32_t mode, uint32_t durability, uint32_t pairs)
@@ -157,7 +160,7 @@ static void baseline(void)
 		struct job *job = &jobs[i];
 		double start = now();
 
-		if (!job_do(job))
+		if (!job_do(job, &job->tree))
 			die("mutants: core is wrong as it is");
 		job->seconds = now() - start;
 		job->makes = calloc(site_count, 1);
@@ -182,6 +185,7 @@ static int by_time(const void *a, const void *b)
 
 _Noreturn static void child(const struct umfs_site *site, bool loud)
 {
+	uint64_t tree;
 	struct rlimit cpu = {seconds_each, seconds_each + 5}, core = {0, 0};
 	uint32_t i, index = (uint32_t)(site - __start_umfs_sites);
 	int null = open("/dev/null", O_WRONLY);
@@ -198,7 +202,7 @@ _Noreturn static void child(const struct umfs_site *site, bool loud)
 		/* A hang is seen by the limit, set anew for each: by far more than it took. */
 		cpu.rlim_cur = (rlim_t)(now() + 100 * jobs[i].seconds + 10);
 		setrlimit(RLIMIT_CPU, &cpu);
-		if (!job_do(&jobs[i]))
+		if (!job_do(&jobs[i], &tree) || tree != jobs[i].tree)
 			_exit(CAUGHT);
 		if (now() > seconds_each)
 			_exit(1); /* not all was tried */
@@ -258,35 +262,40 @@ static void add_named(const char *word, uint32_t pairs)
 		 pairs);
 }
 
-static bool matches(const struct umfs_site *site, const char *only)
+static bool matches(const struct umfs_site *site, char *const *only, uint32_t count)
 {
 	char where[64];
+	uint32_t i;
 
 	snprintf(where, sizeof(where), "%s:%d", site->file, site->line);
-	return !only || !strcmp(where, only);
+	for (i = 0; i < count; i++)
+		if (!strcmp(where, only[i]) || !strcmp(site->file, only[i]))
+			return true;
+	return !count;
 }
 
 int main(int argc, char **argv)
 {
 	uint32_t i, part = 1, parts = 1, of[4] = {0}, tried = 0, pairs = 60;
-	const char *only = NULL;
+	char **only = argv + argc;
+	bool loud = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:j:p:")) > 0) {
+	while ((opt = getopt(argc, argv, "s:j:p:v")) > 0) {
 		if (opt == 's')
 			seconds_each = (uint32_t)atoi(optarg);
+		else if (opt == 'v')
+			loud = true;
 		else if (opt == 'p')
 			pairs = (uint32_t)atoi(optarg);
 		else if (opt != 'j' || sscanf(optarg, "%u/%u", &part, &parts) != 2)
-			die("usage: mutants [-s SECONDS] [-p PAIRS] [-j I/N] MODE[:MEDIUM]... [FILE:LINE]");
+			die("usage: mutants [-s SECONDS] [-p PAIRS] [-j I/N] [-v] MODE[:MEDIUM]... "
+			    "[FILE[:LINE]]...");
 	}
 	site_count = (uint32_t)(__stop_umfs_sites - __start_umfs_sites);
-	for (; optind < argc; optind++) {
-		if (strstr(argv[optind], ".c:"))
-			only = argv[optind];
-		else
-			add_named(argv[optind], pairs);
-	}
+	for (; optind < argc && !strstr(argv[optind], ".c"); optind++)
+		add_named(argv[optind], pairs);
+	only = argv + optind;
 	baseline();
 	qsort(jobs, job_count, sizeof(*jobs), by_time);
 	printf("%u pieces of work, %.0f s\n", job_count, now());
@@ -294,9 +303,9 @@ int main(int argc, char **argv)
 		const struct umfs_site *site = &__start_umfs_sites[i];
 		enum verdict v;
 
-		if (i % parts != part - 1 || !matches(site, only))
+		if (i % parts != part - 1 || !matches(site, only, (uint32_t)(argc - optind)))
 			continue;
-		v = try(site, only != NULL);
+		v = try(site, loud);
 		of[v]++;
 		tried++;
 		printf("%s:%d %s: %s\n", site->file, site->line, site->kind, verdicts[v]);
