@@ -227,13 +227,17 @@ def die_with_parent():
 class Guest:
     """One run of the virtual machine. What it prints is in `console`, its results in `said`."""
 
-    def __init__(self, kernel, initramfs, work, memory_mib=1024, nvdimm=None, cmdline=''):
+    def __init__(self, kernel, initramfs, work, memory_mib=1024, nvdimm=None, cmdline='',
+                 counted=False):
+        # Counted: one processor, and time that goes on by one with each instruction.
+        accel = ['-accel', 'tcg,thread=single', '-icount', 'shift=0', '-smp', '1'] if counted \
+            else ['-accel', 'tcg,thread=multi', '-smp', '2']
         self.console_path = os.path.join(work, 'console.log')
         self.results_path = os.path.join(work, 'results.log')
         for path in (self.console_path, self.results_path):
             open(path, 'w', encoding='ascii').close()
-        args = [QEMU, '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2',
-                '-machine', 'q35,nvdimm=on', '-m', '%dM,slots=2,maxmem=16G' % memory_mib,
+        args = [QEMU] + accel + [
+                '-cpu', 'max', '-machine', 'q35,nvdimm=on', '-m', '%dM,slots=2,maxmem=16G' % memory_mib,
                 '-display', 'none', '-monitor', 'none', '-nodefaults', '-no-reboot',
                 '-serial', 'file:' + self.console_path, '-serial', 'file:' + self.results_path,
                 '-kernel', kernel.image, '-initrd', initramfs, '-append',
