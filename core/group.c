@@ -116,6 +116,19 @@ static void group_extend(struct umfs *fs, uint32_t group, uint32_t to)
 	umfs_fence(fs);
 }
 
+/*
+ * A device has what was written there last, a former pool's inodes among it. In all
+ * other pools this is memory that was had for the group and reads as zeros.
+ */
+static void clear_inodes(struct umfs *fs, uint32_t group)
+{
+	void *table = umfs_page(fs, umfs_group_page(fs, group) + UMFS_GROUP_HEAD_PAGES);
+	uint64_t bytes = (uint64_t)fs->geo.itable_pages << UMFS_PAGE_SHIFT;
+
+	port_zero(table, bytes);
+	umfs_flush(fs, table, bytes);
+}
+
 int umfs_group_init(struct umfs *fs, uint32_t group)
 {
 	struct umfs_group_pm *grp = umfs_group(fs, group);
@@ -133,6 +146,8 @@ int umfs_group_init(struct umfs *fs, uint32_t group)
 	err = umfs_group_back(fs, group, 0);
 	if (err)
 		return err;
+	if (fs->geo.flags & UMFS_SB_BACKED)
+		clear_inodes(fs, group);
 	port_zero(pages, 2 * UMFS_PAGE_BYTES);
 	umfs_bits_fill(pages, 0, head_pages(fs));
 	umfs_bits_fill(pages, end, UMFS_GROUP_PAGES);

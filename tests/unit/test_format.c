@@ -172,28 +172,54 @@ static void pool_of_several_groups_usable(void **state)
 	assert_int_equal(before.inodes_free - after.inodes_free, 80);
 }
 
-static void pool_formatted_again_forgets_the_old(void **state)
+/* A new pool in the memory of the old one, of which `clear` bytes are zeros. */
+static void format_again(struct unit *u, uint64_t clear, uint32_t flags)
 {
-	struct unit *u = *state;
 	struct umfs_format f = {.pool_pages = u->sim->bytes / UMFS_PAGE_BYTES,
 				.now_ns = 1ull << 60,
 				.root_mode = 0700,
+				.flags = flags,
 				.durability = u->fs->geo.durability};
 	struct umfs fs = {0};
-	struct umfs_attr attr;
 
-	assert_ok(world_put(u->fs, "/old", 0, 10000, 1));
 	sim_detach(u->proc);
 	fs.base = u->sim->mem;
 	fs.bytes = u->sim->bytes;
 	fs.port = u->sim;
-	memset(fs.base, 0, fs.bytes); /* what mkfs's punch does */
+	memset(fs.base, 0, clear);
 	u->sim->log = NULL;
 	assert_ok(umfs_format_write(&fs, &f));
 	u->proc = unit_attach(u);
 	u->fs = &u->proc->fs;
+}
+
+static void pool_formatted_again_forgets_the_old(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_attr attr;
+
+	assert_ok(world_put(u->fs, "/old", 0, 10000, 1));
+	format_again(u, u->sim->bytes, 0); /* what mkfs's punch does */
 	assert_err(world_stat(u->fs, "/old", &attr), ENOENT);
 	assert_ok(world_put(u->fs, "/new", 0, 10000, 1));
+}
+
+/* Of a device mkfs clears the front: inodes of the old pool are in the way of the new one's. */
+static void pool_on_a_device_formatted_again_forgets_the_old(void **state)
+{
+	struct unit *u = *state;
+	char path[32];
+
+	unit_pool(u, 700 * MIB, 0);
+	for (uint32_t i = 0; i < 400; i++) {
+		sprintf(path, "/d%u", i);
+		assert_ok(world_mkdir(u->fs, path));
+	}
+	format_again(u, (uint64_t)u->fs->geo.groups_page << UMFS_PAGE_SHIFT, UMFS_SB_BACKED);
+	for (uint32_t i = 0; i < 40; i++) {
+		sprintf(path, "/d%u", i);
+		assert_ok(world_mkdir(u->fs, path));
+	}
 }
 
 static const struct CMUnitTest tests[] = {
@@ -209,5 +235,6 @@ static const struct CMUnitTest tests[] = {
 	CASE(pool_smallest_usable),
 	CASE(pool_of_several_groups_usable),
 	CASE(pool_formatted_again_forgets_the_old),
+	CASE(pool_on_a_device_formatted_again_forgets_the_old),
 };
 UNIT_MAIN("format", tests)
