@@ -94,11 +94,21 @@ static inline int plain_zero(void *dst, const void *src, uint64_t n)
 	return 0;
 }
 
+#ifdef UMFS_KILL_HOOKS
+/* About half of it; what lies in one aligned word the processor stores at once, so do these. */
+static uint64_t first_half(const void *pool, uint64_t n)
+{
+	uint64_t at = (uintptr_t)pool, middle = (at + n / 2) & ~7ull;
+
+	return middle > at ? middle - at : 0;
+}
+#endif
+
 /* Run a routine that stores into the pool, in two halves where stores are counted. */
 static inline int stored(copy_fn *copy, void *pool, const void *src, uint64_t n)
 {
 #ifdef UMFS_KILL_HOOKS
-	uint64_t half = n / 2;
+	uint64_t half = first_half(pool, n);
 	int err = half ? copy(pool, src, half) : 0;
 
 	if (err)

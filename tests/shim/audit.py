@@ -20,6 +20,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PLACEHOLDER = "/.umfs-fd-"
+PASSED = "/.umfs-pass-"
 SHADOW = "/.umfs-locks-"
 # What libumfs does with its numbers, and how it looks whether the directory is there.
 OWN = re.compile(
@@ -28,6 +29,8 @@ OWN = re.compile(
     r"|fstat\(.*S_IFLNK"
     r"|symlinkat\(\"UMFS\"|openat\(AT_FDCWD.*/\.umfs-fd-[^\"]*\", O_.*O_PATH"
     r"|unlinkat\(AT_FDCWD.*/\.umfs-fd-"
+    # Whether the directory is mounted, so that others can be given what is open.
+    r"|openat\(AT_FDCWD.*/\.umfs-pass-"
     # The descriptor is not looked at.
     r"|mmap\([^)]*\bMAP_ANONYMOUS\b"
     # A path by way of /proc/self/fd is followed.
@@ -95,7 +98,7 @@ def missed(call, mount):
     # Text that is read or written may say anything; nor do exec's arguments matter.
     if re.match(r"p?(read|write)\w*\(", call):
         call = call.partition('"')[0]
-    if PLACEHOLDER in call:
+    if PLACEHOLDER in call or PASSED in call:
         return not OWN.match(call)
     if SHADOW in call:
         return not OWN.match(call) and not OWN_SHADOW.match(call)
