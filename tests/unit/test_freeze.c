@@ -764,37 +764,36 @@ static void copy_is_whole_and_not_frozen(void **state)
 }
 
 /*
- * Slots were copied early, an inode late: meanwhile a process has come, and held a lock
- * when its inode was copied. In the copy its slot has not been taken yet (I4).
+ * Slots were copied early, an inode late: meanwhile processes came, one after another in
+ * the same slot, and one of them held a lock when its inode was copied. In the copy that
+ * slot has not been taken yet, and comes to each of their incarnations (I4).
  */
 static void copy_with_lock_of_later_incarnation_usable(void **state)
 {
+	const uint32_t slot = 2; /* the last that check_copy() takes */
 	struct unit *u = *state;
 	struct tree want = {0};
-	struct sim_proc *late;
-	struct umfs_inode_pm *in;
 	struct freezer f;
-	struct sim *copy;
-	uint8_t slots[4 * UMFS_PAGE_BYTES];
+	uint64_t at, later;
 	uint32_t ino;
 	char why[256];
 
 	some_tree(u->fs);
 	assert_ok(world_ino(u->fs, "/f", &ino));
+	at = (uint64_t)((uint8_t *)&umfs_inode(u->fs, ino)->lock - u->fs->base);
 	freeze(u, &f);
 	assert_ok(tree_read(u->fs, &want, why));
-	memcpy(slots, umfs_page(u->fs, UMFS_SLOTS_PAGE), sizeof(slots));
-	late = unit_attach(u);
-	in = umfs_inode(&late->fs, ino);
-	assert_ok(umfs_lock(&late->fs, &in->lock));
-	copy = sim_copy(u->sim);
-	memcpy(copy->mem + UMFS_SLOTS_PAGE * UMFS_PAGE_BYTES, slots, sizeof(slots));
-	umfs_unlock(&late->fs, &in->lock);
-	sim_detach(late);
+	for (later = 1; later <= 8; later++) {
+		struct sim *copy = sim_copy(u->sim);
+		uint64_t incarnation = ld32(&umfs_slot(u->fs, slot)->incarnation) + later;
+
+		*(le64 *)(void *)(copy->mem + at) =
+			(le64){incarnation << 32 | (uint64_t)slot << 24 | 1 << 1};
+		check_copy(copy, &want);
+		sim_free(copy);
+	}
 	end(&f);
-	check_copy(copy, &want); /* takes the same slot, for the first time since */
 	tree_free(&want);
-	sim_free(copy);
 }
 
 int main(int argc, char **argv)
