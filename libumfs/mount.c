@@ -210,11 +210,15 @@ void umfs_mount_cwd_changed(void)
 	}
 }
 
+/* A mount's number is known; others have theirs when they are attached. */
 struct mount *umfs_mount_by_dev(uint64_t dev)
 {
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
-		if (!umfs_mount_get(&umfs_mounts[i]) && umfs_mounts[i].dev == dev)
-			return &umfs_mounts[i];
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if ((!m->mounted || m->dev == dev) && !umfs_mount_get(m) && m->dev == dev)
+			return m;
+	}
 	return NULL;
 }
 

@@ -40,6 +40,17 @@ mkdir "$work/again"
 ok "the pool is in its mode" grep -q "stays in mode sync" "$work/out"
 ok "unmount the second" unmount "$work/again"
 
+# Who works on one mount has nothing to do with the others. The directory is told over exec.
+mkdir "$work/later"
+"$UMFS_MKFS" -q --size 64M "$work/second" && "$UMFS_MOUNT" "$work/second" "$work/later"
+echo text >"$work/later/f"
+is "no other pool is attached" "f:0 /proc/self/maps:0" \
+	"$(p sh -c "cd '$work/later' && exec grep -c '$pool' f /proc/self/maps" | xargs)"
+is "its own is" "f:0 maps" \
+	"$(p sh -c "cd '$work/later' && exec grep -c '$work/second' f /proc/self/maps" |
+		sed 's,.*maps:[1-9].*,maps,' | xargs)"
+ok "unmount the other" unmount "$work/later"
+
 # Left to the mount, and right: a part of the pool, somebody who may not open the pool,
 # a directory with something else in it.
 if [ "$(id -u)" = 0 ]; then
