@@ -28,13 +28,12 @@ static int find_once(struct umfs *fs, const struct umfs_inode_pm *in, umfs_node 
 	return err ? err : umfs_dir_find(fs, in, (uint32_t)dir, n, ino);
 }
 
-static int find(struct umfs *fs, umfs_node dir, const struct umfs_name *n, uint32_t *ino)
+/* Without regard to writers' locks, while that goes: -EAGAIN, somebody is at it all the time. */
+static int find_unlocked(struct umfs *fs, const struct umfs_inode_pm *in, umfs_node dir,
+			 const struct umfs_name *n, uint32_t *ino)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
 	int tries, err;
 
-	if (!in)
-		return -EUCLEAN;
 	for (tries = 0; tries < 4; tries++) {
 		uint64_t seq = ld64(&in->seq);
 
@@ -46,14 +45,37 @@ static int find(struct umfs *fs, umfs_node dir, const struct umfs_name *n, uint3
 		}
 		port_relax();
 	}
-	if (fs->readonly)
-		return find_once(fs, in, dir, n, ino);
-	err = umfs_lock(fs, &in->lock);
+	return -EAGAIN;
+}
+
+static int find_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node dir,
+		       const struct umfs_name *n, uint32_t *ino)
+{
+	int err = umfs_lock(fs, &in->lock);
+
 	if (err)
 		return err;
 	umfs_seq_heal(in);
 	err = find_once(fs, in, dir, n, ino);
 	umfs_unlock(fs, &in->lock);
+	return err;
+}
+
+/* *ino is set only where the name is found: a look that did not count may have seen another. */
+static int find(struct umfs *fs, umfs_node dir, const struct umfs_name *n, uint32_t *ino)
+{
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
+	uint32_t got;
+	int err;
+
+	if (!in)
+		return -EUCLEAN;
+	err = find_unlocked(fs, in, dir, n, &got);
+	if (err == -EAGAIN)
+		err = fs->readonly ? find_once(fs, in, dir, n, &got)
+				   : find_locked(fs, in, dir, n, &got);
+	if (!err)
+		*ino = got;
 	return err;
 }
 

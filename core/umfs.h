@@ -217,6 +217,7 @@ int umfs_recover_all(struct umfs *fs);
 
 /* ---- namei.c, create.c, rename.c: names; `name` is not terminated, 1..255 bytes, no '/' ---- */
 
+/* *ino stays as it was unless the name is there. */
 int umfs_lookup(struct umfs *fs, umfs_node dir, const char *name, uint32_t len, uint32_t *ino);
 /* New regular file, FIFO, socket or device (`rdev`) by `mode`; *ino is set. -EEXIST sets *ino too. */
 int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,

@@ -357,6 +357,37 @@ static void names_that_stay_always_found(void **state)
 	run(rename_around);
 }
 
+/* ---- a name that comes and goes: nothing of a look that did not count is handed out ---- */
+
+static void *come_and_go(void *arg)
+{
+	struct thread *t = arg;
+
+	while (go_on(t)) {
+		uint32_t ino = 0;
+		int err;
+
+		if (t->number == 0) {
+			if (world_rename(&pool->fs, "/here", "/there"))
+				wrong(t, "rename");
+			if (world_rename(&pool->fs, "/there", "/here"))
+				wrong(t, "rename back");
+			continue;
+		}
+		err = umfs_lookup(&pool->fs, UMFS_ROOT_INO, "here", 4, &ino);
+		if (err ? err != -ENOENT || ino : !ino)
+			wrong(t, "lookup: %d, inode %u", err, ino);
+	}
+	return NULL;
+}
+
+static void lookup_without_the_name_hands_out_no_inode(void **state)
+{
+	(void)state;
+	assert_int_equal(world_creat(&pool->fs, "/here", 0644), 0);
+	run(come_and_go);
+}
+
 /* ---- open, write, unlink, close: nothing is left over ---- */
 
 static void *churn(void *arg)
@@ -595,6 +626,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(position_behind_own_bytes_after_long_append),
 	CASE(names_in_shared_directories_stay_consistent),
 	CASE(names_that_stay_always_found),
+	CASE(lookup_without_the_name_hands_out_no_inode),
 	CASE(files_opened_and_removed_leave_nothing),
 	CASE_FEW(file_replaced_by_rename_always_opens),
 	CASE_FEW(changes_by_name_hit_nobody_else),
