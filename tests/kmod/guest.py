@@ -17,6 +17,7 @@ QEMU = 'qemu-system-x86_64'
 # In the order in which they are wanted; what they depend on comes by itself.
 MODULES = ['nfit', 'nd_e820', 'nd_pmem']
 MIB = 1 << 20
+APT_SECONDS = 180 # no network must not be the end of time
 
 # What no kernel may say, whatever the tests say.
 BAD = re.compile(
@@ -34,14 +35,35 @@ class Skip(Exception):
     """What is missing for these tests to run at all."""
 
 
+class TooSlow(Skip):
+    """The machine gave too little of itself in the time that there was."""
+
+
 class Failure(Exception):
     """What went wrong."""
 
 
-def run(args, **kwargs):
-    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                          text=True, errors='replace', **kwargs)
+def run(args, seconds=600, **kwargs):
+    """Exit code and output; 124 when it did not end in that time, as timeout(1) has it."""
+    try:
+        done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, text=True, errors='replace',
+                              timeout=seconds, **kwargs)
+    except subprocess.TimeoutExpired:
+        return 124, '%s: no end after %d s' % (args[0], seconds)
     return done.returncode, done.stdout
+
+
+class Limits:
+    """How long guests may take, for how long one may say nothing, and how long it may take to
+    start: seconds. The first begins to count with the first guest."""
+
+    def __init__(self, total, silence, boot):
+        self.total, self.silence, self.boot = total, silence, boot
+        self.begin()
+
+    def begin(self):
+        self.deadline = time.monotonic() + self.total
 
 
 # ---- the kernel ----
@@ -62,14 +84,15 @@ def unpack_package(name, target):
         return
     shutil.rmtree(target, ignore_errors=True)
     os.makedirs(target)
-    code, text = run(['apt-get', '-q', 'download', name], cwd=target)
-    if code and os.geteuid() == 0:
-        run(['apt-get', '-q', 'update'])
-        code, text = run(['apt-get', '-q', 'download', name], cwd=target)
+    code, text = run(['apt-get', '-q', 'download', name], APT_SECONDS, cwd=target)
+    if code:
+        if os.geteuid() == 0:
+            run(['apt-get', '-q', 'update'], APT_SECONDS)
+        code, text = run(['apt-get', '-q', 'download', name], APT_SECONDS, cwd=target)
     debs = glob.glob(os.path.join(target, '*.deb'))
     if code or not debs:
         raise Skip('the package %s can not be had: %s' % (name, text.strip().splitlines()[-1:]))
-    code, text = run(['dpkg-deb', '-x', debs[0], target])
+    code, text = run(['dpkg-deb', '-x', debs[0], target], APT_SECONDS)
     if code:
         raise Failure('dpkg-deb: ' + text)
     os.unlink(debs[0])
@@ -247,7 +270,8 @@ class Guest:
             args += ['-object', 'memory-backend-file,id=nv,share=on,mem-path=%s,size=%d'
                      % (nvdimm, os.path.getsize(nvdimm)), '-device', 'nvdimm,id=nv0,memdev=nv']
         self.errors = open(os.path.join(work, 'qemu.log'), 'w+', encoding='utf-8')
-        self.words, self.spoke = 0, time.monotonic()
+        self.words = self.reported = 0
+        self.started = self.since = self.spoke = time.monotonic()
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=self.errors,
                                         stderr=self.errors, preexec_fn=die_with_parent)
 
@@ -260,22 +284,39 @@ class Guest:
         with open(self.console_path, encoding='utf-8', errors='replace') as file:
             return file.read().replace('\r', '')
 
-    def is_over(self, deadline, silence):
-        """It has ended, or the time is over, or it has said nothing on either line for so long."""
+    def over(self, limits):
+        """Why there is nothing to wait for any more, or None: it "ended", it is "silent" on both
+        lines, the "time" is over."""
         words = os.path.getsize(self.results_path) + os.path.getsize(self.console_path)
-        if words != self.words:
-            self.words, self.spoke = words, time.monotonic()
         now = time.monotonic()
-        return self.process.poll() is not None or now > deadline or now > self.spoke + silence
+        if words != self.words:
+            self.words, self.spoke = words, now
+            self.report(now)
+        if self.process.poll() is not None:
+            return 'ended'
+        if now > limits.deadline:
+            return 'time'
+        return 'silent' if now > self.spoke + limits.silence else None
 
-    def wait_for(self, line, deadline, silence):
-        """Until the guest says so; False when it is over before."""
+    def report(self, now):
+        """Each suite that has ended since we looked last, and how long it took."""
+        said = self.said()
+        for line in said[self.reported:]:
+            if line.startswith('suite '):
+                self.since = now
+            elif line.startswith('ended '):
+                say('%s: %.0f s' % (line.split()[1], now - self.since))
+        self.reported = len(said)
+
+    def wait_for(self, line, limits):
+        """Until the guest says so: None; or why it will not."""
         while True:
-            over = self.is_over(deadline, silence)
+            over = self.over(limits)
             if line in self.said():
-                return True
+                self.report(time.monotonic())
+                return None
             if over:
-                return False
+                return over
             time.sleep(0.05)
 
     def wait_for_end(self, seconds):
@@ -283,6 +324,13 @@ class Guest:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             pass
+
+    def share(self):
+        """Of the time since it was started, the part in which it had a processor; > 1: several."""
+        with open('/proc/%d/stat' % self.process.pid, encoding='ascii') as file:
+            fields = file.read().rpartition(')')[2].split()
+        used = (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+        return used / (time.monotonic() - self.started)
 
     def cut_power(self):
         """By its pid, and until it is gone: no QEMU outlives this program."""
