@@ -533,6 +533,8 @@ void umfs_ofd_unclaim(struct umfs *fs, uint32_t ofd);
 /* The description that f came from, locked for a call; -EBADF: it was closed meanwhile. */
 int umfs_ofd_lock(const struct umfs_file *f, struct umfs_ofd_pm **ofd);
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
+/* All alone: the description is nobody's. */
+void umfs_ofd_forget(struct umfs *fs, uint32_t ofd);
 void umfs_slot_drop_own_opens(struct umfs *fs);
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
 void umfs_slot_recount_opens(struct umfs *fs);

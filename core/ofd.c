@@ -262,6 +262,15 @@ static void drop_ofd(struct umfs *fs, struct umfs_ofd_pm *o, uint32_t slot)
 		(void)cas64(&o->key, &key, 0); /* it died claiming it */
 }
 
+/* Nobody is attached: it is free, whoever its bits name. */
+void umfs_ofd_forget(struct umfs *fs, uint32_t ofd)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
+
+	if (umfs_key_epoch(ld64(&o->key)) == fs->epoch)
+		st64(&o->key, 0);
+}
+
 /* Bits of a slot that is dead and claimed; files it was the last to hold become zombies. */
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot)
 {

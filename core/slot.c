@@ -134,11 +134,17 @@ int umfs_slot_recover(struct umfs *fs, uint32_t slot)
 
 /* ---- a whole pool after a crash; nobody is attached ---- */
 
-/* No slot is alive, so no record has a holder, whatever its bits say, a free one neither. */
+/*
+ * No slot is alive, so no record has a holder, whatever its bits say, a free one neither,
+ * and there are no descriptions. A copy of a frozen pool, or what a power cut left, may
+ * name slots in them that are free there.
+ */
 static void forget_opens(struct umfs *fs)
 {
 	uint32_t i, k;
 
+	for (i = 0; i < fs->geo.ofd_count; i++)
+		umfs_ofd_forget(fs, i);
 	for (i = 0; i < fs->geo.irec_count; i++) {
 		struct umfs_irec_pm *rec = umfs_irec(fs, i);
 

@@ -134,6 +134,33 @@ static void group_lock_of_free_slot_no_obstacle(void **state)
 	assert_ok(world_put(u->fs, "/new", 0, 10000, 1));
 }
 
+/* As in a copy of a frozen pool, where the slot was free yet when its page was copied. */
+static void description_of_free_slot_forgotten(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	struct umfs_ofd_pm *o;
+	struct umfs fs = {0};
+	bool from_backup;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	o = umfs_ofd(u->fs, file.ofd);
+	st64(&o->slots[0], 0);
+	st64(&o->slots[1], 1);
+	sim_kill(u->proc);
+	fs.base = u->sim->mem;
+	fs.bytes = u->sim->bytes;
+	fs.port = u->sim;
+	assert_ok(umfs_super_load(&fs, &from_backup));
+	fs.irec_refs = calloc(fs.geo.irec_count, sizeof(uint32_t));
+	fs.ofd_refs = calloc(fs.geo.ofd_count, sizeof(uint32_t));
+	assert_ok(umfs_recover_all(&fs));
+	assert_null(umfs_ofd(&fs, file.ofd));
+	free(fs.irec_refs);
+	free(fs.ofd_refs);
+	u->proc = unit_attach(u);
+}
+
 /* Locks in the name of slot `slot` when its incarnation will have been raised `by` times. */
 static void plant_locks(struct sim *sim, struct umfs *fs, uint32_t slot, uint32_t by)
 {
@@ -354,6 +381,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(locks_of_the_dead_no_obstacle),
 	CASE(group_lock_that_no_lane_noted_no_obstacle),
 	CASE(group_lock_of_free_slot_no_obstacle),
+	CASE(description_of_free_slot_forgotten),
 	CASE(locks_in_the_name_of_who_comes_no_obstacle),
 	CASE(recovery_killed_many_times_ends_well),
 	CASE(lanes_of_garbage_survived),
