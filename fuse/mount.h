@@ -102,6 +102,7 @@ struct handle {
 	/* Of one that a preloaded process passed on (ops_pass.c): */
 	uint64_t shared_key; /* 0: it is none */
 	uint64_t expected;   /* where the kernel's position is, unless it was moved */
+	uint32_t running;    /* requests that read or write */
 	struct umfs_file shared;
 };
 static inline struct handle *handle_of(const struct fuse_file_info *fi)

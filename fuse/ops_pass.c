@@ -13,7 +13,9 @@
  * G2  The kernel has a position of its own for what it opened, and says it with each
  *     request. Where a request begins where the one before ended, it is taken for a
  *     read() or write() and done at the shared position, which moves. Where it does
- *     not, it is done where it says, and the shared position follows.
+ *     not, or another request for the handle is under way (the kernel has one read() or
+ *     write() at a time, so one of the two has an offset of its own), it is done where it
+ *     says, and the shared position follows if that may have been the kernel's.
  * G3  It is opened for what the description is open for, neither more nor less.
  *
  * What the kernel does not tell: a seek, until something is read or written; and whether
@@ -140,17 +142,39 @@ void pass_part(struct handle *h)
 
 /* ---- data: G2 ---- */
 
-/* True: do it at the shared position, which is where it is to be. */
+/* A request begins. True: do it at the shared position, which is where it is to be. */
 static bool at_shared(struct handle *h, uint64_t off)
 {
-	if (__atomic_load_n(&h->expected, __ATOMIC_ACQUIRE) == off)
-		return true;
-	return umfs_seek(&h->shared, (int64_t)off, SEEK_SET) >= 0;
+	bool alone = __atomic_fetch_add(&h->running, 1, __ATOMIC_ACQ_REL) == 0;
+	uint64_t expected = __atomic_load_n(&h->expected, __ATOMIC_ACQUIRE);
+
+	return alone && expected == off;
+}
+
+static void done(struct handle *h, uint64_t end)
+{
+	__atomic_store_n(&h->expected, end, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&h->running, 1, __ATOMIC_RELEASE);
+}
+
+/* It was done where it said. The shared position goes there, too, if it may have been for that. */
+static int64_t follow(struct handle *h, uint64_t off, int64_t n)
+{
+	uint64_t end = off + (uint64_t)(n > 0 ? n : 0);
+
+	if (__atomic_load_n(&h->running, __ATOMIC_ACQUIRE) == 1 ||
+	    __atomic_load_n(&h->expected, __ATOMIC_ACQUIRE) == off) {
+		(void)umfs_seek(&h->shared, (int64_t)end, SEEK_SET);
+		done(h, end);
+	} else {
+		__atomic_fetch_sub(&h->running, 1, __ATOMIC_RELEASE);
+	}
+	return n;
 }
 
 static int64_t moved(struct handle *h, uint64_t off, int64_t n)
 {
-	__atomic_store_n(&h->expected, off + (uint64_t)(n > 0 ? n : 0), __ATOMIC_RELEASE);
+	done(h, off + (uint64_t)(n > 0 ? n : 0));
 	return n;
 }
 
@@ -158,8 +182,10 @@ int64_t handle_read(struct handle *h, void *buf, uint64_t n, uint64_t off)
 {
 	struct umfs_iov iov = {.base = buf, .len = n};
 
-	if (!h->shared_key || !at_shared(h, off))
+	if (!h->shared_key)
 		return umfs_pread(&h->file, buf, n, off);
+	if (!at_shared(h, off))
+		return follow(h, off, umfs_pread(&h->file, buf, n, off));
 	return moved(h, off, umfs_readv(&h->shared, &iov, 1));
 }
 
@@ -169,7 +195,9 @@ int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off
 	struct umfs_iov iov = {.base = (void *)(uintptr_t)buf, .len = n};
 	uint64_t at = off;
 
-	if (!h->shared_key || (!append && !at_shared(h, off)))
+	if (!h->shared_key)
 		return umfs_pwritev(&h->file, &iov, 1, &at, append);
+	if (!at_shared(h, off) && !append)
+		return follow(h, off, umfs_pwritev(&h->file, &iov, 1, &at, false));
 	return moved(h, off, umfs_writev(&h->shared, &iov, 1));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * hook_aio.c - asynchronous requests of the kernel's: io_submit, and io_uring.
+ * hook_aio.c - asynchronous requests of the kernel's: io_submit (io_uring: ring.c).
  *
  * (POSIX aio needs nothing: libc's runs on threads that call pread and pwrite.)
  *
@@ -18,10 +18,6 @@
  *      nothing else.
  *  A2  A request that failed makes no event: io_submit returns the error, or the
  *      number of those before it.
- *
- * io_uring's rings are filled and read without a call that could be seen, and the
- * kernel knows nothing of our descriptors: requests on them would all be EBADF. So
- * there are no rings in a process that has a mount, and programs do without.
  */
 #include <linux/aio_abi.h>
 #include <poll.h>
@@ -173,9 +169,4 @@ long umfs_hook_io_submit(unsigned long ctx, long n, void **iocbs)
 		done++;
 	}
 	return done;
-}
-
-long umfs_hook_io_uring(void)
-{
-	return umfs_refuse(REPORT_NO_RING, ENOSYS);
 }

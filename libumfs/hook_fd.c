@@ -33,7 +33,7 @@ static long close_ours(int fd)
 	umfs_opens_leave();
 	umfs_guard_leave();
 	umfs_report_count(REPORT_SERVED);
-	return was ? 0 : -EBADF;
+	return was ? 0 : umfs_ring_took(fd) ? sys1(SYS_close, fd) : -EBADF;
 }
 
 long umfs_file_taken(long fd)
@@ -142,8 +142,13 @@ static long dup_ours(int fd, int min, bool cloexec)
 
 long umfs_hook_dup(int fd)
 {
-	if (umfs_uinfo_ours(fd))
-		return dup_ours(fd, 0, false);
+	long to = -EBADF;
+
+	if (umfs_uinfo_ours(fd)) {
+		to = dup_ours(fd, 0, false);
+		if (to != -EBADF || !umfs_ring_took(fd))
+			return to;
+	}
 	return umfs_file_given(sys1(SYS_dup, fd));
 }
 
@@ -295,9 +300,12 @@ long umfs_hook_fcntl(int fd, int cmd, long arg)
 {
 	struct umfs_file f;
 	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	long ret = -EBADF;
 
 	if (kind != UINFO_NONE)
-		return fcntl_ours(&f, kind, fd, cmd, arg);
+		ret = fcntl_ours(&f, kind, fd, cmd, arg);
+	if (kind != UINFO_NONE && (ret != -EBADF || !umfs_ring_took(fd)))
+		return ret;
 	if (unlikely(umfs_place_protected(fd)))
 		return -EBADF;
 	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)

@@ -388,8 +388,13 @@ static long flock_ours(int fd, int op)
 
 long umfs_hook_flock(int fd, int op)
 {
-	if (umfs_uinfo_ours(fd))
-		return flock_ours(fd, op);
+	long ret = -EBADF;
+	bool ours = umfs_uinfo_ours(fd);
+
+	if (ours)
+		ret = flock_ours(fd, op);
+	if (ours && (ret != -EBADF || !umfs_ring_took(fd)))
+		return ret;
 	if (unlikely(umfs_place_protected(fd)))
 		return -EBADF;
 	return umfs_cancel_call(SYS_flock, fd, op, 0, 0, 0, 0);

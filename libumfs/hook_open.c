@@ -269,6 +269,16 @@ static long tmpfile_ours(struct spot *s, struct path_args *a)
 	return ret;
 }
 
+/* What it is by the mount, where that serves it: a FIFO, and all once there was a ring. */
+static long opened(const struct path_args *a, long ret)
+{
+	if (ret == OPEN_FIFO)
+		return open_fifo(a);
+	if (unlikely(LOAD_RELAXED(&umfs_ring_on)) && ret >= 0 && umfs_uinfo_ours((int)ret))
+		return umfs_ring_opened((int)ret);
+	return ret;
+}
+
 long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 {
 	struct path_args a = {.b = mode};
@@ -281,15 +291,16 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 	if (flags & TMPFILE_ONLY) {
 		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || !(wanted_access(flags) & 2))
 			return -EINVAL;
-		return umfs_path_call(dirfd, path, flags & O_NOFOLLOW ? SPOT_NOFOLLOW : 0,
-				      tmpfile_ours, open_kernel, &a);
+		ret = umfs_path_call(dirfd, path, flags & O_NOFOLLOW ? SPOT_NOFOLLOW : 0,
+				     tmpfile_ours, open_kernel, &a);
+		return opened(&a, ret);
 	}
 	if (flags & O_CREAT)
 		how |= SPOT_PARENT;
 	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		how |= SPOT_NOFOLLOW;
 	ret = umfs_path_call(dirfd, path, how, open_ours, open_kernel, &a);
-	return ret == OPEN_FIFO ? open_fifo(&a) : ret;
+	return opened(&a, ret);
 }
 
 static long yes(struct spot *s, struct path_args *a)

@@ -70,6 +70,15 @@ static __attribute__((noinline)) bool may_call(const char *who, int fd, uint8_t 
 }
 #define may(fd, want, f, err) may_call(__func__, fd, want, f, err)
 
+/* Why it may not; or it is the mount's since a moment ago (ring.c), and the kernel does it. */
+static __attribute__((noinline)) long or_kernel(long err, long nr, int fd, const void *buf, size_t n,
+						off_t off)
+{
+	if (err != -EBADF || !umfs_ring_took(fd))
+		return err;
+	return umfs_cancel_call(nr, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+}
+
 /* O_SYNC and O_DSYNC matter in posix mode only, where write() alone is not durable. */
 static long write_end(const struct umfs_file *f, long ret, int rwf)
 {
@@ -127,7 +136,7 @@ long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off)
 	if (unlikely(off < 0))
 		return -EINVAL;
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
-		return err;
+		return or_kernel(err, SYS_pread64, fd, buf, n, off);
 	if (unlikely(n > (size_t)(INT64_MAX - off)))
 		return -EINVAL;
 	begin();
@@ -155,7 +164,7 @@ long umfs_hook_pwrite_ours(int fd, const void *buf, size_t n, off_t off)
 	if (unlikely(off < 0))
 		return -EINVAL;
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_WRITE, &f) && !may(fd, UINFO_MAY_WRITE, &f, &err))
-		return err;
+		return or_kernel(err, SYS_pwrite64, fd, buf, n, off);
 	if (unlikely(n > (size_t)(INT64_MAX - off)))
 		return -EINVAL;
 	n = UMFS_MIN(n, UMFS_RW_MAX);
@@ -174,11 +183,12 @@ long umfs_hook_read_ours(int fd, void *buf, size_t n)
 	struct umfs_iov iov;
 
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
-		return err;
+		return or_kernel(err, SYS_read, fd, buf, n, 0);
 	iov.base = buf;
 	iov.len = UMFS_MIN(n, UMFS_RW_MAX);
 	begin();
-	return read_done(umfs_readv(&f, &iov, 1));
+	err = read_done(umfs_readv(&f, &iov, 1));
+	return unlikely(err == -EBADF) ? or_kernel(err, SYS_read, fd, buf, n, 0) : err;
 }
 
 long umfs_hook_write_ours(int fd, const void *buf, size_t n)
@@ -188,11 +198,12 @@ long umfs_hook_write_ours(int fd, const void *buf, size_t n)
 	struct umfs_iov iov;
 
 	if (!umfs_uinfo_quick(fd, UINFO_MAY_WRITE, &f) && !may(fd, UINFO_MAY_WRITE, &f, &err))
-		return err;
+		return or_kernel(err, SYS_write, fd, buf, n, 0);
 	iov.base = (void *)(uintptr_t)buf;
 	iov.len = UMFS_MIN(n, UMFS_RW_MAX);
 	begin();
-	return write_done(&f, umfs_writev(&f, &iov, 1), 0);
+	err = write_done(&f, umfs_writev(&f, &iov, 1), 0);
+	return unlikely(err == -EBADF) ? or_kernel(err, SYS_write, fd, buf, n, 0) : err;
 }
 
 /*

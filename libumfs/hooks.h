@@ -152,7 +152,7 @@ long umfs_hook_pthread_cancel(unsigned long thread);
 /* hook_aio.c; ctx: the kernel's aio_context_t */
 long umfs_hook_io_submit(unsigned long ctx, long n, void **iocbs);
 /* Before a ring of the kernel's is made: 0 or the error that it is to have. */
-long umfs_hook_io_uring(void);
+long umfs_hook_io_uring_setup(unsigned entries, void *params);
 
 /* hook_poll.c */
 long umfs_hook_poll(struct pollfd *fds, unsigned long count, int timeout_ms);

@@ -429,8 +429,24 @@ bool umfs_pass_image_knows(int dirfd, const char *path, int flags);
  * `who`: __func__ of the hook, for the report. -ENOTSUP: there is no mount that serves it.
  */
 long umfs_pass_open(int fd, const char *who);
+/* The same of an open file; any error. */
+long umfs_pass_open_file(const struct umfs_file *f, const char *who, bool cloexec);
 /* A FIFO, opened by the mount, where there is one; -errno of that. */
 long umfs_pass_open_node(struct mount *m, umfs_node node, int flags);
+
+/* ---- ring.c: io_uring ---- */
+
+extern bool umfs_ring_on; /* what is opened becomes the mount's */
+bool umfs_ring_possible(void);
+/* Not open as ours any more, since it is the mount's: the kernel is to do the call. */
+static inline bool umfs_ring_took(int fd)
+{
+	return LOAD(&umfs_ring_on) && !umfs_uinfo_ours(fd);
+}
+/* Before a ring is made: 0, or why there is none, mostly -ENOSYS. */
+long umfs_ring_begin(void);
+/* A file was opened at `fd`: the number that it has by the mount, or -errno and it is closed. */
+long umfs_ring_opened(int fd);
 
 /* ---- inherit.c: descriptors of ours that pass exec ---- */
 

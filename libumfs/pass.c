@@ -149,7 +149,7 @@ long umfs_pass_open_node(struct mount *m, umfs_node node, int flags)
 	return umfs_cancel_call(SYS_openat, AT_FDCWD, SYS_ARG(path), flags | O_NOFOLLOW, 0, 0, 0);
 }
 
-static long open_same(const struct umfs_file *f, uint64_t key)
+static long open_same(const struct umfs_file *f, uint64_t key, bool cloexec)
 {
 	struct pool_pass what = {POOL_PASS_OFD, f->ofd, key};
 	char path[DIR_BYTES + 2 * POOL_PASS_BYTES];
@@ -160,29 +160,36 @@ static long open_same(const struct umfs_file *f, uint64_t key)
 	umfs_text_init(&t, path, sizeof(path));
 	add_path(&t, umfs_mount_of(f->fs), &what);
 	return sys4(SYS_openat, AT_FDCWD, path,
-		    flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+		    flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | (cloexec ? O_CLOEXEC : 0),
+		    0600);
 }
 
-long umfs_pass_open(int fd, const char *who)
+long umfs_pass_open_file(const struct umfs_file *f, const char *who, bool cloexec)
 {
 	struct umfs_ofd_pm *o;
-	struct umfs_file f;
 	long pos, passed;
 
-	if (umfs_uinfo_read(fd, &f) != UINFO_FILE)
-		return -ENOTSUP;
 	umfs_guard_enter();
-	o = umfs_ofd_of(&f);
-	passed = o ? open_same(&f, ld64(&o->key)) : -EBADF;
+	o = umfs_ofd_of(f);
+	passed = o ? open_same(f, ld64(&o->key), cloexec) : -EBADF;
 	if (passed >= 0) {
-		pos = umfs_seek(&f, 0, SEEK_CUR);
+		pos = umfs_seek(f, 0, SEEK_CUR);
 		if (pos > 0)
 			sys3(SYS_lseek, passed, pos, SEEK_SET);
 	}
 	umfs_guard_leave();
-	if (passed < 0)
-		return -ENOTSUP;
-	if (umfs_config.report)
+	if (passed >= 0 && umfs_config.report)
 		umfs_report_note(REPORT_MATERIALISED, who, REPORT_OTHERS, 0);
 	return passed;
+}
+
+long umfs_pass_open(int fd, const char *who)
+{
+	struct umfs_file f;
+	long passed;
+
+	if (umfs_uinfo_read(fd, &f) != UINFO_FILE)
+		return -ENOTSUP;
+	passed = umfs_pass_open_file(&f, who, true);
+	return passed < 0 ? -ENOTSUP : passed;
 }

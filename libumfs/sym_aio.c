@@ -14,7 +14,7 @@ struct io_uring;
 struct io_uring_params;
 struct io_uring_probe;
 
-/* liburing's own, where there is no mount; it may have come later, for a library that uses it. */
+/* liburing's own, which makes the ring; it may have come later, for a library that uses it. */
 static void *real(const char *name)
 {
 	void *f = dlsym(RTLD_NEXT, name), *uring;
@@ -25,17 +25,18 @@ static void *real(const char *name)
 	return uring ? dlsym(uring, name) : NULL;
 }
 
-/* Else ENOSYS, of a mount or since there is none of that name. */
+/* Where there may be one: see ring.c. */
 #define OR_REAL(name, type, args)                                                         \
 	do {                                                                              \
-		type f_ = umfs_ready() ? NULL : (type)real(#name);                        \
-		return f_ ? f_ args : (int)umfs_hook_io_uring();                          \
+		long err_ = umfs_ready() ? umfs_ring_begin() : 0;                         \
+		type f_ = err_ ? NULL : (type)real(#name);                                \
+		return f_ ? f_ args : (int)(err_ ? err_ : -ENOSYS);                       \
 	} while (0)
 
 SYM(int, io_uring_setup, (unsigned entries, struct io_uring_params *p))
 {
 	if (umfs_ready())
-		return (int)umfs_hook_io_uring();
+		return (int)umfs_hook_io_uring_setup(entries, p);
 	return (int)sys2(SYS_io_uring_setup, entries, p);
 }
 
@@ -64,10 +65,11 @@ SYM(int, io_uring_queue_init_mem,
 
 typedef struct io_uring_probe *(*probe_fn)(void);
 
-/* What a ring could do: nothing, since there is none. */
+/* What a ring could do: nothing where there is none. */
 SYM(struct io_uring_probe *, io_uring_get_probe, (void))
 {
-	probe_fn f = umfs_ready() ? NULL : (probe_fn)real("io_uring_get_probe");
+	bool none = umfs_ready() && !umfs_ring_possible();
+	probe_fn f = none ? NULL : (probe_fn)real("io_uring_get_probe");
 
 	return f ? f() : NULL;
 }

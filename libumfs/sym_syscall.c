@@ -133,7 +133,7 @@ static long call_descriptor(long nr, const long *a, bool *ours)
 	case SYS_clone3:
 		return umfs_hook_sys_clone3(P(a[0]), (size_t)a[1]);
 	case SYS_io_uring_setup:
-		return umfs_hook_io_uring();
+		return umfs_hook_io_uring_setup((unsigned)a[0], P(a[1]));
 	case SYS_execveat:
 		return umfs_hook_execve(FD(a[0]), P(a[1]), P(a[2]), P(a[3]), FD(a[4]));
 	default:

@@ -6,10 +6,11 @@
  * usage: static_io [OPERATION FD [ARGUMENT]]...
  *   write FD TEXT, read FD COUNT, pread FD OFFSET (one byte), seek FD OFFSET,
  *   append FD 0|1 (set the flag), trunc FD SIZE, show FD (links, size, flags),
- *   cwd 0 NAME (is it there)
+ *   cwd 0 NAME (is it there), blocks FD COUNT (so many for each of four threads)
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,54 @@ static int read_at(int fd, off_t off)
 	return 0;
 }
 
+#define THREADS 4
+#define BLOCK 512
+struct worker {
+	int fd, number;
+	long count;
+	const char *failed;
+};
+
+/* Every fourth block is this one's, and nobody's position. */
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	char wrote[BLOCK], got[BLOCK];
+
+	for (long i = 0; i < w->count; i++) {
+		off_t at = (i * THREADS + w->number) * BLOCK;
+
+		memset(wrote, 'a' + (int)((i + w->number) % 26), BLOCK);
+		if (pwrite(w->fd, wrote, BLOCK, at) != BLOCK)
+			w->failed = "written";
+		else if (pread(w->fd, got, BLOCK, at) != BLOCK)
+			w->failed = "read";
+		else if (memcmp(wrote, got, BLOCK))
+			w->failed = "as they were written";
+	}
+	return NULL;
+}
+
+static int blocks(int fd, long count)
+{
+	struct worker w[THREADS];
+	pthread_t t[THREADS];
+	int failed = 0;
+
+	for (int i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){fd, i, count, NULL};
+		if (pthread_create(&t[i], NULL, work, &w[i]))
+			return 1;
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		if (w[i].failed)
+			printf("not all blocks were %s\n", w[i].failed);
+		failed |= !!w[i].failed;
+	}
+	return failed;
+}
+
 static int one(const char *what, int fd, const char *arg)
 {
 	if (!strcmp(what, "write"))
@@ -70,6 +119,8 @@ static int one(const char *what, int fd, const char *arg)
 		return check(what, fcntl(fd, F_SETFL, atoi(arg) ? O_APPEND : 0));
 	if (!strcmp(what, "trunc"))
 		return check(what, ftruncate(fd, atol(arg)));
+	if (!strcmp(what, "blocks"))
+		return blocks(fd, atol(arg));
 	if (!strcmp(what, "cwd"))
 		return check(arg, access(arg, F_OK));
 	return show(fd);

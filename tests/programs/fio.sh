@@ -2,10 +2,9 @@
 # fio: each engine writes and reads back with every block verified, as threads and processes.
 . "${0%/*}/lib.sh"
 
-engines="psync sync vsync mmap libaio"
+engines="psync sync vsync mmap libaio" # rings are to be had by the mount
 case $COMPARED in
-mount) engines="psync sync vsync libaio io_uring" ;; # no shared mappings
-both) engines="psync sync vsync libaio" ;; # nor rings under libumfs
+mount | both) engines="psync sync vsync libaio io_uring" ;; # no shared mappings
 esac
 engines=${ENGINES:-$engines}
 size=$((EFFORT > 1 ? 256 : 4))m

@@ -43,7 +43,7 @@ def case(name, needs, what, seconds=60, size="256M", ordinary=False, forms=("lib
 
 
 CASES = [
-    case("fio", "fio", "engines psync, sync, vsync, mmap and libaio; threads and processes; every block verified",
+    case("fio", "fio", "engines psync, sync, vsync, mmap, libaio and io_uring; threads and processes; every block verified",
          size="512M"),
     case("sqlite", "sqlite3", "rollback and WAL journal, two writers at once, one killed"),
     case("redis", "redis-server redis-cli", "RDB, AOF with `appendfsync always`; restarted, also after SIGKILL"),

@@ -328,7 +328,7 @@ static void request_is_used_again_at_once(void **state)
 	assert_int_equal(pthread_join(t, NULL), 0);
 }
 
-/* ---- io_uring: where there is a mount, programs do without ---- */
+/* ---- io_uring: where the pool is not mounted, programs do without ---- */
 
 static void no_rings(void **state)
 {

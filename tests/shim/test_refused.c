@@ -162,7 +162,7 @@ static void reflinks(void **state)
 	fclose(outside);
 }
 
-/* `io_uring`: no ring is made in a process that has a mount */
+/* `io_uring` where the pool is not mounted */
 static void rings(void **state)
 {
 	char params[256] = "";

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * ring_io.c - a program that works with files by io_uring, and by everything else besides.
+ *
+ * usage: ring_io probe | run | threads | locks | passed FD
+ *
+ * It works in the directory that it is started in and prints what each call answered. The
+ * rings are made and entered by system calls, without liburing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct ring {
+	int fd;
+	unsigned *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+};
+
+static void *map(int fd, size_t n, off_t what)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, what);
+
+	if (p == MAP_FAILED) {
+		perror("mmap of the ring");
+		exit(2);
+	}
+	return p;
+}
+
+/* 0 or -errno */
+static int ring_make(struct ring *r)
+{
+	struct io_uring_params p = {0};
+	char *sq, *cq;
+
+	r->fd = (int)syscall(SYS_io_uring_setup, 8, &p);
+	if (r->fd < 0)
+		return -errno;
+	sq = map(r->fd, p.sq_off.array + p.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
+	cq = map(r->fd, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe),
+		 IORING_OFF_CQ_RING);
+	r->sqes = map(r->fd, p.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
+	r->sq_tail = (void *)(sq + p.sq_off.tail);
+	r->sq_mask = (void *)(sq + p.sq_off.ring_mask);
+	r->sq_array = (void *)(sq + p.sq_off.array);
+	r->cq_head = (void *)(cq + p.cq_off.head);
+	r->cq_tail = (void *)(cq + p.cq_off.tail);
+	r->cq_mask = (void *)(cq + p.cq_off.ring_mask);
+	r->cqes = (void *)(cq + p.cq_off.cqes);
+	return 0;
+}
+
+/* One request, and its result. */
+static int ask(struct ring *r, const struct io_uring_sqe *what)
+{
+	unsigned tail = *r->sq_tail, at = tail & *r->sq_mask, head = *r->cq_head;
+	int res;
+
+	r->sqes[at] = *what;
+	r->sq_array[at] = at;
+	__atomic_store_n(r->sq_tail, tail + 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, r->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return -10000 - errno;
+	while (__atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) == head)
+		;
+	res = r->cqes[head & *r->cq_mask].res;
+	__atomic_store_n(r->cq_head, head + 1, __ATOMIC_RELEASE);
+	return res;
+}
+
+static int rw(struct ring *r, int op, int fd, const void *buf, unsigned n, off_t off)
+{
+	struct io_uring_sqe s = {.opcode = (uint8_t)op, .fd = fd, .addr = (uintptr_t)buf, .len = n,
+				 .off = (uint64_t)off};
+
+	return ask(r, &s);
+}
+
+static int on_fd(struct ring *r, int op, int fd)
+{
+	struct io_uring_sqe s = {.opcode = (uint8_t)op, .fd = fd};
+
+	return ask(r, &s);
+}
+
+static int open_by(struct ring *r, const char *path, unsigned flags)
+{
+	struct io_uring_sqe s = {.opcode = IORING_OP_OPENAT, .fd = AT_FDCWD,
+				 .addr = (uintptr_t)path, .open_flags = flags, .len = 0600};
+
+	return ask(r, &s);
+}
+
+static void say(const char *what, long answer)
+{
+	printf("%s: %ld%s%s\n", what, answer, answer < 0 ? " " : "",
+	       answer < 0 ? strerror(answer < -10000 ? (int)(-answer - 10000) : (int)-answer) : "");
+	fflush(stdout);
+}
+
+/* What `call` answered, as -errno. */
+#define ANSWER(call)                                                                      \
+	({                                                                                \
+		long answer_ = (call);                                                    \
+		answer_ < 0 ? -errno : answer_;                                           \
+	})
+
+static void show(const char *what, int fd)
+{
+	char text[100] = "";
+
+	say(what, ANSWER(pread(fd, text, sizeof(text) - 1, 0)));
+	printf("  \"%s\"\n", text);
+}
+
+/*
+ * Files that were open before there was a ring: numbers, flags, position, what is shared. (Requests
+ * at the position itself do not move it on FUSE: the kernel has it so.)
+ */
+static void opened_before(struct ring *r, int fd, int dup_fd, int append, int readonly)
+{
+	char text[20] = "";
+	struct stat a, b;
+
+	say("write by the ring", rw(r, IORING_OP_WRITE, fd, "ring", 4, 2));
+	say("at the position", rw(r, IORING_OP_READ, fd, text, 3, -1));
+	printf("  \"%.3s\"\n", text);
+	say("a seek", ANSWER(lseek(dup_fd, 7, SEEK_SET)));
+	say("the position", ANSWER(lseek(fd, 0, SEEK_CUR)));
+	say("of the duplicate", ANSWER(lseek(dup_fd, 0, SEEK_CUR)));
+	say("read by the ring", rw(r, IORING_OP_READ, dup_fd, text, 8, 0));
+	printf("  \"%s\"\n", text);
+	say("write() besides", ANSWER(write(fd, "w", 1)));
+	say("appended", rw(r, IORING_OP_WRITE, append, "end", 3, 0));
+	say("for reading only", rw(r, IORING_OP_WRITE, readonly, "x", 1, 0));
+	say("fsync", on_fd(r, IORING_OP_FSYNC, fd));
+	show("all", fd);
+	say("flags of one", fcntl(append, F_GETFL) & (O_ACCMODE | O_APPEND));
+	say("close on exec", fcntl(dup_fd, F_GETFD));
+	say("fstat", ANSWER(fstat(fd, &a)));
+	say("stat", ANSWER(stat("f", &b)));
+	say("the same", a.st_ino == b.st_ino && a.st_dev == b.st_dev && a.st_size == b.st_size);
+}
+
+static void opened_later(struct ring *r)
+{
+	char one[4] = "", two[8] = "";
+	struct iovec iov[] = {{one, 3}, {two, 5}};
+	int low = dup(0), fd;
+	FILE *stream;
+
+	close(low);
+	fd = open("later", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	say("the lowest number", fd == low);
+	say("close on exec", fcntl(fd, F_GETFD));
+	say("write by the ring", rw(r, IORING_OP_WRITE, fd, "01234567", 8, 0));
+	say("readv by the ring", rw(r, IORING_OP_READV, fd, iov, 2, 0));
+	printf("  \"%s\" \"%s\"\n", one, two);
+	say("registered", ANSWER(syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_FILES, &fd, 1)));
+	say("fixed", ({
+		    struct io_uring_sqe s = {.opcode = IORING_OP_WRITE, .flags = IOSQE_FIXED_FILE,
+					     .addr = (uintptr_t)"fixed", .len = 5, .off = 8};
+		    ask(r, &s);
+	    }));
+	say("unregistered", ANSWER(syscall(SYS_io_uring_register, r->fd, IORING_UNREGISTER_FILES,
+					   NULL, 0)));
+	say("allocated", ({
+		    struct io_uring_sqe s = {.opcode = IORING_OP_FALLOCATE, .fd = fd, .addr = 9000};
+		    ask(r, &s);
+	    }));
+	say("cut", ANSWER(ftruncate(fd, 11)));
+	show("all", fd);
+	say("closed by the ring", on_fd(r, IORING_OP_CLOSE, fd));
+	say("it is closed", ANSWER(read(fd, one, 1)));
+	say("opened again at that number", open("later", O_RDONLY) == fd);
+	say("and read by the ring", rw(r, IORING_OP_READ, fd, two, 3, 8));
+	say("closed", ANSWER(close(fd)));
+	stream = fopen("later", "a");
+	say("a stream", stream && fprintf(stream, "stream") == 6 && !fflush(stream));
+	say("read through the ring", stream ? rw(r, IORING_OP_WRITE, fileno(stream), "!", 1, 0) : -1);
+	say("closed", stream ? fclose(stream) : -1);
+}
+
+/* By a path that a ring is given, which the mount serves. */
+static void opened_by_ring(struct ring *r)
+{
+	char path[4096], text[100] = "";
+	int fd;
+
+	if (!getcwd(path, sizeof(path) - 10))
+		exit(2);
+	strcat(path, "/by-ring");
+	fd = open_by(r, path, O_RDWR | O_CREAT | O_EXCL);
+	say("opened by the ring", fd >= 0 ? 0 : fd);
+	say("write", ANSWER(write(fd, "text", 4)));
+	say("read by the ring", rw(r, IORING_OP_READ, fd, text, 10, 0));
+	say("closed by the ring", on_fd(r, IORING_OP_CLOSE, fd));
+	fd = open("by-ring", O_RDONLY);
+	show("and opened", fd);
+	close(fd);
+}
+
+/* A POSIX lock is the process's and stays, whatever else it opens of other files. */
+static void locked(void)
+{
+	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	int fd = open("f", O_RDWR), other;
+	pid_t child;
+	int status;
+
+	say("locked", ANSWER(fcntl(fd, F_SETLK, &lk)));
+	other = open("later", O_RDWR);
+	child = fork();
+	if (!child) {
+		other = open("f", O_RDWR);
+		_exit(fcntl(other, F_SETLK, &lk) ? errno : 0);
+	}
+	waitpid(child, &status, 0);
+	say("another process", WEXITSTATUS(status) == EAGAIN || WEXITSTATUS(status) == EACCES);
+	close(other);
+	say("closed", ANSWER(close(fd)));
+}
+
+static void in_child(const char *self, int fd)
+{
+	char number[20];
+	struct ring r;
+	pid_t child = fork();
+
+	if (!child) {
+		say("a ring in a child", ring_make(&r));
+		say("write there", rw(&r, IORING_OP_WRITE, fd, "child", 5, 0));
+		snprintf(number, sizeof(number), "%d", fd);
+		execl(self, self, "passed", number, NULL);
+		_exit(1);
+	}
+	waitpid(child, NULL, 0);
+	show("in the parent", fd);
+}
+
+static int run(const char *self)
+{
+	int fd = open("f", O_RDWR | O_CREAT | O_TRUNC, 0600), dup_fd, append, readonly;
+	struct ring r;
+
+	say("open", fd >= 0);
+	say("write", ANSWER(write(fd, "0123456789", 10)));
+	say("seek", ANSWER(lseek(fd, 5, SEEK_SET)));
+	dup_fd = fcntl(fd, F_DUPFD_CLOEXEC, 50);
+	append = open("f", O_WRONLY | O_APPEND);
+	readonly = open("f", O_RDONLY);
+	say("a ring", ring_make(&r));
+	opened_before(&r, fd, dup_fd, append, readonly);
+	opened_later(&r);
+	opened_by_ring(&r);
+	locked();
+	in_child(self, fd);
+	return 0;
+}
+
+/* A program that was started with that descriptor open. */
+static int passed(int fd)
+{
+	struct ring r;
+
+	int err = ring_make(&r);
+
+	say("a ring", err);
+	if (err)
+		return 1;
+	show("passed on", fd);
+	say("write", rw(&r, IORING_OP_WRITE, fd, "exec", 4, 0));
+	return 0;
+}
+
+/* Others read and write while the first ring is made. */
+static int shared, stop;
+
+static void *failed(const char *what)
+{
+	perror(what);
+	return "failed";
+}
+
+static void *reader(void *arg)
+{
+	char text[64];
+
+	(void)arg;
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+		if (pread(shared, text, 64, 0) != 64 || pwrite(shared, text, 64, 0) != 64)
+			return failed("pread or pwrite");
+	return NULL;
+}
+
+static void *opener(void *arg)
+{
+	(void)arg;
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		int fd = open("g", O_RDWR | O_CREAT, 0600), other;
+
+		if (fd < 0)
+			return failed("open");
+		if (write(fd, "x", 1) != 1)
+			return failed("write");
+		other = dup(fd);
+		if (other < 0 || close(other))
+			return failed("dup");
+		other = fcntl(fd, F_DUPFD, 20);
+		if (other < 0 || close(other))
+			return failed("fcntl");
+		if (close(fd))
+			return failed("close");
+	}
+	return NULL;
+}
+
+static int threads(void)
+{
+	pthread_t t[3];
+	struct ring r;
+	char text[64] = "text";
+	int n;
+
+	shared = open("f", O_RDWR | O_CREAT, 0600);
+	say("write", ANSWER(write(shared, text, 64)));
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, i < 2 ? reader : opener, NULL);
+	usleep(2000);
+	n = ring_make(&r);
+	say("a ring", n);
+	for (int i = 0; !n && i < 50; i++) {
+		n = rw(&r, IORING_OP_READ, shared, text, 64, 0);
+		if (n != 64)
+			say("read by the ring", n);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < 3; i++) {
+		void *why;
+
+		pthread_join(t[i], &why);
+		printf("thread %d: %s\n", i, why ? (char *)why : "did all");
+	}
+	return 0;
+}
+
+/* With a lock of each kind, and after it is gone. */
+static int locks(void)
+{
+	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open("f", O_RDWR | O_CREAT, 0600);
+	struct ring r;
+
+	say("locked", ANSWER(fcntl(fd, F_OFD_SETLK, &lk)));
+	say("a ring", ring_make(&r));
+	lk.l_type = F_UNLCK;
+	say("unlocked", ANSWER(fcntl(fd, F_OFD_SETLK, &lk)));
+	say("a ring", ring_make(&r));
+	say("write", rw(&r, IORING_OP_WRITE, fd, "locks", 5, 0));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct ring r;
+	int err;
+
+	if (argc == 2 && !strcmp(argv[1], "probe")) {
+		err = ring_make(&r);
+		if (err)
+			printf("%s\n", strerror(-err));
+		return err ? 77 : 0;
+	}
+	if (argc == 2 && !strcmp(argv[1], "run"))
+		return run(argv[0]);
+	if (argc == 2 && !strcmp(argv[1], "threads"))
+		return threads();
+	if (argc == 2 && !strcmp(argv[1], "locks"))
+		return locks();
+	if (argc == 3 && !strcmp(argv[1], "passed"))
+		return passed(atoi(argv[2]));
+	return 2;
+}
