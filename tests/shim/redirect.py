@@ -45,7 +45,7 @@ class World:
         self.pool = os.path.join(self.dir, "pool")
         subprocess.run([os.environ["UMFS_MKFS"], "-q", "--size", "64M", self.pool], check=True)
 
-    def run(self, before=(), **env):
+    def run(self, before=(), program=None, **env):
         report = os.path.join(self.dir, "report")
         if os.path.exists(report):
             os.unlink(report)
@@ -57,8 +57,8 @@ class World:
         # The surroundings are for the program, not for what makes them.
         inner = ["env"] + [f"{k}={env.pop(k)}" for k in ("LD_PRELOAD", "LD_LIBRARY_PATH")
                            if k in env]
-        done = subprocess.run([*before, *inner, self.program], env=env, text=True,
-                              capture_output=True, check=False)
+        done = subprocess.run([*before, *inner, *(program or [self.program])], env=env,
+                              text=True, capture_output=True, check=False)
         how = ""
         if os.path.exists(report):
             with open(report, encoding="utf-8") as file:
@@ -75,6 +75,16 @@ class World:
             print(done.stdout + done.stderr)
         else:
             print(f"{title}: {how}")
+
+
+    def expect_way(self, title, copies, before=()):
+        """Are libc's pages its own, or copies of them in a memory file?"""
+        done, _ = self.run(before=before, program=["cat", "/proc/self/maps"])
+        if done.returncode == 77:
+            print(f"{title}: this kernel can not do that, left out")
+        elif done.returncode or ("memfd:libumfs" in done.stdout) != copies:
+            failures.append(title)
+            print(f"{title}: FAILED: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
 
 def altered_libc(world, name, data, at):
@@ -100,10 +110,16 @@ def main():
             return 77
         world.expect("as it is", "libc's entries")
         world.expect("by wish", "symbols only, LIBUMFS_REDIRECT=0", LIBUMFS_REDIRECT="0")
-        world.expect("no memory file", "symbols only, no memory file",
+        world.expect_way("in place", False)
+        world.expect("in place, no memory file", "libc's entries",
                      before=[world.refuse, "memfd"])
+        copies = [world.refuse, "exec"]
+        world.expect("nothing stored is executable", "libc's entries", before=copies)
+        world.expect_way("nothing stored is executable, by a memory file", True, before=copies)
+        world.expect("no memory file", "symbols only, no memory file",
+                     before=[*copies, world.refuse, "memfd"])
         for count in range(1, 16):
-            done, how = world.run(before=[world.refuse, "map", str(count * 4096)])
+            done, how = world.run(before=[*copies, world.refuse, "map", str(count * 4096)])
             if how == "libc's entries":
                 continue
             if done.returncode or how != "symbols only, the kernel refuses to map code":
@@ -112,6 +128,8 @@ def main():
             else:
                 print(f"run of {count} pages refused: {how}")
         world.expect("no writable code", "libc's entries", before=[world.refuse, "mdwe"])
+        world.expect_way("no writable code, by a memory file", True,
+                         before=[world.refuse, "mdwe"])
         # __xstat64: nobody calls it here, and its last byte is no instruction's opcode.
         other = altered_libc(world, "code", data, sorted(offsets)[0])
         world.expect("altered libc", "symbols only, libc was altered", LD_LIBRARY_PATH=other)

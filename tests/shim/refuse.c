@@ -4,6 +4,7 @@
  *
  *   refuse memfd COMMAND...       memfd_create() fails with EPERM
  *   refuse map BYTES COMMAND...   mapping a file over other code, so many bytes, fails with EACCES
+ *   refuse exec COMMAND...        mprotect() that makes memory executable fails with EACCES
  *   refuse mdwe COMMAND...        no memory becomes executable that was writable (PR_SET_MDWE)
  */
 #include <errno.h>
@@ -66,6 +67,20 @@ static int refuse_map(unsigned bytes)
 	return filter(code, sizeof(code) / sizeof(code[0]));
 }
 
+static int refuse_exec(void)
+{
+	struct sock_filter code[] = {
+		LOAD(nr),
+		UNLESS(SYS_mprotect, 3),
+		LOAD(args[2]),
+		UNLESS(PROT_READ | PROT_EXEC, 1),
+		ANSWER(SECCOMP_RET_ERRNO | EACCES),
+		ANSWER(SECCOMP_RET_ALLOW),
+	};
+
+	return filter(code, sizeof(code) / sizeof(code[0]));
+}
+
 int main(int argc, char **argv)
 {
 	int at = 2, err = 1;
@@ -74,6 +89,8 @@ int main(int argc, char **argv)
 		err = refuse_memfd();
 	else if (argc > 3 && !strcmp(argv[1], "map"))
 		err = refuse_map((unsigned)strtoul(argv[at++], NULL, 10));
+	else if (argc > 2 && !strcmp(argv[1], "exec"))
+		err = refuse_exec();
 	else if (argc > 2 && !strcmp(argv[1], "mdwe"))
 		err = prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
 	if (err) {
