@@ -101,12 +101,6 @@ typedef struct user_namespace umfs_idmap;
 #define umfs_mapping_private(mapping) ((mapping)->private_data)
 #endif
 
-#ifdef fd_file
-#define umfs_fd_file(fd) fd_file(fd)
-#else
-#define umfs_fd_file(fd) ((fd).file)
-#endif
-
 /* Where the kernel would map `len` bytes of the file. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define umfs_area(file, addr, len, pgoff, flags) \

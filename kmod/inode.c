@@ -22,7 +22,6 @@
 
 #include "kmod.h"
 
-#define MAGIC 0x554d4653 /* "UMFS" */
 #define TURN_BITS 6
 
 static struct mutex turns[1 << TURN_BITS]; /* I3 */
@@ -211,6 +210,25 @@ static const struct inode_operations inode_ops = {
 	.permission = do_permission,
 };
 
+/*
+ * Names are asked for by ioctl. But the kernel lets only into directories that have such
+ * an operation, so that they can be working directories.
+ */
+static struct dentry *no_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
+{
+	(void)dir;
+	(void)dentry;
+	(void)flags;
+	return ERR_PTR(-ENOENT);
+}
+
+static const struct inode_operations dir_inode_ops = {
+	.lookup = no_lookup,
+	.getattr = do_getattr,
+	.setattr = do_setattr,
+	.permission = do_permission,
+};
+
 /* ---- inodes ---- */
 
 static int is_node(struct inode *inode, void *arg)
@@ -235,14 +253,13 @@ static int set_up(struct umfs_kpool *pool, struct inode *inode)
 
 	if (err)
 		return err;
-	inode->i_op = &inode_ops;
+	inode->i_op = S_ISDIR(inode->i_mode) ? &dir_inode_ops : &inode_ops;
 	inode->i_flags |= S_NOATIME | S_NOCMTIME; /* core's matter */
+	/* Others are opened by O_PATH only: the kernel's own answer to open is ENXIO. */
 	if (S_ISREG(inode->i_mode))
 		inode->i_fop = &umfs_file_fops;
 	else if (S_ISDIR(inode->i_mode))
 		inode->i_fop = &umfs_dir_fops;
-	else
-		return -ENXIO;
 	return 0;
 }
 
@@ -311,12 +328,6 @@ struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags)
 	return file;
 }
 
-struct umfs_kfile *umfs_kfile_of(struct file *file)
-{
-	return file->f_op == &umfs_file_fops || file->f_op == &umfs_dir_fops ? file->private_data
-									     : NULL;
-}
-
 /* ---- superblocks ---- */
 
 static char *dname(struct dentry *dentry, char *buf, int len)
@@ -343,7 +354,7 @@ static int do_statfs(struct dentry *dentry, struct kstatfs *st)
 		return -EIO;
 	umfs_statfs(&pool->fs, &s);
 	look_away(pool);
-	st->f_type = MAGIC;
+	st->f_type = UMFS_IOC_FS_MAGIC;
 	st->f_bsize = UMFS_PAGE_BYTES;
 	st->f_blocks = s.pages;
 	st->f_bfree = s.pages_free;
@@ -361,7 +372,7 @@ static const struct super_operations super_ops = {
 
 static int init_context(struct fs_context *fc)
 {
-	struct pseudo_fs_context *ctx = init_pseudo(fc, MAGIC);
+	struct pseudo_fs_context *ctx = init_pseudo(fc, UMFS_IOC_FS_MAGIC);
 
 	if (!ctx)
 		return -ENOMEM;
@@ -386,6 +397,11 @@ static struct file_system_type fs_type = {
 	.init_fs_context = init_context,
 	.kill_sb = kill_super,
 };
+
+struct umfs_kpool *umfs_kpool_with(const struct inode *inode)
+{
+	return inode->i_sb->s_type == &fs_type ? umfs_kpool_of(inode) : NULL;
+}
 
 int umfs_inodes_mount(struct umfs_kpool *pool)
 {

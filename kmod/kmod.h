@@ -98,7 +98,13 @@ struct umfs_kpath {
 };
 int umfs_kpath_get(struct umfs_kpool *pool, const struct umfs_ioc_path *from,
 		   struct umfs_kpath *p);
-/* flags: UMFS_WALK_*; -EXDEV when it leaves the pool. */
+/*
+ * As umfs_walk(), with flags UMFS_WALK_* and so many links followed before. `room` has what
+ * remains where that is UMFS_WALK_ESCAPED.
+ */
+int umfs_kpath_lead(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
+		    uint32_t flags, uint32_t links);
+/* The same for who stays in the pool: -EXDEV when the path leaves it. */
 int umfs_kpath_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
 		    uint32_t flags);
 void umfs_kpath_put(struct umfs_kpath *p);
@@ -130,8 +136,8 @@ static inline struct umfs_kpool *umfs_kpool_of(const struct inode *inode)
 }
 /* What core says of the inode now, which `inode` shows too. */
 int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr);
-/* The pool's file that `file` is, or NULL. */
-struct umfs_kfile *umfs_kfile_of(struct file *file);
+/* The pool that any inode of the kernel's is of, or NULL. */
+struct umfs_kpool *umfs_kpool_with(const struct inode *inode);
 
 /* ---- file.c, dir.c, map.c ---- */
 

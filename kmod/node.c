@@ -26,7 +26,9 @@ static bool again(int err, int *tries)
 #define OPEN_FLAGS                                                                       \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECTORY | O_NOFOLLOW |  \
 	 O_CLOEXEC | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_LARGEFILE | O_NOCTTY)
-#define FILE_FLAGS (O_ACCMODE | O_APPEND | O_DIRECTORY | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC)
+#define FILE_FLAGS                                                                       \
+	(O_ACCMODE | O_APPEND | O_DIRECTORY | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_PATH)
+#define PATH_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 static uint32_t wanted(int flags)
 {
@@ -45,10 +47,12 @@ static int check_existing(struct umfs_kpool *pool, const struct umfs_cred *cred,
 {
 	int err;
 
-	if (S_ISLNK(attr->mode))
+	if (S_ISLNK(attr->mode) && !(flags & O_PATH))
 		return -ELOOP;
 	if (flags & O_DIRECTORY && !S_ISDIR(attr->mode))
 		return -ENOTDIR;
+	if (flags & O_PATH)
+		return 0;
 	if (S_ISDIR(attr->mode) && (wanted(flags) & 2 || flags & O_CREAT))
 		return -EISDIR;
 	err = umfs_access(&pool->fs, cred, node, wanted(flags));
@@ -206,7 +210,7 @@ static long do_open(struct umfs_kpool *pool, void __user *arg)
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
-	if (a.flags & ~OPEN_FLAGS || a.mode & ~07777u || a.zero0 ||
+	if (a.flags & ~(a.flags & O_PATH ? PATH_FLAGS : OPEN_FLAGS) || a.mode & ~07777u || a.zero0 ||
 	    memchr_inv(a.zero, 0, sizeof(a.zero)) || (a.flags & O_ACCMODE) == O_ACCMODE ||
 	    (a.flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
 		return -EINVAL;
@@ -421,9 +425,11 @@ static void pair_put(struct pair *p)
 	umfs_kpath_put(&p->to);
 }
 
-static int pair_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p)
+/* from_flags: UMFS_WALK_NOFOLLOW or 0. */
+static int pair_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
+		     uint32_t from_flags)
 {
-	int err = umfs_kpath_walk(pool, cred, &p->from, UMFS_WALK_NOFOLLOW);
+	int err = umfs_kpath_walk(pool, cred, &p->from, from_flags);
 
 	if (err)
 		return err;
@@ -448,7 +454,7 @@ static int rename_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, st
 		       uint32_t flags)
 {
 	const struct umfs_walk *from = &p->from.w, *to = &p->to.w;
-	int err = pair_walk(pool, cred, p);
+	int err = pair_walk(pool, cred, p, UMFS_WALK_NOFOLLOW);
 
 	if (err)
 		return err;
@@ -483,10 +489,11 @@ static long do_rename(struct umfs_kpool *pool, void __user *arg)
 	return err;
 }
 
-static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p)
+static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
+		     uint32_t flags)
 {
 	const struct umfs_walk *to = &p->to.w;
-	int err = pair_walk(pool, cred, p);
+	int err = pair_walk(pool, cred, p, flags & UMFS_IOC_FOLLOW ? 0 : UMFS_WALK_NOFOLLOW);
 
 	if (err)
 		return err;
@@ -506,16 +513,121 @@ static long do_link(struct umfs_kpool *pool, void __user *arg)
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
-	if (a.zero)
+	if (a.flags & ~UMFS_IOC_FOLLOW || a.zero0)
 		return -EINVAL;
 	umfs_kcred(&cred);
 	err = pair_get(pool, &a.from, &a.to, &p);
 	if (!err)
 		do
-			err = link_pair(pool, &cred, &p);
+			err = link_pair(pool, &cred, &p, a.flags);
 		while (again(err, &tries));
 	pair_put(&p);
 	return err;
+}
+
+/* ---- where paths lead ---- */
+
+static int lead(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
+		struct umfs_ioc_walk *a)
+{
+	uint32_t flags = (a->flags & UMFS_IOC_NOFOLLOW ? UMFS_WALK_NOFOLLOW : 0) |
+			 (a->flags & UMFS_IOC_PARENT ? UMFS_WALK_PARENT : 0);
+	struct umfs_attr attr;
+	int err;
+
+	memset(&a->attr, 0, sizeof(a->attr));
+	a->left = 0;
+	err = umfs_kpath_lead(pool, cred, p, flags, a->links);
+	if (err == UMFS_WALK_ESCAPED) {
+		a->left = p->w.above ? UMFS_IOC_LEFT_ABOVE : UMFS_IOC_LEFT_ABSOLUTE;
+		return 0;
+	}
+	if (err || !p->w.ino)
+		return err;
+	err = umfs_walk_getattr(&pool->fs, &p->w, &attr);
+	if (!err)
+		umfs_kattr(&attr, &a->attr);
+	return err;
+}
+
+static int show_walk(const struct umfs_kpath *p, struct umfs_ioc_walk *a)
+{
+	a->links = p->w.links;
+	a->name_bytes = a->left ? 0 : p->w.name_len;
+	a->must_be_dir = !a->left && p->w.must_be_dir;
+	return a->left && copy_to_user(u64_to_user_ptr(a->rest), p->room, strlen(p->room) + 1)
+		       ? -EFAULT
+		       : 0;
+}
+
+static long do_walk(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_cred cred;
+	struct umfs_ioc_walk a;
+	struct umfs_kpath p;
+	int tries = 0, err;
+
+	BUILD_BUG_ON(UMFS_IOC_REST_BYTES < UMFS_WALK_ROOM);
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.flags & ~(UMFS_IOC_NOFOLLOW | UMFS_IOC_PARENT) || a.zero0)
+		return -EINVAL;
+	umfs_kcred(&cred);
+	err = umfs_kpath_get(pool, &a.path, &p);
+	if (!err)
+		do
+			err = lead(pool, &cred, &p, &a);
+		while (again(err, &tries));
+	if (!err)
+		err = show_walk(&p, &a);
+	umfs_kpath_put(&p);
+	if (!err && copy_to_user(arg, &a, sizeof(a)))
+		err = -EFAULT;
+	return err;
+}
+
+/* At the start of p->room; the length without its NUL. */
+static int where(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p)
+{
+	struct umfs_attr attr;
+	int tries = 0, err;
+
+	do {
+		err = umfs_kpath_walk(pool, cred, p, 0);
+		if (!err)
+			err = umfs_walk_getattr(&pool->fs, &p->w, &attr);
+		if (!err && !S_ISDIR(attr.mode))
+			err = -ENOTDIR;
+		if (!err)
+			err = umfs_getpath(&pool->fs, (uint32_t)p->w.ino, p->room, UMFS_WALK_ROOM);
+	} while (again(err, &tries));
+	return err ? err : (int)strlen(p->room);
+}
+
+static long do_where(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_where a;
+	struct umfs_cred cred;
+	struct umfs_kpath p;
+	int ret;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	umfs_kcred(&cred);
+	ret = umfs_kpath_get(pool, &a.path, &p);
+	if (!ret)
+		ret = where(pool, &cred, &p);
+	if (ret >= 0 && (u32)ret > a.bytes)
+		ret = -ERANGE;
+	if (ret >= 0) {
+		a.done = (u32)ret;
+		ret = copy_to_user(u64_to_user_ptr(a.buf), p.room, a.done) ||
+				      copy_to_user(arg, &a, sizeof(a))
+			      ? -EFAULT
+			      : 0;
+	}
+	umfs_kpath_put(&p);
+	return ret;
 }
 
 /* ---- the node ---- */
@@ -542,6 +654,10 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return do_symlink(pool, at);
 	case UMFS_IOC_READLINK:
 		return do_readlink(pool, at);
+	case UMFS_IOC_WALK:
+		return do_walk(pool, at);
+	case UMFS_IOC_WHERE:
+		return do_where(pool, at);
 	default:
 		return -ENOTTY;
 	}

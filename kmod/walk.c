@@ -43,29 +43,48 @@ void umfs_kcred(struct umfs_cred *cred)
 	cred->override = may_override();
 }
 
+/* An inode that is held: is it a directory of that pool? */
+static int take_dir(struct umfs_kpool *pool, const struct inode *inode, umfs_node *start)
+{
+	const struct umfs_kpool *its = umfs_kpool_with(inode);
+
+	if (!its)
+		return -EBADF;
+	if (its != pool)
+		return -EXDEV;
+	if (!S_ISDIR(inode->i_mode))
+		return -ENOTDIR;
+	*start = umfs_knode(inode);
+	return 0;
+}
+
+static int start_at_cwd(struct umfs_kpool *pool, umfs_node *start)
+{
+	struct path pwd;
+	int err;
+
+	get_fs_pwd(current->fs, &pwd);
+	err = take_dir(pool, d_inode(pwd.dentry), start);
+	path_put(&pwd);
+	return err;
+}
+
 /* The directory that the path starts from. */
 static int find_start(struct umfs_kpool *pool, int dir, umfs_node *start)
 {
-	struct umfs_kfile *k;
-	struct fd f;
-	int err = 0;
+	struct file *file;
+	int err;
 
 	*start = UMFS_ROOT_INO;
 	if (dir == UMFS_IOC_ROOT)
 		return 0;
-	f = fdget(dir);
-	if (!umfs_fd_file(f))
+	if (dir == UMFS_IOC_CWD)
+		return start_at_cwd(pool, start);
+	file = fget_raw(dir);
+	if (!file)
 		return -EBADF;
-	k = umfs_kfile_of(umfs_fd_file(f));
-	if (!k)
-		err = -EBADF;
-	else if (k->pool != pool)
-		err = -EXDEV;
-	else if (!S_ISDIR(file_inode(umfs_fd_file(f))->i_mode))
-		err = -ENOTDIR;
-	else
-		*start = umfs_file_node(&k->f);
-	fdput(f);
+	err = take_dir(pool, file_inode(file), start);
+	fput(file);
 	return err;
 }
 
@@ -92,17 +111,30 @@ int umfs_kpath_get(struct umfs_kpool *pool, const struct umfs_ioc_path *from,
 	return find_start(pool, from->dir, &p->start);
 }
 
-int umfs_kpath_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
-		    uint32_t flags)
+int umfs_kpath_lead(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
+		    uint32_t flags, uint32_t links)
 {
 	const char *text = p->text;
+	struct umfs_attr attr;
 	int ret;
 
 	while (*text == '/')
 		text++;
 	memset(&p->w, 0, sizeof(p->w));
 	p->w.rest = p->room;
+	p->w.links = links;
 	ret = umfs_walk(&pool->fs, cred, p->start, text, flags, &p->w);
+	/* Nothing keeps a working directory, or one that is open by O_PATH. */
+	if (ret == -ESTALE && umfs_getattr(&pool->fs, p->start, &attr))
+		ret = -ENOENT;
+	return ret;
+}
+
+int umfs_kpath_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
+		    uint32_t flags)
+{
+	int ret = umfs_kpath_lead(pool, cred, p, flags, 0);
+
 	return ret == UMFS_WALK_ESCAPED ? -EXDEV : ret;
 }
 

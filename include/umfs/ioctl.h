@@ -72,17 +72,22 @@ struct umfs_ioc_list {
 
 /* ---- a pool ---- */
 
+#define UMFS_IOC_FS_MAGIC 0x53464d55 /* "UMFS": f_type of statfs on a pool's descriptors */
+
 /*
- * A path below the pool's root, or below the directory that is open as `dir` (a
- * descriptor that UMFS_IOC_OPEN made). Leading slashes mean nothing. EXDEV: it leaves the
- * pool, by a symbolic link with an absolute target or by "..".
+ * A path below the pool's root, below the directory that is open as `dir` (a descriptor
+ * that UMFS_IOC_OPEN made), or below the working directory, when fchdir() of such a
+ * descriptor made it that. Leading slashes mean nothing. EXDEV: it leaves the pool, by a
+ * symbolic link with an absolute target or by ".."; UMFS_IOC_WALK says where to. EBADF:
+ * `dir` is no directory of a pool; EXDEV too: it is one of another pool.
  */
 struct umfs_ioc_path {
 	__u64 text;  /* pointer to `bytes` bytes, no NUL needed; 1..4095 */
 	__u32 bytes;
-	__s32 dir;   /* or UMFS_IOC_ROOT */
+	__s32 dir;   /* or UMFS_IOC_ROOT, UMFS_IOC_CWD */
 };
 #define UMFS_IOC_ROOT (-1)
+#define UMFS_IOC_CWD (-100) /* AT_FDCWD */
 
 struct umfs_ioc_attr {
 	__u64 ino;
@@ -103,6 +108,10 @@ struct umfs_ioc_attr {
  * `mode` is that of a new file, less the umask; where the call fails, but with EFAULT for
  * its own structure, nothing was made. The descriptor is one like any other:
  * read, write, lseek, mmap, fstat, ftruncate, fchmod, fsync, getdents and the rest work.
+ * Or O_PATH, with O_DIRECTORY, O_NOFOLLOW and O_CLOEXEC alone: needs no right to the file,
+ * works for files of all types, and does not keep one that has no name any more. fstat,
+ * fstatfs, fchdir, and with AT_EMPTY_PATH fchownat, utimensat, faccessat2 and execveat
+ * work on it, and chmod on its name in /proc/self/fd.
  */
 struct umfs_ioc_open {
 	struct umfs_ioc_path path;
@@ -146,12 +155,14 @@ struct umfs_ioc_rename {
 	__u32 zero0;
 };
 
-/* As linkat(2) without flags. */
+/* As linkat(2); flags: UMFS_IOC_FOLLOW, a symbolic link `from` is not meant itself. */
 struct umfs_ioc_link {
 	struct umfs_ioc_path from;
 	struct umfs_ioc_path to;
-	__u64 zero;
+	__u32 flags;
+	__u32 zero0;
 };
+#define UMFS_IOC_FOLLOW 1u
 
 /* As symlinkat(2): `target` is any text of 1..4095 bytes, its `dir` is UMFS_IOC_ROOT. */
 struct umfs_ioc_symlink {
@@ -162,6 +173,40 @@ struct umfs_ioc_symlink {
 
 /* As readlinkat(2): `done` bytes, at most `bytes`, to `buf`. */
 struct umfs_ioc_readlink {
+	struct umfs_ioc_path path;
+	__u64 buf;
+	__u32 bytes;
+	__u32 done; /* out */
+};
+
+/*
+ * Where a path leads, for who serves names outside of the pool as well. flags:
+ * UMFS_IOC_NOFOLLOW; UMFS_IOC_PARENT: the last name may be missing, then attr.ino is 0.
+ * `left` says that the path leaves the pool: UMFS_IOC_LEFT_ABSOLUTE, by the target of a
+ * link, or UMFS_IOC_LEFT_ABOVE, by ".." at its root. Then what remains of it is at `rest`,
+ * which has room for UMFS_IOC_REST_BYTES, with a NUL; and only `links` is filled in.
+ */
+struct umfs_ioc_walk {
+	struct umfs_ioc_path path;
+	__u32 flags;
+	__u32 links;	   /* in and out: symbolic links followed; after 40 ELOOP */
+	__u64 rest;	   /* pointer */
+	__u32 left;	   /* out, as all that follows: 0, or UMFS_IOC_LEFT_* */
+	__u32 name_bytes;  /* of the last component; 0: it is ".", ".." or the root */
+	__u32 must_be_dir; /* 1: a slash comes after it */
+	__u32 zero0;
+	struct umfs_ioc_attr attr;
+};
+#define UMFS_IOC_PARENT 2u
+#define UMFS_IOC_LEFT_ABSOLUTE 1u
+#define UMFS_IOC_LEFT_ABOVE 2u
+#define UMFS_IOC_REST_BYTES 8192u
+
+/*
+ * The path of a directory from the pool's root, "/a/b": `done` bytes without a NUL. As
+ * with getcwd(2) no rights to what lies above it are asked for. ERANGE: it is longer.
+ */
+struct umfs_ioc_where {
 	struct umfs_ioc_path path;
 	__u64 buf;
 	__u32 bytes;
@@ -181,5 +226,7 @@ struct umfs_ioc_readlink {
 #define UMFS_IOC_LINK _IOW(UMFS_IOC_TYPE, 0x15, struct umfs_ioc_link)
 #define UMFS_IOC_SYMLINK _IOW(UMFS_IOC_TYPE, 0x16, struct umfs_ioc_symlink)
 #define UMFS_IOC_READLINK _IOWR(UMFS_IOC_TYPE, 0x17, struct umfs_ioc_readlink)
+#define UMFS_IOC_WALK _IOWR(UMFS_IOC_TYPE, 0x18, struct umfs_ioc_walk)
+#define UMFS_IOC_WHERE _IOWR(UMFS_IOC_TYPE, 0x19, struct umfs_ioc_where)
 
 #endif

@@ -118,7 +118,7 @@ static void unlinked_file_lives_until_closed(void)
 	close(again);
 	fd = k_open("/", O_RDONLY | O_DIRECTORY, 0);
 	CHECK(fstatfs(fd, &after) == 0 && after.f_bfree + 64 > before.f_bfree &&
-	      after.f_type == 0x554d4653);
+	      after.f_type == UMFS_IOC_FS_MAGIC);
 	close(fd);
 	free(a);
 }
@@ -526,6 +526,134 @@ static void times_that_do_not_fit_are_cut(void)
 	CHECK(k_unlink("f", 0) == 0);
 }
 
+/* A walk from the pool's root; `rest` gets what leaves it. */
+static int k_walk(const char *path, unsigned flags, struct umfs_ioc_walk *a, char *rest)
+{
+	*a = (struct umfs_ioc_walk){.path = path_of(path), .flags = flags, .rest = (uintptr_t)rest};
+	return ioctl(pool, UMFS_IOC_WALK, a);
+}
+
+static int k_where(int dir, char *buf, unsigned bytes)
+{
+	struct umfs_ioc_where a = {.path = in_dir(dir, "."), .buf = (uintptr_t)buf, .bytes = bytes};
+
+	return ioctl(pool, UMFS_IOC_WHERE, &a) ? -1 : (int)a.done;
+}
+
+static void walk_says_where_a_path_leads(void)
+{
+	static char rest[UMFS_IOC_REST_BYTES];
+	struct umfs_ioc_walk a;
+	struct umfs_ioc_attr attr = {.ino = 0};
+
+	CHECK(k_mkdir("d", 0755) == 0 && k_symlink("f", "d/soft") == 0 &&
+	      k_symlink("/etc/x", "d/away") == 0 && k_symlink("loop", "loop") == 0);
+	CHECK(close(k_open("d/f", O_RDWR | O_CREAT, 0640)) == 0 && k_stat("d/f", 0, &attr) == 0);
+	CHECK(k_walk("d/soft", 0, &a, rest) == 0 && a.left == 0 && a.links == 1 &&
+	      a.attr.ino == attr.ino && a.attr.mode == (S_IFREG | 0640) && !a.must_be_dir);
+	CHECK(k_walk("d/soft", UMFS_IOC_NOFOLLOW, &a, rest) == 0 && S_ISLNK(a.attr.mode) &&
+	      a.name_bytes == 4 && a.links == 0);
+	CHECK(k_walk("d/none/", UMFS_IOC_PARENT, &a, rest) == 0 && a.attr.ino == 0 &&
+	      a.name_bytes == 4 && a.must_be_dir);
+	FAILS(ENOENT, k_walk("d/none", 0, &a, rest));
+	FAILS(ENOTDIR, k_walk("d/f/none", UMFS_IOC_PARENT, &a, rest));
+	FAILS(ELOOP, k_walk("loop", 0, &a, rest));
+	CHECK(k_walk("d/away/more", 0, &a, rest) == 0 && a.left == UMFS_IOC_LEFT_ABSOLUTE &&
+	      !strcmp(rest, "/etc/x/more") && a.links == 1 && a.attr.ino == 0);
+	CHECK(k_walk("d/../../up", 0, &a, rest) == 0 && a.left == UMFS_IOC_LEFT_ABOVE &&
+	      !strcmp(rest, "up"));
+	FAILS(EFAULT, k_walk("d/away", 0, &a, NULL));
+	CHECK(k_walk("d", 0, &a, NULL) == 0);
+	FAILS(EINVAL, k_walk("d", 4, &a, rest));
+	a = (struct umfs_ioc_walk){.path = path_of("d/soft"), .links = 40};
+	FAILS(ELOOP, ioctl(pool, UMFS_IOC_WALK, &a));
+	CHECK(k_unlink("d/soft", 0) == 0 && k_unlink("d/away", 0) == 0 && k_unlink("d/f", 0) == 0 &&
+	      k_unlink("loop", 0) == 0 && k_unlink("d", UMFS_IOC_REMOVEDIR) == 0);
+}
+
+/* Directories that nothing but a working directory or an O_PATH descriptor holds. */
+static void directories_are_gone_into(void)
+{
+	struct umfs_ioc_stat s = {.path = in_dir(UMFS_IOC_CWD, "f")};
+	struct umfs_ioc_walk a;
+	char text[64];
+	int fd, other;
+
+	FAILS(EBADF, ioctl(pool, UMFS_IOC_STAT, &s)); /* the working directory is none */
+	s.path.dir = 0;
+	FAILS(EBADF, ioctl(pool, UMFS_IOC_STAT, &s));
+	CHECK(k_mkdir("d", 0755) == 0 && k_mkdir("d/e", 0755) == 0);
+	CHECK(close(k_open("d/e/f", O_RDWR | O_CREAT, 0640)) == 0);
+	fd = k_open("d/e", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	CHECK(fd >= 0 && k_where(fd, text, sizeof(text)) == 4 && !memcmp(text, "/d/e", 4));
+	FAILS(ERANGE, k_where(fd, text, 3));
+	CHECK(k_where(UMFS_IOC_ROOT, text, 1) == 1 && text[0] == '/');
+	CHECK(fchdir(fd) == 0);
+	s.path.dir = UMFS_IOC_CWD;
+	CHECK(ioctl(pool, UMFS_IOC_STAT, &s) == 0 && s.attr.mode == (S_IFREG | 0640));
+	CHECK(k_where(UMFS_IOC_CWD, text, sizeof(text)) == 4 && !memcmp(text, "/d/e", 4));
+	/* The kernel finds and makes nothing there by itself. */
+	FAILS(ENOENT, open("f", O_RDONLY));
+	FAILS(ENOENT, open("g", O_RDWR | O_CREAT, 0600));
+	FAILS(ENOENT, mkdir("g", 0700));
+	other = k_open("d/e/f", O_RDONLY, 0);
+	s.path.dir = other;
+	FAILS(ENOTDIR, ioctl(pool, UMFS_IOC_STAT, &s));
+	CHECK(close(other) == 0 && k_unlink("d/e/f", 0) == 0 &&
+	      k_unlink("d/e", UMFS_IOC_REMOVEDIR) == 0 && k_mkdir("d/e", 0700) == 0);
+	a = (struct umfs_ioc_walk){.path = in_dir(fd, "."), .flags = UMFS_IOC_PARENT};
+	FAILS(ENOENT, ioctl(pool, UMFS_IOC_WALK, &a));
+	a.path.dir = UMFS_IOC_CWD;
+	FAILS(ENOENT, ioctl(pool, UMFS_IOC_WALK, &a));
+	FAILS(ENOENT, k_where(UMFS_IOC_CWD, text, sizeof(text)));
+	CHECK(chdir("/") == 0 && close(fd) == 0);
+	CHECK(k_unlink("d/e", UMFS_IOC_REMOVEDIR) == 0);
+	CHECK(k_mkdir("closed", 0700) == 0);
+	fd = k_open("closed", O_PATH, 0);
+	AS(1000, FAILS(EACCES, fchdir(fd)));
+	CHECK(close(fd) == 0 && k_unlink("closed", UMFS_IOC_REMOVEDIR) == 0 &&
+	      k_unlink("d", UMFS_IOC_REMOVEDIR) == 0);
+}
+
+/* What a descriptor can do that needed no right to the file, and what not. */
+static void path_descriptor_gives_no_rights(void)
+{
+	struct umfs_ioc_link l = {.from = path_of("soft"), .to = path_of("hard"),
+				  .flags = UMFS_IOC_FOLLOW};
+	int fd, link;
+	struct stat st;
+	char name[40], b;
+
+	CHECK(close(k_open("f", O_RDWR | O_CREAT, 0600)) == 0 && k_symlink("f", "soft") == 0);
+	CHECK(ioctl(pool, UMFS_IOC_LINK, &l) == 0);
+	fd = k_open("soft", O_PATH, 0);
+	link = k_open("soft", O_PATH | O_NOFOLLOW, 0);
+	CHECK(fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 2);
+	CHECK(fstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+	FAILS(ENOTDIR, k_open("f", O_PATH | O_DIRECTORY, 0));
+	FAILS(EBADF, read(fd, &b, 1));
+	FAILS(EBADF, fchmod(fd, 0666));
+	CHECK(fchownat(link, "", 5, 6, AT_EMPTY_PATH) == 0 && fstat(link, &st) == 0 &&
+	      st.st_uid == 5 && fstat(fd, &st) == 0 && st.st_uid == 0);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", link);
+	CHECK(open(name, O_RDONLY) == -1);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	AS(1000, {
+		FAILS(EACCES, open(name, O_RDONLY));
+		FAILS(EACCES, open(name, O_WRONLY));
+		FAILS(EACCES, truncate(name, 0));
+		FAILS(EPERM, chmod(name, 0666));
+		FAILS(EPERM, fchownat(fd, "", 1000, 1000, AT_EMPTY_PATH));
+		CHECK(faccessat(fd, "", R_OK, AT_EMPTY_PATH) == -1);
+		CHECK(faccessat(fd, "", F_OK, AT_EMPTY_PATH) == 0);
+	});
+	CHECK(chmod(name, 0644) == 0);
+	AS(1000, CHECK(close(open(name, O_RDONLY)) == 0));
+	CHECK(k_unlink("soft", 0) == 0 && k_unlink("hard", 0) == 0 && k_unlink("f", 0) == 0);
+	CHECK(fstat(fd, &st) == -1); /* it keeps nothing */
+	CHECK(close(fd) == 0 && close(link) == 0);
+}
+
 static void reserved_fields_are_zero(void)
 {
 	struct umfs_ioc_open o = {.path = path_of("f"), .flags = O_RDWR | O_CREAT, .zero0 = 1};
@@ -533,8 +661,9 @@ static void reserved_fields_are_zero(void)
 	struct umfs_ioc_mkdir m = {.path = path_of("f"), .mode = 0700, .zero0 = 1};
 	struct umfs_ioc_unlink u = {.path = path_of("f"), .zero0 = 1};
 	struct umfs_ioc_rename r = {.from = path_of("f"), .to = path_of("g"), .zero0 = 1};
-	struct umfs_ioc_link l = {.from = path_of("f"), .to = path_of("g"), .zero = 1};
+	struct umfs_ioc_link l = {.from = path_of("f"), .to = path_of("g"), .zero0 = 1};
 	struct umfs_ioc_symlink y = {.target = path_of("f"), .path = path_of("g"), .zero = 1};
+	struct umfs_ioc_walk w = {.path = path_of("/"), .zero0 = 1};
 	struct umfs_ioc_attach t = {.device = "/dev/null", .name = "n", .mode = 3, .zero = {0, 1}};
 	struct umfs_ioc_detach d = {.name = "none", .zero = {0, 0, 0, 1}};
 	struct umfs_ioc_list n = {.zero = {1}};
@@ -548,6 +677,7 @@ static void reserved_fields_are_zero(void)
 	FAILS(EINVAL, ioctl(pool, UMFS_IOC_RENAME, &r));
 	FAILS(EINVAL, ioctl(pool, UMFS_IOC_LINK, &l));
 	FAILS(EINVAL, ioctl(pool, UMFS_IOC_SYMLINK, &y));
+	FAILS(EINVAL, ioctl(pool, UMFS_IOC_WALK, &w));
 	FAILS(EINVAL, ioctl(control, UMFS_IOC_ATTACH, &t));
 	t = (struct umfs_ioc_attach){.device = "/dev/null", .name = "n", .mode = 3, .zero0 = 1};
 	FAILS(EINVAL, ioctl(control, UMFS_IOC_ATTACH, &t));
@@ -604,7 +734,9 @@ int main(int argc, char **argv)
 		mapping_is_the_file,      own_mapping_as_buffer,
 		limits_and_locks_hold,    refused_open_makes_nothing,
 		no_struct_file_makes_nothing, end_is_not_an_older_one,
-		times_that_do_not_fit_are_cut, reserved_fields_are_zero,
+		times_that_do_not_fit_are_cut, walk_says_where_a_path_leads,
+		directories_are_gone_into, path_descriptor_gives_no_rights,
+		reserved_fields_are_zero,
 		bad_arguments_are_refused,
 	};
 	size_t i;
