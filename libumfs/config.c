@@ -3,7 +3,8 @@
  * config.c - the environment.
  *
  *   LIBUMFS_MOUNT=DIR=POOL[,DIR=POOL...]  backslash escapes , = and itself; without it,
- *                                         what mount.umfs has mounted (table.c)
+ *                                         what mount.umfs has mounted (table.c). A POOL
+ *                                         below /dev/umfs is the kernel module's (module.c)
  *   LIBUMFS_MODE=atomic|sync|posix        default atomic
  *   LIBUMFS_ATIME=relatime|noatime|strictatime  default relatime
  *   LIBUMFS_REDIRECT=1|0                  0: replace symbols only (redirect.c)
@@ -19,7 +20,7 @@
  *  - any other bad variable makes every path below the mounts fail with EIO
  *    (mount.c).
  */
-#include "path.h"
+#include "module.h"
 
 struct config umfs_config;
 struct mount umfs_mounts[MOUNTS_MAX];
@@ -139,6 +140,8 @@ static void take_mount(const char *all, const char **p)
 	why = absolute_pool(m->pool_path);
 	if (why)
 		refuse("LIBUMFS_MOUNT: pool ", m->pool_path, why);
+	m->module = !strncmp(m->pool_path, MODULE_NODES, strlen(MODULE_NODES));
+	umfs_config.modules |= m->module;
 	m->dir_len = (uint32_t)strlen(m->dir);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
 		if (!strcmp(umfs_mounts[i].dir, m->dir))

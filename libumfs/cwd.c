@@ -3,14 +3,15 @@
  * cwd.c - a working directory of ours.
  *
  * U-Info has an entry for it, which keeps the directory's inode; the kernel's
- * working directory is then a place that nobody can reach (place.c).
+ * working directory is then a place that nobody can reach (place.c). In a pool of the
+ * kernel module's it is the kernel's own, and nothing is kept here (module.c).
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "file.h"
 #include "hooks.h"
-#include "path.h"
+#include "module.h"
 
 #define LONG_BYTES (1ul << 20)
 
@@ -49,7 +50,9 @@ static void adopt_beneath(void)
 	m = umfs_point_mount(umfs_point_landed(st.st_dev, st.st_ino, 0));
 	if (!m)
 		return;
-	if (umfs_mount_get(m) || enter_gated(umfs_mount_fs(m), UMFS_ROOT_INO, true))
+	if (umfs_mount_get(m) ||
+	    (m->module ? umfs_module_chdir_top(m) :
+			 enter_gated(umfs_mount_fs(m), UMFS_ROOT_INO, true)))
 		umfs_place_limbo(0, 0, 0);
 }
 
@@ -117,13 +120,6 @@ static long enter_checked(struct umfs *fs, umfs_node dir)
 	return err;
 }
 
-static long chdir_ours(struct spot *s, struct path_args *a)
-{
-	(void)a;
-	umfs_cwd_adopt();
-	return enter_checked(umfs_mount_fs(s->m), s->w.ino);
-}
-
 /* The kernel moved: outside, or onto a mount's directory that exists there. */
 static void moved(void)
 {
@@ -134,6 +130,20 @@ static void moved(void)
 	umfs_mount_cwd_changed();
 	STORE(&adopted, 1);
 	umfs_guard_leave();
+}
+
+static long chdir_ours(struct spot *s, struct path_args *a)
+{
+	long err;
+
+	(void)a;
+	umfs_cwd_adopt();
+	if (!s->m->module)
+		return enter_checked(umfs_mount_fs(s->m), s->w.ino);
+	err = umfs_module_chdir(s);
+	if (!err)
+		moved();
+	return err;
 }
 
 static long land(void)
@@ -153,7 +163,8 @@ static long land(void)
 	umfs_guard_enter();
 	err = umfs_mount_get(m);
 	if (!err)
-		err = enter_checked(umfs_mount_fs(m), UMFS_ROOT_INO);
+		err = m->module ? umfs_module_chdir_top(m) :
+				  enter_checked(umfs_mount_fs(m), UMFS_ROOT_INO);
 	umfs_guard_leave();
 	return err;
 }
@@ -171,7 +182,7 @@ long umfs_hook_chdir(const char *path)
 {
 	struct path_args a = {0};
 
-	return umfs_path_call(AT_FDCWD, path, 0, chdir_ours, chdir_kernel, &a);
+	return umfs_path_call(AT_FDCWD, path, SPOT_MODULE, chdir_ours, chdir_kernel, &a);
 }
 
 long umfs_hook_fchdir(int fd)
@@ -207,6 +218,13 @@ static long getcwd_by(const struct umfs_file *f, char *path, uint32_t room, char
 	memcpy(buf, m->dir, m->dir_len);
 	memcpy(buf + m->dir_len, path, n);
 	return (long)(m->dir_len + n);
+}
+
+static long getcwd_module(char *buf, size_t size)
+{
+	struct mount *m = umfs_config.modules ? umfs_module_at(AT_FDCWD) : NULL;
+
+	return m ? umfs_module_getcwd(m, buf, size) : -ENOENT;
 }
 
 /* Deep down, where relative paths have led, a path may be longer than any that a call takes. */
@@ -250,7 +268,7 @@ long umfs_hook_getcwd(char *buf, size_t size)
 	}
 	ret = sys2(SYS_getcwd, buf, size);
 	/* "(unreachable)/...": as libc, not a path. */
-	return ret > 0 && buf[0] != '/' ? -ENOENT : ret;
+	return ret > 0 && buf[0] != '/' ? getcwd_module(buf, size) : ret;
 }
 
 /* ---- for an image that is not served ---- */

@@ -14,7 +14,7 @@
 
 #include "file.h"
 #include "hooks.h"
-#include "path.h"
+#include "module.h"
 
 #define LINE_BYTES 256u /* of a script's first line: as much as the kernel reads */
 #define INTERPRETERS_MAX 5
@@ -28,7 +28,7 @@
 
 /* What of a program in a pool the kernel is given. */
 struct image {
-	int fd; /* memory file with a copy, or -1: a script */
+	int fd; /* memory file with a copy, or (module.c) the program itself; -1: a script */
 	char line[LINE_BYTES];
 };
 
@@ -89,6 +89,26 @@ static long load(const struct umfs_file *f, uint64_t size, struct image *image)
 	return fd < 0 ? fd : 0;
 }
 
+/* The kernel can run it: it says what is wrong, but of a script, which it is not given. */
+static long load_module(const struct spot *s, struct image *image)
+{
+	long fd = umfs_module_open(s, O_RDONLY | O_CLOEXEC, 0), err, n;
+
+	if (fd == -EACCES && S_ISREG(s->w.attr.mode)) /* may be run all the same, if no script */
+		fd = umfs_module_open(s, O_PATH | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	image->fd = (int)fd;
+	n = sys4(SYS_pread64, fd, image->line, sizeof(image->line) - 1, 0);
+	if (n < 2 || image->line[0] != '#' || image->line[1] != '!')
+		return 0;
+	image->line[n] = '\0';
+	image->fd = -1;
+	err = sys4(SYS_faccessat2, fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH);
+	sys1(SYS_close, fd);
+	return err;
+}
+
 /* 0: a->d, the image, says how to go on. */
 static long exec_ours(struct spot *s, struct path_args *a)
 {
@@ -96,8 +116,11 @@ static long exec_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	struct umfs_file f;
 	uint32_t ofd;
-	long err = may_run(fs, s->w.ino, &attr);
+	long err;
 
+	if (s->m->module)
+		return load_module(s, (struct image *)a->d);
+	err = may_run(fs, s->w.ino, &attr);
 	if (err)
 		return err;
 	umfs_opens_enter();
@@ -262,7 +285,7 @@ static NEVER_RETURNS __attribute__((noinline)) long exec_spawned(const char *pat
 	if (depth > SPAWNED_INTERPRETERS_MAX)
 		return -ELOOP;
 	w.path = NULL;
-	err = umfs_path_call(AT_FDCWD, path, 0, exec_ours, look_outside, &a);
+	err = umfs_path_call(AT_FDCWD, path, SPOT_MODULE, exec_ours, look_outside, &a);
 	if (err)
 		return err;
 	if (!w.path && image.fd < 0)
@@ -294,8 +317,8 @@ static NEVER_RETURNS long exec_file(int dirfd, const char *path, char *const arg
 		return exec_spawned(path, argv, depth);
 	if (!umfs_ready())
 		return exec_kernel(dirfd, path, &a);
-	err = umfs_path_call(dirfd, path, flags & AT_EMPTY_PATH ? SPOT_EMPTY : 0, exec_ours,
-			     exec_kernel, &a);
+	err = umfs_path_call(dirfd, path, SPOT_MODULE | (flags & AT_EMPTY_PATH ? SPOT_EMPTY : 0),
+			     exec_ours, exec_kernel, &a);
 	if (err)
 		return err;
 	if (image.fd >= 0) {

@@ -8,7 +8,7 @@
 
 #include "file.h"
 #include "hooks.h"
-#include "path.h"
+#include "module.h"
 
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
@@ -17,7 +17,7 @@
 /* What was found, checked against a trailing slash. */
 static long found(struct spot *s, struct umfs_attr *attr)
 {
-	long err = umfs_getattr(umfs_mount_fs(s->m), s->w.ino, attr);
+	long err = umfs_walk_getattr(umfs_mount_fs(s->m), &s->w, attr);
 
 	if (!err && s->w.must_be_dir && !S_ISDIR(attr->mode))
 		return -ENOTDIR;
@@ -36,6 +36,8 @@ static long chmod_ours(struct spot *s, struct path_args *a)
 		return err;
 	if (S_ISLNK(attr.mode))
 		return -EOPNOTSUPP;
+	if (s->m->module)
+		return umfs_module_chmod(s, (mode_t)a->a & 07777);
 	umfs_cred_get(&cred);
 	return umfs_chmod(umfs_mount_fs(s->m), &cred, s->w.ino, (uint32_t)a->a & 07777);
 }
@@ -84,7 +86,7 @@ long umfs_hook_chmod(int dirfd, const char *path, mode_t mode, int flags)
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, spot_flags(flags), chmod_ours, chmod_kernel, &a);
+	return umfs_path_call(dirfd, path, spot_flags(flags) | SPOT_MODULE, chmod_ours, chmod_kernel, &a);
 }
 
 long umfs_hook_fchmod(int fd, mode_t mode)
@@ -115,6 +117,8 @@ static long chown_ours(struct spot *s, struct path_args *a)
 
 	if (err)
 		return err;
+	if (s->m->module)
+		return umfs_module_chown(s, (uid_t)a->a, (gid_t)a->b);
 	umfs_cred_get(&cred);
 	return umfs_chown(umfs_mount_fs(s->m), &cred, s->w.ino, (uint32_t)a->a, (uint32_t)a->b);
 }
@@ -130,7 +134,7 @@ long umfs_hook_chown(int dirfd, const char *path, uid_t uid, gid_t gid, int flag
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, spot_flags(flags), chown_ours, chown_kernel, &a);
+	return umfs_path_call(dirfd, path, spot_flags(flags) | SPOT_MODULE, chown_ours, chown_kernel, &a);
 }
 
 long umfs_hook_fchown(int fd, uid_t uid, gid_t gid)
@@ -193,6 +197,8 @@ static long utimens_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	long err = found(s, &attr);
 
+	if (!err && s->m->module)
+		return umfs_module_utimens(s, a->p);
 	return err ? err : utimens_inode(umfs_mount_fs(s->m), s->w.ino, a->p);
 }
 
@@ -235,7 +241,8 @@ long umfs_hook_utimens(int dirfd, const char *path, const struct timespec *times
 		return utimens_fd(dirfd, times, flags);
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, spot_flags(flags), utimens_ours, utimens_kernel, &a);
+	return umfs_path_call(dirfd, path, spot_flags(flags) | SPOT_MODULE, utimens_ours, utimens_kernel,
+			      &a);
 }
 
 /* Microseconds to nanoseconds. As in glibc: what is out of range is found out behind the path. */

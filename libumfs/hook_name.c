@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "hooks.h"
-#include "path.h"
+#include "module.h"
 
 static struct umfs *fs_of(const struct spot *s)
 {
@@ -22,6 +22,8 @@ static long mkdir_ours(struct spot *s, struct path_args *a)
 
 	if (s->w.ino || !s->w.name_len)
 		return -EEXIST;
+	if (s->m->module)
+		return umfs_module_mkdir(s, (mode_t)a->a);
 	umfs_cred_get(&cred);
 	return umfs_mkdir(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len,
 			  (uint32_t)a->a & 07777, &ino);
@@ -36,8 +38,8 @@ long umfs_hook_mkdir(int dirfd, const char *path, mode_t mode)
 {
 	struct path_args a = {.a = mode};
 
-	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, mkdir_ours, mkdir_kernel,
-			      &a);
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE, mkdir_ours,
+			      mkdir_kernel, &a);
 }
 
 /* ---- unlink, rmdir ---- */
@@ -71,11 +73,13 @@ static long unlink_ours(struct spot *s, struct path_args *a)
 		return a->a & AT_REMOVEDIR ? rmdir_nameless(s) : -EISDIR;
 	if (!s->w.ino)
 		return s->w.name_len > UMFS_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
+	if (s->m->module && (a->a & AT_REMOVEDIR || !s->w.must_be_dir))
+		return umfs_module_unlink(s, (int)a->a);
 	umfs_cred_get(&cred);
 	if (a->a & AT_REMOVEDIR)
 		return umfs_rmdir(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len);
 	if (s->w.must_be_dir) {
-		err = umfs_getattr(fs_of(s), s->w.ino, &attr);
+		err = umfs_walk_getattr(fs_of(s), &s->w, &attr);
 		if (err)
 			return err;
 		return S_ISDIR(attr.mode) ? -EISDIR : -ENOTDIR;
@@ -94,8 +98,8 @@ long umfs_hook_unlink(int dirfd, const char *path, int flags)
 
 	if (flags & ~AT_REMOVEDIR)
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, unlink_ours, unlink_kernel,
-			      &a);
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE, unlink_ours,
+			      unlink_kernel, &a);
 }
 
 long umfs_hook_remove(const char *path)
@@ -108,10 +112,10 @@ long umfs_hook_remove(const char *path)
 /* ---- rename, link ---- */
 
 /* A trailing slash asks for a directory. */
-static long want_dir(const struct spot *s, umfs_node node)
+static long want_dir(const struct spot *s)
 {
 	struct umfs_attr attr;
-	long err = umfs_getattr(fs_of(s), node, &attr);
+	long err = umfs_walk_getattr(fs_of(s), &s->w, &attr);
 
 	if (err)
 		return err;
@@ -124,9 +128,9 @@ static long rename_slashes(const struct spot *from, const struct spot *to, bool 
 	long err = 0;
 
 	if (exchange && to->w.must_be_dir)
-		err = want_dir(to, to->w.ino);
+		err = want_dir(to);
 	if (!err && (from->w.must_be_dir || (to->w.must_be_dir && !exchange)))
-		err = want_dir(from, from->w.ino);
+		err = want_dir(from);
 	return err;
 }
 
@@ -151,6 +155,8 @@ static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
 	err = rename_slashes(from, to, flags & RENAME_EXCHANGE);
 	if (err)
 		return err;
+	if (from->m->module)
+		return umfs_module_rename(from, to, flags);
 	umfs_cred_get(&cred);
 	return umfs_rename(fs_of(from), &cred, from->w.parent, from->w.name, from->w.name_len,
 			   to->w.parent, to->w.name, to->w.name_len, flags);
@@ -185,11 +191,12 @@ static long link_ours(struct spot *from, struct spot *to, struct path_args *a)
 {
 	struct umfs_cred cred;
 
-	(void)a;
 	if (to->w.ino || !to->w.name_len)
 		return -EEXIST;
 	if (to->w.must_be_dir)
 		return -ENOENT;
+	if (from->m->module)
+		return umfs_module_link(from, to, a->a & AT_SYMLINK_FOLLOW);
 	umfs_cred_get(&cred);
 	return umfs_link(fs_of(from), &cred, from->w.ino, to->w.parent, to->w.name,
 			 to->w.name_len);
@@ -234,6 +241,8 @@ static long symlink_ours(struct spot *s, struct path_args *a)
 	n = umfs_path_fetch(target, a->p);
 	if (n <= 0)
 		return n ? n : -ENOENT;
+	if (s->m->module)
+		return umfs_module_symlink(s, target);
 	umfs_cred_get(&cred);
 	return umfs_symlink(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, target,
 			    (uint32_t)n, &ino);
@@ -251,7 +260,7 @@ long umfs_hook_symlink(const char *target, int dirfd, const char *path)
 
 	if (n <= 0) /* said before the path is looked at */
 		return n ? n : -ENOENT;
-	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, symlink_ours,
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE, symlink_ours,
 			      symlink_kernel, &a);
 }
 
@@ -261,11 +270,13 @@ static long readlink_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	int64_t n;
 
-	n = umfs_getattr(fs_of(s), s->w.ino, &attr);
+	n = umfs_walk_getattr(fs_of(s), &s->w, &attr);
 	if (n)
 		return n;
 	if (!S_ISLNK(attr.mode)) /* the descriptor itself: there is no such name */
 		return *s->scratch->path ? -EINVAL : -ENOENT;
+	if (s->m->module)
+		return umfs_module_readlink(s, a->p, (size_t)a->a);
 	n = umfs_readlink(fs_of(s), s->w.ino, target, UMFS_MIN((uint64_t)a->a, OUTER_BYTES));
 	if (n > 0 && port_copy_out(a->p, target, (uint64_t)n))
 		return -EFAULT;
@@ -283,7 +294,7 @@ long umfs_hook_readlink(int dirfd, const char *path, char *buf, size_t size)
 
 	if (!size)
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, SPOT_NOFOLLOW | SPOT_EMPTY, readlink_ours,
+	return umfs_path_call(dirfd, path, SPOT_NOFOLLOW | SPOT_EMPTY | SPOT_MODULE, readlink_ours,
 			      readlink_kernel, &a);
 }
 

@@ -6,7 +6,7 @@
 
 #include "file.h"
 #include "hooks.h"
-#include "path.h"
+#include "module.h"
 
 /* What an open file description remembers of open's flags. */
 #define KEPT_FLAGS                                                                        \
@@ -190,6 +190,8 @@ static long open_ours(struct spot *s, struct path_args *a)
 
 	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
 		return -EINVAL;
+	if (s->m->module)
+		return umfs_file_given(umfs_module_open(s, flags, (mode_t)a->b));
 	fd = umfs_file_reserve(flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -299,7 +301,7 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 		how |= SPOT_PARENT;
 	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		how |= SPOT_NOFOLLOW;
-	ret = umfs_path_call(dirfd, path, how, open_ours, open_kernel, &a);
+	ret = umfs_path_call(dirfd, path, how | SPOT_MODULE, open_ours, open_kernel, &a);
 	return opened(&a, ret);
 }
 
@@ -323,5 +325,5 @@ bool umfs_hook_path_ours(const char *path)
 {
 	struct path_args a = {0};
 
-	return umfs_path_call(AT_FDCWD, path, SPOT_PARENT, yes, no, &a) != 0;
+	return umfs_path_call(AT_FDCWD, path, SPOT_PARENT | SPOT_MODULE, yes, no, &a) != 0;
 }

@@ -214,8 +214,8 @@ long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!take_name(&n, addr, len))
 		return sys3(SYS_bind, fd, addr, len);
-	return umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_PARENT | SPOT_NOFOLLOW, bind_ours,
-			      bind_kernel, &a);
+	return umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE,
+			      bind_ours, bind_kernel, &a);
 }
 
 static long connect_kernel(int dirfd, const char *path, struct path_args *a)
@@ -239,7 +239,7 @@ long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!take_name(&n, addr, len))
 		return umfs_cancel_call(SYS_connect, fd, SYS_ARG(addr), len, 0, 0, 0);
-	return umfs_path_call(AT_FDCWD, n.addr.sun_path, 0, connect_ours, connect_kernel, &a);
+	return umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_MODULE, connect_ours, connect_kernel, &a);
 }
 
 /* ---- watches: of all errors it is ENOSPC on which programs look by themselves instead ---- */
@@ -261,6 +261,7 @@ long umfs_hook_inotify_add_watch(int fd, const char *path, uint32_t mask)
 {
 	struct path_args a = {.a = fd, .b = mask};
 
-	return umfs_path_call(AT_FDCWD, path, mask & IN_DONT_FOLLOW ? SPOT_NOFOLLOW : 0, watch_ours,
-			      watch_kernel, &a);
+	return umfs_path_call(AT_FDCWD, path,
+			      SPOT_MODULE | (mask & IN_DONT_FOLLOW ? SPOT_NOFOLLOW : 0),
+			      watch_ours, watch_kernel, &a);
 }

@@ -10,7 +10,7 @@
 
 #include "file.h"
 #include "hot.h"
-#include "path.h"
+#include "module.h"
 #include "view.h"
 
 #define IOV_SMALL 8
@@ -476,6 +476,8 @@ static long truncate_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	long err;
 
+	if (s->m->module)
+		return umfs_module_truncate(s, a->a);
 	a->b = 1; /* ours, so the signal is too */
 	err = umfs_getattr(fs, s->w.ino, &attr);
 	if (err)
@@ -509,6 +511,6 @@ long umfs_hook_truncate(const char *path, off_t size)
 
 	if (size < 0)
 		return -EINVAL;
-	ret = umfs_path_call(AT_FDCWD, path, 0, truncate_ours, truncate_kernel, &a);
+	ret = umfs_path_call(AT_FDCWD, path, SPOT_MODULE, truncate_ours, truncate_kernel, &a);
 	return a.b ? truncate_done(ret, size) : ret;
 }

@@ -12,9 +12,9 @@
 
 #include "file.h"
 #include "hot.h"
-#include "path.h"
+#include "module.h"
+#include "umfs/ioctl.h"
 
-#define UMFS_FS_MAGIC 0x53464d55 /* "UMFS" */
 #define ST_VALID_FLAG 0x20
 #define STAT_FLAGS                                                                        \
 	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
@@ -145,7 +145,7 @@ long umfs_hook_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 		return -EINVAL;
 	if (!path && (flags & AT_EMPTY_PATH))
 		path = ""; /* since Linux 6.11 */
-	return umfs_path_call(dirfd, path, spot_flags(flags), stat_ours, stat_kernel, &a);
+	return umfs_path_call(dirfd, path, spot_flags(flags) | SPOT_MODULE, stat_ours, stat_kernel, &a);
 }
 
 static long statx_ours(struct spot *s, struct path_args *a)
@@ -175,7 +175,7 @@ long umfs_hook_statx(int dirfd, const char *path, int flags, unsigned mask, stru
 		return -EINVAL;
 	if (!path && (flags & AT_EMPTY_PATH))
 		path = "";
-	return umfs_path_call(dirfd, path, spot_flags(flags), statx_ours, statx_kernel, &a);
+	return umfs_path_call(dirfd, path, spot_flags(flags) | SPOT_MODULE, statx_ours, statx_kernel, &a);
 }
 
 static long access_ours(struct spot *s, struct path_args *a)
@@ -187,6 +187,8 @@ static long access_ours(struct spot *s, struct path_args *a)
 
 	if (err || !(a->a & (R_OK | W_OK | X_OK)))
 		return err;
+	if (s->m->module)
+		return umfs_module_access(s, (int)a->a, (int)a->b);
 	if (a->b & AT_EACCESS)
 		umfs_cred_get(&cred);
 	else
@@ -215,7 +217,7 @@ long umfs_hook_access(int dirfd, const char *path, int mode, int flags)
 	if ((mode & ~(R_OK | W_OK | X_OK)) ||
 	    (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, spot_flags(flags), access_ours, access_kernel, &a);
+	return umfs_path_call(dirfd, path, spot_flags(flags) | SPOT_MODULE, access_ours, access_kernel, &a);
 }
 
 static long give_statfs(struct umfs *fs, struct statfs *to)
@@ -226,7 +228,7 @@ static long give_statfs(struct umfs *fs, struct statfs *to)
 
 	umfs_statfs(fs, &us);
 	memset(&st, 0, sizeof(st));
-	st.f_type = UMFS_FS_MAGIC;
+	st.f_type = UMFS_IOC_FS_MAGIC;
 	st.f_bsize = UMFS_PAGE_BYTES;
 	st.f_frsize = UMFS_PAGE_BYTES;
 	st.f_blocks = us.pages;
@@ -258,6 +260,8 @@ static long statfs_ours(struct spot *s, struct path_args *a)
 	struct umfs_attr attr;
 	long err = found_attr(s, &attr);
 
+	if (!err && s->m->module)
+		return umfs_module_statfs(s, a->p);
 	return err ? err : give_statfs(umfs_mount_fs(s->m), a->p);
 }
 
@@ -271,7 +275,7 @@ long umfs_hook_statfs(const char *path, struct statfs *st)
 {
 	struct path_args a = {.p = st};
 
-	return umfs_path_call(AT_FDCWD, path, 0, statfs_ours, statfs_kernel, &a);
+	return umfs_path_call(AT_FDCWD, path, SPOT_MODULE, statfs_ours, statfs_kernel, &a);
 }
 
 static void statvfs_from(struct statvfs *to, const struct statfs *st)

@@ -102,13 +102,16 @@ struct mount {
 	uint64_t dir_dev, dir_ino;
 	uint64_t parent_dev, parent_ino;
 	bool mounted; /* the kernel's mount of the pool is there, too: table.c */
+	bool module; /* the kernel module has the pool, which is not mapped here: module.c */
+	int node; /* MOUNT_MODULE: the descriptor by which the module is asked */
 	uint64_t dev; /* st_dev of its files */
 	struct pool pool;
 };
-enum mount_state { MOUNT_IDLE = 0, MOUNT_LIVE, MOUNT_FAILED };
+enum mount_state { MOUNT_IDLE = 0, MOUNT_LIVE, MOUNT_FAILED, MOUNT_MODULE /* live, and `module` */ };
 
 struct config {
 	uint32_t mount_count; /* 0: nothing is ours */
+	bool modules;	      /* some of the pools are the kernel module's */
 	uint32_t mode;	      /* enum umfs_mode; 0: as the pool is */
 	enum umfs_atime atime;
 	bool redirect; /* libc's entries, where that can be had */

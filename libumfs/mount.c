@@ -7,7 +7,7 @@
  * and EIO for every path below the directory, so that nothing is written
  * elsewhere by mistake.
  */
-#include "internal.h"
+#include "module.h"
 
 /* A made-up device number: the same in all processes, and no device has it. */
 static uint64_t device_number(const struct pool *p)
@@ -45,13 +45,25 @@ static bool is_mounted(const struct mount *m)
 	return n != sizeof(uuid) || !memcmp(uuid, sb->uuid, sizeof(uuid));
 }
 
+static void attach_module(struct mount *m)
+{
+	m->error = umfs_module_attach(m);
+	if (m->error)
+		umfs_text_say("pool ", m->pool_path, ": ", umfs_module_strerror(m->error));
+	STORE(&m->state, m->error ? MOUNT_FAILED : MOUNT_MODULE);
+}
+
 /* heir: what an image before this one left, or NULL. */
 static void attach(struct mount *m, const struct pool_heir *heir)
 {
-	int err = umfs_uinfo_init();
+	int err = m->module ? 0 : umfs_uinfo_init();
 
 	if (umfs_config.wrong[0]) {
 		refuse(m);
+		return;
+	}
+	if (m->module) {
+		attach_module(m);
 		return;
 	}
 	if (!err && heir && pool_inherit(&m->pool, m->pool_path, heir))
@@ -84,7 +96,7 @@ int umfs_mount_get(struct mount *m)
 {
 	uint32_t state = LOAD(&m->state);
 
-	if (likely(state == MOUNT_LIVE))
+	if (likely(state == MOUNT_LIVE) || state == MOUNT_MODULE)
 		return 0;
 	umfs_guard_enter();
 	umfs_local_lock(LOCK_ATTACH);
@@ -93,7 +105,7 @@ int umfs_mount_get(struct mount *m)
 	state = LOAD(&m->state);
 	umfs_local_unlock(LOCK_ATTACH);
 	umfs_guard_leave();
-	return state == MOUNT_LIVE ? 0 : -EIO;
+	return state == MOUNT_FAILED ? -EIO : 0;
 }
 
 bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir)
@@ -210,13 +222,13 @@ void umfs_mount_cwd_changed(void)
 	}
 }
 
-/* A mount's number is known; others have theirs when they are attached. */
+/* A mount's number is known; others have theirs when they are attached. Not of the module's. */
 struct mount *umfs_mount_by_dev(uint64_t dev)
 {
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 
-		if ((!m->mounted || m->dev == dev) && !umfs_mount_get(m) && m->dev == dev)
+		if (!m->module && (!m->mounted || m->dev == dev) && !umfs_mount_get(m) && m->dev == dev)
 			return m;
 	}
 	return NULL;

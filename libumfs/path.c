@@ -19,7 +19,8 @@
  */
 #include <sys/stat.h>
 
-#include "path.h"
+#include "module.h"
+#include "umfs/ioctl.h"
 
 #define SCRATCHES 32u
 #define TRIES 256 /* others rename over the very name: each try misses by itself */
@@ -172,7 +173,18 @@ static int start_at_descriptor(struct spot *s, const struct umfs_file *f, struct
 static int start_at_mount(struct spot *s, struct start *st)
 {
 	st->node = UMFS_ROOT_INO;
+	s->dir = UMFS_IOC_ROOT;
 	return s->m ? umfs_mount_get(s->m) : 0;
+}
+
+/* In a directory that is the kernel's to us, and of a pool that the module has. */
+static bool start_in_module(struct spot *s, int dirfd, const char *path)
+{
+	if (likely(!umfs_config.modules) || !*path)
+		return false;
+	s->m = umfs_module_at(dirfd);
+	s->dir = dirfd;
+	return s->m;
 }
 
 static int start_absolute(struct spot *s, char *path, uint32_t flags, struct start *st)
@@ -193,15 +205,20 @@ static int start_relative(struct spot *s, int dirfd, char *path, uint32_t flags,
 	struct umfs_file f;
 
 	st->rest = path;
+	st->node = UMFS_ROOT_INO;
 	if (dirfd != AT_FDCWD) {
 		if (umfs_uinfo_read(dirfd, &f) != UINFO_NONE)
 			return start_at_descriptor(s, &f, st);
+		if (start_in_module(s, dirfd, path))
+			return 0;
 		if (flags & SPOT_PARENT)
 			s->m = umfs_point_beneath(dirfd);
 	} else {
 		umfs_cwd_adopt();
 		if (umfs_uinfo_cwd(&f) != UINFO_NONE)
 			return start_at_descriptor(s, &f, st);
+		if (start_in_module(s, dirfd, path))
+			return 0;
 		s->m = umfs_mount_match_relative(path, &st->rest);
 	}
 	if (!s->m)
@@ -231,6 +248,18 @@ static int escape(struct spot *s)
 	return 0;
 }
 
+static int walk_inside(struct spot *s, const struct start *st, const struct umfs_cred *cred,
+		       uint32_t wflags)
+{
+	const char *rest = *st->rest ? st->rest : ".";
+
+	s->w.rest = s->scratch->room;
+	if (!s->m->module)
+		return umfs_walk(umfs_mount_fs(s->m), cred, st->node, rest, wflags, &s->w);
+	s->rest = rest;
+	return umfs_module_walk(s, wflags);
+}
+
 /* From a start inside a mount to the end, which may be outside. */
 static int walk(struct spot *s, struct start st, uint32_t flags)
 {
@@ -244,9 +273,7 @@ static int walk(struct spot *s, struct start st, uint32_t flags)
 
 		while (*st.rest == '/')
 			st.rest++;
-		s->w.rest = s->scratch->room;
-		err = umfs_walk(umfs_mount_fs(s->m), &cred, st.node, *st.rest ? st.rest : ".",
-				wflags, &s->w);
+		err = walk_inside(s, &st, &cred, wflags);
 		if (err != UMFS_WALK_ESCAPED)
 			return err;
 		err = escape(s);
@@ -295,7 +322,7 @@ bool umfs_spot_doubtful(long ret)
 
 bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags, int *ret)
 {
-	struct start st = {UMFS_ROOT_INO, NULL};
+	struct start st = {0, NULL};
 	struct mount *m;
 	int entered;
 
@@ -313,10 +340,22 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 		return entered < 0;
 	}
 	s->m = m;
-	*ret = umfs_mount_get(m);
+	*ret = start_at_mount(s, &st);
 	if (!*ret)
 		*ret = walk(s, st, flags);
 	return true;
+}
+
+/* The top directory of s->m itself. */
+static int found_top(struct spot *s)
+{
+	int err = umfs_mount_get(s->m);
+
+	if (err || !s->m->module)
+		return err ? err : found_start(s, UMFS_ROOT_INO);
+	s->dir = UMFS_IOC_ROOT;
+	s->rest = ".";
+	return umfs_module_walk(s, 0);
 }
 
 /*
@@ -335,8 +374,7 @@ static long ask_kernel(struct spot *s, int dirfd, const char *path, uint32_t fla
 	umfs_guard_enter();
 	s->m = umfs_point_mount(ret);
 	if (s->m) {
-		*err = umfs_mount_get(s->m);
-		found_start(s, UMFS_ROOT_INO);
+		*err = found_top(s);
 		return *err;
 	}
 	*again = umfs_spot_doubtful(ret) && umfs_spot_outer(s, dirfd, path, flags, err);
@@ -351,6 +389,13 @@ static __attribute__((noinline)) long ask_rewritten(struct spot *s, uint32_t fla
 
 	memcpy(path, s->path, strlen(s->path) + 1);
 	return ask_kernel(s, AT_FDCWD, path, flags, kernel, a, again, err);
+}
+
+static long serve(struct spot *s, uint32_t flags, spot_fn ours, struct path_args *a)
+{
+	if (unlikely(s->m->module) && !(flags & SPOT_MODULE))
+		return umfs_refuse(REPORT_NO_MODULE, EOPNOTSUPP);
+	return ours(s, a);
 }
 
 static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
@@ -368,7 +413,7 @@ static long call_once(int dirfd, const char *path, uint32_t flags, spot_fn ours,
 	if (err)
 		ret = err;
 	else if (s.m)
-		ret = ours(&s, a);
+		ret = serve(&s, flags, ours, a);
 	if (s.m && ret == -ESTALE)
 		ret = SPOT_AGAIN;
 	umfs_report_count_begun(s.m ? REPORT_SERVED : REPORT_PASSED);

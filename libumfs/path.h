@@ -10,6 +10,7 @@
 #define SPOT_NOFOLLOW 1u /* a symbolic link in the last place is meant itself */
 #define SPOT_PARENT 2u	 /* the last component need not exist */
 #define SPOT_EMPTY 4u	 /* an empty path means the directory descriptor itself (AT_EMPTY_PATH) */
+#define SPOT_MODULE 8u	 /* `ours` is also for pools that the kernel module has; else: refused */
 
 #define OUTER_BYTES (2u * 4096u)
 
@@ -26,7 +27,9 @@ struct spot {
 	const char *path;
 	bool rewritten; /* path lies in the scratch memory */
 	int unread; /* why the caller's path could not be read; the kernel says it too */
-	struct umfs_walk w;
+	struct umfs_walk w; /* in a pool of the kernel module's without `parent` and `name` */
+	int dir; /* there: the path's start, a descriptor, AT_FDCWD or UMFS_IOC_ROOT */
+	const char *rest; /* and the path from it */
 	struct scratch *scratch;
 };
 

@@ -196,6 +196,26 @@ int umfs_place_dup(int from, int min, bool cloexec)
 	return (int)fd;
 }
 
+static int next_of(int fd, int candidate, int best)
+{
+	return candidate >= fd && candidate < best ? candidate : best;
+}
+
+/* First descriptor >= fd that keeps a pool for us, or INT_MAX. */
+static int mount_keeps_next(const struct mount *m, int fd)
+{
+	int best = INT_MAX;
+
+	switch (LOAD(&m->state)) {
+	case MOUNT_LIVE:
+		best = next_of(fd, m->pool.fd, best);
+		return next_of(fd, m->pool.attach_fd, best);
+	case MOUNT_MODULE:
+		return next_of(fd, m->node, best);
+	}
+	return best;
+}
+
 bool umfs_place_protected(int fd)
 {
 	if (fd < 0 || !umfs_active())
@@ -203,19 +223,10 @@ bool umfs_place_protected(int fd)
 	if (fd == LOAD_RELAXED(&place_fd) || fd == LOAD_RELAXED(&null_fd) ||
 	    fd == umfs_report_fd || umfs_lock_keeps(fd) || umfs_load_keeps_next(fd) == fd)
 		return true;
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
-		const struct mount *m = &umfs_mounts[i];
-
-		if (LOAD(&m->state) == MOUNT_LIVE &&
-		    (fd == m->pool.fd || fd == m->pool.attach_fd))
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (mount_keeps_next(&umfs_mounts[i], fd) == fd)
 			return true;
-	}
 	return false;
-}
-
-static int next_of(int fd, int candidate, int best)
-{
-	return candidate >= fd && candidate < best ? candidate : best;
 }
 
 int umfs_place_protected_next(int fd)
@@ -227,14 +238,8 @@ int umfs_place_protected_next(int fd)
 	best = next_of(fd, umfs_report_fd, best);
 	best = next_of(fd, umfs_lock_keeps_next(fd), best);
 	best = next_of(fd, umfs_load_keeps_next(fd), best);
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
-		const struct mount *m = &umfs_mounts[i];
-
-		if (LOAD(&m->state) != MOUNT_LIVE)
-			continue;
-		best = next_of(fd, m->pool.fd, best);
-		best = next_of(fd, m->pool.attach_fd, best);
-	}
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		best = UMFS_MIN(best, mount_keeps_next(&umfs_mounts[i], fd));
 	return best;
 }
 

@@ -29,6 +29,7 @@ static const char *const labels[REPORT_KINDS] = {
 	[REPORT_NO_WHITEOUT] = "RENAME_WHITEOUT",
 	[REPORT_NO_PASS] = "descriptor in a message",
 	[REPORT_NO_WATCH] = "inotify watch",
+	[REPORT_NO_MODULE] = "in a pool of the kernel module",
 	[REPORT_NO_OTHER] = "other",
 };
 static const char *const classes[REPORT_CLASSES] = {"reads", "writes", "other calls"};

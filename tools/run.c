@@ -126,6 +126,8 @@ static void choose_pool(struct run *r)
 	else if (!realpath(r->pool_asked, r->pool))
 		quit("%s: %s", r->pool_asked,
 		     errno == ENOENT ? "no such pool; mkfs.umfs makes one" : strerror(errno));
+	if (!strncmp(r->pool, "/dev/umfs/", strlen("/dev/umfs/")))
+		return; /* the kernel module's */
 	p = calloc(1, sizeof(*p));
 	err = p ? pool_open(p, r->pool, 0, &from_backup) : -ENOMEM;
 	if (err)

@@ -212,7 +212,14 @@ def find_busybox():
     raise Skip('no busybox (Debian: busybox-static)')
 
 
-def make_initramfs(path, kernel, programs, files):
+def find_tool(name):
+    path = shutil.which(name)
+    if not path:
+        raise Skip('no %s' % name)
+    return path
+
+
+def make_initramfs(path, kernel, programs, tools, files):
     archive = Archive(path)
     for name in ('proc', 'sys', 'dev', 'tmp', 'mnt', 'run'):
         archive.directory(name)
@@ -228,8 +235,10 @@ def make_initramfs(path, kernel, programs, files):
     done = set(libraries(busybox))
     for library in done:
         archive.copy(library.lstrip('/'), library)
-    for program in programs:
-        archive.copy('bin/' + os.path.basename(program), program)
+    places = [('bin/' + os.path.basename(program), program) for program in programs]
+    places += [('tools/' + tool, find_tool(tool)) for tool in tools]
+    for place, program in places:
+        archive.copy(place, program)
         for library in libraries(program):
             if library not in done:
                 done.add(library)

@@ -65,6 +65,12 @@ refused "random bytes" "not a UMFS pool\|no UMFS\|pool"
 : >"$pool"
 refused "empty file" "."
 
+# The kernel module's, where it has none by that name.
+own=$pool
+pool=/dev/umfs/no-such-pool
+refused "no pool attached" "no pool is attached by that name"
+pool=$own
+
 # ---- a pool that can not be used ----
 
 make_pool

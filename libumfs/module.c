@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * module.c - pools that the kernel module has: LIBUMFS_MOUNT=DIR=/dev/umfs/NAME.
+ *
+ * Such a pool is not mapped here, and core does not run on it: the module is asked by
+ * ioctl (include/umfs/ioctl.h), and checks the rights of who asks.
+ *
+ *  D1  What is open there, and a working directory there, is the kernel's own: U-Info does
+ *      not know of it and all hooks leave it to the kernel. So fork, exec, messages,
+ *      mappings, locks and positions need nothing from here. Nothing is kept but the
+ *      descriptor of the pool's node, which the next image opens anew.
+ *  D2  Whose path it is, is found out as for any pool (path.c), with the module's walk in
+ *      place of core's.
+ *  D3  What the walk says is for errors and attributes only. What is done then is asked for
+ *      by the same path, which the module walks again: it may lead elsewhere by then, as it
+ *      may between any two calls. Where it leaves the pool by then, all is done again.
+ */
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "module.h"
+#include "umfs/ioctl.h"
+
+_Static_assert(UMFS_IOC_CWD == AT_FDCWD, "s->dir is a descriptor as programs give it");
+_Static_assert(UMFS_IOC_REST_BYTES <= UMFS_WALK_ROOM, "what remains fits in the working memory");
+
+static struct umfs_ioc_path path_of(int dir, const char *text)
+{
+	struct umfs_ioc_path p = {.text = (uintptr_t)text, .bytes = (uint32_t)strlen(text), .dir = dir};
+
+	return p;
+}
+
+static struct umfs_ioc_path spot_path(const struct spot *s)
+{
+	return path_of(s->dir, s->rest);
+}
+
+static long ask(const struct mount *m, unsigned long request, void *arg)
+{
+	return sys3(SYS_ioctl, m->node, request, arg);
+}
+
+/* What was walked to is asked for again: D3. */
+static long ask_again(const struct spot *s, unsigned long request, void *arg)
+{
+	long ret = ask(s->m, request, arg);
+
+	return ret == -EXDEV ? SPOT_AGAIN : ret;
+}
+
+/* ---- the pool ---- */
+
+static long open_top(const struct mount *m)
+{
+	struct umfs_ioc_open a = {.path = path_of(UMFS_IOC_ROOT, "/"),
+				  .flags = O_PATH | O_DIRECTORY | O_CLOEXEC};
+	long err = ask(m, UMFS_IOC_OPEN, &a);
+
+	return err ? err : a.fd;
+}
+
+static int learn_device(struct mount *m)
+{
+	struct stat st;
+	long fd = open_top(m), err;
+
+	if (fd < 0)
+		return (int)fd;
+	err = sys2(SYS_fstat, fd, &st);
+	sys1(SYS_close, fd);
+	m->dev = st.st_dev;
+	return (int)err;
+}
+
+int umfs_module_attach(struct mount *m)
+{
+	long fd = sys4(SYS_openat, AT_FDCWD, m->pool_path, O_RDONLY | O_CLOEXEC, 0), err;
+	int high;
+
+	if (fd < 0)
+		return (int)fd;
+	high = umfs_place_high((int)fd);
+	sys1(SYS_close, fd);
+	if (high < 0)
+		return high;
+	m->node = high;
+	err = learn_device(m);
+	if (err)
+		sys1(SYS_close, high);
+	return (int)err;
+}
+
+const char *umfs_module_strerror(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "no pool is attached by that name (umfs attach)";
+	case -ENXIO:
+	case -ENODEV:
+		return "the pool is being detached";
+	case -EACCES:
+	case -EPERM:
+		return "permission denied";
+	case -ENOTTY:
+	case -EINVAL:
+		return "not a pool, or one of a kernel module of another version";
+	case -EMFILE:
+	case -ENFILE:
+		return "no descriptor left";
+	default:
+		return "the kernel module can not serve it";
+	}
+}
+
+static bool on_some_pool(int dirfd)
+{
+	struct statfs st;
+
+	return !(dirfd == AT_FDCWD ? sys2(SYS_statfs, ".", &st) : sys2(SYS_fstatfs, dirfd, &st)) &&
+	       (uint32_t)st.f_type == UMFS_IOC_FS_MAGIC;
+}
+
+/* A pool that was not used yet is attached only where there is one, so that nothing is said of it. */
+struct mount *umfs_module_at(int dirfd)
+{
+	struct stat st;
+
+	if (sys4(SYS_newfstatat, dirfd, "", &st, AT_EMPTY_PATH) || major(st.st_dev))
+		return NULL;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (m->module && LOAD(&m->state) == MOUNT_IDLE && on_some_pool(dirfd))
+			(void)umfs_mount_get(m);
+		if (LOAD(&m->state) == MOUNT_MODULE && m->dev == st.st_dev)
+			return m;
+	}
+	return NULL;
+}
+
+/* ---- the walk ---- */
+
+static void take_attr(struct umfs_attr *to, const struct umfs_ioc_attr *from)
+{
+	*to = (struct umfs_attr){
+		.ino = (uint32_t)from->ino,
+		.generation = from->generation,
+		.mode = from->mode,
+		.uid = from->uid,
+		.gid = from->gid,
+		.nlink = from->nlink,
+		.rdev = from->rdev,
+		.size = from->size,
+		.blocks_512 = from->blocks,
+		.atime_ns = from->atime_ns,
+		.mtime_ns = from->mtime_ns,
+		.ctime_ns = from->ctime_ns,
+		.btime_ns = from->btime_ns,
+	};
+}
+
+int umfs_module_walk(struct spot *s, uint32_t wflags)
+{
+	struct umfs_ioc_walk a = {.path = spot_path(s),
+				  .flags = (wflags & UMFS_WALK_NOFOLLOW ? UMFS_IOC_NOFOLLOW : 0) |
+					   (wflags & UMFS_WALK_PARENT ? UMFS_IOC_PARENT : 0),
+				  .links = s->w.links,
+				  .rest = (uintptr_t)s->w.rest};
+	long err = ask(s->m, UMFS_IOC_WALK, &a);
+
+	if (err)
+		return (int)err;
+	s->w.links = a.links;
+	s->w.above = a.left == UMFS_IOC_LEFT_ABOVE;
+	if (a.left)
+		return UMFS_WALK_ESCAPED;
+	take_attr(&s->w.attr, &a.attr);
+	s->w.ino = a.attr.ino ? umfs_node_of(s->w.attr.ino, s->w.attr.generation) : 0;
+	s->w.name_len = a.name_bytes;
+	s->w.must_be_dir = a.must_be_dir;
+	return 0;
+}
+
+/* ---- names ---- */
+
+/* FASYNC means nothing on a file, and is refused there. */
+long umfs_module_open(const struct spot *s, int flags, mode_t mode)
+{
+	struct umfs_ioc_open a = {.path = spot_path(s),
+				  .flags = (uint32_t)(flags & ~FASYNC),
+				  .mode = flags & O_CREAT ? mode & 07777 : 0};
+	long err = ask_again(s, UMFS_IOC_OPEN, &a);
+
+	return err ? err : a.fd;
+}
+
+long umfs_module_mkdir(const struct spot *s, mode_t mode)
+{
+	struct umfs_ioc_mkdir a = {.path = spot_path(s), .mode = mode & 07777};
+
+	return ask_again(s, UMFS_IOC_MKDIR, &a);
+}
+
+long umfs_module_unlink(const struct spot *s, int flags)
+{
+	struct umfs_ioc_unlink a = {.path = spot_path(s),
+				    .flags = flags & AT_REMOVEDIR ? UMFS_IOC_REMOVEDIR : 0};
+
+	return ask_again(s, UMFS_IOC_UNLINK, &a);
+}
+
+long umfs_module_rename(const struct spot *from, const struct spot *to, uint32_t flags)
+{
+	struct umfs_ioc_rename a = {.from = spot_path(from), .to = spot_path(to), .flags = flags};
+
+	return ask_again(from, UMFS_IOC_RENAME, &a);
+}
+
+long umfs_module_link(const struct spot *from, const struct spot *to, bool follow)
+{
+	struct umfs_ioc_link a = {.from = spot_path(from),
+				  .to = spot_path(to),
+				  .flags = follow ? UMFS_IOC_FOLLOW : 0};
+
+	return ask_again(from, UMFS_IOC_LINK, &a);
+}
+
+long umfs_module_symlink(const struct spot *s, const char *target)
+{
+	struct umfs_ioc_symlink a = {.target = path_of(UMFS_IOC_ROOT, target), .path = spot_path(s)};
+
+	return ask_again(s, UMFS_IOC_SYMLINK, &a);
+}
+
+long umfs_module_readlink(const struct spot *s, char *buf, size_t size)
+{
+	struct umfs_ioc_readlink a = {.path = spot_path(s),
+				      .buf = (uintptr_t)buf,
+				      .bytes = (uint32_t)UMFS_MIN(size, (size_t)INT_MAX)};
+	long err = ask_again(s, UMFS_IOC_READLINK, &a);
+
+	return err ? err : (long)a.done;
+}
+
+/* ---- what is done by a descriptor ---- */
+
+long umfs_module_truncate(const struct spot *s, off_t size)
+{
+	long fd = umfs_module_open(s, O_WRONLY | O_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return fd;
+	err = sys2(SYS_ftruncate, fd, size);
+	sys1(SYS_close, fd);
+	return err;
+}
+
+/* Of the very thing that was walked to: that is no link, or one that is meant itself. */
+static long open_path(const struct spot *s)
+{
+	return umfs_module_open(s, O_PATH | O_NOFOLLOW * S_ISLNK(s->w.attr.mode) | O_CLOEXEC, 0);
+}
+
+long umfs_module_chmod(const struct spot *s, mode_t mode)
+{
+	long fd = open_path(s), err;
+	char name[40];
+	struct text t;
+
+	if (fd < 0)
+		return fd;
+	umfs_text_init(&t, name, sizeof(name));
+	umfs_text_add(&t, "/proc/self/fd/");
+	umfs_text_dec(&t, (uint64_t)fd);
+	err = sys2(SYS_chmod, name, mode);
+	sys1(SYS_close, fd);
+	return err;
+}
+
+long umfs_module_chown(const struct spot *s, uid_t uid, gid_t gid)
+{
+	long fd = open_path(s), err;
+
+	if (fd < 0)
+		return fd;
+	err = sys5(SYS_fchownat, fd, "", uid, gid, AT_EMPTY_PATH);
+	sys1(SYS_close, fd);
+	return err;
+}
+
+long umfs_module_utimens(const struct spot *s, const struct timespec *times)
+{
+	long fd = open_path(s), err;
+
+	if (fd < 0)
+		return fd;
+	err = sys4(SYS_utimensat, fd, "", times, AT_EMPTY_PATH);
+	sys1(SYS_close, fd);
+	return err;
+}
+
+long umfs_module_access(const struct spot *s, int mode, int flags)
+{
+	long fd = open_path(s), err;
+
+	if (fd < 0)
+		return fd;
+	err = sys4(SYS_faccessat2, fd, "", mode, (flags & AT_EACCESS) | AT_EMPTY_PATH);
+	sys1(SYS_close, fd);
+	return err;
+}
+
+long umfs_module_statfs(const struct spot *s, struct statfs *st)
+{
+	long fd = open_path(s), err;
+
+	if (fd < 0)
+		return fd;
+	err = sys2(SYS_fstatfs, fd, st);
+	sys1(SYS_close, fd);
+	return err;
+}
+
+/* ---- the working directory ---- */
+
+static long enter(long fd)
+{
+	long err;
+
+	if (fd < 0)
+		return fd;
+	err = sys1(SYS_fchdir, fd);
+	sys1(SYS_close, fd);
+	return err;
+}
+
+long umfs_module_chdir(const struct spot *s)
+{
+	return enter(umfs_module_open(s, O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+}
+
+long umfs_module_chdir_top(struct mount *m)
+{
+	return enter(open_top(m));
+}
+
+long umfs_module_getcwd(const struct mount *m, char *buf, size_t size)
+{
+	struct umfs_ioc_where a = {.path = path_of(UMFS_IOC_CWD, ".")};
+	size_t n = m->dir_len;
+	long err;
+
+	if (size <= n + 1)
+		return -ERANGE;
+	a.buf = (uintptr_t)buf + n;
+	a.bytes = (uint32_t)UMFS_MIN(size - n - 1, (size_t)INT_MAX);
+	err = ask(m, UMFS_IOC_WHERE, &a);
+	if (err)
+		return err;
+	memcpy(buf, m->dir, n);
+	if (a.done > 1)
+		n += a.done;
+	buf[n] = '\0';
+	return (long)n + 1;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * module.h - pools that the kernel module has: module.c.
+ */
+#ifndef UMFS_LIBUMFS_MODULE_H
+#define UMFS_LIBUMFS_MODULE_H
+
+#include <sys/statfs.h>
+
+#include "path.h"
+
+#define MODULE_NODES "/dev/umfs/"
+
+/* Open the pool's node, which is kept; -errno. */
+int umfs_module_attach(struct mount *m);
+/* One line for people: why not. */
+const char *umfs_module_strerror(int err);
+/* Where dirfd (or AT_FDCWD) is a directory of such a pool: that. May attach. */
+struct mount *umfs_module_at(int dirfd);
+
+/* As umfs_walk(), from s->dir along s->rest; what comes out is in s->w. */
+int umfs_module_walk(struct spot *s, uint32_t wflags);
+
+/*
+ * What was walked to, as the system calls of these names; all but stat, which needs
+ * nothing more, and exec. Under the guard. SPOT_AGAIN: the path leads elsewhere by now.
+ */
+long umfs_module_open(const struct spot *s, int flags, mode_t mode);
+long umfs_module_mkdir(const struct spot *s, mode_t mode);
+long umfs_module_unlink(const struct spot *s, int flags);
+long umfs_module_rename(const struct spot *from, const struct spot *to, uint32_t flags);
+long umfs_module_link(const struct spot *from, const struct spot *to, bool follow);
+long umfs_module_symlink(const struct spot *s, const char *target);
+long umfs_module_readlink(const struct spot *s, char *buf, size_t size);
+long umfs_module_truncate(const struct spot *s, off_t size);
+long umfs_module_chmod(const struct spot *s, mode_t mode);
+long umfs_module_chown(const struct spot *s, uid_t uid, gid_t gid);
+long umfs_module_utimens(const struct spot *s, const struct timespec *times);
+long umfs_module_access(const struct spot *s, int mode, int flags);
+long umfs_module_statfs(const struct spot *s, struct statfs *st);
+long umfs_module_chdir(const struct spot *s);
+/* To the pool's top directory. */
+long umfs_module_chdir_top(struct mount *m);
+/* The working directory, which lies in m; length with the terminating zero. */
+long umfs_module_getcwd(const struct mount *m, char *buf, size_t size);
+
+#endif
