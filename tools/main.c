@@ -29,6 +29,8 @@ static const char usage[] =
 	"      keep a pool as it is while CMD copies it, or until it is thawed\n"
 	"  umfs thaw POOL\n"
 	"      let programs change it again\n"
+	"  umfs scrub POOL\n"
+	"      read everything in a pool, and say what can not be read or is damaged\n"
 	"\n"
 	"  umfs COMMAND --help says more. --version gives the version.\n";
 
@@ -45,6 +47,7 @@ static const struct {
 	{"grow", grow_main},
 	{"freeze", freeze_main},
 	{"thaw", thaw_main},
+	{"scrub", scrub_main},
 };
 
 static void say(const char *format, va_list args)

@@ -15,6 +15,7 @@ int list_main(int argc, char **argv);
 int grow_main(int argc, char **argv);
 int freeze_main(int argc, char **argv);
 int thaw_main(int argc, char **argv);
+int scrub_main(int argc, char **argv);
 
 /* One line on stderr, "umfs: ...". */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
