@@ -253,13 +253,20 @@ uint64_t umfs_fpt_seek(const struct umfs *fs, uint64_t root, uint64_t index, uin
 	return end;
 }
 
+/* The entries change after the caller's next fence, or are put back if there is no commit. */
+static void clear_mark(const struct umfs *fs, le64 *parent)
+{
+	st64(parent, ld64(parent) & ~UMFS_PTE_RUN);
+	umfs_flush(fs, parent, sizeof(*parent));
+}
+
 void umfs_fpt_break_run(const struct umfs *fs, const struct umfs_inode_pm *inode, uint64_t index)
 {
 	struct place p;
 
 	find_place(fs, ld64(&inode->root), index, &p);
 	if (p.run)
-		umfs_persist64(fs, p.parent, ld64(p.parent) & ~UMFS_PTE_RUN);
+		clear_mark(fs, p.parent);
 }
 
 static bool is_run(const struct umfs *fs, const le64 *ptes)
@@ -280,8 +287,9 @@ void umfs_fpt_mark_run(const struct umfs *fs, const struct umfs_inode_pm *inode,
 	find_place(fs, ld64(&inode->root), index, &p);
 	if (!p.ptes || !p.parent || p.run || !is_run(fs, p.ptes))
 		return;
-	umfs_fence(fs); /* the entries before the mark */
-	umfs_persist64(fs, p.parent, ld64(p.parent) | UMFS_PTE_RUN);
+	umfs_fence(fs); /* the entries before the mark, which may be lost itself */
+	st64(p.parent, ld64(p.parent) | UMFS_PTE_RUN);
+	umfs_flush(fs, p.parent, sizeof(*p.parent));
 }
 
 le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index)
@@ -330,8 +338,7 @@ static int raise_root(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t 
 		}
 		now++;
 		root = table_entry(page) | (uint64_t)now << UMFS_ROOT_HEIGHT_SHIFT;
-		umfs_fence(tx->fs);
-		st64(&inode->root, root);
+		st64(&inode->root, root); /* the inode was saved, and that fenced by allocating */
 		add_pages(inode, 1);
 	}
 	return 0;
@@ -483,7 +490,7 @@ static int trim_step(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 	if (!p.ptes)
 		return -EUCLEAN; /* it was there just now */
 	if (p.run && first)
-		umfs_persist64(fs, p.parent, ld64(p.parent) & ~UMFS_PTE_RUN);
+		clear_mark(fs, p.parent);
 	return drop_entries(tx, inode, ino, p.ptes + first, UMFS_PTE_PER_PAGE - first,
 			    first ? NULL : p.parent);
 }
@@ -558,7 +565,7 @@ static int cut_place(struct umfs_tx *tx, struct umfs_inode_pm *inode, struct pla
 	if (!p->ptes)
 		return -EUCLEAN; /* it was there just now */
 	if (p->run && !whole)
-		umfs_persist64(tx->fs, p->parent, ld64(p->parent) & ~UMFS_PTE_RUN);
+		clear_mark(tx->fs, p->parent);
 	return cut_entries(tx, inode, p->ptes + from, to - from, whole ? p->parent : NULL);
 }
 

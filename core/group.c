@@ -55,8 +55,8 @@ int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit)
 	if (err)
 		return err;
 	__atomic_fetch_add(&fs->backed_units, 1, __ATOMIC_RELAXED);
+	/* Durable with the first page or inode that is taken there, in whose line it is. */
 	st64(&grp->backed, ld64(&grp->backed) | 1ull << unit);
-	umfs_flush(fs, grp, sizeof(*grp));
 	return 0;
 }
 
@@ -112,8 +112,7 @@ static void group_extend(struct umfs *fs, uint32_t group, uint32_t to)
 	umfs_fence(fs);
 	st32(&grp->flags, ld32(&grp->flags) | UMFS_GROUP_RECOUNT);
 	st32(&grp->pages, to); /* commit point */
-	recount(fs, group);
-	umfs_fence(fs);
+	recount(fs, group); /* durable before anything that is noted in a lane and taken here */
 }
 
 /*
@@ -160,9 +159,7 @@ int umfs_group_init(struct umfs *fs, uint32_t group)
 	umfs_fence(fs);
 	st32(&grp->page_hint, head_pages(fs));
 	st32(&grp->inode_hint, 0);
-	st32(&grp->flags, UMFS_GROUP_INIT);
-	umfs_flush(fs, grp, sizeof(*grp));
-	umfs_fence(fs);
+	st32(&grp->flags, UMFS_GROUP_INIT); /* durable as `backed` is */
 	return 0;
 }
 

@@ -210,7 +210,7 @@ static void publish(struct umfs *fs, const struct umfs_super_pm *sb)
 	struct umfs_super_pm *first = super_at(fs, UMFS_SB_PAGE);
 
 	store_super(fs, UMFS_SB_BACKUP_PAGE, sb);
-	umfs_persist64(fs, &first->pool_pages, ld64(&sb->pool_pages)); /* commit point */
+	st64(&first->pool_pages, ld64(&sb->pool_pages)); /* commit point; the rest in any order */
 	st32(&first->group_count, ld32(&sb->group_count));
 	st32(&first->crc, ld32(&sb->crc));
 	umfs_flush(fs, first, sizeof(*first));
@@ -231,8 +231,7 @@ static int grow(struct umfs *fs, uint64_t pool_pages)
 		err = port_extend(fs, pool_pages << UMFS_PAGE_SHIFT);
 	if (err)
 		return err;
-	clear_groups(fs, fs->geo.group_count, ld32(&sb.group_count));
-	umfs_fence(fs);
+	clear_groups(fs, fs->geo.group_count, ld32(&sb.group_count)); /* fenced with the backup */
 	publish(fs, &sb);
 	umfs_grow_seen(fs);
 	return fs->broken ? -EIO : 0;

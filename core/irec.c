@@ -47,8 +47,7 @@ int umfs_irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 		st32(&r->flags, 0);
 		st32(&r->generation, ld32(&inode->generation));
 		st64(&r->dirty_lo, 0);
-		st64(&r->dirty_hi, 0);
-		umfs_flush(fs, r, sizeof(*r));
+		st64(&r->dirty_hi, 0); /* a line that need not be durable before it has a flag */
 		st64(&inode->rec, (uint64_t)fs->epoch << 32 | index);
 		fs->irec_cursor = index + 1;
 		*rec = r;
@@ -74,7 +73,10 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 	return 0;
 }
 
-/* Durable when this returns (I2), and so is the way from the inode to the record. */
+/*
+ * Durable, as the way from the inode to the record is, by the caller's next fence: the one
+ * before the commit of what it announces, or of the record that the pages are noted in (I2).
+ */
 void umfs_irec_flag(struct umfs *fs, struct umfs_inode_pm *inode, struct umfs_irec_pm *rec,
 		    uint32_t flag)
 {
@@ -83,7 +85,6 @@ void umfs_irec_flag(struct umfs *fs, struct umfs_inode_pm *inode, struct umfs_ir
 	umfs_flush(fs, &inode->rec, sizeof(inode->rec));
 	st32(&rec->flags, ld32(&rec->flags) | flag);
 	umfs_flush(fs, rec, sizeof(*rec));
-	umfs_fence(fs);
 }
 
 /* ---- the last holder is gone ---- */

@@ -22,9 +22,11 @@
  */
 #include "internal.h"
 
+/* Fenced before the commit point, as all that commits something does (I1). */
 void umfs_promise_make(struct umfs_tx *tx, const struct umfs_inode_pm *inode, uint32_t ino)
 {
-	umfs_persist64(tx->fs, &tx->lane->promise, umfs_node_of(ino, ld32(&inode->generation)));
+	st64(&tx->lane->promise, umfs_node_of(ino, ld32(&inode->generation)));
+	umfs_flush(tx->fs, &tx->lane->promise, sizeof(tx->lane->promise));
 }
 
 /* Not fenced: a promise that is there again after a crash asks for nothing new (I3). */
@@ -93,6 +95,7 @@ static bool pass_on(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino)
 	if (!rec && umfs_irec_claim(fs, inode, ino, &rec))
 		return false;
 	umfs_irec_flag(fs, inode, rec, ld32(&inode->nlink) ? UMFS_IREC_TRIM : UMFS_IREC_ORPHAN);
+	umfs_fence(fs); /* before the promise is forgotten */
 	fs->zombies = 1;
 	return true;
 }

@@ -79,10 +79,11 @@ static void set_slot(struct umfs *fs, uint32_t slot, uint32_t state)
 			st32(&s->busy[i], 0);
 	if (ld32(&s->cleaning))
 		st32(&s->cleaning, 0);
-	/* The locks of who had it before are free from here on (I2). */
+	/*
+	 * The locks of who had it before are free from here on (I2). It is one line, in
+	 * which what is stored first is durable first.
+	 */
 	st32(&s->incarnation, ld32(&s->incarnation) + 1);
-	umfs_flush(fs, s, sizeof(*s));
-	umfs_fence(fs);
 	st32(&s->pid, port_thread());
 	st32(&s->state, state);
 	umfs_flush(fs, s, sizeof(*s));

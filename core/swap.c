@@ -41,8 +41,7 @@ int umfs_swap_prepare(struct umfs_tx *tx, uint64_t goal)
 		umfs_tx_abort(tx);
 		return err;
 	}
-	umfs_tx_fence(tx);
-	st64(&tx->lane->spare, page);
+	st64(&tx->lane->spare, page); /* what was saved was fenced by allocating */
 	umfs_tx_commit(tx);
 	return 0;
 }

@@ -102,8 +102,10 @@ static int write_swap(struct umfs_tx *tx, const struct umfs_file *f, const struc
 	if (err)
 		return err;
 	umfs_inode_touch(fs, f->inode);
-	if (at->run)
-		umfs_persist64(fs, at->run, ld64(at->run) & ~UMFS_PTE_RUN);
+	if (at->run) { /* durable before the entry: by the fence before that is stored */
+		st64(at->run, ld64(at->run) & ~UMFS_PTE_RUN);
+		umfs_flush(fs, at->run, sizeof(*at->run));
+	}
 	umfs_swap_commit(tx, at->slot, spare << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
 	return 0;
 }

@@ -181,8 +181,7 @@ int umfs_write_replace(struct umfs_write *w)
 		w->src = start;
 		return err;
 	}
-	umfs_write_drain(w);
-	umfs_tx_fence(&w->tx);
+	umfs_write_drain(w); /* a fence for the journal, too */
 	store_entries(&r);
 	umfs_inode_touch(w->fs, w->in);
 	if (w->end > w->old)

@@ -23,6 +23,7 @@
 #include "explore.h"
 
 #include "check.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,10 +51,11 @@ struct run {
 
 	uint64_t points, in_recovery;
 	size_t next_recovery; /* event from which on a recovery is cut short again */
+	bool used; /* the image is of a pool that was recovered and then used */
 	bool failed;
 };
 
-struct explore_effort explore_effort = {{48, 10, 10, 12, 1}, {16, 3, 4, 6, 7}, 2, 6};
+struct explore_effort explore_effort = {{48, 10, 10, 12, 1}, {16, 3, 4, 6, 7}, 2, 5, 12};
 
 /* ---- what the image holds ---- */
 
@@ -90,7 +92,7 @@ static int judge(const struct run *r, const struct sim_point *point, const struc
 	uint32_t last = step_of(r, point, &complete);
 	struct tree_torn torn = op_torn(r->work->steps[last - 1], r->mode, power, complete);
 
-	torn.times = true;
+	torn.times = !r->used;
 	/* What earlier steps wrote and nobody made durable may be missing as well. */
 	if (r->work->count > 1 && r->mode == UMFS_MODE_POSIX && power) {
 		torn.mixed = torn.lazy = true;
@@ -105,6 +107,8 @@ static int look(const struct run *r, const struct sim_point *point, struct umfs 
 {
 	if (tree_read(fs, t, why))
 		return -1;
+	if (r->used)
+		tree_forget_use(t);
 	return judge(r, point, t, why);
 }
 
@@ -267,20 +271,42 @@ static int nested_image(void *arg, const struct sim_point *inner)
 	n->r->in_recovery++;
 	if (!first_attacher(n->r, n->sim, n->point, why))
 		return 0;
-	snprintf(how, sizeof(how), "recovery, %s", inner->what);
+	snprintf(how, sizeof(how), "recovery%s, %s", n->r->used ? " and use" : "", inner->what);
 	return fail(n->r, n->point, how, why);
+}
+
+/* Attach, make a file in the root and remove it, detach: as `used` says, more or less of it. */
+static void recover(struct run *r, struct sim *sim)
+{
+	struct node root = {.path = "/", .attr = {.ino = UMFS_ROOT_INO, .mode = 0040000}};
+	struct tree t = {.nodes = &root, .count = 1};
+	struct sim_proc *proc;
+	char why[256];
+	int err;
+
+	if (!r->used) {
+		(void)recover_until(r, sim, 0);
+		return;
+	}
+	proc = sim_attach(sim, r->mode, &err);
+	if (!proc)
+		return; /* cut_image() is going to say so */
+	(void)tree_use(&proc->fs, &t, why);
+	sim_detach(proc);
 }
 
 /* mem is the image. */
 static int cut_recovery(struct run *r, const struct sim_point *point)
 {
+	static uint32_t count; /* of all works */
 	struct nested n = {r, sim_copy(r->sim), point};
 	struct sim_log log = {0};
 
 	if (!n.sim)
 		die("out of memory");
+	r->used = explore_effort.uses && ++count % explore_effort.uses == 0;
 	n.sim->log = &log;
-	(void)recover_until(r, n.sim, 0);
+	recover(r, n.sim);
 	n.sim->log = NULL;
 	if (r->durability == UMFS_DURABLE_FLUSH)
 		sim_images_cut(n.sim, &log, 0, &explore_effort.recovery, nested_image, &n);
@@ -288,6 +314,7 @@ static int cut_recovery(struct run *r, const struct sim_point *point)
 		sim_images_eadr(n.sim, &log, 0, 1, nested_image, &n);
 	sim_log_free(&log);
 	sim_free(n.sim);
+	r->used = false;
 	return r->failed;
 }
 
@@ -431,6 +458,32 @@ static void record(struct run *r)
 	sim_kill(proc);
 }
 
+/*
+ * What free pages hold does not matter: they hold entries of page tables and of directories
+ * that lead to pages of this pool. At rest, and nobody has it.
+ */
+static void soil_free_pages(struct sim *sim)
+{
+	struct umfs fs = {.base = sim->mem, .bytes = sim->bytes, .port = sim};
+	uint64_t first, page, word, i;
+	const le64 *bits;
+	bool from_backup;
+
+	if (umfs_super_load(&fs, &from_backup))
+		die("a new pool has no superblock");
+	first = umfs_group_page(&fs, 0);
+	bits = umfs_page(&fs, first);
+	for (page = first; page < fs.geo.pool_pages; page++) {
+		uint64_t at = page - first;
+
+		if (!sim->backed[page / UMFS_UNIT_PAGES] || ld64(&bits[at / 64]) >> at % 64 & 1)
+			continue;
+		word = page << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF;
+		for (i = 0; i < UMFS_PAGE_BYTES; i += sizeof(word))
+			memcpy(sim->media + (page << UMFS_PAGE_SHIFT) + i, &word, sizeof(word));
+	}
+}
+
 struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct umfs *fs))
 {
 	struct sim *sim = sim_new(POOL_BYTES, durability, POOL_INODES);
@@ -439,6 +492,7 @@ struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct
 
 	if (!sim)
 		die("no pool of %llu bytes", (unsigned long long)POOL_BYTES);
+	soil_free_pages(sim);
 	sim_track(sim);
 	if (make) {
 		proc = sim_attach(sim, mode, &err);

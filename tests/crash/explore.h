@@ -33,7 +33,7 @@ struct explored {
 /* How many images where not all are tried, and at how many points recovery is cut short too. */
 struct explore_effort {
 	struct sim_effort cut, recovery;
-	uint32_t eadr_randoms, recoveries;
+	uint32_t eadr_randoms, recoveries, uses;
 };
 extern struct explore_effort explore_effort;
 

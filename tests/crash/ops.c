@@ -589,16 +589,16 @@ static int run_completed_run(struct stage *s)
 	return world_write(&s->file, 2 * MIB - 4096, 3 * 4096, 2);
 }
 
-/* One page in the middle has no bytes any more, and its place: with them it is a run again. */
+/* The last page has no bytes any more, and its place: with them it is a run again. */
 static int run_refilled_prepare(struct stage *s)
 {
 	need(write_3m_prepare(s));
-	return umfs_fallocate(&s->file, UMFS_FALLOC_ZERO, 300 * 4096, 4096);
+	return umfs_fallocate(&s->file, UMFS_FALLOC_ZERO, 511 * 4096, 4096);
 }
 
 static int run_refilled_run(struct stage *s)
 {
-	return world_write(&s->file, 300 * 4096, 4096, 2);
+	return world_write(&s->file, 511 * 4096, 4096, 2);
 }
 
 static int fsync_run(struct stage *s)
@@ -769,6 +769,17 @@ FALLOC_OP(setid_punch, FALLOC_PUNCH, 100, 4500)
 
 /* ---- memory given back ---- */
 
+/* Once they are free, the pages of the file are the first that somebody gets. */
+static void look_here_next(struct umfs *fs, const struct umfs_file *file)
+{
+	uint64_t entry = umfs_fpt_get(fs, ld64(&file->inode->root), 0);
+	struct umfs_group_pm *grp = umfs_group(fs, 0);
+
+	st32(&grp->page_hint, (uint32_t)(umfs_pte_page(entry) - umfs_group_page(fs, 0)));
+	umfs_flush(fs, grp, sizeof(*grp));
+	umfs_fence(fs);
+}
+
 /* A file that has a 2 MiB unit for itself. */
 static int unback_prepare(struct stage *s)
 {
@@ -776,6 +787,7 @@ static int unback_prepare(struct stage *s)
 
 	need(world_open(s->fs, "/u", O_RDWR | O_CREAT, &file));
 	need(umfs_fallocate(&file, 0, 0, 2 * MIB));
+	look_here_next(s->fs, &file);
 	world_close(&file);
 	s->fs->unback_after = 1;
 	s->fs->backed_units = 0;
@@ -1070,9 +1082,17 @@ static int freeze_thaw_run(struct stage *s)
 	return err ? err : umfs_thaw(s->fs);
 }
 
+/* Who makes it larger knows so at once. */
+static int grow_to(struct stage *s, uint64_t pool_pages)
+{
+	int err = umfs_grow(s->fs, pool_pages);
+
+	return !err && s->fs->geo.pool_pages != pool_pages ? -EIO : err;
+}
+
 static int grow_tail_run(struct stage *s)
 {
-	return umfs_grow(s->fs, s->fs->geo.pool_pages + 700);
+	return grow_to(s, s->fs->geo.pool_pages + 700);
 }
 
 /*
@@ -1106,17 +1126,17 @@ static int grow_unit_prepare(struct stage *s)
 
 static int grow_unit_run(struct stage *s)
 {
-	return umfs_grow(s->fs, s->fs->geo.pool_pages + 2000);
+	return grow_to(s, s->fs->geo.pool_pages + 2000);
 }
 
 static int grow_group_run(struct stage *s)
 {
-	return umfs_grow(s->fs, two_groups(s->fs));
+	return grow_to(s, two_groups(s->fs));
 }
 
 static int grow_most_run(struct stage *s)
 {
-	return umfs_grow(s->fs, s->fs->geo.pool_pages + (128 * MIB >> UMFS_PAGE_SHIFT));
+	return grow_to(s, s->fs->geo.pool_pages + (128 * MIB >> UMFS_PAGE_SHIFT));
 }
 
 /* The last group learns of its pages when they are needed. */
@@ -1132,7 +1152,19 @@ static int grow_extend_run(struct stage *s)
 	return world_put(s->fs, "/m", 118000, 20000, 2);
 }
 
-/* Pages of a group that was not there; it is set up, which test_grow.c cuts short. */
+/* The new group is set up when the first page or inode of it is needed. */
+static int grow_set_up_prepare(struct stage *s)
+{
+	need(grow_group_run(s));
+	return take_first_group(s, 0);
+}
+
+static int grow_set_up_run(struct stage *s)
+{
+	return world_put(s->fs, "/m", 118000, 20000, 2);
+}
+
+/* Pages of a group that was not there. */
 static int grow_write_prepare(struct stage *s)
 {
 	need(grow_group_run(s));
@@ -1237,7 +1269,7 @@ const struct op ops[] = {
 	{"truncate_run", write_3m_prepare, truncate_run_run, 0, NULL, 0, 0},
 	{"run_completed", run_completed_prepare, run_completed_run, OP_NEEDS_PAGE, "/h",
 	 2 * MIB - 4096, 3 * 4096},
-	{"run_refilled", run_refilled_prepare, run_refilled_run, 0, "/h", 300 * 4096, 4096},
+	{"run_refilled", run_refilled_prepare, run_refilled_run, 0, "/h", 511 * 4096, 4096},
 	{"fsync", open_b_prepare, fsync_run, OP_FSYNC | OP_NEEDS_PAGE, "/b", 100, 9000},
 	{"setid_write", setid_prepare, setid_write_run, OP_SETID, "/b", 128, 64},
 	{"setid_write_page", setid_prepare, setid_write_page_run, OP_SETID, "/b", 0, 4096},
@@ -1331,6 +1363,7 @@ const struct op ops[] = {
 	NAME_OP(grow_group, NULL, 0),
 	NAME_OP(grow_most, grow_unit_prepare, 0),
 	{"grow_extend", grow_extend_prepare, grow_extend_run, OP_NEEDS_PAGE | OP_OPENS, "/m", 118000, 20000},
+	{"grow_set_up", grow_set_up_prepare, grow_set_up_run, OP_NEEDS_PAGE | OP_OPENS | OP_LONG, "/m", 118000, 20000},
 	{"grow_write", grow_write_prepare, grow_write_run, OP_NEEDS_PAGE | OP_OPENS, "/m", 118000, 20000},
 	NAME_OP(freeze, NULL, OP_FREEZES),
 	NAME_OP(freeze_thaw, NULL, 0),

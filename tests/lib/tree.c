@@ -495,6 +495,8 @@ int tree_between(const struct tree *t, const struct tree *trees, size_t last,
 
 /* ---- using ---- */
 
+static const char used_name[] = "used~after";
+
 struct seen {
 	const char *name;
 	uint32_t times;
@@ -514,7 +516,7 @@ static int look_for(void *arg, const char *name, uint32_t len, uint32_t ino, uin
 
 static int use_dir(struct umfs *fs, const struct node *dir, char *why)
 {
-	struct seen seen = {.name = "used~after"};
+	struct seen seen = {.name = used_name};
 	uint8_t want[5000], got[5000];
 	struct umfs_file file;
 	char path[5000];
@@ -541,6 +543,24 @@ static int use_dir(struct umfs *fs, const struct node *dir, char *why)
 	if (err)
 		return fail("using it: removing %.100s: %s", path, strerror(-err));
 	return 0;
+}
+
+void tree_forget_use(struct tree *t)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < t->count; i++) {
+		struct node *node = &t->nodes[i];
+
+		if (strcmp(strrchr(node->path, '/') + 1, used_name)) {
+			t->nodes[kept++] = *node;
+			continue;
+		}
+		free(node->path);
+		free(node->data);
+		free(node->xattrs);
+	}
+	t->count = kept;
 }
 
 int tree_use(struct umfs *fs, const struct tree *t, char why[WHY])

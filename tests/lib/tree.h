@@ -58,5 +58,7 @@ uint64_t tree_hash(const struct tree *t);
 
 /* In every directory: create, write, read back, list, delete. 0, or -1 with a reason. */
 int tree_use(struct umfs *fs, const struct tree *t, char why[256]);
+/* Leave out of a tree that was read what tree_use(), cut short, may have left. */
+void tree_forget_use(struct tree *t);
 
 #endif
