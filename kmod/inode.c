@@ -107,12 +107,21 @@ int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr)
 	return err;
 }
 
+/*
+ * A working directory that was removed: nothing keeps its inode, and the kernel's word for
+ * what is not there any more is this.
+ */
+static int gone(int err)
+{
+	return err == -ESTALE ? -ENOENT : err;
+}
+
 static int do_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,
 		      unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
 	struct umfs_attr attr;
-	int err = umfs_inode_refresh(inode, &attr);
+	int err = gone(umfs_inode_refresh(inode, &attr));
 
 	(void)flags;
 	(void)mask;
@@ -132,7 +141,7 @@ static int do_permission(umfs_idmap *idmap, struct inode *inode, int mask)
 
 	if (mask & MAY_NOT_BLOCK)
 		return -ECHILD;
-	err = umfs_inode_refresh(inode, &attr);
+	err = gone(umfs_inode_refresh(inode, &attr));
 	return err ? err : generic_permission(idmap, inode, mask);
 }
 

@@ -586,8 +586,11 @@ static long do_walk(struct umfs_kpool *pool, void __user *arg)
 	return err;
 }
 
-/* At the start of p->room; the length without its NUL. */
-static int where(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p)
+#define WHERE_BYTES_MAX (1u << 20)
+
+/* Into `to`, with a NUL. */
+static int where(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
+		 char *to, u32 bytes)
 {
 	struct umfs_attr attr;
 	int tries = 0, err;
@@ -599,9 +602,9 @@ static int where(struct umfs_kpool *pool, const struct umfs_cred *cred, struct u
 		if (!err && !S_ISDIR(attr.mode))
 			err = -ENOTDIR;
 		if (!err)
-			err = umfs_getpath(&pool->fs, (uint32_t)p->w.ino, p->room, UMFS_WALK_ROOM);
+			err = umfs_getpath(&pool->fs, (uint32_t)p->w.ino, to, bytes);
 	} while (again(err, &tries));
-	return err ? err : (int)strlen(p->room);
+	return err;
 }
 
 static long do_where(struct umfs_kpool *pool, void __user *arg)
@@ -609,25 +612,29 @@ static long do_where(struct umfs_kpool *pool, void __user *arg)
 	struct umfs_ioc_where a;
 	struct umfs_cred cred;
 	struct umfs_kpath p;
-	int ret;
+	u32 bytes;
+	char *to;
+	int err;
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
+	bytes = min_t(u32, a.bytes, WHERE_BYTES_MAX) + 1;
+	to = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+	if (!to)
+		return -ENOMEM;
 	umfs_kcred(&cred);
-	ret = umfs_kpath_get(pool, &a.path, &p);
-	if (!ret)
-		ret = where(pool, &cred, &p);
-	if (ret >= 0 && (u32)ret > a.bytes)
-		ret = -ERANGE;
-	if (ret >= 0) {
-		a.done = (u32)ret;
-		ret = copy_to_user(u64_to_user_ptr(a.buf), p.room, a.done) ||
-				      copy_to_user(arg, &a, sizeof(a))
-			      ? -EFAULT
-			      : 0;
-	}
+	err = umfs_kpath_get(pool, &a.path, &p);
+	if (!err)
+		err = where(pool, &cred, &p, to, bytes);
 	umfs_kpath_put(&p);
-	return ret;
+	if (!err) {
+		a.done = (u32)strlen(to);
+		if (copy_to_user(u64_to_user_ptr(a.buf), to, a.done) ||
+		    copy_to_user(arg, &a, sizeof(a)))
+			err = -EFAULT;
+	}
+	kvfree(to);
+	return err;
 }
 
 /* ---- the node ---- */

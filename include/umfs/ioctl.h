@@ -204,7 +204,8 @@ struct umfs_ioc_walk {
 
 /*
  * The path of a directory from the pool's root, "/a/b": `done` bytes without a NUL. As
- * with getcwd(2) no rights to what lies above it are asked for. ERANGE: it is longer.
+ * with getcwd(2) no rights to what lies above it are asked for. ERANGE: it is longer
+ * than `bytes`, or than a mebibyte.
  */
 struct umfs_ioc_where {
 	struct umfs_ioc_path path;

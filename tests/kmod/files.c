@@ -576,6 +576,7 @@ static void directories_are_gone_into(void)
 {
 	struct umfs_ioc_stat s = {.path = in_dir(UMFS_IOC_CWD, "f")};
 	struct umfs_ioc_walk a;
+	struct stat st;
 	char text[64];
 	int fd, other;
 
@@ -587,6 +588,7 @@ static void directories_are_gone_into(void)
 	fd = k_open("d/e", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	CHECK(fd >= 0 && k_where(fd, text, sizeof(text)) == 4 && !memcmp(text, "/d/e", 4));
 	FAILS(ERANGE, k_where(fd, text, 3));
+	FAILS(ERANGE, k_where(fd, text, 0));
 	CHECK(k_where(UMFS_IOC_ROOT, text, 1) == 1 && text[0] == '/');
 	CHECK(fchdir(fd) == 0);
 	s.path.dir = UMFS_IOC_CWD;
@@ -606,6 +608,8 @@ static void directories_are_gone_into(void)
 	a.path.dir = UMFS_IOC_CWD;
 	FAILS(ENOENT, ioctl(pool, UMFS_IOC_WALK, &a));
 	FAILS(ENOENT, k_where(UMFS_IOC_CWD, text, sizeof(text)));
+	FAILS(ENOENT, open("f", O_RDWR | O_CREAT, 0600));
+	FAILS(ENOENT, stat(".", &st));
 	CHECK(chdir("/") == 0 && close(fd) == 0);
 	CHECK(k_unlink("d/e", UMFS_IOC_REMOVEDIR) == 0);
 	CHECK(k_mkdir("closed", 0700) == 0);
