@@ -334,6 +334,8 @@ static long mknod_ours(struct spot *s, struct path_args *a)
 		return -EEXIST;
 	if (s->w.must_be_dir)
 		return -ENOENT;
+	if (s->m->module)
+		return umfs_module_mknod(s, mode);
 	if (is_device(mode) && !cred.override)
 		return -EPERM;
 	return umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, mode,
@@ -353,8 +355,8 @@ long umfs_hook_mknod(int dirfd, const char *path, mode_t mode, dev_t rdev)
 		return -EINVAL; /* as glibc: the system call takes 32 bits */
 	if (umfs_active() && mknod_type(mode))
 		return mknod_type(mode);
-	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW, mknod_ours, mknod_kernel,
-			      &a);
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE, mknod_ours,
+			      mknod_kernel, &a);
 }
 
 long umfs_hook_mkfifo(int dirfd, const char *path, mode_t mode)

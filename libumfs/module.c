@@ -202,6 +202,20 @@ long umfs_module_mkdir(const struct spot *s, mode_t mode)
 	return ask_again(s, UMFS_IOC_MKDIR, &a);
 }
 
+/* There is no call that makes files of other types. */
+long umfs_module_mknod(const struct spot *s, mode_t mode)
+{
+	long fd;
+
+	if ((mode & S_IFMT) && !S_ISREG(mode))
+		return umfs_refuse(REPORT_NO_MODULE, EOPNOTSUPP);
+	fd = umfs_module_open(s, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+	if (fd < 0)
+		return fd;
+	sys1(SYS_close, fd);
+	return 0;
+}
+
 long umfs_module_unlink(const struct spot *s, int flags)
 {
 	struct umfs_ioc_unlink a = {.path = spot_path(s),

@@ -27,6 +27,7 @@ int umfs_module_walk(struct spot *s, uint32_t wflags);
  */
 long umfs_module_open(const struct spot *s, int flags, mode_t mode);
 long umfs_module_mkdir(const struct spot *s, mode_t mode);
+long umfs_module_mknod(const struct spot *s, mode_t mode);
 long umfs_module_unlink(const struct spot *s, int flags);
 long umfs_module_rename(const struct spot *from, const struct spot *to, uint32_t flags);
 long umfs_module_link(const struct spot *from, const struct spot *to, bool follow);

@@ -131,8 +131,8 @@ static bool begins_own_proc(const char *path, const char **rest)
 	       pid == (uint64_t)sys0(SYS_getpid) && begins(*rest, "/fd/", rest);
 }
 
-/* P3. */
-static bool names_descriptor(const char *path, struct umfs_file *f, const char **rest)
+/* P3: a descriptor's name, and what comes after it. */
+static bool names_descriptor(const char *path, int *number, const char **rest)
 {
 	uint64_t fd;
 
@@ -142,7 +142,8 @@ static bool names_descriptor(const char *path, struct umfs_file *f, const char *
 		return false;
 	if (!umfs_text_number(rest, 10, &fd) || fd > INT_MAX || (**rest && **rest != '/'))
 		return false;
-	return umfs_uinfo_read((int)fd, f) != UINFO_NONE;
+	*number = (int)fd;
+	return true;
 }
 
 struct start {
@@ -190,11 +191,19 @@ static bool start_in_module(struct spot *s, int dirfd, const char *path)
 static int start_absolute(struct spot *s, char *path, uint32_t flags, struct start *st)
 {
 	struct umfs_file f;
+	int fd;
 
+	st->node = UMFS_ROOT_INO;
 	s->m = umfs_mount_match(path, &st->rest);
-	if (!s->m && LOAD_RELAXED(&umfs_uinfo_count) && names_descriptor(path, &f, &st->rest) &&
-	    (*st->rest || !(flags & SPOT_NOFOLLOW)))
-		return start_at_descriptor(s, &f, st);
+	if (!s->m && (LOAD_RELAXED(&umfs_uinfo_count) || umfs_config.modules) &&
+	    names_descriptor(path, &fd, &st->rest)) {
+		if (umfs_uinfo_read(fd, &f) != UINFO_NONE) {
+			if (*st->rest || !(flags & SPOT_NOFOLLOW))
+				return start_at_descriptor(s, &f, st);
+		} else if (start_in_module(s, fd, st->rest)) {
+			return 0;
+		}
+	}
 	if (!s->m)
 		s->m = umfs_point_find(AT_FDCWD, path, &st->rest);
 	return start_at_mount(s, st);
