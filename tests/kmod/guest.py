@@ -274,7 +274,7 @@ class Guest:
                 '-serial', 'file:' + self.console_path, '-serial', 'file:' + self.results_path,
                 '-kernel', kernel.image, '-initrd', initramfs, '-append',
                 'console=ttyS0 quiet loglevel=7 panic=-1 oops=panic nowatchdog '
-                'rcupdate.rcu_cpu_stall_suppress=1 mitigations=off ' + cmdline]
+                'rcupdate.rcu_cpu_stall_suppress=1 mitigations=off no_timer_check ' + cmdline]
         if nvdimm:
             args += ['-object', 'memory-backend-file,id=nv,share=on,mem-path=%s,size=%d'
                      % (nvdimm, os.path.getsize(nvdimm)), '-device', 'nvdimm,id=nv0,memdev=nv']
