@@ -145,6 +145,8 @@ static int zero_by_reserve(struct umfs_write *w, bool grow)
 		if (err)
 			return err;
 		umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, to - w->off, NULL);
+		if (w->fs->broken)
+			return -EIO;
 	}
 	if (to > w->off)
 		umfs_write_zero_gap(w->fs, w->in, w->off, to);

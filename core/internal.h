@@ -416,7 +416,7 @@ void umfs_map_flush(struct umfs *fs, const struct umfs_inode_pm *in);
 /* ---- ulog.c ---- */
 
 /*
- * Save [off, off+len) of the file and its size; active when this returns.
+ * Save [off, off+len) of the file and its size; active when this returns, unless fs->broken.
  * `data`: where those bytes lie when they are in one page, else NULL.
  */
 void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_inode_pm *inode,

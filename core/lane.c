@@ -135,6 +135,9 @@ static int append(struct umfs_tx *tx, uint32_t type, uint64_t where, uint64_t co
 	uint32_t bytes = rec_bytes(len);
 
 	umfs_assert(tx->fs, tx->active);
+	/* What was read so far may be zeros in place of a page that is lost: a bitmap all free. */
+	if (tx->fs->broken)
+		return -EIO;
 	if (tx->used + bytes > UMFS_TX_BYTES)
 		return -ENOSPC;
 	if (len)

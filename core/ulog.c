@@ -68,6 +68,8 @@ void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_
 	} else {
 		copy_pages(fs, ld64(&inode->root), log_bytes(log), off, len, true);
 	}
+	if (fs->broken) /* the bytes are not those of the file: they could not be read */
+		return;
 	st32(&log->ino, ino);
 	st32(&log->generation, ld32(&inode->generation));
 	st64(&log->off, off);

@@ -260,6 +260,8 @@ static int write_with_undo(struct umfs_write *w, struct umfs_ulog_pm *log, uint6
 	int err;
 
 	umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, UMFS_MIN(w->end, w->old) - w->off, NULL);
+	if (w->fs->broken)
+		return -EIO;
 	err = write_in_place(w);
 	if (err) {
 		umfs_write_drain(w);
@@ -474,6 +476,12 @@ static int64_t write_chunks(const struct umfs_file *f, struct umfs_src *src, uin
 	return (int64_t)done;
 }
 
+/* Of a pool that was lost on the way nobody knows where the bytes went. */
+static int64_t if_done(const struct umfs_file *f, int64_t ret)
+{
+	return ret > 0 && f->fs->broken ? -EIO : ret;
+}
+
 /* *end: behind the last byte; others may have appended between the chunks of one call. */
 int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
 			  uint64_t *off, bool append, uint64_t *end)
@@ -494,9 +502,9 @@ int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov,
 		ret = umfs_write_in_page(f, iov->base, total, *off);
 		*end = *off + total;
 		if (ret != -EAGAIN)
-			return ret;
+			return if_done(f, ret);
 	}
-	return write_chunks(f, &src, total, off, append, end);
+	return if_done(f, write_chunks(f, &src, total, off, append, end));
 }
 
 int64_t umfs_pwritev(const struct umfs_file *f, const struct umfs_iov *iov, uint32_t count,
@@ -522,5 +530,5 @@ int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint
 {
 	int64_t ret = umfs_write_in_page(f, buf, n, off);
 
-	return ret == -EAGAIN ? pwrite_chunks(f, buf, n, off) : ret;
+	return if_done(f, ret == -EAGAIN ? pwrite_chunks(f, buf, n, off) : ret);
 }
