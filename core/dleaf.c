@@ -82,19 +82,23 @@ static bool same_name(const struct umfs_dleaf_pm *leaf, uint32_t cell, const str
 }
 
 /*
- * Eight tags at a time: bytes equal to the wanted tag become zero, and the
- * usual trick finds zero bytes (false ones above a true one are sorted out by
- * the name).
+ * Eight tags at a time, where a dentry starts among their cells: elsewhere they may still
+ * be those of names that are gone. Bytes equal to the wanted tag become zero, and the usual
+ * trick finds zero bytes (false ones above a true one are sorted out by the name).
  */
 uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n)
 {
 	const le64 *tags = (const le64 *)(const void *)leaf->tag;
+	const le8 *starts = (const le8 *)(const void *)leaf->start;
 	uint64_t want = (n->hash & 0xff) * BYTES_01;
 	uint32_t i, end = (UMFS_MIN((uint32_t)ld16(&leaf->tail), CELLS) + 7u) / 8u; /* I3 */
 
 	for (i = FIRST / 8u; i < end; i++) {
-		uint64_t x = ld64(&tags[i]) ^ want;
+		uint64_t x;
 
+		if (!ld8(&starts[i]))
+			continue;
+		x = ld64(&tags[i]) ^ want;
 		for (x = (x - BYTES_01) & ~x & BYTES_80; x; x &= x - 1) {
 			uint32_t cell = i * 8u + (uint32_t)__builtin_ctzll(x) / 8u;
 

@@ -185,10 +185,14 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 	bool last = only_slashes(after), slash = last && *after;
 	bool named = last && (s->flags & UMFS_WALK_PARENT);
 	bool itself = named && (s->flags & UMFS_WALK_NOFOLLOW);
+	bool unseen = itself && !slash && (s->flags & UMFS_WALK_NAME);
 	umfs_node node = 0;
-	int err = find_node(fs, s->dir, name, len, &node, &w->attr);
+	int err;
 
-	if (last && err == -ENOENT && (s->flags & UMFS_WALK_PARENT)) {
+	w->attr.ino = 0;
+	err = unseen ? 0 : find_node(fs, s->dir, name, len, &node, &w->attr);
+
+	if (err == -ENOENT && named) {
 		node = 0;
 		err = 0;
 	}

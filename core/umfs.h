@@ -275,6 +275,7 @@ int umfs_readdir(struct umfs *fs, umfs_node dir, uint64_t cookie, umfs_emit_fn e
 
 #define UMFS_WALK_NOFOLLOW 1u /* do not follow a symbolic link in the last place */
 #define UMFS_WALK_PARENT 2u   /* a missing last component is not an error: w->ino = 0 */
+#define UMFS_WALK_NAME 4u     /* with both: w->ino = 0 unless a slash follows; not looked up */
 /*
  * With PARENT the caller looks at w->must_be_dir itself; else the result is a directory
  * when a slash ends the path. With both the name itself is meant, to make, remove or

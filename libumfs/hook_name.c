@@ -71,7 +71,7 @@ static long unlink_ours(struct spot *s, struct path_args *a)
 
 	if (!s->w.name_len)
 		return a->a & AT_REMOVEDIR ? rmdir_nameless(s) : -EISDIR;
-	if (!s->w.ino)
+	if (!s->w.ino && (s->m->module || s->w.must_be_dir))
 		return s->w.name_len > UMFS_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
 	if (s->m->module && (a->a & AT_REMOVEDIR || !s->w.must_be_dir))
 		return umfs_module_unlink(s, (int)a->a);
@@ -98,8 +98,8 @@ long umfs_hook_unlink(int dirfd, const char *path, int flags)
 
 	if (flags & ~AT_REMOVEDIR)
 		return -EINVAL;
-	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE, unlink_ours,
-			      unlink_kernel, &a);
+	return umfs_path_call(dirfd, path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_NAME | SPOT_MODULE,
+			      unlink_ours, unlink_kernel, &a);
 }
 
 long umfs_hook_remove(const char *path)
@@ -134,16 +134,29 @@ static long rename_slashes(const struct spot *from, const struct spot *to, bool 
 	return err;
 }
 
-static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
+/* What the name means, where the walk has not looked (SPOT_NAME). */
+static long look_up(struct spot *s)
 {
-	uint32_t flags = (uint32_t)a->a;
-	struct umfs_cred cred;
+	uint32_t ino;
 	long err;
 
-	if (flags & RENAME_WHITEOUT)
-		return umfs_refuse(REPORT_NO_WHITEOUT, EINVAL);
-	if (!from->w.name_len || !to->w.name_len)
-		return from->w.name_len && (flags & RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
+	if (s->w.ino || s->m->module || s->w.name_len > UMFS_NAME_MAX)
+		return 0;
+	err = umfs_lookup(fs_of(s), s->w.parent, s->w.name, s->w.name_len, &ino);
+	if (!err)
+		s->w.ino = ino;
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Flags, slashes and long names: what Linux says, in its order; core says the rest. */
+static long rename_refusal(struct spot *from, struct spot *to, uint32_t flags)
+{
+	long err = look_up(from);
+
+	if (!err)
+		err = look_up(to);
+	if (err)
+		return err;
 	if (!from->w.ino)
 		return from->w.name_len > UMFS_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
 	if (to->w.name_len > UMFS_NAME_MAX)
@@ -152,7 +165,26 @@ static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
 		return -EEXIST;
 	if ((flags & RENAME_EXCHANGE) && !to->w.ino)
 		return -ENOENT;
-	err = rename_slashes(from, to, flags & RENAME_EXCHANGE);
+	return rename_slashes(from, to, flags & RENAME_EXCHANGE);
+}
+
+static bool plain_name(const struct spot *s)
+{
+	return !s->m->module && !s->w.must_be_dir && s->w.name_len <= UMFS_NAME_MAX;
+}
+
+static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
+{
+	uint32_t flags = (uint32_t)a->a;
+	struct umfs_cred cred;
+	long err = 0;
+
+	if (flags & RENAME_WHITEOUT)
+		return umfs_refuse(REPORT_NO_WHITEOUT, EINVAL);
+	if (!from->w.name_len || !to->w.name_len)
+		return from->w.name_len && (flags & RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
+	if (flags || !plain_name(from) || !plain_name(to))
+		err = rename_refusal(from, to, flags);
 	if (err)
 		return err;
 	if (from->m->module)
@@ -176,8 +208,8 @@ long umfs_hook_rename(int from_dirfd, const char *from, int to_dirfd, const char
 			      .to_dirfd = to_dirfd,
 			      .from = from,
 			      .to = to,
-			      .from_flags = SPOT_NOFOLLOW | SPOT_PARENT,
-			      .to_flags = SPOT_NOFOLLOW | SPOT_PARENT};
+			      .from_flags = SPOT_NOFOLLOW | SPOT_PARENT | SPOT_NAME,
+			      .to_flags = SPOT_NOFOLLOW | SPOT_PARENT | SPOT_NAME};
 	struct path_args a = {.a = flags};
 
 	/* As the kernel, before it looks at the paths. */

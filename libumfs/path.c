@@ -274,7 +274,8 @@ static int walk(struct spot *s, struct start st, uint32_t flags)
 {
 	struct umfs_cred cred;
 	uint32_t wflags = (flags & SPOT_NOFOLLOW ? UMFS_WALK_NOFOLLOW : 0) |
-			  (flags & SPOT_PARENT ? UMFS_WALK_PARENT : 0);
+			  (flags & SPOT_PARENT ? UMFS_WALK_PARENT : 0) |
+			  (flags & SPOT_NAME ? UMFS_WALK_NAME : 0);
 
 	umfs_cred_get(&cred);
 	for (int i = 0; i <= 40; i++) {

@@ -11,6 +11,7 @@
 #define SPOT_PARENT 2u	 /* the last component need not exist */
 #define SPOT_EMPTY 4u	 /* an empty path means the directory descriptor itself (AT_EMPTY_PATH) */
 #define SPOT_MODULE 8u	 /* `ours` is also for pools that the kernel module has; else: refused */
+#define SPOT_NAME 16u   /* with both: what the name means is for core to look up (UMFS_WALK_NAME) */
 
 #define OUTER_BYTES (2u * 4096u)
 

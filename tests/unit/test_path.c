@@ -84,6 +84,24 @@ static void path_found_has_its_attributes(void **state)
 	assert_true(umfs_walk_getattr(u->fs, &w, &attr) < 0);
 }
 
+static void name_itself_not_looked_up(void **state)
+{
+	const uint32_t flags = UMFS_WALK_NOFOLLOW | UMFS_WALK_PARENT | UMFS_WALK_NAME;
+	struct unit *u = *state;
+	struct umfs_walk w;
+	uint32_t dir;
+
+	make_tree(u);
+	assert_ok(world_ino(u->fs, "/d", &dir));
+	assert_ok(walk(u, "d/f", flags, &w));
+	assert_int_equal(w.ino, 0);
+	assert_int_equal((uint32_t)w.parent, dir);
+	assert_int_equal(w.name_len, 1);
+	assert_ok(walk(u, "d/", flags, &w)); /* the slash asks what it is */
+	assert_int_equal((uint32_t)w.ino, dir);
+	assert_err(walk(u, "d/f/x", flags, &w), ENOTDIR);
+}
+
 static void path_missing_tells_where(void **state)
 {
 	struct unit *u = *state;
@@ -254,6 +272,7 @@ static void deep_tree_walked_and_named(void **state)
 static const struct CMUnitTest tests[] = {
 	CASE(path_plain_found),
 	CASE(path_through_links_found),
+	CASE(name_itself_not_looked_up),
 	CASE(path_missing_tells_where),
 	CASE(path_through_a_file_refused),
 	CASE(path_ending_in_slash_or_dots_has_no_name),
