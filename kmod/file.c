@@ -130,8 +130,7 @@ static ssize_t write_part(struct kiocb *iocb, const void *buf, size_t n)
 		iocb->ki_pos = at + ret;
 		if (iocb->ki_pos > i_size_read(inode))
 			i_size_write(inode, iocb->ki_pos);
-		if (mapping_mapped(inode->i_mapping))
-			umfs_maps_wrote(inode, at, at + ret);
+		umfs_maps_wrote(inode, at, at + ret); /* also with nothing mapped: tables stay */
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	return ret;

@@ -18,15 +18,12 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include "kmod_test.h"
+#include "mapped.h"
 
 int pool, checks, failures;
 static char *shared; /* by threads */
 
-#define PAGE 4096ull
-#define MIB (1ull << 20)
 #define GIB (1ull << 30)
-#define RW (PROT_READ | PROT_WRITE)
 #define FEW 8 /* faults: ours, and those of a stack that a fork shares */
 
 static long faults(void)
@@ -35,51 +32,6 @@ static long faults(void)
 
 	getrusage(RUSAGE_THREAD, &r);
 	return r.ru_minflt + r.ru_majflt;
-}
-
-/* What is at the start of each page of a file that fill() wrote. */
-static uint64_t mark_of(uint64_t page)
-{
-	return page * 0x9e3779b97f4a7c15ull + 1;
-}
-
-static void fill(int fd, uint64_t from, uint64_t to)
-{
-	static uint64_t buf[MIB / 8];
-	uint64_t at, i;
-
-	for (at = from; at < to; at += MIB) {
-		for (i = 0; i < MIB / PAGE; i++)
-			buf[i * PAGE / 8] = mark_of(at / PAGE + i);
-		CHECK(pwrite(fd, buf, to - at < MIB ? to - at : MIB, (off_t)at) > 0);
-	}
-}
-
-static int new_file(const char *name, uint64_t bytes)
-{
-	int fd = k_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-
-	CHECK(fd >= 0);
-	fill(fd, 0, bytes);
-	return fd;
-}
-
-static char *map(int fd, uint64_t bytes, int prot)
-{
-	char *at = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
-
-	CHECK(at != MAP_FAILED);
-	return at;
-}
-
-/* How many pages of [0, bytes) are not as fill() wrote them. */
-static uint64_t wrong(const char *at, uint64_t bytes)
-{
-	uint64_t i, n = 0;
-
-	for (i = 0; i < bytes / PAGE; i++)
-		n += *(const volatile uint64_t *)(at + i * PAGE) != mark_of(i);
-	return n;
 }
 
 static int in_child(void (*f)(char *at, uint64_t bytes), char *at, uint64_t bytes)
@@ -356,6 +308,31 @@ static void zeros_are_forgotten_when_a_page_comes(void)
 	CHECK(end_watch(&w) == 0);
 	munmap(at, bytes);
 	munmap(small, 64 * PAGE);
+	close(fd);
+	CHECK(k_unlink("f", 0) == 0);
+}
+
+/* Tables outlive the mappings: a page that comes while nobody maps the file is seen later. */
+static void pages_come_while_nobody_looks(void)
+{
+	uint64_t bytes = 2 * MIB, word = 'w';
+	int fd = k_open("f", O_RDWR | O_CREAT | O_EXCL, 0600);
+	char *at;
+
+	CHECK(ftruncate(fd, (off_t)bytes) == 0);
+	at = map(fd, bytes, RW);
+	CHECK(at[22 * PAGE] == 0 && at[23 * PAGE] == 0);
+	munmap(at, bytes);
+	CHECK(pwrite(fd, &word, 8, 22 * PAGE) == 8);
+	at = map(fd, bytes, RW);
+	CHECK(*(uint64_t *)(at + 22 * PAGE) == 'w' && at[23 * PAGE] == 0);
+	munmap(at, bytes);
+	CHECK(pwrite(fd, &word, 8, 23 * PAGE) == 8);
+	at = map(fd, bytes, RW);
+	*(uint64_t *)(at + 23 * PAGE + 8) = 's'; /* and can be stored to */
+	CHECK(*(uint64_t *)(at + 23 * PAGE) == 'w');
+	CHECK(pread(fd, &word, 8, 23 * PAGE + 8) == 8 && word == 's');
+	munmap(at, bytes);
 	close(fd);
 	CHECK(k_unlink("f", 0) == 0);
 }
@@ -907,6 +884,7 @@ int main(int argc, char **argv)
 		processors_forget,
 		truncation_is_seen_at_once,
 		zeros_are_forgotten_when_a_page_comes,
+		pages_come_while_nobody_looks,
 		tables_do_not_outlive_the_open_file,
 		fork_and_exec,
 		parts_are_unmapped_and_protected,
