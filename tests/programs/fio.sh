@@ -11,7 +11,7 @@ size=$((EFFORT > 1 ? 256 : 4))m
 cd "$WORK"
 
 # What is written depends on the offset alone, so that the files are the same each time.
-verify='--verify=pattern --verify_pattern=%o --verify_fatal=1 --do_verify=1'
+verify='--verify=pattern --verify_pattern=%o --verify_fatal=1 --do_verify=1 --verify_state_save=0'
 job() {
 	local log=$WORK/fio.log
 	fio --name="$1" --directory="$DIR" --ioengine="$2" --randseed=7 --size=$size --numjobs=2 \

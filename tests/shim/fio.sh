@@ -23,7 +23,8 @@ run() {
 	thread=
 	[ "$kind" = threads ] && thread=--thread
 	u fio --name=v --directory="$mnt" --rw="$rw" --bs="$bs" \
-		--ioengine="${engine:-psync}" --iodepth=8 --size="$5" --numjobs="$jobs" $thread --verify=crc32c --do_verify=1 \
+		--ioengine="${engine:-psync}" --iodepth=8 --size="$5" --numjobs="$jobs" $thread \
+		--verify=crc32c --do_verify=1 --verify_state_save=0 \
 		--verify_fatal=1 --group_reporting --minimal >"$work/fio.out" 2>&1 || {
 		fail "fio $mode $kind bs=$bs $rw: exit $?"
 		tail -n 5 "$work/fio.out" >&2
