@@ -152,6 +152,21 @@ static void note_backing(struct sim *sim)
 	}
 }
 
+struct sim *sim_blank(uint64_t bytes)
+{
+	return pool_map(bytes, bytes);
+}
+
+int sim_format(struct sim *sim, uint32_t durability, uint64_t inodes, uint32_t flags)
+{
+	struct umfs fs = {.base = sim->mem, .bytes = sim->bytes, .port = sim};
+	struct umfs_format f;
+
+	make_format(&f, sim, durability, inodes);
+	f.flags = flags;
+	return umfs_format_write(&fs, &f);
+}
+
 struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes)
 {
 	struct sim *sim = pool_map(bytes, bytes + sim_room);

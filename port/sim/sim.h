@@ -95,6 +95,9 @@ struct sim_proc {
  * pool is the one that core's stores are looked up in first. NULL: no memory.
  */
 struct sim *sim_new(uint64_t bytes, uint32_t durability, uint64_t inodes);
+/* A medium of zeros without a pool, and a pool made on it, in the view; as umfs_format_write(). */
+struct sim *sim_blank(uint64_t bytes);
+int sim_format(struct sim *sim, uint32_t durability, uint64_t inodes, uint32_t flags);
 /* How much larger than made the pools made from now on may become. */
 extern uint64_t sim_room;
 /* A pool of the same size and content as the view of `from`, nothing attached. */

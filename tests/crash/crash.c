@@ -68,6 +68,16 @@ static void run_op(const struct op *op)
 	add(&e);
 }
 
+/* The mode makes no difference to it. */
+static void run_format(bool device)
+{
+	struct explored e = {0};
+
+	explore_format(durability, device, &e);
+	print_line(device ? "format of a device" : "format", &e);
+	add(&e);
+}
+
 /* "bytes": those that the mode makes a difference to. */
 static void run_ops(char **names, int count)
 {
@@ -82,6 +92,10 @@ static void run_ops(char **names, int count)
 				  (ops[i].path && !strcmp(names[k], "bytes"));
 		if (wanted)
 			run_op(&ops[i]);
+	}
+	if ((!count && mode == UMFS_MODE_ATOMIC) || (count && !strcmp(names[0], "format"))) {
+		run_format(false);
+		run_format(true);
 	}
 }
 

@@ -42,6 +42,12 @@ bool explore(const struct work *w, struct explored *sum);
 /* A pool at rest in which only `make` was done; for work.base. */
 struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct umfs *fs));
 
+/*
+ * explore_format.c: the making of a pool, cut short. On a `device` the groups hold
+ * those of an older pool.
+ */
+bool explore_format(uint32_t durability, bool device, struct explored *sum);
+
 /* trace.c */
 void sim_trace(const struct sim_log *log, size_t first, const struct umfs_geometry *g);
 

@@ -36,7 +36,7 @@ extern struct umfs_site __start_umfs_sites[], __stop_umfs_sites[];
 struct job {
 	const struct op *list[LENGTH_MAX];
 	uint32_t count, mode, durability;
-	bool hold;
+	bool hold, format, device;
 	double seconds;
 	uint64_t tree; /* that it leaves */
 	uint8_t *makes; /* for each site: does it call it */
@@ -102,6 +102,12 @@ static bool job_do(const struct job *job, uint64_t *tree)
 	struct work w = {.name = name, .mode = job->mode, .durability = job->durability};
 	struct explored e = {0};
 
+	if (job->format) {
+		for (uint32_t i = 0; i < site_count; i++)
+			__start_umfs_sites[i].calls = 0;
+		*tree = 0;
+		return explore_format(job->durability, job->device, &e);
+	}
 	name_of(job, name);
 	w.steps = (const struct op *const *)job->list;
 	w.count = job->count;
@@ -135,6 +141,12 @@ static void add_work(uint32_t mode, uint32_t durability, uint32_t pairs)
 		job = job_new(mode, durability);
 		job->list[0] = &ops[i];
 		job->count = 1;
+	}
+	for (i = 0; i < 2 && mode == UMFS_MODE_ATOMIC; i++) {
+		struct job *job = job_new(mode, durability);
+
+		job->format = true;
+		job->device = i;
 	}
 	while (pairs--) {
 		struct job *job = job_new(mode, durability);
