@@ -44,6 +44,7 @@ struct run {
 	struct tree trees[STEPS_MAX + 1]; /* before the first step and after each */
 	size_t ends[STEPS_MAX + 1]; /* how long the log was then */
 	uint32_t durable[STEPS_MAX + 1]; /* the inode that the step made durable */
+	uint64_t pool_pages[STEPS_MAX + 1];
 
 	struct sim_proc *live; /* attached before; NULL when power goes */
 	struct umfs live_fs; /* as it was during the op */
@@ -126,6 +127,20 @@ static int use(struct umfs *fs, const struct tree *t, char why[256])
 	return err;
 }
 
+/* A pool that was made larger is. */
+static int look_at_size(const struct run *r, const struct sim_point *point, const struct umfs *fs,
+			char why[256])
+{
+	bool complete;
+	uint32_t last = step_of(r, point, &complete);
+
+	if (!complete || fs->geo.pool_pages == r->pool_pages[last])
+		return 0;
+	snprintf(why, 256, "%llu pages, not %llu", (unsigned long long)fs->geo.pool_pages,
+		 (unsigned long long)r->pool_pages[last]);
+	return -1;
+}
+
 static int first_attacher(struct run *r, struct sim *sim, const struct sim_point *point,
 			  char why[256])
 {
@@ -137,7 +152,9 @@ static int first_attacher(struct run *r, struct sim *sim, const struct sim_point
 		snprintf(why, 256, "attach: %s", strerror(-err));
 		return -1;
 	}
-	err = look(r, point, &proc->fs, &t, why);
+	err = look_at_size(r, point, &proc->fs, why);
+	if (!err)
+		err = look(r, point, &proc->fs, &t, why);
 	if (!err)
 		err = use(&proc->fs, &t, why);
 	tree_free(&t);
@@ -365,8 +382,9 @@ static int kill_image(void *arg, const struct sim_point *point)
 /* ---- one op ---- */
 
 /* The tree as a first attacher finds it when all processes die now. */
-static void snapshot(struct run *r, struct tree *t)
+static void snapshot(struct run *r, uint32_t k)
 {
+	struct tree *t = &r->trees[k];
 	struct sim *copy = sim_copy(r->sim);
 	struct sim_proc *proc;
 	char why[256];
@@ -380,6 +398,7 @@ static void snapshot(struct run *r, struct tree *t)
 		die("%s: attaching: %s", r->work->name, strerror(-err));
 	if (tree_read(&proc->fs, t, why))
 		die("%s: reading the tree: %s", r->work->name, why);
+	r->pool_pages[k] = proc->fs.geo.pool_pages;
 	sim_kill(proc);
 	sim_free(copy);
 	r->sim->log = &r->log;
@@ -447,7 +466,7 @@ static void record(struct run *r)
 		if (k)
 			run_step(r, &stage, &proc, k - 1);
 		if (tree_matters(r, k))
-			snapshot(r, &r->trees[k]);
+			snapshot(r, k);
 	}
 	r->first = r->ends[w->from];
 	r->sim->log = NULL;
