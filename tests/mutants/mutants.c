@@ -3,17 +3,19 @@
  * mutants.c - does the explorer find a flush, a fence or a publishing store that
  * is missing?
  *
- *	mutants [-s SECONDS] [-p PAIRS] [-j I/N] [-v] MODE[:MEDIUM]... [FILE[:LINE]]...
+ *	mutants [-s SECONDS] [-p PAIRS] [-w OP] [-j I/N] [-v] MODE[:MEDIUM]... [FILE[:LINE]]...
  *
  * Core is linked in with a switch at each such call (sites.py). Once all work is
  * done with everything on, counting which calls it makes. Then, for each call, a
- * child leaves it out and does the work that makes it, the cheapest first, until
- * an image is wrong, the call leaves another tree than it should, core or the
- * simulator end it, or it hangs: the mutant is caught. Work is the ops of ops.c and sequences of steps.c.
+ * child leaves it out and does the work that makes it, the cheapest first, with few
+ * images of each and then with many, until an image is wrong, the call leaves another
+ * tree than it should, core or the simulator end it, or it hangs: the mutant is caught.
+ * Work is the ops of ops.c, the making of a pool and sequences of steps.c.
  *
  * The last lines say how many calls there are, how many any work makes, and how
  * many mutants were caught; the others are listed. FILE:LINE does only those there;
- * -v lets them speak; -j does every N-th.
+ * -v lets them speak; -j does every N-th; -w does of the ops that one, and the making of a
+ * pool.
  */
 #include "explore.h"
 #include "site.h"
@@ -325,7 +327,7 @@ int main(int argc, char **argv)
 		else if (opt == 'p')
 			pairs = (uint32_t)atoi(optarg);
 		else if (opt != 'j' || sscanf(optarg, "%u/%u", &part, &parts) != 2)
-			die("usage: mutants [-s SECONDS] [-p PAIRS] [-j I/N] [-v] MODE[:MEDIUM]... "
+			die("usage: mutants [-s SECONDS] [-p PAIRS] [-w OP] [-j I/N] [-v] MODE[:MEDIUM]... "
 			    "[FILE[:LINE]]...");
 	}
 	site_count = (uint32_t)(__stop_umfs_sites - __start_umfs_sites);
