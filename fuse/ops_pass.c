@@ -11,7 +11,8 @@
  * G1  The handle has a share in the description (handle->shared) and one of its own,
  *     by which it holds the inode.
  * G2  The kernel has a position of its own for what it opened, and says it with each
- *     request. Where a request begins where the one before ended, it is taken for a
+ *     request. Who opened it says in the name where that begins: others may move the shared one
+ *     meanwhile. Where a request begins where the one before ended, it is taken for a
  *     read() or write() and done at the shared position, which moves. Where it does
  *     not, or another request for the handle is under way (the kernel has one read() or
  *     write() at a time, so one of the two has an offset of its own), it is done where it
@@ -66,7 +67,7 @@ void pass_lookup(fuse_req_t req, const char *name)
 }
 
 /* What the description is of, read of one piece; its key says whether it still is. */
-static int read_ofd(const struct pool_pass *what, umfs_node *node, uint32_t *flags, uint64_t *pos)
+static int read_ofd(const struct pool_pass *what, umfs_node *node, uint32_t *flags)
 {
 	struct umfs_ofd_pm *o = NULL;
 
@@ -76,7 +77,6 @@ static int read_ofd(const struct pool_pass *what, umfs_node *node, uint32_t *fla
 		return -ENOENT;
 	*node = umfs_node_of(ld32(&o->ino), ld32(&o->generation));
 	*flags = ld32(&o->flags);
-	*pos = ld64(&o->pos);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return ld64(&o->key) == what->b ? 0 : -ENOENT;
 }
@@ -103,8 +103,7 @@ static int make(const struct pool_pass *what, struct fuse_file_info *fi, struct 
 {
 	uint32_t flags;
 	umfs_node node;
-	uint64_t pos;
-	int err = read_ofd(what, &node, &flags, &pos);
+	int err = read_ofd(what, &node, &flags);
 
 	if (err)
 		return err;
@@ -118,7 +117,7 @@ static int make(const struct pool_pass *what, struct fuse_file_info *fi, struct 
 	err = handle_open(node, fi);
 	if (err)
 		return err;
-	handle_of(fi)->expected = pos;
+	handle_of(fi)->expected = what->pos;
 	err = share(handle_of(fi), what);
 	if (err)
 		handle_close(fi);

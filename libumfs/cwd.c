@@ -288,6 +288,8 @@ bool umfs_cwd_show(void)
 	struct umfs_file f;
 	bool shown = false;
 
+	if (!umfs_guard_self.spawning && !port_quiet)
+		umfs_cwd_adopt(); /* who started us may have left it */
 	if (umfs_uinfo_cwd(&f) == UINFO_NONE || !umfs_mount_of(f.fs)->mounted)
 		return false;
 	umfs_guard_enter();

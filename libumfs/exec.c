@@ -155,7 +155,6 @@ static long exec_now(int dirfd, const char *path, struct path_args *a, char **en
 static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 {
 	bool shown = false;
-	struct umfs_file f;
 	struct heirs heirs;
 	long err;
 
@@ -164,7 +163,7 @@ static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 	err = umfs_heirs_make(&heirs, dirfd, path, a->q, (int)a->a);
 	if (err)
 		return err;
-	if (umfs_uinfo_cwd(&f) != UINFO_NONE && !umfs_heirs_known(dirfd, path, a->q, (int)a->a))
+	if (!umfs_heirs_known(dirfd, path, a->q, (int)a->a))
 		shown = umfs_cwd_show();
 	if (!shown)
 		prepare();

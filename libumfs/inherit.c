@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 
 #include "internal.h"
+#include "path.h"
 
 #define NAME "LIBUMFS_INHERIT="
 #define PART_BYTES 64u /* of the text, for a pool */
@@ -349,6 +350,8 @@ long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions)
 	bool any = umfs_active() && umfs_uinfo_open_count();
 	long err;
 
+	if (umfs_active() && !port_quiet)
+		umfs_cwd_adopt(); /* the child is to know it (exec.c), and can not look */
 	if (any) {
 		umfs_guard_enter();
 		umfs_opens_enter();

@@ -140,7 +140,7 @@ static void add_path(struct text *t, struct mount *m, const struct pool_pass *wh
 
 long umfs_pass_open_node(struct mount *m, umfs_node node, int flags)
 {
-	struct pool_pass what = {POOL_PASS_NODE, node, 0};
+	struct pool_pass what = {POOL_PASS_NODE, node, 0, 0};
 	char path[DIR_BYTES + 2 * POOL_PASS_BYTES];
 	struct text t;
 
@@ -149,34 +149,34 @@ long umfs_pass_open_node(struct mount *m, umfs_node node, int flags)
 	return umfs_cancel_call(SYS_openat, AT_FDCWD, SYS_ARG(path), flags | O_NOFOLLOW, 0, 0, 0);
 }
 
+/* The kernel's position is to begin where the mount expects it: both are told the same. */
 static long open_same(const struct umfs_file *f, uint64_t key, bool cloexec)
 {
-	struct pool_pass what = {POOL_PASS_OFD, f->ofd, key};
+	int64_t pos = umfs_seek(f, 0, SEEK_CUR);
+	struct pool_pass what = {POOL_PASS_OFD, f->ofd, key, pos > 0 ? (uint64_t)pos : 0};
 	char path[DIR_BYTES + 2 * POOL_PASS_BYTES];
 	struct umfs_ofd_pm *o = umfs_ofd_of(f);
-	long flags = o ? (long)(ld32(&o->flags) & PASSED_FLAGS) : 0;
+	long flags = o ? (long)(ld32(&o->flags) & PASSED_FLAGS) : 0, fd;
 	struct text t;
 
 	umfs_text_init(&t, path, sizeof(path));
 	add_path(&t, umfs_mount_of(f->fs), &what);
-	return sys4(SYS_openat, AT_FDCWD, path,
-		    flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | (cloexec ? O_CLOEXEC : 0),
-		    0600);
+	fd = sys4(SYS_openat, AT_FDCWD, path,
+		  flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | (cloexec ? O_CLOEXEC : 0),
+		  0600);
+	if (fd >= 0 && pos > 0)
+		sys3(SYS_lseek, fd, pos, SEEK_SET);
+	return fd;
 }
 
 long umfs_pass_open_file(const struct umfs_file *f, const char *who, bool cloexec)
 {
 	struct umfs_ofd_pm *o;
-	long pos, passed;
+	long passed;
 
 	umfs_guard_enter();
 	o = umfs_ofd_of(f);
 	passed = o ? open_same(f, ld64(&o->key), cloexec) : -EBADF;
-	if (passed >= 0) {
-		pos = umfs_seek(f, 0, SEEK_CUR);
-		if (pos > 0)
-			sys3(SYS_lseek, passed, pos, SEEK_SET);
-	}
 	umfs_guard_leave();
 	if (passed >= 0 && umfs_config.report)
 		umfs_report_note(REPORT_MATERIALISED, who, REPORT_OTHERS, 0);

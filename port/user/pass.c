@@ -2,8 +2,8 @@
 /*
  * pass.c - the names by which the mount gives out what is not found by a path.
  *
- *   DIR/.umfs-pass-SECRET/fOFDKEYSECRET   an open file description
- *   DIR/.umfs-pass-SECRET/nNODE0SECRET      an inode
+ *   DIR/.umfs-pass-SECRET/fOFDKEYPOSSECRET   an open file description
+ *   DIR/.umfs-pass-SECRET/nNODE00SECRET      an inode
  *
  * The secrets are keyed hashes with the pool's key, as the shadows' names are: only who may
  * read the pool, and so may do anything to it, can make such a name. Who is shown one (as
@@ -59,7 +59,8 @@ void pool_pass_dir(const struct pool *p, char *to)
 void pool_pass_name(const struct pool *p, const struct pool_pass *what, char *to)
 {
 	*to = what->kind;
-	put_secret(p, put_hex(put_hex(to + 1, what->a), what->b), what->kind, what->a, what->b);
+	to = put_hex(put_hex(put_hex(to + 1, what->a), what->b), what->pos);
+	put_secret(p, to, what->kind, what->a, what->b);
 }
 
 bool pool_pass_parse(const struct pool *p, const char *name, struct pool_pass *what)
@@ -69,7 +70,7 @@ bool pool_pass_parse(const struct pool *p, const char *name, struct pool_pass *w
 
 	what->kind = *name;
 	if ((*name != POOL_PASS_OFD && *name != POOL_PASS_NODE) || !take_hex(&at, &what->a) ||
-	    !take_hex(&at, &what->b))
+	    !take_hex(&at, &what->b) || !take_hex(&at, &what->pos))
 		return false;
 	pool_pass_name(p, what, good);
 	return !strcmp(name, good);

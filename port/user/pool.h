@@ -148,15 +148,16 @@ void pool_keep_setid(bool keeps);
 
 /*
  * Names below the root of a mount of the pool (pass.c): of the directory that the others
- * lie in, of an open file description (index and key), of an inode (node and 0).
+ * lie in, of an open file description (index, key and the position that the opener begins at), of an
+ * inode (node, 0 and 0).
  */
 #define POOL_PASS_PREFIX ".umfs-pass-"
 #define POOL_PASS_OFD 'f'
 #define POOL_PASS_NODE 'n'
-#define POOL_PASS_BYTES 72u /* room for any of them */
+#define POOL_PASS_BYTES 88u /* room for any of them */
 struct pool_pass {
 	char kind;
-	uint64_t a, b;
+	uint64_t a, b, pos;
 };
 void pool_pass_dir(const struct pool *p, char *to);
 void pool_pass_name(const struct pool *p, const struct pool_pass *what, char *to);

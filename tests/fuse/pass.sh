@@ -17,12 +17,13 @@ p() {
 	LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" "$@"
 }
 
-# same NAME SCRIPT: preloaded, on $mnt, what it prints must be what it prints on tmpfs.
+# same NAME SCRIPT: preloaded, on $mnt, what it prints must be what it prints on tmpfs. It goes
+# there itself: started there, it would have the mount's descriptors from the beginning.
 same() {
 	rm -rf "$work/ref" "$mnt/dir"
 	mkdir "$work/ref" "$mnt/dir"
 	expected=$(cd "$work/ref" && bash -c "$2" "$io" 2>&1)
-	is "$1" "$expected" "$(cd "$mnt/dir" && p bash -c "$2" "$io" 2>&1)"
+	is "$1" "$expected" "$(p timeout 60 bash -c "cd '$mnt/dir' && $2" "$io" 2>&1)"
 	[ -n "$expected" ] || fail "$1: prints nothing"
 	is "$1: by the mount" "$(cat "$work/ref/f" 2>/dev/null)" "$(cat "$mnt/dir/f" 2>/dev/null)"
 }
@@ -44,6 +45,8 @@ same "a seek, and what is read or written then" 'echo 0123456789 >f; { $0 read 0
 	exec 5<>f; $0 seek 5 3 write 5 x; echo y >&5; exec 5>&-; cat f'
 same "pread beside it" 'echo 0123456789 >f; { read -r -n 2 a; $0 pread 0 7 pread 0 1 read 0 2; } <f; cat f'
 
+same "threads, each at its own places" 'exec 5<>f; $0 blocks 5 500; cksum f'
+
 # ---- what it is open for ----
 
 same "reading only" 'echo text >f; $0 show 0 "" write 0 x read 0 9 <f'
@@ -58,6 +61,10 @@ same "closed at exec" 'exec 5>f; "$0" write 5 x 5>&-; ls'
 same "an environment without libumfs" '{ echo a; env -i cat f; env -i "$0" write 1 b; echo c; } 2>&1 >f; cat f'
 same "a script of a static interpreter" 'printf "#!$0 write\n" >s; cp s "${TMPDIR:-/tmp}/umfs-script-$$"; s=${TMPDIR:-/tmp}/umfs-script-$$
 	chmod +x $s; $s 1 "x" >f; rm $s; stat -c %s f'
+same "a working directory that this image never looked at" "mkdir -p sub/there; cd sub; env -i \"\$0\" cwd 0 there
+	'$python3' -c 'import os, sys
+pid = os.posix_spawn(sys.argv[1], [sys.argv[1], \"cwd\", \"0\", \"there\", \"cwd\", \"0\", \"nowhere\"], {})
+print(os.waitpid(pid, 0)[1])' \"\$0\"; (exec env -i /bin/ls)"
 same "the working directory" 'mkdir -p sub/there; cd sub; "$0" cwd 0 there; cd there; "$0" cwd 0 ../there cwd 0 nowhere; echo done'
 
 # ---- exec that fails; posix_spawn; threads that are in the middle of something ----
