@@ -124,6 +124,13 @@ static long get_at(const struct side *s, void *buf, size_t n, off_t pos)
 	return ret;
 }
 
+/* As write() does where that alone is not durable. */
+static void written(const struct side *s, long ret)
+{
+	if (ret > 0 && (s->f.flags & O_DSYNC) && umfs_mode(s->f.fs) == UMFS_MODE_POSIX)
+		(void)umfs_fsync(&s->f);
+}
+
 /* Write to a file of ours. */
 static long put_at(const struct side *s, const void *buf, size_t n, off_t pos)
 {
@@ -131,8 +138,7 @@ static long put_at(const struct side *s, const void *buf, size_t n, off_t pos)
 
 	umfs_guard_enter();
 	ret = umfs_pwrite(&s->f, buf, n, (uint64_t)pos);
-	if (ret > 0 && (s->f.flags & O_DSYNC) && umfs_mode(s->f.fs) == UMFS_MODE_POSIX)
-		(void)umfs_fsync(&s->f);
+	written(s, ret);
 	umfs_guard_leave();
 	if (ret == -EFBIG)
 		umfs_limit_hit(UMFS_FILE_BYTES_MAX);
@@ -167,6 +173,7 @@ static long copy_ours(struct side *in, struct side *out, size_t n)
 	umfs_guard_enter();
 	ret = umfs_copy_range(&in->f, (uint64_t)in->pos, &out->f, (uint64_t)out->pos,
 			      UMFS_MIN(n, UMFS_RW_MAX));
+	written(out, ret);
 	umfs_guard_leave();
 	side_move(in, ret);
 	side_move(out, ret);
