@@ -610,6 +610,8 @@ struct umfs_acl {
 int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl);
 /* In a list that was parsed and has a mask: owner, mask and others get the bits of `mode`. */
 void umfs_acl_limit(uint8_t *value, uint32_t size, uint32_t mode);
+/* A stored one, for the caller's memory, as an inode with that mode has it; 0 or -EFAULT. */
+int umfs_acl_copy_out(void *to, const uint8_t *value, uint32_t size, uint32_t mode);
 
 /* ---- acl_inherit.c ---- */
 

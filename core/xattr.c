@@ -118,11 +118,12 @@ struct reading {
 	const char *name; /* NULL: the list of names */
 	uint32_t len;
 	bool trusted; /* list those too */
+	bool acl;     /* the list of access, which the mode is a part of */
 	void *out;
 	uint64_t size;
 };
 
-static int64_t copy_value(const struct umfs_xblock *b, const struct reading *r)
+static int64_t copy_value(const struct umfs_xblock *b, const struct reading *r, uint32_t mode)
 {
 	struct umfs_xentry e;
 	int err = umfs_xblock_find(b, r->name, r->len, &e);
@@ -131,7 +132,11 @@ static int64_t copy_value(const struct umfs_xblock *b, const struct reading *r)
 		return err;
 	if (r->size && r->size < e.value_bytes)
 		return -ERANGE;
-	err = r->size ? port_copy_out(r->out, umfs_xentry_value(&e), e.value_bytes) : 0;
+	if (r->size && r->acl)
+		err = umfs_acl_copy_out(r->out, (const uint8_t *)umfs_xentry_value(&e),
+					e.value_bytes, mode);
+	else if (r->size)
+		err = port_copy_out(r->out, umfs_xentry_value(&e), e.value_bytes);
 	return err ? err : (int64_t)e.value_bytes;
 }
 
@@ -174,7 +179,7 @@ static int64_t read_once(struct umfs *fs, const struct umfs_inode_pm *in, umfs_n
 		err = umfs_xblock_load(fs, word, (uint32_t)node, &b);
 	if (err)
 		return err;
-	return r->name ? copy_value(&b, r) : copy_list(&b, r);
+	return r->name ? copy_value(&b, r, ld32(&in->mode)) : copy_list(&b, r);
 }
 
 /* I2. False: it moved meanwhile, or (!beside) a writer is inside. */
@@ -244,6 +249,7 @@ int64_t umfs_getxattr(struct umfs *fs, const struct umfs_cred *cred, umfs_node n
 		err = may_get(fs, cred, node, space);
 	if (!err)
 		err = check_name(name, len, space);
+	r.acl = !err && space == ACL_ACCESS;
 	return err ? err : read_xattr(fs, node, &r);
 }
 

@@ -3,7 +3,9 @@
  * xattr_acl.c - what an access control list says, as Linux passes it in
  * system.posix_acl_access and _default: four bytes of version, then entries of
  * tag (2 bytes), permissions (2) and id (4). It is not enforced, but setting one sets
- * the permission bits that it stands for, since programs that copy files rely on it.
+ * the permission bits that it stands for, since programs that copy files rely on it. From
+ * then on the inode's mode says these (of owner, mask and others), and chmod changes them:
+ * what is stored of them is as it was set, and who reads the list gets the mode's.
  *
  * Entries come in the order of their tags: the owner, users, the group, groups,
  * the mask, others; with users or groups there has to be a mask.
@@ -102,4 +104,24 @@ void umfs_acl_limit(uint8_t *value, uint32_t size, uint32_t mode)
 		if (tag == USER_OBJ || tag == MASK || tag == OTHER)
 			st8((le8 *)(value + pos + 2), (uint8_t)limited(tag, mode));
 	}
+}
+
+/* Entry by entry: there is no room here for all of one, and the pool's must not change. */
+int umfs_acl_copy_out(void *to, const uint8_t *value, uint32_t size, uint32_t mode)
+{
+	uint32_t pos = UMFS_MIN(size, ACL_HEAD_BYTES), n;
+	int err = port_copy_out(to, value, pos);
+
+	for (; !err && pos < size; pos += n) {
+		uint8_t entry[ACL_ENTRY_BYTES];
+		uint32_t tag;
+
+		n = UMFS_MIN(size - pos, ACL_ENTRY_BYTES);
+		memcpy(entry, value + pos, n);
+		tag = n == ACL_ENTRY_BYTES ? le_at(entry, 2) : 0;
+		if (tag == USER_OBJ || tag == MASK || tag == OTHER)
+			entry[2] = (uint8_t)limited(tag, mode);
+		err = port_copy_out((uint8_t *)to + pos, entry, n);
+	}
+	return err;
 }

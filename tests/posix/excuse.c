@@ -91,23 +91,6 @@ static void bad_write(char *answer)
 	close(fd);
 }
 
-/* u::---,u:OTHER:rwx,g::---,m::rwx,o::---, and OTHER is not us. */
-static const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 7, 0, 210, 7, 0, 0,
-			      4, 0, 0, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255,
-			      32, 0, 0, 0, 255, 255, 255, 255};
-
-static void acl_chmod(char *answer)
-{
-	uint8_t got[64] = {0};
-
-	close(new_file());
-	if (setxattr("f", "system.posix_acl_access", acl, sizeof(acl), 0) ||
-	    chmod("f", 0600) || getxattr("f", "system.posix_acl_access", got, sizeof(got)) < 0)
-		tell(answer, -1);
-	else
-		sprintf(answer, "mask %d", got[30]);
-}
-
 static void map_times(char *answer)
 {
 	struct timespec t[2] = {{1000, 0}, {1000, 0}};
@@ -184,8 +167,6 @@ static const struct excuse excuses[] = {
 	 "one", both_locks},
 	{"`readlink` of `/proc/self/fd/N` of a regular file", "its path", "another", proc_link},
 	{"the end of a file after a write past it failed with `EFAULT`", "5000", "0", bad_write},
-	{"`chmod` of a file with an access control list: the list's mask", "mask 0", "mask 7",
-	 acl_chmod},
 	{"time of change after a shared writable mapping was made and not stored to", "as before",
 	 "now", map_times},
 	{"`mprotect` to writable, behind the end of a file that is open for reading", "EACCES", "0",

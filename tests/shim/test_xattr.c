@@ -200,6 +200,14 @@ static void lists_set_the_mode(void **state)
 	assert_int_equal(st.st_mode & 07777, 0754);
 	assert_int_equal(getxattr(at("f"), ACCESS, v, sizeof(v)), sizeof(acl));
 	assert_memory_equal(v, acl, sizeof(acl));
+	/* chmod changes what it says of owner, mask and others. */
+	assert_ok(chmod(at("f"), 0620));
+	assert_int_equal(getxattr(at("f"), ACCESS, v, sizeof(v)), sizeof(acl));
+	assert_int_equal(v[6], 6);
+	assert_memory_not_equal(v, acl, sizeof(acl));
+	assert_ok(chmod(at("f"), 0754));
+	assert_int_equal(getxattr(at("f"), ACCESS, v, sizeof(v)), sizeof(acl));
+	assert_memory_equal(v, acl, sizeof(acl));
 	assert_ok(setxattr(at("f"), ACCESS, acl_minimal, sizeof(acl_minimal), 0));
 	assert_ok(stat(at("f"), &st));
 	assert_int_equal(st.st_mode & 07777, 0640);

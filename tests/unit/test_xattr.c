@@ -386,6 +386,8 @@ static void access_list_sets_the_mode(void **state)
 	static const uint8_t full[] = {ACL_HEAD, ACL_OWNER(7), ACL_USER(6, 9), ACL_GROUP(1),
 				       ACL_MASK(5), ACL_OTHER(4)};
 	static const uint8_t minimal[] = {ACL_HEAD, ACL_OWNER(6), ACL_GROUP(4), ACL_OTHER(0)};
+	static const uint8_t changed[] = {ACL_HEAD, ACL_OWNER(6), ACL_USER(6, 9), ACL_GROUP(1),
+					  ACL_MASK(2), ACL_OTHER(0)};
 	struct unit *u = *state;
 	umfs_node node = make(u, "/f", 0102640);
 	char buf[100];
@@ -395,6 +397,12 @@ static void access_list_sets_the_mode(void **state)
 	assert_int_equal(mode_of(u, node), 02754);
 	assert_int_equal(get(u, &other, node, ACCESS, buf, sizeof(buf)), sizeof(full));
 	assert_memory_equal(buf, full, sizeof(full));
+	/* The mode says what owner, mask and others may. */
+	assert_ok(umfs_chmod(u->fs, &owner, node, 02620));
+	assert_int_equal(get(u, &owner, node, ACCESS, buf, sizeof(buf)), sizeof(changed));
+	assert_memory_equal(buf, changed, sizeof(changed));
+	assert_err(get(u, &owner, node, ACCESS, buf, sizeof(full) - 1), ERANGE);
+	assert_ok(set_acl(u, &owner, node, ACCESS, full, sizeof(full)));
 	/* One that says no more than a mode is not kept. */
 	assert_ok(set_acl(u, &owner, node, ACCESS, minimal, sizeof(minimal)));
 	assert_int_equal(mode_of(u, node), 02640);
