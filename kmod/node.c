@@ -489,6 +489,23 @@ static long do_rename(struct umfs_kpool *pool, void __user *arg)
 	return err;
 }
 
+/*
+ * As Linux with fs.protected_hardlinks: nobody makes a name of his own for another's file
+ * that he may not read and write, and so keeps what the owner removes or set-id gives.
+ */
+static int may_link(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node node)
+{
+	struct umfs_attr attr;
+	int err = umfs_getattr(&pool->fs, node, &attr);
+
+	if (err || cred->override || attr.uid == cred->uid)
+		return err;
+	if (!S_ISREG(attr.mode) || (attr.mode & S_ISUID) ||
+	    (attr.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		return -EPERM;
+	return umfs_access(&pool->fs, cred, node, MAY_READ | MAY_WRITE) ? -EPERM : 0;
+}
+
 static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
 		     uint32_t flags)
 {
@@ -501,6 +518,9 @@ static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, stru
 		return -EEXIST;
 	if (to->must_be_dir || !to->name_len)
 		return -ENOENT;
+	err = may_link(pool, cred, p->from.w.ino);
+	if (err)
+		return err;
 	return umfs_link(&pool->fs, cred, p->from.w.ino, to->parent, to->name, to->name_len);
 }
 

@@ -155,7 +155,10 @@ struct umfs_ioc_rename {
 	__u32 zero0;
 };
 
-/* As linkat(2); flags: UMFS_IOC_FOLLOW, a symbolic link `from` is not meant itself. */
+/*
+ * As linkat(2), with fs.protected_hardlinks whatever that is; flags: UMFS_IOC_FOLLOW, a
+ * symbolic link `from` is not meant itself.
+ */
 struct umfs_ioc_link {
 	struct umfs_ioc_path from;
 	struct umfs_ioc_path to;

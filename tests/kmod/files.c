@@ -227,6 +227,7 @@ static void rights_are_the_callers(void)
 	close(k_open("open/shown", O_RDWR | O_CREAT, 0644));
 	close(k_open("closed/in", O_RDWR | O_CREAT, 0666));
 	close(k_open("sticky/roots", O_RDWR | O_CREAT, 0666));
+	close(k_open("open/setid", O_RDWR | O_CREAT, 04666));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", secret);
 	AS(1000, {
 		FAILS(EACCES, k_open("secret", O_RDONLY, 0));
@@ -237,6 +238,10 @@ static void rights_are_the_callers(void)
 		FAILS(EACCES, k_mkdir("sub", 0700));
 		FAILS(EACCES, k_unlink("secret", 0));
 		FAILS(EACCES, k_rename("secret", "open/secret", 0));
+		FAILS(EPERM, k_link("secret", "open/mine"));
+		FAILS(EPERM, k_link("open/shown", "open/mine"));
+		FAILS(EPERM, k_link("open/setid", "open/mine"));
+		CHECK(k_link("sticky/roots", "open/mine") == 0 && k_unlink("open/mine", 0) == 0);
 		FAILS(EPERM, k_unlink("sticky/roots", 0));
 		FAILS(EPERM, k_rename("sticky/roots", "sticky/x", 0));
 		FAILS(EACCES, k_open("open/shown", O_RDWR, 0));
@@ -272,6 +277,7 @@ static void rights_are_the_callers(void)
 	      !(a.mode & 04000));
 	close(secret);
 	CHECK(k_unlink("secret", 0) == 0 && k_unlink("open/shown", 0) == 0 &&
+	      k_unlink("open/setid", 0) == 0 &&
 	      k_unlink("closed/in", 0) == 0 && k_unlink("sticky/roots", 0) == 0);
 	CHECK(k_unlink("open", UMFS_IOC_REMOVEDIR) == 0 &&
 	      k_unlink("closed", UMFS_IOC_REMOVEDIR) == 0 &&
