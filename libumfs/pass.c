@@ -20,6 +20,7 @@
 #include "internal.h"
 
 #define HEAD_BYTES 256u /* of an image: as much as the kernel reads of a script's first line */
+#define IMAGE_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) /* maybe no program at all */
 #define SEGMENTS_MAX 32u
 #define SCRIPTS_MAX 4
 
@@ -100,7 +101,7 @@ bool umfs_pass_image_knows(int dirfd, const char *path, int flags)
 
 	/* In a sandbox no system call is made that libc would not make. */
 	for (int i = 0; i < SCRIPTS_MAX && !port_quiet; i++) {
-		fd = given ? dirfd : sys4(SYS_openat, dirfd, path, O_RDONLY | O_CLOEXEC, 0);
+		fd = given ? dirfd : sys4(SYS_openat, dirfd, path, IMAGE_FLAGS, 0);
 		/* What can not be read the kernel may run all the same, or say what is wrong. */
 		if (fd < 0)
 			return true;

@@ -448,7 +448,7 @@ long (umfs_path_call)(int dirfd, const char *path, uint32_t flags, spot_fn ours,
 /* A mount's own directory: on -EXDEV programs would copy it and remove what was in it. */
 static bool is_top(const struct spot *s)
 {
-	return s->m && s->w.ino == UMFS_ROOT_INO && !s->w.name_len;
+	return s->m && (uint32_t)s->w.ino == UMFS_ROOT_INO && !s->w.name_len;
 }
 
 /* The last name is missing; is what it would be in? */

@@ -348,6 +348,15 @@ static void exec_keeps_an_unlinked_file(void **state)
 	assert_ok(close(7));
 }
 
+/* A FIFO outside. */
+static const char *no_program(void)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "/tmp/umfs-no-program.%d", (int)getpid());
+	return mkfifo(name, 0755) && errno != EEXIST ? "" : name;
+}
+
 static int failing_exec(void *arg)
 {
 	int fd = *(int *)arg;
@@ -357,6 +366,10 @@ static int failing_exec(void *arg)
 	CHILD_CHECK(execv("/nonexistent/none", argv) == -1 && errno == ENOENT);
 	CHILD_CHECK(execvp("surely-no-such-program", argv) == -1 && errno == ENOENT);
 	CHILD_CHECK(execv(test_dir(), argv) == -1);
+	alarm(60); /* nobody waits for a writer */
+	CHILD_CHECK(execv(no_program(), argv) == -1 && errno == EACCES);
+	alarm(0);
+	CHILD_CHECK(unlink(no_program()) == 0);
 	/* Everything is as before. */
 	CHILD_CHECK(pwrite(fd, "y", 1, 0) == 1);
 	CHILD_CHECK(access("f", F_OK) == 0);
