@@ -110,34 +110,10 @@ uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_nam
 	return 0;
 }
 
-/* Cells in use: a dentry is at most 17 cells long, so it spans at most two words. */
-static void mark(uint64_t map[5], uint32_t from, uint32_t count)
-{
-	uint64_t bits = (1ull << count) - 1;
-	uint32_t shift = from % 64u;
-
-	map[from / 64u] |= bits << shift;
-	if (shift + count > 64u)
-		map[from / 64u + 1] |= bits >> (64u - shift);
-}
-
-/* First cell at or after `from` whose bit in the map is `used`, or 256. */
-static uint32_t next_cell(const uint64_t map[5], uint32_t from, bool used)
-{
-	while (from < CELLS) {
-		uint64_t word = (used ? map[from / 64u] : ~map[from / 64u]) >> from % 64u;
-
-		if (word)
-			return UMFS_MIN(from + (uint32_t)__builtin_ctzll(word), CELLS);
-		from = (from / 64u + 1) * 64u;
-	}
-	return CELLS;
-}
-
+/* The first gap that is large enough: between one dentry's end and where the next starts. */
 uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t *used)
 {
-	uint64_t map[CELLS / 64u + 1] = {0};
-	uint32_t tail = ld16(&leaf->tail), cell, stop;
+	uint32_t tail = ld16(&leaf->tail), at = FIRST, cell;
 
 	*used = 0;
 	if (tail >= FIRST && tail + cells <= CELLS)
@@ -145,15 +121,12 @@ uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint3
 	for (cell = next_start(leaf, 0); cell < CELLS - 1; cell = next_start(leaf, cell + 1)) {
 		uint32_t n = UMFS_MIN((uint32_t)ld8(&leaf->tag[cell + 1]), DENTRY_CELLS_MAX);
 
-		mark(map, cell, UMFS_MIN(n, CELLS - cell));
+		if (cell >= at + cells)
+			return at;
 		*used += n;
+		at = UMFS_MAX(at, cell + n); /* in a damaged leaf they may overlap */
 	}
-	for (cell = FIRST; (cell = next_cell(map, cell, false)) < CELLS; cell = stop) {
-		stop = next_cell(map, cell, true);
-		if (stop - cell >= cells)
-			return cell;
-	}
-	return 0;
+	return at + cells <= CELLS ? at : 0;
 }
 
 void umfs_dleaf_tag(struct umfs_dleaf_pm *leaf, uint32_t cell, uint64_t hash, uint32_t len)

@@ -449,7 +449,7 @@ void umfs_dleaf_init(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t dir_i
 bool umfs_dleaf_valid(const struct umfs_dleaf_pm *leaf, uint32_t dir_ino);
 /* Cell of the name, or 0. */
 uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n);
-/* Cell where a dentry of `cells` cells fits, or 0; *used: cells taken by dentries. */
+/* Cell where a dentry of `cells` cells fits, or 0, and then *used: cells taken by dentries. */
 uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t *used);
 /* Write a dentry to free cells; nobody sees it before its start bit. */
 void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
