@@ -25,12 +25,6 @@ static const char usage[] =
 	"  -h, --help     this text\n"
 	"  -V, --version  the version\n";
 
-static const struct option longs[] = {
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
-
 typedef unsigned long long ull;
 
 static void print_field(const char *name, uint64_t value)
@@ -354,7 +348,7 @@ int dump_main(int argc, char **argv)
 	struct umfs *fs = &pool.fs;
 	int c, args;
 
-	c = getopt_long(argc, argv, "hV", longs, NULL);
+	c = getopt_long(argc, argv, "hV", common_options, NULL);
 	if (c != -1)
 		return common_option(c, argv[0], usage);
 	args = argc - optind;

@@ -87,6 +87,12 @@ static void on_sigbus(int sig)
 	_exit(1);
 }
 
+const struct option common_options[] = {
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
 int common_option(int c, const char *command, const char *help)
 {
 	switch (c) {

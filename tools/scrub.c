@@ -43,12 +43,6 @@ static const char help[] =
 	"  -h, --help     this text\n"
 	"  -V, --version  the version\n";
 
-static const struct option longs[] = {
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
-
 /* ---- the command ---- */
 
 static int scrub_pool(const char *path)
@@ -80,7 +74,7 @@ int scrub_main(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "hV", longs, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "hV", common_options, NULL)) != -1)
 		return common_option(c, "scrub", help);
 	if (argc - optind != 1) {
 		fprintf(stderr, "umfs scrub: which pool?\nTry 'umfs scrub --help'.\n");

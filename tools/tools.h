@@ -3,6 +3,8 @@
 #ifndef UMFS_TOOLS_H
 #define UMFS_TOOLS_H
 
+#include <getopt.h>
+
 #include "pool.h"
 
 /* A command: gets its own name as argv[0], returns an exit code. */
@@ -22,6 +24,8 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and exit code 1. */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* For commands without options of their own. */
+extern const struct option common_options[];
 /* What getopt_long found and is no option of its own to the command: the exit code. */
 int common_option(int c, const char *command, const char *help);
 
