@@ -11,6 +11,9 @@
  * "over". What is done is durable and whole (mode atomic). So after a cut the changes before
  * some X are there, and of X, which may be the one that was cut, each step whole or not at
  * all. `check` takes a change X away that is there in part, to be done again.
+ *
+ * The file "still" is made before the first change. It is large enough for page tables to be
+ * hung in where it is mapped, and is looked at by read() and mapped.
  */
 #include <grp.h>
 
@@ -19,6 +22,7 @@
 #define BLOCKS 64
 #define BLOCK 4096u
 #define BYTES_MAX (300u << 10)
+#define STILL_BYTES (4u << 20)
 
 int pool, checks, failures;
 static char *want, *have;
@@ -80,10 +84,23 @@ static void change(unsigned n, int over)
 	must(pwrite(over, want, BLOCK, (off_t)(n % BLOCKS) * BLOCK) == BLOCK ? 0 : -1, "over");
 }
 
+static void make_still(void)
+{
+	int fd = k_open("still", O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	if (fd < 0 && errno == EEXIST)
+		return;
+	must(fd, "still");
+	fill(want, STILL_BYTES, 0);
+	must(write(fd, want, STILL_BYTES) == STILL_BYTES ? 0 : -1, "still");
+	close(fd);
+}
+
 static _Noreturn void do_write(unsigned n)
 {
 	int over;
 
+	make_still();
 	k_mkdir("c", 0700);
 	k_mkdir("d", 0700);
 	over = k_open("over", O_RDWR | O_CREAT, 0600);
@@ -152,6 +169,17 @@ static void check_over(unsigned x, unsigned did)
 	close(fd);
 }
 
+static void check_still(void)
+{
+	int fd = k_open("still", O_RDWR, 0);
+	char *at = mmap(NULL, STILL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	fill(want, STILL_BYTES, 0);
+	CHECK(read(fd, have, STILL_BYTES) == STILL_BYTES && !memcmp(have, want, STILL_BYTES));
+	CHECK(at != MAP_FAILED && !memcmp(at, want, STILL_BYTES));
+	close(fd);
+}
+
 static int do_check(unsigned did)
 {
 	unsigned n, x = did, next = did + 1;
@@ -169,6 +197,7 @@ static int do_check(unsigned did)
 	CHECK(c != WRONG && d != WRONG && d != EMPTY && (d == ABSENT || place_of(x) == 'd'));
 	CHECK(x > did || x == 0 || look(place_of(x), x) == WHOLE);
 	check_over(x, did);
+	check_still();
 	if (x > did) {
 		name_of(path, c != ABSENT ? 'c' : 'd', x);
 		CHECK(k_unlink(path, 0) == 0);
@@ -184,8 +213,8 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		return 2;
 	pool = open(argv[1], O_RDONLY | O_CLOEXEC);
-	want = malloc(BYTES_MAX + 2);
-	have = malloc(BYTES_MAX + 2);
+	want = malloc(STILL_BYTES);
+	have = malloc(STILL_BYTES);
 	if (pool < 0 || !want || !have) {
 		perror(argv[1]);
 		return 1;
