@@ -282,15 +282,24 @@ static bool at_same(const struct umfs_file *f)
 	       st.st_ino == f->ino;
 }
 
+bool umfs_cwd_shows(void)
+{
+	struct umfs_file f;
+
+	if (!umfs_mounts[0].mounted) /* none is, or all are: table.c */
+		return false;
+	if (!umfs_guard_self.spawning && !port_quiet)
+		umfs_cwd_adopt(); /* who started us may have left it */
+	return umfs_uinfo_cwd(&f) != UINFO_NONE && umfs_mount_of(f.fs)->mounted;
+}
+
 bool umfs_cwd_show(void)
 {
 	char path[PATH_MAX];
 	struct umfs_file f;
 	bool shown = false;
 
-	if (!umfs_guard_self.spawning && !port_quiet)
-		umfs_cwd_adopt(); /* who started us may have left it */
-	if (umfs_uinfo_cwd(&f) == UINFO_NONE || !umfs_mount_of(f.fs)->mounted)
+	if (!umfs_cwd_shows() || umfs_uinfo_cwd(&f) == UINFO_NONE)
 		return false;
 	umfs_guard_enter();
 	if (getcwd_ours(&f, path, sizeof(path)) > 0 && !sys1(SYS_chdir, path)) {

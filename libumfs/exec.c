@@ -163,7 +163,7 @@ static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 	err = umfs_heirs_make(&heirs, dirfd, path, a->q, (int)a->a);
 	if (err)
 		return err;
-	if (!umfs_heirs_known(dirfd, path, a->q, (int)a->a))
+	if (umfs_cwd_shows() && !umfs_heirs_known(dirfd, path, a->q, (int)a->a))
 		shown = umfs_cwd_show();
 	if (!shown)
 		prepare();
@@ -261,9 +261,7 @@ static long look_outside(int dirfd, const char *path, struct path_args *a)
 /* The child has a working directory of its own in the kernel, if not in our memory. */
 static void show_cwd(int dirfd, const char *path, char *const envp[], int flags)
 {
-	struct umfs_file f;
-
-	if (umfs_uinfo_cwd(&f) != UINFO_NONE && !umfs_guard_self.spawn_moved &&
+	if (!umfs_guard_self.spawn_moved && umfs_cwd_shows() &&
 	    !umfs_heirs_known(dirfd, path, envp, flags))
 		umfs_cwd_show();
 }

@@ -124,6 +124,8 @@ void umfs_cwd_forget(void);
  * the mount, where there is one (true). Where exec failed: umfs_cwd_hide().
  */
 bool umfs_cwd_show(void);
+/* Whether it could: it is ours, and of a pool that is mounted. */
+bool umfs_cwd_shows(void);
 void umfs_cwd_hide(void);
 
 #endif

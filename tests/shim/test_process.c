@@ -2,6 +2,7 @@
 /* test_process.c - fork, vfork, exec, spawn, exit. */
 #include <pthread.h>
 #include <spawn.h>
+#include <sys/inotify.h>
 
 #include "shim_test.h"
 
@@ -224,6 +225,40 @@ static void exec_passes_descriptors_on(void **state)
 	assert_ok(fcntl(fd, F_SETFD, FD_CLOEXEC));
 	assert_int_not_equal(spawn_shell("cat <&5"), 0);
 	assert_ok(close(fd));
+}
+
+/* A copy of a program outside, which nobody else runs. */
+static void copy_program(char *to, size_t size)
+{
+	char command[PATH_MAX + 32];
+
+	snprintf(to, size, "%s/program", getenv("SHIM_WORK"));
+	snprintf(command, sizeof(command), "cp /bin/true %s", to);
+	assert_int_equal(system(command), 0);
+}
+
+static int run_copy(void *arg)
+{
+	execl(arg, "true", (char *)NULL);
+	return errno;
+}
+
+/* What it is, libumfs need not know where nothing passes: only the kernel opens it. */
+static void exec_opens_program_once(void **state)
+{
+	char program[PATH_MAX], events[4096];
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	ssize_t n;
+
+	(void)state;
+	copy_program(program, sizeof(program));
+	assert_true(watch >= 0);
+	assert_true(inotify_add_watch(watch, program, IN_OPEN | IN_CLOSE_NOWRITE) >= 0);
+	assert_int_equal(in_child(run_copy, program), 0);
+	n = read(watch, events, sizeof(events));
+	assert_true(n <= 2 * (ssize_t)sizeof(struct inotify_event));
+	assert_ok(close(watch));
+	assert_ok(unlink(program));
 }
 
 static int run_plain(void *arg)
@@ -454,6 +489,7 @@ int main(void)
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(vfork_like_fork),
 		cmocka_unit_test(exec_passes_descriptors_on),
+		cmocka_unit_test(exec_opens_program_once),
 		cmocka_unit_test(programs_there_are_run),
 		cmocka_unit_test(scripts_there_by_descriptor),
 		cmocka_unit_test(exec_without_the_library),
