@@ -4,7 +4,8 @@
  *
  *   LIBUMFS_MOUNT=DIR=POOL[,DIR=POOL...]  backslash escapes , = and itself; without it,
  *                                         what mount.umfs has mounted (table.c). A POOL
- *                                         below /dev/umfs is the kernel module's (module.c)
+ *                                         below /dev/umfs, or that leads there, is the kernel
+ *                                         module's (module.c)
  *   LIBUMFS_MODE=atomic|sync|posix        default atomic
  *   LIBUMFS_ATIME=relatime|noatime|strictatime  default relatime
  *   LIBUMFS_REDIRECT=1|0                  0: replace symbols only (redirect.c)
@@ -20,7 +21,12 @@
  *  - any other bad variable makes every path below the mounts fail with EIO
  *    (mount.c).
  */
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include "module.h"
+
+#define MISC_MAJOR 10u
 
 struct config umfs_config;
 struct mount umfs_mounts[MOUNTS_MAX];
@@ -103,6 +109,30 @@ static const char *absolute_pool(char *path)
 	return NULL;
 }
 
+/* "//" and "/./" of an absolute path in place: what begins it is compared. */
+static void clean_pool(char *path)
+{
+	char *out = path;
+
+	for (const char *in = path; *in;) {
+		if (in[0] == '/' && (in[1] == '/' || (in[1] == '.' && (in[2] == '/' || !in[2]))))
+			in += in[1] == '/' ? 1 : 2;
+		else
+			*out++ = *in++;
+	}
+	*out = '\0';
+}
+
+/* By its name, whether it is there or not, or by what it is: a node of the kernel's misc devices. */
+static bool is_module(char *pool)
+{
+	struct stat st;
+
+	clean_pool(pool);
+	return !strncmp(pool, MODULE_NODES, strlen(MODULE_NODES)) ||
+	       (!sys2(SYS_stat, pool, &st) && S_ISCHR(st.st_mode) && major(st.st_rdev) == MISC_MAJOR);
+}
+
 static void __attribute__((noreturn)) refuse(const char *what, const char *value, const char *why)
 {
 	umfs_text_say(what, value, why, "; the program is not started");
@@ -140,7 +170,7 @@ static void take_mount(const char *all, const char **p)
 	why = absolute_pool(m->pool_path);
 	if (why)
 		refuse("LIBUMFS_MOUNT: pool ", m->pool_path, why);
-	m->module = !strncmp(m->pool_path, MODULE_NODES, strlen(MODULE_NODES));
+	m->module = is_module(m->pool_path);
 	umfs_config.modules |= m->module;
 	m->dir_len = (uint32_t)strlen(m->dir);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)

@@ -103,7 +103,11 @@ struct mount {
 	uint64_t parent_dev, parent_ino;
 	bool mounted; /* the kernel's mount of the pool is there, too: table.c */
 	bool module; /* the kernel module has the pool, which is not mapped here: module.c */
-	int node; /* MOUNT_MODULE: the descriptor by which the module is asked */
+	int node; /* MOUNT_MODULE: the descriptor by which the module is asked: D4 in module.c */
+	uint64_t node_dev, node_ino; /* of what it is */
+	bool lent; /* a child of posix_spawn changed node and state, which were these: */
+	int lent_node;
+	uint32_t lent_state;
 	uint64_t dev; /* st_dev of its files */
 	struct pool pool;
 };
@@ -133,7 +137,7 @@ static inline bool umfs_active(void)
 
 /* ---- mount.c ---- */
 
-/* Attach at first use. 0 or -EIO (then said on stderr, once). */
+/* Attach at first use. 0 or -EIO (then said on stderr, once); of the module's pools any error. */
 int umfs_mount_get(struct mount *m);
 /* Attach as the heir of an image before this one: true when that was to be had. */
 bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir);

@@ -14,6 +14,12 @@
  *  D3  What the walk says is for errors and attributes only. What is done then is asked for
  *      by the same path, which the module walks again: it may lead elsewhere by then, as it
  *      may between any two calls. Where it leaves the pool by then, all is done again.
+ *  D4  The node's number may be closed and be something else by the time it is used, since
+ *      programs close what is not theirs. So each call that leads into the pool looks what it
+ *      is, and opens the node again where it is not that. The child of posix_spawn, which
+ *      has descriptors of its own but its parent's memory, gives back what that says of them.
+ *  D5  A descriptor that is only there for a call is opened and closed in the gate that fork
+ *      waits for, so that no child of another thread's keeps it.
  */
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -73,22 +79,108 @@ static int learn_device(struct mount *m)
 	return (int)err;
 }
 
-int umfs_module_attach(struct mount *m)
+bool umfs_module_has_node(const struct mount *m)
 {
-	long fd = sys4(SYS_openat, AT_FDCWD, m->pool_path, O_RDONLY | O_CLOEXEC, 0), err;
+	struct stat st;
+
+	return !sys2(SYS_fstat, LOAD_RELAXED(&m->node), &st) && st.st_dev == m->node_dev &&
+	       st.st_ino == m->node_ino;
+}
+
+static int open_node(const struct mount *m)
+{
+	long fd = sys4(SYS_openat, AT_FDCWD, m->pool_path, O_RDONLY | O_CLOEXEC, 0);
 	int high;
 
 	if (fd < 0)
 		return (int)fd;
 	high = umfs_place_high((int)fd);
 	sys1(SYS_close, fd);
-	if (high < 0)
-		return high;
-	m->node = high;
-	err = learn_device(m);
+	return high;
+}
+
+static int learn_node(struct mount *m)
+{
+	struct stat st;
+	long err = sys2(SYS_fstat, m->node, &st);
+
+	m->node_dev = st.st_dev;
+	m->node_ino = st.st_ino;
+	return err ? (int)err : learn_device(m);
+}
+
+/* Two directories for one pool: which of them a descriptor is in could not be told. */
+static bool is_elsewhere(const struct mount *m)
+{
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		const struct mount *o = &umfs_mounts[i];
+
+		if (o != m && LOAD(&o->state) == MOUNT_MODULE && o->dev == m->dev)
+			return true;
+	}
+	return false;
+}
+
+/* Of the parent, whose memory this is. */
+static void keep_what_was(struct mount *m)
+{
+	if (!umfs_guard_self.spawning || m->lent)
+		return;
+	m->lent = true;
+	m->lent_node = m->node;
+	m->lent_state = m->state;
+}
+
+int umfs_module_attach(struct mount *m)
+{
+	int node, err;
+
+	keep_what_was(m);
+	node = open_node(m);
+	if (node < 0)
+		return node;
+	STORE(&m->node, node);
+	err = learn_node(m);
+	if (!err && is_elsewhere(m))
+		err = -EBUSY;
 	if (err)
-		sys1(SYS_close, high);
-	return (int)err;
+		sys1(SYS_close, node);
+	return err;
+}
+
+/* In a sandbox nothing is looked at: a file's number may be all that it lets one ask of. */
+int umfs_module_again(struct mount *m)
+{
+	int err = 0;
+
+	if (port_quiet || likely(umfs_module_has_node(m)))
+		return 0;
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_ATTACH);
+	if (!umfs_module_has_node(m))
+		err = umfs_module_attach(m);
+	umfs_local_unlock(LOCK_ATTACH);
+	umfs_guard_leave();
+	return err;
+}
+
+void umfs_module_spawned(void)
+{
+	if (!umfs_config.modules)
+		return;
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_ATTACH);
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (!m->lent)
+			continue;
+		m->lent = false;
+		STORE(&m->state, m->lent_state);
+		STORE(&m->node, m->lent_node);
+	}
+	umfs_local_unlock(LOCK_ATTACH);
+	umfs_guard_leave();
 }
 
 const char *umfs_module_strerror(int err)
@@ -108,6 +200,8 @@ const char *umfs_module_strerror(int err)
 	case -EMFILE:
 	case -ENFILE:
 		return "no descriptor left";
+	case -EBUSY:
+		return "another of the directories in LIBUMFS_MOUNT is this pool already";
 	default:
 		return "the kernel module can not serve it";
 	}
@@ -121,20 +215,28 @@ static bool on_some_pool(int dirfd)
 	       (uint32_t)st.f_type == UMFS_IOC_FS_MAGIC;
 }
 
-/* A pool that was not used yet is attached only where there is one, so that nothing is said of it. */
+/*
+ * A pool that was not used yet is attached only where there is one, so that nothing is said of it.
+ * In a sandbox libc's own calls are all that one may count on: it is asked only by programs that
+ * had been in such directories before.
+ */
 struct mount *umfs_module_at(int dirfd)
 {
+	static uint32_t any; /* was found before */
 	struct stat st;
 
-	if (sys4(SYS_newfstatat, dirfd, "", &st, AT_EMPTY_PATH) || major(st.st_dev))
+	if ((port_quiet && !LOAD_RELAXED(&any)) ||
+	    sys4(SYS_newfstatat, dirfd, "", &st, AT_EMPTY_PATH) || major(st.st_dev))
 		return NULL;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 
 		if (m->module && LOAD(&m->state) == MOUNT_IDLE && on_some_pool(dirfd))
 			(void)umfs_mount_get(m);
-		if (LOAD(&m->state) == MOUNT_MODULE && m->dev == st.st_dev)
-			return m;
+		if (LOAD(&m->state) != MOUNT_MODULE || m->dev != st.st_dev)
+			continue;
+		STORE(&any, 1);
+		return umfs_module_again(m) ? NULL : m;
 	}
 	return NULL;
 }
@@ -209,11 +311,12 @@ long umfs_module_mknod(const struct spot *s, mode_t mode)
 
 	if ((mode & S_IFMT) && !S_ISREG(mode))
 		return umfs_refuse(REPORT_NO_MODULE, EOPNOTSUPP);
+	umfs_opens_enter();
 	fd = umfs_module_open(s, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
-	if (fd < 0)
-		return fd;
-	sys1(SYS_close, fd);
-	return 0;
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	umfs_opens_leave();
+	return UMFS_MIN(fd, 0l);
 }
 
 long umfs_module_unlink(const struct spot *s, int flags)
@@ -259,104 +362,93 @@ long umfs_module_readlink(const struct spot *s, char *buf, size_t size)
 
 /* ---- what is done by a descriptor ---- */
 
-long umfs_module_truncate(const struct spot *s, off_t size)
+/* A system call on what was walked to, whose first argument is a descriptor of that: D5. */
+static long call_by(const struct spot *s, int flags, long nr, long b, long c, long d, long e)
 {
-	long fd = umfs_module_open(s, O_WRONLY | O_CLOEXEC, 0), err;
+	long fd, err;
 
-	if (fd < 0)
-		return fd;
-	err = sys2(SYS_ftruncate, fd, size);
-	sys1(SYS_close, fd);
+	umfs_opens_enter();
+	fd = umfs_module_open(s, flags | O_CLOEXEC, 0);
+	err = fd < 0 ? fd : sys6(nr, fd, b, c, d, e, 0);
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	umfs_opens_leave();
 	return err;
 }
 
 /* Of the very thing that was walked to: that is no link, or one that is meant itself. */
-static long open_path(const struct spot *s)
+static int by_path(const struct spot *s)
 {
-	return umfs_module_open(s, O_PATH | O_NOFOLLOW * S_ISLNK(s->w.attr.mode) | O_CLOEXEC, 0);
+	return O_PATH | O_NOFOLLOW * S_ISLNK(s->w.attr.mode);
+}
+
+long umfs_module_truncate(const struct spot *s, off_t size)
+{
+	return call_by(s, O_WRONLY, SYS_ftruncate, size, 0, 0, 0);
+}
+
+static long chmod_by(long fd, mode_t mode)
+{
+	char name[40];
+	struct text t;
+
+	umfs_text_init(&t, name, sizeof(name));
+	umfs_text_add(&t, "/proc/self/fd/");
+	umfs_text_dec(&t, (uint64_t)fd);
+	return sys2(SYS_chmod, name, mode);
 }
 
 long umfs_module_chmod(const struct spot *s, mode_t mode)
 {
-	long fd = open_path(s), err;
-	char name[40];
-	struct text t;
+	long fd, err;
 
-	if (fd < 0)
-		return fd;
-	umfs_text_init(&t, name, sizeof(name));
-	umfs_text_add(&t, "/proc/self/fd/");
-	umfs_text_dec(&t, (uint64_t)fd);
-	err = sys2(SYS_chmod, name, mode);
-	sys1(SYS_close, fd);
+	umfs_opens_enter();
+	fd = umfs_module_open(s, by_path(s) | O_CLOEXEC, 0);
+	err = fd < 0 ? fd : chmod_by(fd, mode);
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	umfs_opens_leave();
 	return err;
 }
 
 long umfs_module_chown(const struct spot *s, uid_t uid, gid_t gid)
 {
-	long fd = open_path(s), err;
-
-	if (fd < 0)
-		return fd;
-	err = sys5(SYS_fchownat, fd, "", uid, gid, AT_EMPTY_PATH);
-	sys1(SYS_close, fd);
-	return err;
+	return call_by(s, by_path(s), SYS_fchownat, SYS_ARG(""), uid, gid, AT_EMPTY_PATH);
 }
 
 long umfs_module_utimens(const struct spot *s, const struct timespec *times)
 {
-	long fd = open_path(s), err;
-
-	if (fd < 0)
-		return fd;
-	err = sys4(SYS_utimensat, fd, "", times, AT_EMPTY_PATH);
-	sys1(SYS_close, fd);
-	return err;
+	return call_by(s, by_path(s), SYS_utimensat, SYS_ARG(""), SYS_ARG(times), AT_EMPTY_PATH, 0);
 }
 
 long umfs_module_access(const struct spot *s, int mode, int flags)
 {
-	long fd = open_path(s), err;
-
-	if (fd < 0)
-		return fd;
-	err = sys4(SYS_faccessat2, fd, "", mode, (flags & AT_EACCESS) | AT_EMPTY_PATH);
-	sys1(SYS_close, fd);
-	return err;
+	return call_by(s, by_path(s), SYS_faccessat2, SYS_ARG(""), mode,
+		       (flags & AT_EACCESS) | AT_EMPTY_PATH, 0);
 }
 
 long umfs_module_statfs(const struct spot *s, struct statfs *st)
 {
-	long fd = open_path(s), err;
-
-	if (fd < 0)
-		return fd;
-	err = sys2(SYS_fstatfs, fd, st);
-	sys1(SYS_close, fd);
-	return err;
+	return call_by(s, by_path(s), SYS_fstatfs, SYS_ARG(st), 0, 0, 0);
 }
 
 /* ---- the working directory ---- */
 
-static long enter(long fd)
+long umfs_module_chdir(const struct spot *s)
 {
-	long err;
+	return call_by(s, O_PATH | O_DIRECTORY, SYS_fchdir, 0, 0, 0, 0);
+}
+
+/* Without the gate: who adopts a directory is in it. */
+long umfs_module_chdir_top(struct mount *m)
+{
+	long fd = open_top(m), err;
 
 	if (fd < 0)
 		return fd;
 	err = sys1(SYS_fchdir, fd);
 	sys1(SYS_close, fd);
 	return err;
-}
-
-long umfs_module_chdir(const struct spot *s)
-{
-	return enter(umfs_module_open(s, O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
-}
-
-long umfs_module_chdir_top(struct mount *m)
-{
-	return enter(open_top(m));
 }
 
 long umfs_module_getcwd(const struct mount *m, char *buf, size_t size)

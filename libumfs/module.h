@@ -11,8 +11,14 @@
 
 #define MODULE_NODES "/dev/umfs/"
 
-/* Open the pool's node, which is kept; -errno. */
+/* Open the pool's node, which is kept; -errno. Under LOCK_ATTACH. */
 int umfs_module_attach(struct mount *m);
+/* Of one that was: its node is there, as it was or opened anew; -errno. */
+int umfs_module_again(struct mount *m);
+/* Is its number still the node? */
+bool umfs_module_has_node(const struct mount *m);
+/* This process made another by posix_spawn, which is gone from our memory: see D4. */
+void umfs_module_spawned(void);
 /* One line for people: why not. */
 const char *umfs_module_strerror(int err);
 /* Where dirfd (or AT_FDCWD) is a directory of such a pool: that. May attach. */

@@ -96,8 +96,10 @@ int umfs_mount_get(struct mount *m)
 {
 	uint32_t state = LOAD(&m->state);
 
-	if (likely(state == MOUNT_LIVE) || state == MOUNT_MODULE)
+	if (likely(state == MOUNT_LIVE))
 		return 0;
+	if (state == MOUNT_MODULE)
+		return umfs_module_again(m);
 	umfs_guard_enter();
 	umfs_local_lock(LOCK_ATTACH);
 	if (LOAD(&m->state) == MOUNT_IDLE)

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "internal.h"
+#include "module.h"
 
 static int place_fd = -1;
 static int null_fd = -1;
@@ -216,6 +216,12 @@ static int mount_keeps_next(const struct mount *m, int fd)
 	return best;
 }
 
+/* The number was not taken by the program, which had closed all that it did not know of. */
+static bool still_kept(const struct mount *m)
+{
+	return !m->module || umfs_module_has_node(m);
+}
+
 bool umfs_place_protected(int fd)
 {
 	if (fd < 0 || !umfs_active())
@@ -224,7 +230,7 @@ bool umfs_place_protected(int fd)
 	    fd == umfs_report_fd || umfs_lock_keeps(fd) || umfs_load_keeps_next(fd) == fd)
 		return true;
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
-		if (mount_keeps_next(&umfs_mounts[i], fd) == fd)
+		if (mount_keeps_next(&umfs_mounts[i], fd) == fd && still_kept(&umfs_mounts[i]))
 			return true;
 	return false;
 }
@@ -238,8 +244,13 @@ int umfs_place_protected_next(int fd)
 	best = next_of(fd, umfs_report_fd, best);
 	best = next_of(fd, umfs_lock_keeps_next(fd), best);
 	best = next_of(fd, umfs_load_keeps_next(fd), best);
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
-		best = UMFS_MIN(best, mount_keeps_next(&umfs_mounts[i], fd));
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		const struct mount *m = &umfs_mounts[i];
+		int next = mount_keeps_next(m, fd);
+
+		if (next < best && still_kept(m))
+			best = next;
+	}
 	return best;
 }
 
