@@ -3,7 +3,8 @@
  * load.c - dlopen of libraries that lie in a pool.
  *
  * The dynamic linker makes its own system calls. It is given a copy in a memory
- * file, by its name in /proc.
+ * file, by its name in /proc; or where the kernel module has the pool, the library
+ * itself by a descriptor's name.
  *
  *  B1  The same file has the same name as long as it does not change: by that the
  *      linker knows that it is loaded already. So the descriptors stay open.
@@ -15,7 +16,7 @@
 
 #include "file.h"
 #include "hooks.h"
-#include "path.h"
+#include "module.h"
 
 #define LOADS_MAX 256u
 #define NAME_BYTES 32u
@@ -26,7 +27,7 @@ struct load {
 	int64_t ctime_ns;
 	uint64_t size;
 	int fd;
-	uint64_t memory_ino;
+	uint64_t fd_ino; /* what that is, as long as it was not closed */
 	char name[NAME_BYTES];
 };
 
@@ -52,7 +53,7 @@ static bool is_kept(const struct load *l)
 {
 	struct stat st;
 
-	return !sys2(SYS_fstat, l->fd, &st) && st.st_ino == l->memory_ino &&
+	return !sys2(SYS_fstat, l->fd, &st) && st.st_ino == l->fd_ino &&
 	       st.st_size == (off_t)l->size;
 }
 
@@ -68,23 +69,29 @@ static struct load *find(const struct load *what)
 	return NULL;
 }
 
-static int copy(struct load *l)
+static long copy(const struct load *l)
 {
 	struct umfs *fs = (struct umfs *)(uintptr_t)l->fs;
 	struct umfs_file f;
 	uint32_t ofd;
-	long fd, high;
-	int err;
+	long fd = umfs_open(fs, l->node, O_RDONLY, &ofd);
 
-	err = umfs_open(fs, l->node, O_RDONLY, &ofd);
-	if (!err) {
-		err = umfs_file_init(fs, ofd, &f);
-		fd = err ? err : umfs_copy_to_memory(&f, l->size);
-		err = fd < 0 ? (int)fd : 0;
-		umfs_ofd_put(fs, ofd);
-	}
-	if (err)
-		return err;
+	if (fd)
+		return fd;
+	fd = umfs_file_init(fs, ofd, &f);
+	if (!fd)
+		fd = umfs_copy_to_memory(&f, l->size);
+	umfs_ofd_put(fs, ofd);
+	return fd;
+}
+
+/* A descriptor of what was walked to, or of a copy, out of the way. */
+static int get(const struct spot *s, struct load *l)
+{
+	long fd = s->m->module ? umfs_module_open(s, O_RDONLY | O_CLOEXEC, 0) : copy(l), high;
+
+	if (fd < 0)
+		return (int)fd;
 	high = umfs_place_high((int)fd);
 	if (high >= 0)
 		sys1(SYS_close, fd);
@@ -92,37 +99,48 @@ static int copy(struct load *l)
 	return 0;
 }
 
-static int keep(struct load *l)
+static int keep(const struct spot *s, struct load *l)
 {
 	struct stat st;
 	struct text t;
-	int err = load_count == LOADS_MAX ? -EMFILE : copy(l);
+	int err = load_count == LOADS_MAX ? -EMFILE : get(s, l);
 
 	if (err)
 		return err;
 	umfs_text_init(&t, l->name, sizeof(l->name));
 	umfs_text_add(&t, "/proc/self/fd/");
 	umfs_text_dec(&t, (uint64_t)l->fd);
-	l->memory_ino = sys2(SYS_fstat, l->fd, &st) ? 0 : st.st_ino;
+	l->fd_ino = sys2(SYS_fstat, l->fd, &st) ? 0 : st.st_ino;
 	loads[load_count] = *l;
 	STORE(&load_count, load_count + 1);
 	return 0;
+}
+
+/* May it be read? In a pool of the module's the linker's own open is checked. */
+static long check(const struct spot *s, struct umfs_attr *attr)
+{
+	struct umfs *fs = umfs_mount_fs(s->m);
+	struct umfs_cred cred;
+	long err;
+
+	*attr = s->w.attr;
+	if (s->m->module)
+		return S_ISREG(attr->mode) ? 0 : -EINVAL;
+	umfs_cred_get(&cred);
+	err = umfs_getattr(fs, s->w.ino, attr);
+	if (!err)
+		err = S_ISREG(attr->mode) ? umfs_access(fs, &cred, s->w.ino, 4) : -EINVAL;
+	return err;
 }
 
 /* 0: a->p, the name for the linker, is set. */
 static long load_ours(struct spot *s, struct path_args *a)
 {
 	struct load what = {.fs = umfs_mount_fs(s->m), .node = s->w.ino};
-	struct umfs *fs = umfs_mount_fs(s->m);
-	struct umfs_cred cred;
 	struct umfs_attr attr;
 	struct load *l;
-	long err;
+	long err = check(s, &attr);
 
-	umfs_cred_get(&cred);
-	err = umfs_getattr(fs, s->w.ino, &attr);
-	if (!err)
-		err = S_ISREG(attr.mode) ? umfs_access(fs, &cred, s->w.ino, 4) : -EINVAL;
 	if (err)
 		return err;
 	what.size = attr.size;
@@ -131,7 +149,7 @@ static long load_ours(struct spot *s, struct path_args *a)
 	umfs_local_lock(LOCK_LOADS);
 	l = find(&what);
 	if (!l) {
-		err = keep(&what);
+		err = keep(s, &what);
 		l = err ? NULL : &loads[load_count - 1];
 	}
 	umfs_local_unlock(LOCK_LOADS);
@@ -157,7 +175,7 @@ const char *umfs_load_name(const char *path)
 	if (!umfs_load_real)
 		umfs_load_real = umfs_libc("dlopen");
 	if (path && umfs_ready() && strchr(path, '/') && umfs_hook_path_ours(path) &&
-	    !umfs_path_call(AT_FDCWD, path, 0, load_ours, load_kernel, &a) && a.p)
+	    !umfs_path_call(AT_FDCWD, path, SPOT_MODULE, load_ours, load_kernel, &a) && a.p)
 		return a.p;
 	return path;
 }
