@@ -22,9 +22,13 @@ struct run {
 	uint32_t first, count;
 };
 
-/* The alignment that a run of `want` pages deserves. */
+#define ALIGN_PAGES_MIN 16u
+
+/* The alignment that a run of `want` pages deserves: gaps between small files are not worth it. */
 static uint32_t run_align(uint32_t want)
 {
+	if (want < ALIGN_PAGES_MIN)
+		return 1;
 	return want >= UMFS_UNIT_PAGES ? UMFS_UNIT_PAGES : 1u << (31 - __builtin_clz(want));
 }
 

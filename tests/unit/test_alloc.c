@@ -202,11 +202,35 @@ static void counts_doubted_counted_again(void **state)
 	assert_true(unit_pages_free(u) >= before - 1); /* the directory has a page now */
 }
 
+/* Files that grew, one after the other: what they took ahead and gave back is used by the next. */
+static void files_grown_leave_no_gaps(void **state)
+{
+	struct unit *u = *state;
+	const struct umfs_group_pm *grp = umfs_group(u->fs, 0);
+	uint64_t before, first;
+	struct umfs_file file;
+	char name[8];
+	uint32_t i;
+
+	assert_ok(world_creat(u->fs, "/f", 0644)); /* the directory has its page now */
+	before = unit_pages_free(u);
+	first = ld32(&grp->page_hint);
+	for (i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "/f%u", i);
+		assert_ok(world_open(u->fs, name, O_RDWR | O_CREAT, &file));
+		assert_ok(world_append(&file, (5 + i % 3) * UMFS_PAGE_BYTES, 1));
+		assert_ok(world_append(&file, UMFS_PAGE_BYTES, 1));
+		world_close(&file);
+	}
+	assert_int_equal(ld32(&grp->page_hint) - first, before - unit_pages_free(u));
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(pages_run_whole_and_neighbouring),	 CASE(pages_of_a_unit_aligned),
 	CASE(pages_until_full_never_twice),	 CASE(pages_without_backing_refused),
 	CASE(pages_freed_found_again),		 CASE(inodes_until_none_left_each_once),
 	CASE(inode_without_backing_found_where_it_is),
 	CASE(inode_reused_has_other_generation), CASE(counts_doubted_counted_again),
+	CASE(files_grown_leave_no_gaps),
 };
 UNIT_MAIN("alloc", tests)
