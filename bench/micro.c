@@ -12,11 +12,12 @@
  *   dir PATH [SERIAL]   where the name calls work; made when missing; names go on there
  *                       from number SERIAL (0)
  *   spread N            ... and those names into N directories below
- *   time OP BLOCK N     make N calls; answer "ok CPU_NS"
- *   spawn N [LIB MOUNT] start N processes; answer "ok CPU_NS"
+ *   time OP BLOCK N     make N calls; answer "ok CPU_NS CLOCK_NS"
+ *   spawn N PROGRAM ARG|- [LIB MOUNT]
+ *                       start N processes; answer "ok CPU_NS"
  *   quit
  *
- * An answer is "ok ..." or "error TEXT". Time is the thread's CPU time.
+ * An answer is "ok ..." or "error TEXT". CPU time is the thread's.
  */
 #include "micro.h"
 
@@ -68,22 +69,27 @@ static const struct op ops[] = {
 	{ "lookup_few", bench_lookup_few, NULL, NULL, false },
 	{ "hold", bench_hold, NULL, NULL, false },
 	{ "foreign", bench_foreign, NULL, NULL, false },
+	{ "touch_mapped", bench_touch_mapped, NULL, NULL, false },
 };
 
-static uint64_t thread_cpu_ns(void)
+struct took {
+	uint64_t cpu_ns, clock_ns;
+};
+
+static uint64_t now_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static int time_op(struct bench *b, const char *name, uint64_t block, uint64_t n, uint64_t *ns)
+static int time_op(struct bench *b, const char *name, uint64_t block, uint64_t n, struct took *took)
 {
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		const struct op *op = &ops[i];
 		op_fn fn = b->raw ? op->raw_fn : op->side_fn;
-		uint64_t start;
+		uint64_t cpu, clock;
 		int err;
 
 		if (strcmp(op->name, name) != 0)
@@ -97,9 +103,11 @@ static int time_op(struct bench *b, const char *name, uint64_t block, uint64_t n
 			.block = block,
 			.random = op->random,
 		};
-		start = thread_cpu_ns();
+		clock = now_ns(CLOCK_MONOTONIC);
+		cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
 		err = fn(b, n);
-		*ns = thread_cpu_ns() - start;
+		took->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+		took->clock_ns = now_ns(CLOCK_MONOTONIC) - clock;
 		if (op->random)
 			b->draw = b->at.state;
 		if (!err && op->after)
@@ -120,14 +128,16 @@ static int set_dir(struct bench *b, const char *path, const char *serial)
 	return mkdir(path, 0755) && errno != EEXIST ? errno : 0;
 }
 
-static int run_command(struct bench *b, char *line, uint64_t *ns)
+#define WORDS_MAX 5
+
+static int run_command(struct bench *b, char *line, struct took *took)
 {
-	char *save = NULL, *word[4] = { NULL, NULL, NULL, NULL };
+	char *save = NULL, *word[WORDS_MAX] = { NULL };
 	const char *verb = strtok_r(line, " \n", &save);
 
 	if (!verb)
 		return EINVAL;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < WORDS_MAX; i++)
 		word[i] = strtok_r(NULL, " \n", &save);
 	if (!strcmp(verb, "fill") && word[1])
 		return bench_fill(b, word[0], strtoull(word[1], NULL, 10));
@@ -139,9 +149,11 @@ static int run_command(struct bench *b, char *line, uint64_t *ns)
 		return bench_spread(b, strtoull(word[0], NULL, 10));
 	if (!strcmp(verb, "time") && word[2])
 		return time_op(b, word[0], strtoull(word[1], NULL, 10),
-			       strtoull(word[2], NULL, 10), ns);
-	if (!strcmp(verb, "spawn") && word[0])
-		return spawn_run(strtoull(word[0], NULL, 10), word[1], word[2], ns);
+			       strtoull(word[2], NULL, 10), took);
+	if (!strcmp(verb, "spawn") && word[2])
+		return spawn_run(strtoull(word[0], NULL, 10), word[1],
+				 strcmp(word[2], "-") != 0 ? word[2] : NULL, word[3], word[4],
+				 &took->cpu_ns);
 	return EINVAL;
 }
 
@@ -158,13 +170,14 @@ int main(void)
 	}
 	memset(b.buf, 0x5a, BENCH_BUF_BYTES);
 	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n") != 0) {
-		uint64_t ns = 0;
-		int err = run_command(&b, line, &ns);
+		struct took took = { 0, 0 };
+		int err = run_command(&b, line, &took);
 
 		if (err)
 			printf("error %s\n", strerror(err));
 		else
-			printf("ok %llu\n", (unsigned long long)ns);
+			printf("ok %llu %llu\n", (unsigned long long)took.cpu_ns,
+			       (unsigned long long)took.clock_ns);
 		fflush(stdout);
 	}
 	return 0;

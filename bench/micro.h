@@ -61,6 +61,8 @@ int bench_pwrite(struct bench *b, uint64_t n);
 int bench_append(struct bench *b, uint64_t n);
 int bench_append_reset(struct bench *b);
 int bench_foreign(struct bench *b, uint64_t n);
+/* Map the file shared, read a byte of each page n times over, and leave it mapped. */
+int bench_touch_mapped(struct bench *b, uint64_t n);
 
 /* Names b->serial .. + n; each works on what the one before it left (see micro.c). */
 int bench_create(struct bench *b, uint64_t n);
@@ -82,7 +84,11 @@ int raw_map(struct bench *b, const char *path, uint64_t bytes);
 int raw_read(struct bench *b, uint64_t n);
 int raw_write(struct bench *b, uint64_t n);
 
-/* CPU time in ns that n processes of /bin/true took, with `preload` when not NULL. */
-int spawn_run(uint64_t n, const char *preload, const char *mount, uint64_t *cpu_ns);
+/*
+ * CPU time in ns that n processes of `program` took, with `preload` when not NULL; what they
+ * print is thrown away.
+ */
+int spawn_run(uint64_t n, const char *program, const char *arg, const char *preload,
+	      const char *mount, uint64_t *cpu_ns);
 
 #endif

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /*
@@ -116,5 +117,23 @@ int bench_foreign(struct bench *b, uint64_t n)
 	while (n--)
 		if (lseek(fd, 0, SEEK_CUR) < 0)
 			return errno;
+	return 0;
+}
+
+#define PAGE_BYTES 4096u
+
+int bench_touch_mapped(struct bench *b, uint64_t n)
+{
+	volatile const uint8_t *at;
+
+	if (b->fd < 0)
+		return EBADF;
+	at = mmap(NULL, b->file_bytes, PROT_READ, MAP_SHARED, b->fd, 0);
+	if (at == MAP_FAILED)
+		return errno;
+	while (n--)
+		for (uint64_t off = 0; off < b->file_bytes; off += PAGE_BYTES)
+			if (at[off] != b->buf[0])
+				return EIO;
 	return 0;
 }
