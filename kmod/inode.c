@@ -13,6 +13,9 @@
  *     one. It is set only while the inode has no name and nobody else can open it.
  * I3  What is known of an inode is read and shown in turns: nobody who read earlier
  *     shows it later, and so takes from somebody the end of what he has just written.
+ * I4  A FIFO is the kernel's own, which finds it by the struct inode (I1) and keeps nothing of
+ *     it in the pool. So an open one is not counted (M2), and outlives its name and the
+ *     attachment.
  */
 #include <linux/fs_context.h>
 #include <linux/hash.h>
@@ -32,7 +35,7 @@ umfs_node umfs_knode(const struct inode *inode)
 }
 
 /* M2, for who is not counted: an O_PATH descriptor may outlive the attachment. */
-static struct umfs_kpool *look(const struct inode *inode)
+struct umfs_kpool *umfs_inode_look(const struct inode *inode)
 {
 	struct umfs_kpool *pool = umfs_kpool_of(inode);
 
@@ -43,7 +46,7 @@ static struct umfs_kpool *look(const struct inode *inode)
 	return NULL;
 }
 
-static void look_away(struct umfs_kpool *pool)
+void umfs_inode_look_away(struct umfs_kpool *pool)
 {
 	up_read(&pool->live);
 }
@@ -88,12 +91,12 @@ static int look_fresh(struct inode *inode, struct umfs_kpool **pool, struct umfs
 {
 	int err;
 
-	*pool = look(inode);
+	*pool = umfs_inode_look(inode);
 	if (!*pool)
 		return -EIO;
 	err = refresh(*pool, inode, attr);
 	if (err)
-		look_away(*pool);
+		umfs_inode_look_away(*pool);
 	return err;
 }
 
@@ -103,7 +106,7 @@ int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr)
 	int err = look_fresh(inode, &pool, attr);
 
 	if (!err)
-		look_away(pool);
+		umfs_inode_look_away(pool);
 	return err;
 }
 
@@ -209,7 +212,7 @@ static int do_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a)
 		err = change(pool, inode, a);
 	if (!err)
 		err = refresh(pool, inode, &attr);
-	look_away(pool);
+	umfs_inode_look_away(pool);
 	return err;
 }
 
@@ -217,6 +220,7 @@ static const struct inode_operations inode_ops = {
 	.getattr = do_getattr,
 	.setattr = do_setattr,
 	.permission = do_permission,
+	.listxattr = umfs_inode_listxattr,
 };
 
 /*
@@ -236,6 +240,7 @@ static const struct inode_operations dir_inode_ops = {
 	.getattr = do_getattr,
 	.setattr = do_setattr,
 	.permission = do_permission,
+	.listxattr = umfs_inode_listxattr,
 };
 
 /* ---- inodes ---- */
@@ -269,6 +274,8 @@ static int set_up(struct umfs_kpool *pool, struct inode *inode)
 		inode->i_fop = &umfs_file_fops;
 	else if (S_ISDIR(inode->i_mode))
 		inode->i_fop = &umfs_dir_fops;
+	else if (S_ISFIFO(inode->i_mode))
+		init_special_inode(inode, inode->i_mode, 0); /* I4 */
 	return 0;
 }
 
@@ -308,6 +315,13 @@ static struct file *open_inode(struct umfs_kpool *pool, struct inode *inode, int
 	file = dentry_open(&path, flags, current_cred());
 	dput(path.dentry);
 	return file;
+}
+
+struct dentry *umfs_kdentry(struct umfs_kpool *pool, umfs_node node)
+{
+	struct inode *inode = get_inode(pool, node);
+
+	return IS_ERR(inode) ? ERR_CAST(inode) : d_obtain_alias(inode);
 }
 
 struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags)
@@ -356,13 +370,13 @@ static const struct dentry_operations dentry_ops = {
 
 static int do_statfs(struct dentry *dentry, struct kstatfs *st)
 {
-	struct umfs_kpool *pool = look(d_inode(dentry));
+	struct umfs_kpool *pool = umfs_inode_look(d_inode(dentry));
 	struct umfs_statfs s;
 
 	if (!pool)
 		return -EIO;
 	umfs_statfs(&pool->fs, &s);
-	look_away(pool);
+	umfs_inode_look_away(pool);
 	st->f_type = UMFS_IOC_FS_MAGIC;
 	st->f_bsize = UMFS_PAGE_BYTES;
 	st->f_blocks = s.pages;
@@ -387,6 +401,7 @@ static int init_context(struct fs_context *fc)
 		return -ENOMEM;
 	ctx->ops = &super_ops;
 	ctx->dops = &dentry_ops;
+	ctx->xattr = umfs_xattr_handlers;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  *   inode.c    inodes of the pool as the kernel's, their attributes
  *   file.c     regular files: read, write, fsync, fallocate, lseek
  *   dir.c      directories: getdents
+ *   xattr.c    extended attributes
  *   map.c      mmap of regular files
  *   tables.c   page tables of mapped files
  *   splice.c   those tables hung into processes
@@ -108,6 +109,8 @@ int umfs_kpath_lead(struct umfs_kpool *pool, const struct umfs_cred *cred, struc
 int umfs_kpath_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct umfs_kpath *p,
 		    uint32_t flags);
 void umfs_kpath_put(struct umfs_kpath *p);
+/* Whether the walk is to be done again after `err`: somebody changed what it saw. */
+bool umfs_walk_again(int err, int *tries);
 void umfs_kattr(const struct umfs_attr *in, struct umfs_ioc_attr *out);
 
 /* ---- inode.c ---- */
@@ -134,10 +137,21 @@ static inline struct umfs_kpool *umfs_kpool_of(const struct inode *inode)
 {
 	return inode->i_sb->s_fs_info;
 }
+/* M2, for who is not counted: the pool, to be looked away from, or NULL. */
+struct umfs_kpool *umfs_inode_look(const struct inode *inode);
+void umfs_inode_look_away(struct umfs_kpool *pool);
+/* ERR_PTR */
+struct dentry *umfs_kdentry(struct umfs_kpool *pool, umfs_node node);
 /* What core says of the inode now, which `inode` shows too. */
 int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr);
 /* The pool that any inode of the kernel's is of, or NULL. */
 struct umfs_kpool *umfs_kpool_with(const struct inode *inode);
+
+/* ---- xattr.c ---- */
+
+extern const struct xattr_handler *umfs_xattr_handlers[];
+ssize_t umfs_inode_listxattr(struct dentry *dentry, char *list, size_t size);
+long umfs_xattr_ioctl(struct umfs_kpool *pool, unsigned int cmd, void __user *arg);
 
 /* ---- file.c, dir.c, map.c ---- */
 

@@ -13,19 +13,12 @@
 
 #include "kmod.h"
 
-#define TRIES 100
-
-/* Whether the walk is to be done again after `err`: somebody changed what it saw. */
-static bool again(int err, int *tries)
-{
-	return err == -ESTALE && ++*tries < TRIES;
-}
-
 /* ---- open ---- */
 
 #define OPEN_FLAGS                                                                       \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECTORY | O_NOFOLLOW |  \
-	 O_CLOEXEC | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_LARGEFILE | O_NOCTTY)
+	 O_CLOEXEC | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_LARGEFILE | O_NOCTTY |       \
+	 __O_TMPFILE)
 #define FILE_FLAGS                                                                       \
 	(O_ACCMODE | O_APPEND | O_DIRECTORY | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_PATH)
 #define PATH_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -58,8 +51,8 @@ static int check_existing(struct umfs_kpool *pool, const struct umfs_cred *cred,
 	err = umfs_access(&pool->fs, cred, node, wanted(flags));
 	if (err)
 		return err;
-	if (!S_ISREG(attr->mode) && !S_ISDIR(attr->mode))
-		return S_ISFIFO(attr->mode) ? -EOPNOTSUPP : -ENXIO;
+	if (!S_ISREG(attr->mode) && !S_ISDIR(attr->mode) && !S_ISFIFO(attr->mode))
+		return -ENXIO;
 	if (flags & O_NOATIME && !cred->override && cred->uid != attr->uid)
 		return -EPERM;
 	return 0;
@@ -102,6 +95,19 @@ static struct file *make_file(struct umfs_kpool *pool, const struct umfs_cred *c
 	return ERR_PTR(err == -EEXIST && !(o->flags & O_EXCL) ? -ESTALE : err);
 }
 
+/* What the path names is a directory, by its O_DIRECTORY. */
+static struct file *make_nameless(struct umfs_kpool *pool, const struct umfs_cred *cred,
+				  umfs_node dir, struct opening *o)
+{
+	int flags = file_flags(o) & ~O_DIRECTORY;
+	uint32_t ofd;
+	int err = umfs_tmpfile(&pool->fs, cred, dir, o->mode, !(o->flags & O_EXCL),
+			       (uint32_t)flags, &ofd);
+
+	o->made = !err;
+	return err ? ERR_PTR(err) : umfs_kopen_made(pool, ofd, flags);
+}
+
 static struct file *find_or_make(struct umfs_kpool *pool, const struct umfs_cred *cred,
 				 struct umfs_kpath *p, struct opening *o)
 {
@@ -122,6 +128,8 @@ static struct file *find_or_make(struct umfs_kpool *pool, const struct umfs_cred
 	if (!p->w.ino)
 		return make_file(pool, cred, &p->w, o);
 	err = umfs_getattr(&pool->fs, p->w.ino, &attr);
+	if (!err && o->flags & __O_TMPFILE && S_ISDIR(attr.mode))
+		return make_nameless(pool, cred, p->w.ino, o);
 	if (!err)
 		err = check_existing(pool, cred, p->w.ino, o->flags, &attr);
 	return err ? ERR_PTR(err) : umfs_kopen(pool, p->w.ino, file_flags(o));
@@ -156,7 +164,7 @@ static struct file *open_path(struct umfs_kpool *pool, struct umfs_kpath *p, str
 	do {
 		file = find_or_make(pool, &cred, p, o);
 		err = PTR_ERR_OR_ZERO(file);
-	} while (again(err, &tries));
+	} while (umfs_walk_again(err, &tries));
 	if (err)
 		return ERR_PTR(err);
 	err = o->flags & O_TRUNC && !o->made && S_ISREG(file_inode(file)->i_mode) ? empty(file)
@@ -201,6 +209,12 @@ static int open_fd(struct umfs_kpool *pool, struct umfs_ioc_open *a, struct umfs
 	return 0;
 }
 
+/* As openat(2) has it. */
+static bool fits_tmpfile(u32 flags)
+{
+	return flags & O_DIRECTORY && (flags & O_ACCMODE) != O_RDONLY;
+}
+
 static long do_open(struct umfs_kpool *pool, void __user *arg)
 {
 	struct umfs_ioc_open a;
@@ -212,7 +226,8 @@ static long do_open(struct umfs_kpool *pool, void __user *arg)
 		return -EFAULT;
 	if (a.flags & ~(a.flags & O_PATH ? PATH_FLAGS : OPEN_FLAGS) || a.mode & ~07777u || a.zero0 ||
 	    memchr_inv(a.zero, 0, sizeof(a.zero)) || (a.flags & O_ACCMODE) == O_ACCMODE ||
-	    (a.flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+	    (a.flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) ||
+	    (a.flags & __O_TMPFILE && !fits_tmpfile(a.flags)))
 		return -EINVAL;
 	err = umfs_kpath_get(pool, &a.path, &p);
 	if (!err)
@@ -250,7 +265,7 @@ static long do_stat(struct umfs_kpool *pool, void __user *arg)
 					      a.flags & UMFS_IOC_NOFOLLOW ? UMFS_WALK_NOFOLLOW : 0);
 			if (!err)
 				err = node_attr(pool, p.w.ino, &a.attr);
-		} while (again(err, &tries));
+		} while (umfs_walk_again(err, &tries));
 	umfs_kpath_put(&p);
 	if (!err && copy_to_user(arg, &a, sizeof(a)))
 		err = -EFAULT;
@@ -276,7 +291,7 @@ static int on_name(struct umfs_kpool *pool, const struct umfs_ioc_path *path, ac
 					      UMFS_WALK_NOFOLLOW | UMFS_WALK_PARENT);
 			if (!err)
 				err = act(pool, &cred, &p.w, arg);
-		} while (again(err, &tries));
+		} while (umfs_walk_again(err, &tries));
 	umfs_kpath_put(&p);
 	return err;
 }
@@ -301,6 +316,47 @@ static long do_mkdir(struct umfs_kpool *pool, void __user *arg)
 	if (a.mode & ~07777u || a.zero0)
 		return -EINVAL;
 	return on_name(pool, &a.path, act_mkdir, &a);
+}
+
+static bool is_device(u32 mode)
+{
+	return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+static int act_mknod(struct umfs_kpool *pool, const struct umfs_cred *cred,
+		     const struct umfs_walk *w, const void *arg)
+{
+	const struct umfs_ioc_mknod *a = arg;
+	uint32_t ino;
+
+	if (w->ino || !w->name_len)
+		return -EEXIST;
+	if (w->must_be_dir)
+		return -ENOENT;
+	if (is_device(a->mode) && !cred->override)
+		return umfs_access(&pool->fs, cred, w->parent, MAY_WRITE | MAY_EXEC) ?: -EPERM;
+	return umfs_create(&pool->fs, cred, w->parent, w->name, w->name_len, a->mode,
+			   is_device(a->mode) ? a->rdev : 0, &ino);
+}
+
+static long do_mknod(struct umfs_kpool *pool, void __user *arg)
+{
+	struct umfs_ioc_mknod a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.mode & ~(S_IFMT | 07777u) || a.zero0 || a.rdev > U32_MAX)
+		return -EINVAL;
+	switch (a.mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFIFO:
+	case S_IFSOCK:
+	case S_IFCHR:
+	case S_IFBLK:
+		return on_name(pool, &a.path, act_mknod, &a);
+	default:
+		return -EINVAL;
+	}
 }
 
 static int act_unlink(struct umfs_kpool *pool, const struct umfs_cred *cred,
@@ -374,7 +430,7 @@ static int64_t read_link(struct umfs_kpool *pool, const struct umfs_cred *cred,
 		if (!ret)
 			ret = umfs_readlink(&pool->fs, p->w.ino, p->room,
 					    min_t(u32, bytes, UMFS_WALK_ROOM));
-	} while (again((int)ret, &tries));
+	} while (umfs_walk_again((int)ret, &tries));
 	return ret;
 }
 
@@ -484,7 +540,7 @@ static long do_rename(struct umfs_kpool *pool, void __user *arg)
 	if (!err)
 		do
 			err = rename_pair(pool, &cred, &p, a.flags);
-		while (again(err, &tries));
+		while (umfs_walk_again(err, &tries));
 	pair_put(&p);
 	return err;
 }
@@ -506,11 +562,12 @@ static int may_link(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_
 	return umfs_access(&pool->fs, cred, node, MAY_READ | MAY_WRITE) ? -EPERM : 0;
 }
 
-static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
-		     uint32_t flags)
+/* `from`, which was walked to or is open, gets the name that `p` leads to. */
+static int link_to(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node from,
+		   struct umfs_kpath *p)
 {
-	const struct umfs_walk *to = &p->to.w;
-	int err = pair_walk(pool, cred, p, flags & UMFS_IOC_FOLLOW ? 0 : UMFS_WALK_NOFOLLOW);
+	const struct umfs_walk *to = &p->w;
+	int err = umfs_kpath_walk(pool, cred, p, UMFS_WALK_NOFOLLOW | UMFS_WALK_PARENT);
 
 	if (err)
 		return err;
@@ -518,10 +575,46 @@ static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, stru
 		return -EEXIST;
 	if (to->must_be_dir || !to->name_len)
 		return -ENOENT;
-	err = may_link(pool, cred, p->from.w.ino);
+	err = may_link(pool, cred, from);
 	if (err)
 		return err;
-	return umfs_link(&pool->fs, cred, p->from.w.ino, to->parent, to->name, to->name_len);
+	return umfs_link(&pool->fs, cred, from, to->parent, to->name, to->name_len);
+}
+
+static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
+		     uint32_t flags)
+{
+	int err = umfs_kpath_walk(pool, cred, &p->from,
+				  flags & UMFS_IOC_FOLLOW ? 0 : UMFS_WALK_NOFOLLOW);
+
+	return err ? err : link_to(pool, cred, p->from.w.ino, &p->to);
+}
+
+/* What is open gets a name. It may have been handed to the caller: may_link() asks for his rights. */
+static long link_open(struct umfs_kpool *pool, const struct umfs_ioc_link *a)
+{
+	struct file *file = fget_raw(a->from.dir);
+	const struct inode *inode;
+	struct umfs_kpool *its;
+	struct umfs_cred cred;
+	struct umfs_kpath to;
+	int tries = 0, err;
+
+	if (!file)
+		return -EBADF;
+	umfs_kcred(&cred);
+	inode = file_inode(file);
+	its = umfs_kpool_with(inode);
+	err = umfs_kpath_get(pool, &a->to, &to);
+	if (!err && its != pool)
+		err = -EXDEV;
+	if (!err)
+		do
+			err = link_to(pool, &cred, umfs_knode(inode), &to);
+		while (umfs_walk_again(err, &tries));
+	umfs_kpath_put(&to);
+	fput(file);
+	return err == -ESTALE ? -ENOENT : err;
 }
 
 static long do_link(struct umfs_kpool *pool, void __user *arg)
@@ -533,14 +626,16 @@ static long do_link(struct umfs_kpool *pool, void __user *arg)
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
-	if (a.flags & ~UMFS_IOC_FOLLOW || a.zero0)
+	if (a.flags & ~(UMFS_IOC_FOLLOW | UMFS_IOC_EMPTY) || a.zero0)
 		return -EINVAL;
+	if (a.flags & UMFS_IOC_EMPTY)
+		return a.from.bytes ? -EINVAL : link_open(pool, &a);
 	umfs_kcred(&cred);
 	err = pair_get(pool, &a.from, &a.to, &p);
 	if (!err)
 		do
 			err = link_pair(pool, &cred, &p, a.flags);
-		while (again(err, &tries));
+		while (umfs_walk_again(err, &tries));
 	pair_put(&p);
 	return err;
 }
@@ -597,7 +692,7 @@ static long do_walk(struct umfs_kpool *pool, void __user *arg)
 	if (!err)
 		do
 			err = lead(pool, &cred, &p, &a);
-		while (again(err, &tries));
+		while (umfs_walk_again(err, &tries));
 	if (!err)
 		err = show_walk(&p, &a);
 	umfs_kpath_put(&p);
@@ -623,7 +718,7 @@ static int where(struct umfs_kpool *pool, const struct umfs_cred *cred, struct u
 			err = -ENOTDIR;
 		if (!err)
 			err = umfs_getpath(&pool->fs, (uint32_t)p->w.ino, to, bytes);
-	} while (again(err, &tries));
+	} while (umfs_walk_again(err, &tries));
 	return err;
 }
 
@@ -685,6 +780,13 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return do_walk(pool, at);
 	case UMFS_IOC_WHERE:
 		return do_where(pool, at);
+	case UMFS_IOC_MKNOD:
+		return do_mknod(pool, at);
+	case UMFS_IOC_GETXATTR:
+	case UMFS_IOC_SETXATTR:
+	case UMFS_IOC_LISTXATTR:
+	case UMFS_IOC_REMOVEXATTR:
+		return umfs_xattr_ioctl(pool, cmd, at);
 	default:
 		return -ENOTTY;
 	}

@@ -10,6 +10,7 @@
 #include "kmod.h"
 
 #define PATH_BYTES_MAX 4095u
+#define TRIES 100
 
 /*
  * Core has one word for all that goes past permission bits, so only who has every
@@ -136,6 +137,11 @@ int umfs_kpath_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struc
 	int ret = umfs_kpath_lead(pool, cred, p, flags, 0);
 
 	return ret == UMFS_WALK_ESCAPED ? -EXDEV : ret;
+}
+
+bool umfs_walk_again(int err, int *tries)
+{
+	return err == -ESTALE && ++*tries < TRIES;
 }
 
 void umfs_kpath_put(struct umfs_kpath *p)

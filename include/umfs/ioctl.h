@@ -13,6 +13,9 @@
  *
  * Answers: 0, or -1 with errno. Common to all: EFAULT, EINVAL, ENOMEM, ENOTTY for a
  * number that the module does not know, EIO and EUCLEAN for a pool that is damaged.
+ *
+ * Since version 2: extended attributes, UMFS_IOC_MKNOD, O_TMPFILE, FIFOs that open, and
+ * UMFS_IOC_EMPTY.
  */
 #ifndef UMFS_IOCTL_H
 #define UMFS_IOCTL_H
@@ -20,7 +23,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UMFS_IOC_ABI 1 /* what UMFS_IOC_ABOUT answers: this file */
+#define UMFS_IOC_ABI 2 /* what UMFS_IOC_ABOUT answers: this file */
 #define UMFS_IOC_TYPE 0xf5
 #define UMFS_CONTROL_NODE "/dev/umfs/control"
 
@@ -104,7 +107,8 @@ struct umfs_ioc_attr {
 
 /*
  * As openat(2): O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW,
- * O_CLOEXEC, O_NONBLOCK, O_NOATIME, O_SYNC and O_DSYNC in `flags`, others are refused.
+ * O_CLOEXEC, O_NONBLOCK, O_NOATIME, O_SYNC, O_DSYNC and O_TMPFILE in `flags`, others are
+ * refused. A FIFO is one of the kernel's, as anywhere; sockets and devices are ENXIO.
  * `mode` is that of a new file, less the umask; where the call fails, but with EFAULT for
  * its own structure, nothing was made. The descriptor is one like any other:
  * read, write, lseek, mmap, fstat, ftruncate, fchmod, fsync, getdents and the rest work.
@@ -157,7 +161,8 @@ struct umfs_ioc_rename {
 
 /*
  * As linkat(2), with fs.protected_hardlinks whatever that is; flags: UMFS_IOC_FOLLOW, a
- * symbolic link `from` is not meant itself.
+ * symbolic link `from` is not meant itself; UMFS_IOC_EMPTY, `from.dir` is no directory but
+ * a descriptor of the file itself, and `from.bytes` is 0.
  */
 struct umfs_ioc_link {
 	struct umfs_ioc_path from;
@@ -166,6 +171,7 @@ struct umfs_ioc_link {
 	__u32 zero0;
 };
 #define UMFS_IOC_FOLLOW 1u
+#define UMFS_IOC_EMPTY 4u
 
 /* As symlinkat(2): `target` is any text of 1..4095 bytes, its `dir` is UMFS_IOC_ROOT. */
 struct umfs_ioc_symlink {
@@ -181,6 +187,36 @@ struct umfs_ioc_readlink {
 	__u32 bytes;
 	__u32 done; /* out */
 };
+
+/* As mknodat(2); `mode` has the type, S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR or S_IFBLK. */
+struct umfs_ioc_mknod {
+	struct umfs_ioc_path path;
+	__u32 mode;
+	__u32 zero0;
+	__u64 rdev;
+};
+
+/*
+ * Extended attributes, as getxattr(2), setxattr(2), listxattr(2), removexattr(2) and, with
+ * UMFS_IOC_NOFOLLOW in `flags`, the same of what may be a symbolic link. `name` has
+ * `name_bytes` bytes, 1..255, no NUL needed; 0 of them to list. `value` has room for `bytes`;
+ * reading and listing set `bytes` to what there is, and with 0 before copy nothing.
+ * UMFS_IOC_XATTR_CREATE and _REPLACE in `flags` are for setting. The calls of the kernel work
+ * on descriptors too, and on names in /proc/self/fd; access control lists so on kernels
+ * before 6.2 only, and here only for who is in the first user namespace: EOPNOTSUPP. They are
+ * kept, and not enforced.
+ */
+struct umfs_ioc_xattr {
+	struct umfs_ioc_path path;
+	__u64 name;  /* pointer */
+	__u64 value; /* pointer */
+	__u32 bytes;
+	__u32 name_bytes;
+	__u32 flags;
+	__u32 zero0;
+};
+#define UMFS_IOC_XATTR_CREATE 8u
+#define UMFS_IOC_XATTR_REPLACE 16u
 
 /*
  * Where a path leads, for who serves names outside of the pool as well. flags:
@@ -232,5 +268,10 @@ struct umfs_ioc_where {
 #define UMFS_IOC_READLINK _IOWR(UMFS_IOC_TYPE, 0x17, struct umfs_ioc_readlink)
 #define UMFS_IOC_WALK _IOWR(UMFS_IOC_TYPE, 0x18, struct umfs_ioc_walk)
 #define UMFS_IOC_WHERE _IOWR(UMFS_IOC_TYPE, 0x19, struct umfs_ioc_where)
+#define UMFS_IOC_MKNOD _IOW(UMFS_IOC_TYPE, 0x1a, struct umfs_ioc_mknod)
+#define UMFS_IOC_GETXATTR _IOWR(UMFS_IOC_TYPE, 0x1b, struct umfs_ioc_xattr)
+#define UMFS_IOC_SETXATTR _IOW(UMFS_IOC_TYPE, 0x1c, struct umfs_ioc_xattr)
+#define UMFS_IOC_LISTXATTR _IOWR(UMFS_IOC_TYPE, 0x1d, struct umfs_ioc_xattr)
+#define UMFS_IOC_REMOVEXATTR _IOW(UMFS_IOC_TYPE, 0x1e, struct umfs_ioc_xattr)
 
 #endif

@@ -13,12 +13,16 @@
  *  - the files below safe/, which are root's, are what they were, and nobody opens them;
  *  - a word of a file of maps/ is 0 or one that was written to this very file: each says so;
  *  - the pool can be walked afterwards, and nothing of it is in use any more.
+ *
+ * Opening, reading and writing FIFOs may wait for ever: in each thread a timer ends that.
  */
 #include <dirent.h>
 #include <grp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "fuzz.h"
 
@@ -28,6 +32,7 @@
 #define SAFE_BYTES (3 * MIB)
 #define SPAN (64 * MIB) /* of addresses of each thread's own */
 #define DEPTH_MAX 40
+#define WAIT_NS_MAX 50000000 /* of a call of step_call() */
 
 int pool, control, checks, failures;
 const char *device[2];
@@ -275,15 +280,42 @@ static void step_map(struct fuzzer *f)
 
 /* ---- threads and processes ---- */
 
+static void interrupted(int n)
+{
+	(void)n;
+}
+
+static void start_timer(void)
+{
+	struct itimerspec t = {{0, WAIT_NS_MAX}, {0, WAIT_NS_MAX}};
+	struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+	struct sigaction sa = {.sa_handler = interrupted};
+	timer_t timer;
+
+	ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	if (sigaction(SIGALRM, &sa, NULL) || timer_create(CLOCK_MONOTONIC, &ev, &timer) ||
+	    timer_settime(timer, 0, &t, NULL))
+		exit(1);
+}
+
 static void *live(void *arg)
 {
 	struct fuzzer *f = arg;
+	sigset_t alarms;
 
-	for (f->done = 0; f->done < f->steps && !f->bad; f->done++)
-		if (one_in(f, 2))
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+	start_timer();
+	for (f->done = 0; f->done < f->steps && !f->bad; f->done++) {
+		if (one_in(f, 2)) {
+			pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
 			step_call(f);
-		else
+			pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+		} else {
 			step_map(f);
+		}
+	}
 	return NULL;
 }
 
@@ -325,6 +357,7 @@ static void work(unsigned worker, uint64_t seed, unsigned steps, uid_t uid)
 	f[1].sibling = &f[0];
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
 	if (pthread_create(&thread, NULL, live, &f[1]))
 		exit(1);
 	live(&f[0]);

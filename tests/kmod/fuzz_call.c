@@ -87,7 +87,7 @@ static const struct command {
 	unsigned cmd, bytes;
 	int path[2]; /* where in it, or -1 */
 } commands[] = {
-#define ON_A_POOL 10 /* the first ones */
+#define ON_A_POOL 15 /* the first ones */
 #define OF(type, field) (int)offsetof(struct type, field)
 	{UMFS_IOC_OPEN, sizeof(struct umfs_ioc_open), {OF(umfs_ioc_open, path), -1}},
 	{UMFS_IOC_STAT, sizeof(struct umfs_ioc_stat), {OF(umfs_ioc_stat, path), -1}},
@@ -100,6 +100,11 @@ static const struct command {
 	{UMFS_IOC_READLINK, sizeof(struct umfs_ioc_readlink), {OF(umfs_ioc_readlink, path), -1}},
 	{UMFS_IOC_WALK, sizeof(struct umfs_ioc_walk), {OF(umfs_ioc_walk, path), -1}},
 	{UMFS_IOC_WHERE, sizeof(struct umfs_ioc_where), {OF(umfs_ioc_where, path), -1}},
+	{UMFS_IOC_MKNOD, sizeof(struct umfs_ioc_mknod), {OF(umfs_ioc_mknod, path), -1}},
+	{UMFS_IOC_GETXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
+	{UMFS_IOC_SETXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
+	{UMFS_IOC_LISTXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
+	{UMFS_IOC_REMOVEXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
 	{UMFS_IOC_ABOUT, sizeof(struct umfs_ioc_about), {-1, -1}},
 	{UMFS_IOC_LIST, sizeof(struct umfs_ioc_list), {-1, -1}},
 	{UMFS_IOC_ATTACH, sizeof(struct umfs_ioc_attach), {-1, -1}},
@@ -133,6 +138,43 @@ static void put_open(struct fuzzer *f, struct umfs_ioc_open *a)
 	}
 	for (i = below(f, 3); i; i--)
 		a->flags |= flags[below(f, N(flags))];
+	if (one_in(f, 16))
+		a->flags = O_RDWR | O_TMPFILE | (one_in(f, 2) ? O_EXCL : 0);
+}
+
+static void put_link(struct fuzzer *f, struct umfs_ioc_link *a)
+{
+	a->flags = below(f, 2);
+	if (!one_in(f, 3))
+		return;
+	a->flags |= UMFS_IOC_EMPTY;
+	a->from.bytes = 0;
+	a->from.dir = f->fd[below(f, FILES)];
+}
+
+/* Devices can not be opened, whoever makes them. */
+static void put_mknod(struct fuzzer *f, struct umfs_ioc_mknod *a)
+{
+	static const uint32_t types[] = {S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
+
+	a->mode = types[below(f, N(types))] | 0666;
+	a->rdev = 0x103;
+}
+
+static void put_xattr(struct fuzzer *f, unsigned cmd, struct umfs_ioc_xattr *a)
+{
+	static const char *const xnames[] = {"user.a", "user.b", "trusted.t", "security.s",
+					     "system.posix_acl_access", "system.posix_acl_default",
+					     "user.", "other.x"};
+	const char *name = xnames[below(f, N(xnames))];
+
+	a->name = (uintptr_t)name;
+	a->name_bytes = cmd == UMFS_IOC_LISTXATTR ? 0 : (uint32_t)strlen(name);
+	a->value = (uintptr_t)f->room;
+	a->bytes = below(f, one_in(f, 4) ? UMFS_IOC_REST_BYTES : 64);
+	a->flags = below(f, 2);
+	if (cmd == UMFS_IOC_SETXATTR && one_in(f, 4))
+		a->flags |= one_in(f, 2) ? UMFS_IOC_XATTR_CREATE : UMFS_IOC_XATTR_REPLACE;
 }
 
 static void put_names(struct fuzzer *f, unsigned cmd, void *arg)
@@ -191,7 +233,16 @@ static void put_fields(struct fuzzer *f, const struct command *c, char *arg)
 		((struct umfs_ioc_readlink *)arg)->bytes = 1 + below(f, 100);
 		break;
 	case UMFS_IOC_LINK:
-		((struct umfs_ioc_link *)arg)->flags = below(f, 2);
+		put_link(f, (void *)arg);
+		break;
+	case UMFS_IOC_MKNOD:
+		put_mknod(f, (void *)arg);
+		break;
+	case UMFS_IOC_GETXATTR:
+	case UMFS_IOC_SETXATTR:
+	case UMFS_IOC_LISTXATTR:
+	case UMFS_IOC_REMOVEXATTR:
+		put_xattr(f, c->cmd, (void *)arg);
 		break;
 	case UMFS_IOC_WALK:
 		((struct umfs_ioc_walk *)arg)->flags = below(f, 4);
