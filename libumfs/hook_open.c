@@ -182,6 +182,18 @@ static long open_found(struct spot *s, int flags, int fd)
 	return ret ? ret : open_inode(fs, s->w.ino, flags, attr.mode, fd);
 }
 
+/* A FIFO that comes to the name only now would be waited for here, signals and all. */
+static long open_of_module(const struct spot *s, struct path_args *a)
+{
+	int flags = (int)a->a;
+
+	if (!umfs_module_is_fifo(s, flags))
+		return umfs_file_given(umfs_module_open(s, flags, (mode_t)a->b));
+	a->p = s->m;
+	a->c = umfs_module_open_path(s);
+	return a->c < 0 ? a->c : OPEN_FIFO;
+}
+
 /* As the kernel: first the number, so that nothing is made or emptied without one. */
 static long open_ours(struct spot *s, struct path_args *a)
 {
@@ -191,7 +203,7 @@ static long open_ours(struct spot *s, struct path_args *a)
 	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
 		return -EINVAL;
 	if (s->m->module)
-		return umfs_file_given(umfs_module_open(s, flags, (mode_t)a->b));
+		return open_of_module(s, a);
 	fd = umfs_file_reserve(flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -211,8 +223,13 @@ static long open_ours(struct spot *s, struct path_args *a)
 /* It may wait for the other end, so signals are let through. */
 static long open_fifo(const struct path_args *a)
 {
-	long fd = umfs_pass_open_node(a->p, (umfs_node)a->c,
-				      (int)a->a & ~(O_CREAT | O_EXCL | O_TRUNC));
+	const struct mount *m = a->p;
+	long fd;
+
+	if (m->module)
+		return umfs_file_given(umfs_module_open_fifo((int)a->c, (int)a->a));
+	fd = umfs_pass_open_node(a->p, (umfs_node)a->c,
+				 (int)a->a & ~(O_CREAT | O_EXCL | O_TRUNC));
 
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ENOTCONN || fd == -ENAMETOOLONG)
 		return umfs_refuse(REPORT_NO_SPECIAL, ENOTSUP);
@@ -262,6 +279,8 @@ static long tmpfile_ours(struct spot *s, struct path_args *a)
 	int flags = (int)a->a;
 	long ret, fd;
 
+	if (s->m->module)
+		return umfs_file_given(umfs_module_open(s, flags, (mode_t)a->b));
 	fd = umfs_file_reserve(flags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -293,8 +312,8 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 	if (flags & TMPFILE_ONLY) {
 		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || !(wanted_access(flags) & 2))
 			return -EINVAL;
-		ret = umfs_path_call(dirfd, path, flags & O_NOFOLLOW ? SPOT_NOFOLLOW : 0,
-				     tmpfile_ours, open_kernel, &a);
+		how = SPOT_MODULE | (flags & O_NOFOLLOW ? SPOT_NOFOLLOW : 0);
+		ret = umfs_path_call(dirfd, path, how, tmpfile_ours, open_kernel, &a);
 		return opened(&a, ret);
 	}
 	if (flags & O_CREAT)

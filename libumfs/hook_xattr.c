@@ -8,7 +8,8 @@
  */
 #include "file.h"
 #include "hooks.h"
-#include "path.h"
+#include "module.h"
+#include "umfs/ioctl.h"
 
 enum what { GET, SET, LIST, REMOVE };
 
@@ -18,6 +19,7 @@ struct request {
 	void *value;	   /* or list of names */
 	size_t size;
 	int flags;
+	bool follow; /* of a path */
 };
 
 /* The caller's name: its length, -ERANGE, -EFAULT. */
@@ -64,9 +66,34 @@ static long serve(struct umfs *fs, umfs_node node, const struct request *r)
 	}
 }
 
+static long serve_module(const struct spot *s, const struct request *r)
+{
+	static const unsigned long requests[] = {
+		[GET] = UMFS_IOC_GETXATTR,
+		[SET] = UMFS_IOC_SETXATTR,
+		[LIST] = UMFS_IOC_LISTXATTR,
+		[REMOVE] = UMFS_IOC_REMOVEXATTR,
+	};
+	char name[UMFS_NAME_MAX + 1];
+	long len = r->what == LIST ? 0 : fetch_name(name, r->name);
+	struct module_xattr x = {
+		.request = requests[r->what],
+		.name = name,
+		.name_len = (size_t)len,
+		.value = r->value,
+		.size = r->size,
+		.flags = r->flags,
+		.follow = r->follow,
+	};
+
+	return len < 0 ? len : umfs_module_xattr(s, &x);
+}
+
 /* d: the request. */
 static long serve_ours(struct spot *s, struct path_args *a)
 {
+	if (s->m->module)
+		return serve_module(s, (const struct request *)a->d);
 	struct umfs *fs = umfs_mount_fs(s->m);
 	struct umfs_attr attr;
 	long err = umfs_getattr(fs, s->w.ino, &attr);
@@ -103,12 +130,13 @@ static long remove_kernel(int dirfd, const char *path, struct path_args *a)
 
 static uint32_t how(bool follow)
 {
-	return follow ? 0 : SPOT_NOFOLLOW;
+	return SPOT_MODULE | (follow ? 0 : SPOT_NOFOLLOW);
 }
 
 long umfs_hook_getxattr(const char *path, const char *name, void *v, size_t n, bool follow)
 {
-	struct request r = {.what = GET, .name = name, .value = v, .size = n};
+	struct request r = {
+		.what = GET, .name = name, .value = v, .size = n, .follow = follow};
 	struct path_args a = {.a = follow ? SYS_getxattr : SYS_lgetxattr,
 			      .b = (long)n,
 			      .d = (long)&r,
@@ -125,7 +153,8 @@ long umfs_hook_setxattr(const char *path, const char *name, const void *v, size_
 			    .name = name,
 			    .value = (void *)(uintptr_t)v,
 			    .size = n,
-			    .flags = flags};
+			    .flags = flags,
+			    .follow = follow};
 	struct path_args a = {.a = follow ? SYS_setxattr : SYS_lsetxattr,
 			      .b = (long)n,
 			      .c = flags,
@@ -138,7 +167,7 @@ long umfs_hook_setxattr(const char *path, const char *name, const void *v, size_
 
 long umfs_hook_listxattr(const char *path, char *list, size_t n, bool follow)
 {
-	struct request r = {.what = LIST, .value = list, .size = n};
+	struct request r = {.what = LIST, .value = list, .size = n, .follow = follow};
 	struct path_args a = {.a = follow ? SYS_listxattr : SYS_llistxattr,
 			      .b = (long)n,
 			      .d = (long)&r,
@@ -149,7 +178,7 @@ long umfs_hook_listxattr(const char *path, char *list, size_t n, bool follow)
 
 long umfs_hook_removexattr(const char *path, const char *name, bool follow)
 {
-	struct request r = {.what = REMOVE, .name = name};
+	struct request r = {.what = REMOVE, .name = name, .follow = follow};
 	struct path_args a = {.a = follow ? SYS_removexattr : SYS_lremovexattr,
 			      .d = (long)&r,
 			      .p = (void *)(uintptr_t)name};

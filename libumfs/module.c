@@ -30,6 +30,8 @@
 _Static_assert(UMFS_IOC_CWD == AT_FDCWD, "s->dir is a descriptor as programs give it");
 _Static_assert(UMFS_IOC_REST_BYTES <= UMFS_WALK_ROOM, "what remains fits in the working memory");
 
+#define TMPFILE_ONLY (O_TMPFILE & ~O_DIRECTORY)
+
 static struct umfs_ioc_path path_of(int dir, const char *text)
 {
 	struct umfs_ioc_path p = {.text = (uintptr_t)text, .bytes = (uint32_t)strlen(text), .dir = dir};
@@ -291,7 +293,7 @@ long umfs_module_open(const struct spot *s, int flags, mode_t mode)
 {
 	struct umfs_ioc_open a = {.path = spot_path(s),
 				  .flags = (uint32_t)(flags & ~FASYNC),
-				  .mode = flags & O_CREAT ? mode & 07777 : 0};
+				  .mode = flags & (O_CREAT | TMPFILE_ONLY) ? mode & 07777 : 0};
 	long err = ask_again(s, UMFS_IOC_OPEN, &a);
 
 	return err ? err : a.fd;
@@ -304,19 +306,13 @@ long umfs_module_mkdir(const struct spot *s, mode_t mode)
 	return ask_again(s, UMFS_IOC_MKDIR, &a);
 }
 
-/* There is no call that makes files of other types. */
-long umfs_module_mknod(const struct spot *s, mode_t mode)
+long umfs_module_mknod(const struct spot *s, mode_t mode, dev_t rdev)
 {
-	long fd;
+	struct umfs_ioc_mknod a = {.path = spot_path(s),
+				   .mode = mode & S_IFMT ? mode : mode | S_IFREG,
+				   .rdev = rdev};
 
-	if ((mode & S_IFMT) && !S_ISREG(mode))
-		return umfs_refuse(REPORT_NO_MODULE, EOPNOTSUPP);
-	umfs_opens_enter();
-	fd = umfs_module_open(s, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
-	if (fd >= 0)
-		sys1(SYS_close, fd);
-	umfs_opens_leave();
-	return UMFS_MIN(fd, 0l);
+	return ask_again(s, UMFS_IOC_MKNOD, &a);
 }
 
 long umfs_module_unlink(const struct spot *s, int flags)
@@ -341,6 +337,33 @@ long umfs_module_link(const struct spot *from, const struct spot *to, bool follo
 				  .flags = follow ? UMFS_IOC_FOLLOW : 0};
 
 	return ask_again(from, UMFS_IOC_LINK, &a);
+}
+
+static long link_fd(const struct spot *to, struct umfs_ioc_link *a)
+{
+	struct stat st;
+	long err = sys2(SYS_fstat, a->from.dir, &st);
+
+	if (err)
+		return err;
+	return st.st_dev == to->m->dev ? ask_again(to, UMFS_IOC_LINK, a) : -EXDEV;
+}
+
+long umfs_module_link_open(const struct spot *from, uint32_t from_flags, const struct spot *to)
+{
+	struct umfs_ioc_link a = {.to = spot_path(to), .flags = UMFS_IOC_EMPTY};
+	int how = O_PATH | O_CLOEXEC | (from_flags & SPOT_NOFOLLOW ? O_NOFOLLOW : 0);
+	bool itself = from_flags & SPOT_EMPTY && !*from->path;
+	long fd, err;
+
+	umfs_opens_enter();
+	fd = itself ? from->dirfd : sys4(SYS_openat, from->dirfd, from->path, how, 0);
+	a.from.dir = (int32_t)fd;
+	err = fd < 0 ? fd : link_fd(to, &a);
+	if (!itself && fd >= 0)
+		sys1(SYS_close, fd);
+	umfs_opens_leave();
+	return err;
 }
 
 long umfs_module_symlink(const struct spot *s, const char *target)
@@ -387,14 +410,20 @@ long umfs_module_truncate(const struct spot *s, off_t size)
 	return call_by(s, O_WRONLY, SYS_ftruncate, size, 0, 0, 0);
 }
 
+static void name_of_fd(char name[40], long fd)
+{
+	struct text t;
+
+	umfs_text_init(&t, name, 40);
+	umfs_text_add(&t, "/proc/self/fd/");
+	umfs_text_dec(&t, (uint64_t)fd);
+}
+
 static long chmod_by(long fd, mode_t mode)
 {
 	char name[40];
-	struct text t;
 
-	umfs_text_init(&t, name, sizeof(name));
-	umfs_text_add(&t, "/proc/self/fd/");
-	umfs_text_dec(&t, (uint64_t)fd);
+	name_of_fd(name, fd);
 	return sys2(SYS_chmod, name, mode);
 }
 
@@ -430,6 +459,48 @@ long umfs_module_access(const struct spot *s, int mode, int flags)
 long umfs_module_statfs(const struct spot *s, struct statfs *st)
 {
 	return call_by(s, by_path(s), SYS_fstatfs, SYS_ARG(st), 0, 0, 0);
+}
+
+bool umfs_module_is_fifo(const struct spot *s, int flags)
+{
+	return s->w.ino && S_ISFIFO(s->w.attr.mode) && !(flags & O_PATH) &&
+	       (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+}
+
+long umfs_module_open_path(const struct spot *s)
+{
+	return umfs_module_open(s, by_path(s) | O_CLOEXEC, 0);
+}
+
+/* D5 can not be kept while others are waited for: a child may inherit path_fd, to no effect. */
+long umfs_module_open_fifo(int path_fd, int flags)
+{
+	char name[40];
+	long fd;
+
+	name_of_fd(name, path_fd);
+	fd = umfs_cancel_call(SYS_openat, AT_FDCWD, SYS_ARG(name),
+			      flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW), 0, 0, 0);
+	sys1(SYS_close, path_fd);
+	return fd;
+}
+
+long umfs_module_xattr(const struct spot *s, const struct module_xattr *x)
+{
+	struct umfs_ioc_xattr a = {
+		.path = spot_path(s),
+		.name = (uintptr_t)x->name,
+		.name_bytes = (uint32_t)x->name_len,
+		.value = (uintptr_t)x->value,
+		.bytes = (uint32_t)UMFS_MIN(x->size, (size_t)INT_MAX),
+		.flags = (x->follow ? 0 : UMFS_IOC_NOFOLLOW) |
+			 (x->flags & UMFS_XATTR_CREATE ? UMFS_IOC_XATTR_CREATE : 0) |
+			 (x->flags & UMFS_XATTR_REPLACE ? UMFS_IOC_XATTR_REPLACE : 0),
+	};
+	bool answers = x->request == UMFS_IOC_GETXATTR || x->request == UMFS_IOC_LISTXATTR;
+	long err = ask_again(s, x->request, &a);
+
+	return err ? err : answers ? (long)a.bytes : 0;
 }
 
 /* ---- the working directory ---- */

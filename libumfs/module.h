@@ -33,10 +33,12 @@ int umfs_module_walk(struct spot *s, uint32_t wflags);
  */
 long umfs_module_open(const struct spot *s, int flags, mode_t mode);
 long umfs_module_mkdir(const struct spot *s, mode_t mode);
-long umfs_module_mknod(const struct spot *s, mode_t mode);
+long umfs_module_mknod(const struct spot *s, mode_t mode, dev_t rdev);
 long umfs_module_unlink(const struct spot *s, int flags);
 long umfs_module_rename(const struct spot *from, const struct spot *to, uint32_t flags);
 long umfs_module_link(const struct spot *from, const struct spot *to, bool follow);
+/* `from` is the kernel's, perhaps an open file of the pool: -EXDEV when it is not. */
+long umfs_module_link_open(const struct spot *from, uint32_t from_flags, const struct spot *to);
 long umfs_module_symlink(const struct spot *s, const char *target);
 long umfs_module_readlink(const struct spot *s, char *buf, size_t size);
 long umfs_module_truncate(const struct spot *s, off_t size);
@@ -44,6 +46,25 @@ long umfs_module_chmod(const struct spot *s, mode_t mode);
 long umfs_module_chown(const struct spot *s, uid_t uid, gid_t gid);
 long umfs_module_utimens(const struct spot *s, const struct timespec *times);
 long umfs_module_access(const struct spot *s, int mode, int flags);
+/* Extended attributes: `request` is one of UMFS_IOC_*XATTR, flags are those of setxattr(2). */
+struct module_xattr {
+	unsigned long request;
+	const char *name; /* `name_len` bytes */
+	size_t name_len;
+	void *value;
+	size_t size;
+	int flags;
+	bool follow;
+};
+long umfs_module_xattr(const struct spot *s, const struct module_xattr *x);
+/*
+ * A FIFO is opened in two steps, the second of which may wait for the other end and is to be
+ * done outside of the guard: a descriptor by O_PATH, and what is opened by that, which is
+ * closed.
+ */
+bool umfs_module_is_fifo(const struct spot *s, int flags);
+long umfs_module_open_path(const struct spot *s);
+long umfs_module_open_fifo(int path_fd, int flags);
 long umfs_module_statfs(const struct spot *s, struct statfs *st);
 long umfs_module_chdir(const struct spot *s);
 /* To the pool's top directory. */

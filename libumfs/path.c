@@ -520,7 +520,12 @@ static long pair_mixed(const struct path_pair *p, struct spot *from, struct spot
 	/* A link is made before it is asked whether that is across file systems. */
 	if (!(p->from_flags & SPOT_PARENT) && (to->m ? to->w.ino != 0 : foreign_there(to)))
 		return -EEXIST;
-	return is_top(from) || is_top(to) ? -EBUSY : -EXDEV;
+	if (is_top(from) || is_top(to))
+		return -EBUSY;
+	/* What is open in such a pool is the kernel's, and its name in /proc too. */
+	if (to->m && to->m->module && !(p->from_flags & SPOT_PARENT))
+		return umfs_module_link_open(from, p->from_flags, to);
+	return -EXDEV;
 }
 
 static long pair_kernel(const struct spot *from, const struct spot *to, kernel_pair_fn kernel,
