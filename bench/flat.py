@@ -12,6 +12,9 @@ every run; times are compared within one run only. What bench/judge looks at:
                                           directory none is in the processor's caches
   flat_attach, flat_recovery              most / least over pools of all sizes
   flat_metadata                           a pool of 16 GiB or more, default inode ratio
+
+fsck.umfs reads all that is used, so it grows with the files; what it takes is in flat_pools,
+and flat_fsck has what it comes to for each file, and for 100 million.
 """
 import os
 import resource
@@ -74,7 +77,7 @@ class Flat:
     # ---- calls on names ----
 
     def start_sides(self):
-        files = sum(self.sizes) + TREE_DIRS * 1000 + 4 * BATCH + 10_000
+        files = sum(self.sizes) + TREE_DIRS * 1000 + 4 * BATCH + 2 * max(OPENS)
         groups = -(-files // 30_000)
         size = max(groups * (128 << 20), 4 * GIB)
         subprocess.run([self.bench.mkfs, "-q", "--size", str(size + (64 << 20)), "-N",
@@ -245,6 +248,17 @@ class Flat:
         side.ask("detach")
         side.quit()
 
+    def fsck_row(self, path, into):
+        """CPU time and the most memory of fsck.umfs -n."""
+        process = subprocess.Popen([self.bench.build.fsck, "-n", path], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"bench/run: fsck.umfs finds {path} damaged")
+        into["fsck_ns"] = round((usage.ru_utime + usage.ru_stime) * 1e9)
+        into["fsck_kib"] = usage.ru_maxrss
+
     def recovery_row(self, path, opens, into):
         """By the next to attach, and by one that is attached all the while."""
         first, beside = [], []
@@ -270,6 +284,7 @@ class Flat:
         rows = {}
         for path, text, row in self.pools():
             self.say(f"pool of {text}")
+            self.fsck_row(path, row)
             self.attach_row(path, row)
             for opens in OPENS:
                 self.recovery_row(path, opens, row)
@@ -291,7 +306,20 @@ class Flat:
                                spread(f"beside_{OPENS[0]}_pages")),
             "time_ratio": max(spread(f"recovery_{OPENS[0]}_ns"),
                               spread(f"beside_{OPENS[0]}_ns"))}
+        self.fsck_rows(list(rows.values()))
         return rows
+
+    def fsck_rows(self, rows):
+        """The last pool has the files; the first, the smallest, hardly any."""
+        least, many = rows[0], rows[-1]
+        files = many["space"][5]
+        each_ns = (many["fsck_ns"] - least["fsck_ns"]) / files
+        each_bytes = (many["fsck_kib"] - least["fsck_kib"]) * 1024 / files
+        self.results["flat_fsck"] = {
+            "title": "fsck.umfs, by file", "files": files, "file_ns": round(each_ns, 1),
+            "file_bytes": round(each_bytes, 1),
+            "of_100_m_s": round(each_ns * HUNDRED_MILLION / 1e9, 1),
+            "of_100_m_gib": round(each_bytes * HUNDRED_MILLION / GIB, 2)}
 
     # ---- space ----
 
@@ -324,6 +352,13 @@ class Flat:
         return self.results
 
 
+def counted(row, key, width):
+    if key + "_ns" not in row:
+        return f"{'-':>{width}}"
+    one = f"{row[key + '_ns'] / 1000:.0f} ({row[key + '_pages']})"
+    return f"{one:>{width}}"
+
+
 def table(results):
     for key in OPS:
         row = results[f"flat_{key}"]
@@ -335,17 +370,18 @@ def table(results):
                      else f"{'-':>10}{'-':>8}")
             line += f"{one['pages']:>9.2f}{one['pages_most']:>4}" if "pages" in one else ""
             print(line)
-    print(f"\n{'pool':<22}{'mkfs':>15}{'attach':>15}"
+    print(f"\n{'pool':<22}{'mkfs':>15}{'attach':>15}{'fsck ms, MiB':>18}"
           + "".join(f"{f'recover {k}':>18}{f'beside {k}':>18}" for k in OPENS)
           + "   (us of CPU, pages)")
     for text, row in results["flat_pools"]["pools"].items():
-        line = f"{text:<22}"
-        for key, width in [("format", 15), ("attach", 15)] + [
-                (f"{what}_{k}", 18) for k in OPENS for what in ("recovery", "beside")]:
-            one = (f"{row[key + '_ns'] / 1000:.0f} ({row[key + '_pages']})"
-                   if key + "_ns" in row else "-")
-            line += f"{one:>{width}}"
-        print(line)
+        line = f"{text:<22}" + counted(row, "format", 15) + counted(row, "attach", 15)
+        fsck = f"{row['fsck_ns'] / 1e6:.0f}, {row['fsck_kib'] / 1024:.0f}"
+        line += f"{fsck:>18}"
+        print(line + "".join(counted(row, f"{what}_{k}", 18)
+                             for k in OPENS for what in ("recovery", "beside")))
+    f = results["flat_fsck"]
+    print(f"fsck: {f['file_ns']} ns and {f['file_bytes']} B a file; 100 M files:"
+          f" {f['of_100_m_s']} s of CPU, {f['of_100_m_gib']} GiB")
     m, f, meta = results["flat_memory"], results["flat_file"], results["flat_metadata"]
     print(f"\nA process attached: {m['attached_kib']} KiB of its own, "
           f"{m['attached_pool_kib']} KiB of the pool; an open file: {m['open_file_bytes']} B"
