@@ -60,6 +60,7 @@ static unsigned long table_entry(const void *page)
 static pte_t *find_ptes(const struct umfs_ktable *t, u64 index)
 {
 	u64 gib = index >> (PUD_SHIFT - PAGE_SHIFT);
+	/* Pairs with make_ptes(). */
 	pmd_t *pmds = gib < PTRS_PER_PUD ? smp_load_acquire(&t->gib[gib]) : NULL;
 
 	return pmds ? ptes_of(pmds, (index >> (PMD_SHIFT - PAGE_SHIFT)) % PTRS_PER_PMD) : NULL;
@@ -78,12 +79,13 @@ static pte_t *make_ptes(struct umfs_ktable *t, u64 index)
 		page = new_page();
 		if (!page)
 			return NULL;
+		/* Zeros before it is found, by find_ptes() and umfs_table_gib(). */
 		smp_store_release(&t->gib[gib], page);
 	}
 	if (ptes_of(t->gib[gib], at))
 		return ptes_of(t->gib[gib], at);
 	page = new_page();
-	if (page)
+	if (page) /* zeros before it is found, by ptes_of(): the address depends on the entry */
 		smp_store_release((unsigned long *)&t->gib[gib][at], table_entry(page));
 	return page;
 }
@@ -113,6 +115,7 @@ unsigned long umfs_table_mib(const struct umfs_ktable *t, u64 index)
 
 unsigned long umfs_table_gib(const struct umfs_ktable *t, u64 index)
 {
+	/* Pairs with make_ptes(). */
 	const pmd_t *pmds = smp_load_acquire(&t->gib[index >> (PUD_SHIFT - PAGE_SHIFT)]);
 
 	return pmds ? table_entry(pmds) : 0;
@@ -383,6 +386,7 @@ int umfs_maps_get(struct file *file)
 			new = NULL;
 		}
 		m->refs++;
+		/* All of it before it is found, also by who looks without this lock. */
 		smp_store_release(&k->maps, m);
 	}
 	spin_unlock(&inode->i_lock);
@@ -393,7 +397,7 @@ int umfs_maps_get(struct file *file)
 struct umfs_ktable *umfs_maps_side(struct umfs_kmaps *m, bool writable)
 {
 	mutex_lock(&m->lock);
-	if (!m->side[writable])
+	if (!m->side[writable]) /* zeros before it is found, also without this lock */
 		smp_store_release(&m->side[writable],
 				  kvzalloc(sizeof(struct umfs_ktable), GFP_KERNEL_ACCOUNT));
 	mutex_unlock(&m->lock);
