@@ -47,6 +47,7 @@ struct umfs_kpool {
 
 	umfs_bdev bdev;
 	struct dax_device *dax;
+	struct dev_pagemap *pgmap; /* pool.c I1 */
 	unsigned long pfn; /* of page 0 */
 
 	struct kref refs;	/* the list's, and its superblock's */

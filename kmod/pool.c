@@ -5,7 +5,12 @@
  * The device is opened for us alone, its memory taken as the kernel maps it for
  * fsdax, with struct pages: without those, mapping it into processes later would be
  * the end of the kernel. What is on it is then core's to check and to recover.
+ *
+ * I1  While the pool is attached its memory is held (`pgmap`): who takes the device from its
+ *     driver meanwhile waits until it is detached, and the pool answers EIO from then on. Else
+ *     the kernel's own addresses of it would be gone under us.
  */
+#include <linux/memremap.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -47,6 +52,9 @@ static int find_memory(struct umfs_kpool *pool, u64 start, u64 bytes)
 		return (int)got;
 	if (got < pages || !at || !pfn_t_has_page(pfn) || !virt_addr_valid(at))
 		return -EOPNOTSUPP;
+	pool->pgmap = get_dev_pagemap(pfn_t_to_pfn(pfn), NULL); /* I1 */
+	if (!pool->pgmap)
+		return -EOPNOTSUPP;
 	pool->fs.base = at;
 	pool->fs.bytes = (u64)pages << PAGE_SHIFT;
 	pool->pfn = pfn_t_to_pfn(pfn);
@@ -73,10 +81,12 @@ static int open_device(struct umfs_kpool *pool)
 
 static void close_device(struct umfs_kpool *pool)
 {
+	put_dev_pagemap(pool->pgmap);
 	if (pool->dax)
 		fs_put_dax(pool->dax, pool);
 	if (pool->bdev)
 		umfs_bdev_close(pool->bdev);
+	pool->pgmap = NULL;
 	pool->dax = NULL;
 	pool->bdev = NULL;
 }

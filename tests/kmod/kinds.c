@@ -5,6 +5,7 @@
  *
  *   kmod-kinds NODE                the cases; each cleans up after itself
  *   kmod-kinds NODE detach NAME    a FIFO outlives the pool's attachment as NAME
+ *   kmod-kinds NODE remove NAME WHAT   the device WHAT is taken from nd_pmem under NAME
  *   kmod-kinds DIR                 the same things by libc, under libumfs
  */
 #include <grp.h>
@@ -395,6 +396,58 @@ static void fifo_outlives_the_attachment(const char *name)
 	FAILS(EIO, fstat(path, &st));
 }
 
+/* ---- the device goes ---- */
+
+/* When it is told to, so that it has nothing of the pool open. */
+static _Noreturn void unbind(const char *what, const int go[2])
+{
+	int fd = open("/sys/bus/nd/drivers/nd_pmem/unbind", O_WRONLY);
+	char c;
+
+	close(pool);
+	close(go[1]);
+	(void)!read(go[0], &c, 1);
+	_exit(write(fd, what, strlen(what)) != (ssize_t)strlen(what));
+}
+
+/* The driver waits until the pool is detached; what of it is open answers EIO. */
+static void device_is_removed(const char *name, const char *what)
+{
+	const size_t bytes = 4u << 20;
+	struct umfs_ioc_attr attr;
+	char command[64], c = 'c';
+	int fd, status = -1, i, go[2];
+	volatile char *at;
+	pid_t child;
+
+	CHECK(pipe(go) == 0);
+	fflush(stdout);
+	child = fork();
+	if (!child)
+		unbind(what, go);
+	close(go[0]);
+	fd = k_open("f", O_RDWR | O_CREAT, 0600);
+	CHECK(ftruncate(fd, (off_t)bytes) == 0 && pwrite(fd, &c, 1, 3 << 20) == 1);
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK((void *)at != MAP_FAILED && at[3 << 20] == 'c');
+	CHECK(write(go[1], "g", 1) == 1);
+	for (i = 0; i < 3000 && pread(fd, &c, 1, 0) == 1; i++)
+		usleep(10000);
+	FAILS(EIO, pread(fd, &c, 1, 0));
+	FAILS(EIO, pwrite(fd, &c, 1, 0));
+	FAILS(EIO, k_stat("f", 0, &attr));
+	at[3 << 20] = 'd';
+	CHECK(at[3 << 20] == 'd');
+	CHECK(waitpid(child, &status, WNOHANG) == 0);
+	munmap((void *)(uintptr_t)at, bytes);
+	close(fd);
+	close(pool);
+	snprintf(command, sizeof(command), "kmod-attach detach %s", name);
+	CHECK(system(command) == 0);
+	if (!failures)
+		CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* ---- by libc ---- */
 
 static void libc_nameless(void)
@@ -511,6 +564,8 @@ int main(int argc, char **argv)
 	umask(0);
 	if (argc == 4)
 		fifo_outlives_the_attachment(argv[3]);
+	if (argc == 5)
+		device_is_removed(argv[3], argv[4]);
 	for (i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++)
 		cases[i]();
 	printf("%d checks, %d failed\n", checks, failures);
