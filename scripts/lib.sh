@@ -10,13 +10,13 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libpmem-dev uuid-dev libblkid-dev
 	libjson-c-dev libcmocka-dev libfuse3-dev python3)
 PACKAGES_RUN=(fio fuse3)
-PACKAGES_CHECK=(clang binutils make linux-headers-amd64 debootstrap procps strace sqlite3
+PACKAGES_CHECK=(clang binutils make linux-headers-amd64 sparse debootstrap procps strace sqlite3
 	attr acl rsync valgrind liburing2 musl-tools gnuplot-nox e2fsprogs)
 # What tests/programs runs.
 PACKAGES_PROGRAMS=(redis-server rocksdb-tools postgresql git vim nginx perl stress-ng dbench
 	busybox-static python3-venv dash tar findutils)
 # What tests/kmod runs: a machine to emulate, and what is in it.
-PACKAGES_KMOD=(qemu-system-x86 busybox-static)
+PACKAGES_KMOD=(qemu-system-x86 busybox-static linux-headers-6.12-amd64)
 
 say() { printf '%s\n' "$*"; }
 die() {

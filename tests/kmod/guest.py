@@ -69,7 +69,8 @@ class Limits:
 # ---- the kernel ----
 
 def find_headers(wanted):
-    places = [wanted] if wanted else sorted(glob.glob('/usr/src/linux-headers-*-amd64'))
+    places = [wanted] if wanted and '/' in wanted else sorted(
+        glob.glob('/usr/src/linux-headers-%s*-amd64' % (wanted or '')))
     for place in places:
         if os.path.exists(os.path.join(place, '.config')) and \
                 os.path.exists(os.path.join(place, 'Module.symvers')):
