@@ -81,6 +81,9 @@ struct sim {
 	uint32_t waits;
 	void (*turn)(void *arg); /* called, once, at the next wait: what others do meanwhile */
 	void *turn_arg;
+	/* Called before, in the middle of and after each copy to user memory: what a writer does meanwhile. */
+	void (*copying)(void *arg);
+	void *copying_arg;
 	uint32_t thread;
 };
 
@@ -176,6 +179,23 @@ uint64_t sim_images_cut(struct sim *sim, const struct sim_log *log, size_t first
  */
 uint64_t sim_images_eadr(struct sim *sim, const struct sim_log *log, size_t first,
 			 uint32_t randoms, sim_image_fn fn, void *arg);
+
+/* ---- what others see of a writer ---- */
+
+/* When non-temporal stores are seen: see beside.c. */
+enum sim_seen { SIM_SEEN_LATE, SIM_SEEN_EARLY, SIM_SEEN_ANY };
+
+struct sim_beside;
+/*
+ * What log does from event `first` on, to be seen step by step by somebody whose own
+ * stores are thrown away at each start. media is as before that event.
+ */
+struct sim_beside *sim_beside_new(struct sim *sim, const struct sim_log *log, size_t first,
+				  enum sim_seen seen, uint64_t seed);
+void sim_beside_free(struct sim_beside *b);
+void sim_beside_start(struct sim_beside *b); /* mem = media; every process forgotten */
+/* All that is seen when events before `moment` are done; never back. */
+void sim_beside_go(struct sim_beside *b, size_t moment);
 
 /* Printed when the simulator ends the test. */
 extern char sim_context[256];

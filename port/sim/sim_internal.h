@@ -5,7 +5,7 @@
 
 #include "sim.h"
 
-#define SIM_POOLS_MAX 4
+#define SIM_POOLS_MAX 8
 
 /* The pool whose view has [p, p+n), or NULL: process memory. */
 struct sim *sim_of(const void *p, uint64_t n);

@@ -10,7 +10,8 @@
  * child leaves it out and does the work that makes it, the cheapest first, with few
  * images of each and then with many, until an image is wrong, the call leaves another
  * tree than it should, core or the simulator end it, or it hangs: the mutant is caught.
- * Work is the ops of ops.c, the making of a pool and sequences of steps.c.
+ * Work is the ops of ops.c, the making of a pool and sequences of steps.c; with the medium
+ * `readers` the ops with somebody who reads meanwhile (readers.h).
  *
  * The last lines say how many calls there are, how many any work makes, and how
  * many mutants were caught; the others are listed. FILE:LINE does only those there;
@@ -18,6 +19,7 @@
  * pool.
  */
 #include "explore.h"
+#include "readers.h"
 #include "site.h"
 #include "steps.h"
 
@@ -38,7 +40,7 @@ extern struct umfs_site __start_umfs_sites[], __stop_umfs_sites[];
 struct job {
 	const struct op *list[LENGTH_MAX];
 	uint32_t count, mode, durability;
-	bool hold, format, device;
+	bool hold, format, device, readers;
 	double seconds;
 	uint64_t tree; /* that it leaves */
 	uint8_t *makes; /* for each site: does it call it */
@@ -122,7 +124,10 @@ static bool job_do(const struct job *job, uint64_t *tree)
 		w.may_fail = true;
 		w.base = bases[job->mode][job->durability];
 	}
-	explore(&w, &e);
+	if (job->readers)
+		readers_explore(&w, &e);
+	else
+		explore(&w, &e);
 	*tree = e.tree;
 	return !e.failed;
 }
@@ -159,6 +164,25 @@ static void add_work(uint32_t mode, uint32_t durability, uint32_t pairs)
 		job->hold = sim_random(&seed) & 1;
 	}
 	bases[mode][durability] = explore_base(mode, durability, steps_tree);
+}
+
+/* The ops with readers beside them, in all modes: bytes are not all there is to see. */
+static void add_readers(uint32_t mode)
+{
+	size_t i;
+
+	for (i = 0; i < op_count; i++) {
+		struct job *job;
+
+		if (ops[i].flags & (OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES) ||
+		    (mode != UMFS_MODE_ATOMIC && !ops[i].path) ||
+		    (only_work && strcmp(only_work, ops[i].name)))
+			continue;
+		job = job_new(mode, UMFS_DURABLE_NONE);
+		job->readers = true;
+		job->list[0] = &ops[i];
+		job->count = 1;
+	}
 }
 
 /*
@@ -292,6 +316,10 @@ static void add_named(const char *word, uint32_t pairs)
 	static const char *const durabilities[] = {"none", "flush", "eadr"};
 	size_t len = strcspn(word, ":");
 
+	if (!strcmp(word + len, ":readers")) {
+		add_readers(choose(word, len, modes, 4));
+		return;
+	}
 	add_work(choose(word, len, modes, 4),
 		 word[len] ? choose(word + len + 1, strlen(word + len + 1), durabilities, 3)
 			   : UMFS_DURABLE_FLUSH,
