@@ -2,6 +2,9 @@
 /*
  * check.c - fsck.umfs's passes, linked with the simulator: what main.c,
  * media.c and problem.c are to the program, for an image in memory.
+ *
+ * What is mended is stored, flushed and fenced by the port, and so written down as any
+ * store of core is.
  */
 #include "check.h"
 #include "fsck.h"
@@ -20,30 +23,41 @@ static const struct {
 #undef X
 };
 
-static void note(struct fsck *c, enum problem_code code, struct object about, const char *detail,
-		 va_list args)
+static void note(struct fsck *c, enum problem_code code, struct object about, bool fixed,
+		 const char *detail, va_list args)
 {
 	int n;
 
 	/* Recovery has trimmed what was open: pages past the end are lost space here. */
-	if (kinds[code].fix == FIX_NOTE && code != PR_FPT_PAST_END)
+	if (kinds[code].fix == FIX_NOTE && (code != PR_FPT_PAST_END || c->mode != FSCK_CHECK))
 		return;
-	if (c->left++)
-		return; /* the first says it */
-	n = snprintf(found, found_room, "fsck: %s %lld: %s [%s] ", about.kind,
-		     (long long)about.number, kinds[code].text, kinds[code].code);
-	if (detail && n > 0 && (size_t)n < found_room)
-		vsnprintf(found + n, found_room - (size_t)n, detail, args);
+	if (fixed)
+		c->fixed++;
+	else if (!c->left++) { /* the first says it */
+		n = snprintf(found, found_room, "fsck: %s %lld: %s [%s] ", about.kind,
+			     (long long)about.number, kinds[code].text, kinds[code].code);
+		if (detail && n > 0 && (size_t)n < found_room)
+			vsnprintf(found + n, found_room - (size_t)n, detail, args);
+	}
+}
+
+static bool may_fix(const struct fsck *c, enum problem_fix fix)
+{
+	return (fix == FIX_PREEN && c->mode != FSCK_CHECK) ||
+	       (fix == FIX_YES && c->mode == FSCK_YES);
 }
 
 bool problem(struct fsck *c, enum problem_code code, struct object about, const char *detail, ...)
 {
+	bool fixed = may_fix(c, kinds[code].fix);
 	va_list args;
 
+	if (fixed)
+		mend_begin(c);
 	va_start(args, detail);
-	note(c, code, about, detail, args);
+	note(c, code, about, fixed, detail, args);
 	va_end(args);
-	return false;
+	return fixed;
 }
 
 void problem_keep(struct fsck *c, enum problem_code code, struct object about, const char *detail,
@@ -52,29 +66,16 @@ void problem_keep(struct fsck *c, enum problem_code code, struct object about, c
 	va_list args;
 
 	va_start(args, detail);
-	note(c, code, about, detail, args);
+	note(c, code, about, false, detail, args);
 	va_end(args);
 }
 
 void media_sync(struct fsck *c, const void *p, size_t n)
 {
-	(void)c;
-	(void)p;
-	(void)n;
-}
-
-/* Nothing is mended here. */
-void mend_begin(struct fsck *c)
-{
-	(void)c;
-}
-
-void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n)
-{
-	(void)c;
-	(void)at;
-	(void)bytes;
-	(void)n;
+	if (c->mode == FSCK_CHECK)
+		return;
+	port_flush_lines(p, n);
+	port_fence();
 }
 
 /* Any page of an image in memory may hold something. */
@@ -98,10 +99,10 @@ void progress(struct fsck *c, unsigned int pass, uint64_t now, uint64_t max)
 	(void)max;
 }
 
-int image_check(struct sim *sim, char why[256])
+static int run(struct sim *sim, enum fsck_mode mode, char why[256])
 {
 	static int (*const passes[])(struct fsck *) = {pass1, pass2, pass3, pass4, pass5};
-	struct fsck c = {.path = "image", .mode = FSCK_CHECK, .progress_fd = -1};
+	struct fsck c = {.path = "image", .mode = mode, .progress_fd = -1};
 	int ret;
 
 	found = why;
@@ -119,8 +120,20 @@ int image_check(struct sim *sim, char why[256])
 		runtime_claim(&c);
 	for (unsigned int i = 0; !ret && i < UMFS_ARRAY_LEN(passes); i++)
 		ret = passes[i](&c);
+	if (!ret)
+		mend_end(&c);
 	use_drop(&c);
 	if (ret && !c.left)
 		snprintf(why, 256, "fsck: %.200s (%d)", c.error, ret);
 	return ret || c.left ? -1 : 0;
+}
+
+int image_check(struct sim *sim, char why[256])
+{
+	return run(sim, FSCK_CHECK, why);
+}
+
+int image_mend(struct sim *sim, bool yes, char why[256])
+{
+	return run(sim, yes ? FSCK_YES : FSCK_PREEN, why);
 }
