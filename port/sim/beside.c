@@ -41,13 +41,14 @@ static struct piece *piece_new(struct sim_beside *b)
 	return &b->pieces[b->count++];
 }
 
-/* The fences around event `at`: done at `*from`, to be done at `*to`. */
+/* The moments when the fences around event `at` are done; after the last one: past the end. */
 static void fences(const struct sim_log *log, size_t at, size_t *from, size_t *to)
 {
 	for (*from = at; *from && log->events[*from - 1].kind != SIM_FENCE; --*from)
 		;
 	for (*to = at; *to < log->count && log->events[*to].kind != SIM_FENCE; ++*to)
 		;
+	++*to;
 }
 
 static bool same_line(const struct piece *a, const struct piece *b)
@@ -118,7 +119,8 @@ struct sim_beside *sim_beside_new(struct sim *sim, const struct sim_log *log, si
 
 	*b = (struct sim_beside){.sim = sim, .log = log};
 	for (at = first; at < log->count; at++)
-		if (log->events[at].kind != SIM_FENCE && log->events[at].kind != SIM_FLUSH)
+		if (log->events[at].kind == SIM_STORE || log->events[at].kind == SIM_STORE_NT ||
+		    log->events[at].kind == SIM_PUNCH)
 			add(b, at, seen, &seed);
 	qsort(b->pieces, b->count, sizeof(*b->pieces), by_moment);
 	return b;

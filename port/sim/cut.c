@@ -44,6 +44,7 @@ struct cutter {
 	sim_image_fn fn;
 	void *arg;
 	uint64_t images, seed;
+	uint32_t near; /* fences to come at which to cut; ~0: all */
 	int stop;
 
 	struct line *lines; /* of the whole pool */
@@ -316,8 +317,10 @@ static void cut(struct cutter *c)
 	uint64_t all = choices(c, c->effort->exhaustive);
 	uint32_t i;
 
-	if (!c->changed)
+	if (!c->changed || !c->near)
 		return;
+	if (c->near != UINT32_MAX)
+		c->near--;
 	c->changed = false;
 	if (all <= c->effort->exhaustive) {
 		try_all(c, all);
@@ -351,7 +354,18 @@ static void step(struct cutter *c, const struct sim_event *e)
 	case SIM_PUNCH:
 		punch(c, e);
 		break;
+	case SIM_MARK:
+		if (c->near != UINT32_MAX)
+			c->near = c->effort->near;
+		break;
 	}
+}
+
+static bool marked(const struct sim_log *log, size_t first)
+{
+	while (first < log->count && log->events[first].kind != SIM_MARK)
+		first++;
+	return first < log->count;
 }
 
 uint64_t sim_images_cut(struct sim *sim, const struct sim_log *log, size_t first,
@@ -369,6 +383,7 @@ uint64_t sim_images_cut(struct sim *sim, const struct sim_log *log, size_t first
 	c.lines = calloc(lines, sizeof(*c.lines));
 	if (!c.lines)
 		sim_fail("out of memory");
+	c.near = effort->near && marked(log, first) ? 0 : UINT32_MAX;
 	for (c.at = 0; c.at < log->count && !c.stop; c.at++)
 		step(&c, &log->events[c.at]);
 	cut(&c);

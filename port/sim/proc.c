@@ -208,7 +208,9 @@ void port_relax(void)
 
 uint32_t port_thread(void)
 {
-	return 1;
+	struct sim *sim = sim_latest();
+
+	return sim ? sim->thread : 1;
 }
 
 int64_t port_now_ns(void)

@@ -478,6 +478,15 @@ void port_fence(void)
 			sim_log_event(pools[i], SIM_FENCE, 0, 0);
 }
 
+void sim_mark(void)
+{
+	int i;
+
+	for (i = 0; i < SIM_POOLS_MAX && pools[i]; i++)
+		if (pools[i]->log)
+			sim_log_event(pools[i], SIM_MARK, 0, 0);
+}
+
 __attribute__((target("sse4.2"))) static uint32_t crc32c_fast(uint32_t seed, const uint8_t *at,
 							      uint64_t n)
 {

@@ -25,6 +25,7 @@ enum sim_kind {
 	SIM_FLUSH,
 	SIM_FENCE,
 	SIM_PUNCH, /* unback: the range reads as zeros from then on */
+	SIM_MARK, /* something was left out here on purpose */
 };
 
 struct sim_event {
@@ -84,7 +85,7 @@ struct sim {
 	/* Called before, in the middle of and after each copy to user memory: what a writer does meanwhile. */
 	void (*copying)(void *arg);
 	void *copying_arg;
-	uint32_t thread;
+	uint32_t thread; /* that runs; it chooses the lane */
 };
 
 /* One simulated process. */
@@ -144,6 +145,7 @@ struct sim_effort {
 	uint32_t prefixes; /* cuts in time order */
 	uint32_t randoms;
 	uint64_t seed;
+	uint32_t near; /* only at so many fences from each mark on, if there is one; 0: at all */
 };
 
 struct sim_point {
@@ -196,6 +198,9 @@ void sim_beside_free(struct sim_beside *b);
 void sim_beside_start(struct sim_beside *b); /* mem = media; every process forgotten */
 /* All that is seen when events before `moment` are done; never back. */
 void sim_beside_go(struct sim_beside *b, size_t moment);
+
+/* Tell the logs that something was left out. */
+void sim_mark(void);
 
 /* Printed when the simulator ends the test. */
 extern char sim_context[256];

@@ -40,7 +40,7 @@ static void describe(const struct umfs_geometry *g, uint64_t off, char text[64])
 
 void sim_trace(const struct sim_log *log, size_t first, const struct umfs_geometry *g)
 {
-	static const char *const kinds[] = {"store", "store nt", "flush", "fence", "punch"};
+	static const char *const kinds[] = {"store", "store nt", "flush", "fence", "punch", "left out"};
 	char text[64];
 	size_t i;
 
@@ -52,6 +52,6 @@ void sim_trace(const struct sim_log *log, size_t first, const struct umfs_geomet
 		if (e->kind <= SIM_STORE_NT)
 			memcpy(&word, log->data + e->data, UMFS_MIN(e->len, 8u));
 		printf("%6zu %-8s %-20s %6u bytes  %llx\n", i, kinds[e->kind],
-		       e->kind == SIM_FENCE ? "" : text, e->len, (unsigned long long)word);
+		       e->kind == SIM_FENCE || e->kind == SIM_MARK ? "" : text, e->len, (unsigned long long)word);
 	}
 }

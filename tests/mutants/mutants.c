@@ -7,8 +7,8 @@
  *
  * Core is linked in with a switch at each such call (sites.py). Once all work is
  * done with everything on, counting which calls it makes. Then, for each call, a
- * child leaves it out and does the work that makes it, the cheapest first, with few
- * images of each and then with many, until an image is wrong, the call leaves another
+ * child leaves it out and does the work that makes it, the cheapest first, with images
+ * of power cuts soon after it, then few of all and then many, until an image is wrong, the call leaves another
  * tree than it should, core or the simulator end it, or it hangs: the mutant is caught.
  * Work is the ops of ops.c, the making of a pool and sequences of steps.c; with the medium
  * `readers` the ops with somebody who reads meanwhile (readers.h).
@@ -189,7 +189,22 @@ static void add_readers(uint32_t mode)
  * With everything on nothing may be wrong; which calls are made, and what it takes. Few
  * images will do.
  */
-static const struct explore_effort few = {{8, 1, 3, 2, 1}, {8, 1, 2, 2, 7}, 1, 2, 0};
+static const struct explore_effort few = {
+	.cut = {.exhaustive = 8, .singles = 1, .prefixes = 3, .randoms = 2, .seed = 1},
+	.recovery = {.exhaustive = 8, .singles = 1, .prefixes = 2, .randoms = 2, .seed = 7},
+	.eadr_randoms = 1,
+	.recoveries = 2,
+	.checks = 6,
+};
+/* Where what is missing is likely to show: near to it. */
+static const struct explore_effort near = {
+	.cut = {.exhaustive = 64, .singles = 10, .prefixes = 10, .randoms = 16, .seed = 3, .near = 3},
+	.recovery = {.exhaustive = 16, .singles = 3, .prefixes = 4, .randoms = 8, .seed = 5, .near = 3},
+	.eadr_randoms = 2,
+	.recoveries = 3,
+	.uses = 2,
+	.checks = 2,
+};
 
 static void baseline(void)
 {
@@ -262,6 +277,8 @@ _Noreturn static void child(const struct umfs_site *site, bool loud)
 		dup2(null, 1);
 		dup2(null, 2);
 	}
+	explore_effort = near;
+	try_all(index);
 	explore_effort = few;
 	try_all(index);
 	explore_effort = all;

@@ -8,7 +8,8 @@
  */
 #include "unit.h"
 
-static const struct sim_effort effort = {64, 8, 8, 32, 1};
+static const struct sim_effort effort = {
+	.exhaustive = 64, .singles = 8, .prefixes = 8, .randoms = 32, .seed = 1};
 
 struct toy {
 	struct sim *sim;
@@ -353,6 +354,105 @@ static void eadr_store_to_waiting_line_in_order(void **state)
 	toy_end(&t);
 }
 
+/* Another processor looks after each event. */
+static void look_beside(struct toy *t, enum sim_seen seen)
+{
+	struct sim_beside *b;
+	size_t moment;
+
+	t->sim->log = NULL;
+	b = sim_beside_new(t->sim, &t->log, 0, seen, 1);
+	sim_beside_start(b);
+	for (moment = 0; moment <= t->log.count; moment++) {
+		struct sim_point point = {.complete = moment == t->log.count};
+
+		sim_beside_go(b, moment);
+		look(t, &point);
+	}
+	sim_beside_free(b);
+}
+
+static void beside_ordinary_stores_seen_in_order(void **state)
+{
+	enum sim_seen seen;
+
+	for (seen = SIM_SEEN_LATE; seen <= SIM_SEEN_ANY; seen++) {
+		struct toy t;
+
+		toy_start(&t, *state);
+		protocol(&t, 0, false);
+		look_beside(&t, seen);
+		assert_int_equal(t.bad, 0);
+		assert_true(t.both > 0 && t.none > 0);
+		assert_int_equal(t.complete_without, 0);
+		toy_end(&t);
+	}
+}
+
+/* The value is streamed: seen after the flag unless it was drained before. */
+static void beside_streamed_store_seen_late(void **state)
+{
+	struct toy t;
+
+	toy_start(&t, *state);
+	protocol(&t, FENCE_FLAG, true);
+	look_beside(&t, SIM_SEEN_LATE);
+	assert_true(t.bad > 0);
+	toy_end(&t);
+	toy_start(&t, *state);
+	protocol(&t, FENCE_VALUE | FENCE_FLAG, true);
+	look_beside(&t, SIM_SEEN_LATE);
+	assert_int_equal(t.bad, 0);
+	toy_end(&t);
+}
+
+/* A flag that warns of a streamed value: overtaken by it unless it was fenced before. */
+static void beside_streamed_store_seen_early(void **state)
+{
+	uint64_t one = 1;
+	struct toy t;
+
+	toy_start(&t, *state);
+	st64(t.value, 7);
+	port_copy_nt(t.flag, &one, 8);
+	look_beside(&t, SIM_SEEN_EARLY);
+	assert_true(t.bad > 0);
+	toy_end(&t);
+	toy_start(&t, *state);
+	st64(t.value, 7);
+	port_fence();
+	port_copy_nt(t.flag, &one, 8);
+	look_beside(&t, SIM_SEEN_EARLY);
+	assert_int_equal(t.bad, 0);
+	toy_end(&t);
+}
+
+/* Cut nowhere but at the fences that follow what was left out. */
+static void cut_near_marks_only(void **state)
+{
+	struct sim_effort near = effort;
+	uint64_t all, few;
+	struct toy t;
+
+	near.near = 1;
+	toy_start(&t, *state);
+	protocol(&t, ALL, false);
+	sim_mark();
+	protocol(&t, ALL & ~FLUSH_VALUE, false);
+	protocol(&t, ALL, false);
+	t.sim->log = NULL;
+	few = sim_images_cut(t.sim, &t.log, 0, &near, look, &t);
+	toy_end(&t);
+	toy_start(&t, *state);
+	protocol(&t, ALL, false);
+	protocol(&t, ALL & ~FLUSH_VALUE, false);
+	protocol(&t, ALL, false);
+	t.sim->log = NULL;
+	all = sim_images_cut(t.sim, &t.log, 0, &near, look, &t); /* not one mark */
+	toy_end(&t);
+	assert_true(few > 0 && 3 * few < all);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(protocol_right_never_caught),	   CASE(flush_or_fence_missing_caught),
 	CASE(last_flush_or_fence_missing_caught),  CASE(nt_store_needs_fence_but_no_flush),
@@ -363,5 +463,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(crc32c_has_its_known_value),	   CASE(eadr_keeps_order_without_flush),
 	CASE(eadr_nt_store_needs_fence),	   CASE(eadr_nt_store_last_without_fence_caught),
 	CASE(eadr_store_to_waiting_line_in_order),
+	CASE(beside_ordinary_stores_seen_in_order), CASE(beside_streamed_store_seen_late),
+	CASE(beside_streamed_store_seen_early),	   CASE(cut_near_marks_only),
 };
 UNIT_MAIN("sim", tests)
