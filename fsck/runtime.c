@@ -343,16 +343,21 @@ static void check_irecs(struct fsck *c)
 	}
 }
 
+/*
+ * Descriptions are not made durable: where the power may have gone any part of one may be
+ * of the time before, also of one that was closed and after the last detach.
+ */
 static void check_ofds(struct fsck *c)
 {
 	struct umfs_ofd_pm *ofds = page_at(c, c->geo.ofds_page);
 
+	if (c->resting && c->geo.durability == UMFS_DURABLE_FLUSH)
+		return;
 	for (uint32_t i = 0; i < c->geo.ofd_count; i++) {
 		struct umfs_ofd_pm *o = &ofds[i];
 
 		if (!this_epoch(c, ld64(&o->key)))
 			continue;
-		/* Descriptions are not made durable: any part of one may be of the time before. */
 		if (!c->resting && (!ld32(&o->ino) || ino_good(c, ld32(&o->ino))) &&
 		    ld32(&o->irec) < c->geo.irec_count && holders_good(c, o->slots))
 			continue;

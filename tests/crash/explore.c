@@ -50,13 +50,20 @@ struct run {
 	struct umfs live_fs; /* as it was during the op */
 	uint32_t *live_refs;
 
-	uint64_t points, in_recovery;
+	uint64_t points, in_recovery, checked;
 	size_t next_recovery; /* event from which on a recovery is cut short again */
-	bool used; /* the image is of a pool that was recovered and then used */
+	uint32_t used; /* the image is of a pool that was recovered, and then used by this thread */
 	bool failed;
 };
 
-struct explore_effort explore_effort = {{48, 10, 10, 12, 1}, {16, 3, 4, 6, 7}, 2, 5, 12};
+struct explore_effort explore_effort = {
+	.cut = {.exhaustive = 48, .singles = 10, .prefixes = 10, .randoms = 12, .seed = 1},
+	.recovery = {.exhaustive = 16, .singles = 3, .prefixes = 4, .randoms = 6, .seed = 7},
+	.eadr_randoms = 2,
+	.recoveries = 5,
+	.uses = 12,
+	.checks = 6,
+};
 
 /* ---- what the image holds ---- */
 
@@ -160,6 +167,43 @@ static int first_attacher(struct run *r, struct sim *sim, const struct sim_point
 	tree_free(&t);
 	sim_detach(proc);
 	return err ? err : image_check(sim, why);
+}
+
+/* ---- as fsck.umfs meets it, before anybody attaches ---- */
+
+static bool says_clean(const struct sim *sim)
+{
+	const struct umfs_runtime_pm *rt =
+		(const void *)(sim->mem + UMFS_RUNTIME_PAGE * UMFS_PAGE_BYTES);
+
+	return ld64(&rt->clean) == UMFS_CLEAN;
+}
+
+/*
+ * The image as it is. One that says that it was left in order is at rest in all its
+ * parts; of some of the others fsck may find only what a crash explains.
+ */
+static int look_at_rest(struct run *r, const struct sim_point *point, char why[256])
+{
+	bool complete, clean = says_clean(r->sim);
+	uint32_t last = step_of(r, point, &complete);
+	struct sim *copy;
+	int err;
+
+	if (complete && !clean && !r->live && (r->work->steps[last - 1]->flags & OP_DETACH)) {
+		snprintf(why, 256, "the last one left, and the pool does not say so");
+		return -1;
+	}
+	if (clean)
+		return image_check(r->sim, why);
+	if (!explore_effort.checks || r->checked++ % explore_effort.checks)
+		return 0;
+	copy = sim_copy(r->sim);
+	if (!copy)
+		die("out of memory");
+	err = image_check(copy, why);
+	sim_free(copy);
+	return err;
 }
 
 /* ---- a process that was attached all the time ---- */
@@ -308,6 +352,7 @@ static void recover(struct run *r, struct sim *sim)
 	proc = sim_attach(sim, r->mode, &err);
 	if (!proc)
 		return; /* cut_image() is going to say so */
+	sim->thread = r->used; /* by another lane, or the same */
 	(void)tree_use(&proc->fs, &t, why);
 	sim_detach(proc);
 }
@@ -315,13 +360,14 @@ static void recover(struct run *r, struct sim *sim)
 /* mem is the image. */
 static int cut_recovery(struct run *r, const struct sim_point *point)
 {
-	static uint32_t count; /* of all works */
+	static uint32_t count, used; /* of all works */
 	struct nested n = {r, sim_copy(r->sim), point};
 	struct sim_log log = {0};
 
 	if (!n.sim)
 		die("out of memory");
-	r->used = explore_effort.uses && ++count % explore_effort.uses == 0;
+	if (explore_effort.uses && ++count % explore_effort.uses == 0)
+		r->used = 1 + used++ % 2;
 	n.sim->log = &log;
 	recover(r, n.sim);
 	n.sim->log = NULL;
@@ -331,7 +377,7 @@ static int cut_recovery(struct run *r, const struct sim_point *point)
 		sim_images_eadr(n.sim, &log, 0, 1, nested_image, &n);
 	sim_log_free(&log);
 	sim_free(n.sim);
-	r->used = false;
+	r->used = 0;
 	return r->failed;
 }
 
@@ -352,6 +398,8 @@ static int cut_image(void *arg, const struct sim_point *point)
 	char why[256];
 
 	snprintf(sim_context, sizeof(sim_context), "%s: %s", r->work->name, point->what);
+	if (look_at_rest(r, point, why))
+		return fail(r, point, "before anybody attaches", why);
 	if (recovery_due(r, point) && cut_recovery(r, point))
 		return 1;
 	if (first_attacher(r, r->sim, point, why))
@@ -365,6 +413,8 @@ static int kill_image(void *arg, const struct sim_point *point)
 	char why[256];
 	enum way way;
 
+	if (look_at_rest(r, point, why))
+		return fail(r, point, "before anybody attaches", why);
 	for (way = WAY_FIRST; way < WAY_COUNT; way++) {
 		int err;
 

@@ -33,7 +33,9 @@ struct explored {
 /* How many images where not all are tried, and at how many points recovery is cut short too. */
 struct explore_effort {
 	struct sim_effort cut, recovery;
-	uint32_t eadr_randoms, recoveries, uses;
+	uint32_t eadr_randoms, recoveries;
+	uint32_t uses; /* each so many-th recovered pool that is cut short is used before */
+	uint32_t checks; /* each so many-th image is checked before anybody attaches */
 };
 extern struct explore_effort explore_effort;
 

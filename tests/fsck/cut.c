@@ -2,7 +2,7 @@
 /*
  * cut.c - a power cut inside fsck.umfs's repair, at each of its fences.
  *
- *	cut [CASE]...
+ *	cut [CASE]...		UMFS_CRASH_EFFORT=n tries n times as many images
  *
  * fsck's passes mend a damaged pool in the simulator, on a medium that needs write-back,
  * and all they store is written down. For each image that a power cut may leave, whoever
@@ -24,7 +24,7 @@
 
 #define POOL_BYTES (24 * MIB)
 #define POOL_INODES 1024
-#define AGAIN_EVERY 40u /* images of which the second repair is cut short too */
+#define AGAIN_EVERY 120u /* images of which the second repair is cut short too; by effort fewer */
 
 struct damage {
 	const char *name;
@@ -41,7 +41,11 @@ struct run {
 	uint64_t images, nested;
 };
 
-static const struct sim_effort effort = {24, 4, 4, 4, 1}, effort_again = {4, 1, 1, 2, 7};
+static struct sim_effort effort = {
+	.exhaustive = 6, .singles = 1, .prefixes = 1, .randoms = 1, .seed = 1};
+static const struct sim_effort effort_again = {
+	.exhaustive = 2, .singles = 1, .prefixes = 1, .randoms = 1, .seed = 7};
+static uint32_t again_every = AGAIN_EVERY;
 
 /* ---- damages ---- */
 
@@ -339,7 +343,7 @@ static int image(void *arg, const struct sim_point *point)
 	char why[256];
 
 	snprintf(sim_context, sizeof(sim_context), "%s: %s", r->damage->name, point->what);
-	if (r->images++ % AGAIN_EVERY == 0 && cut_again(r))
+	if (r->images++ % again_every == 0 && cut_again(r))
 		return -1;
 	if (mend(r, r->sim, why) || look(r, r->sim, why))
 		return fail(r, point, "repaired again", why);
@@ -392,11 +396,24 @@ static bool test(const struct damage *d)
 	return r.failed;
 }
 
+static void scale(uint32_t by)
+{
+	effort.exhaustive *= by;
+	effort.singles *= by;
+	effort.prefixes *= by;
+	effort.randoms *= by;
+	again_every = UMFS_MAX(AGAIN_EVERY / by, 1u);
+}
+
 int main(int argc, char **argv)
 {
+	const char *by = getenv("UMFS_CRASH_EFFORT");
 	uint32_t done = 0, failed = 0;
 	size_t i;
 	int k;
+
+	if (by && atoi(by) > 1)
+		scale((uint32_t)atoi(by));
 
 	for (i = 0; i < UMFS_ARRAY_LEN(damages); i++) {
 		bool wanted = argc == 1;
