@@ -70,8 +70,8 @@ static void build(struct umfs *fs, uint64_t page, uint32_t ino, uint32_t bytes,
 	}
 	if (h->passes_on)
 		put(to, DEFAULT, LEN(DEFAULT), h);
+	/* Fenced by the commit, before which a crash leaves no inode; nothing was streamed. */
 	umfs_xblock_seal(fs, head, ino, bytes, (uint32_t)h->access + h->passes_on);
-	umfs_drain(fs);
 }
 
 static int store(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,

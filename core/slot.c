@@ -356,8 +356,7 @@ int umfs_slot_inherit(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	if (slot >= fs->geo.slot_count || ld32(&s->incarnation) != incarnation ||
 	    !cas32(&s->state, UMFS_SLOT_HEIR, UMFS_SLOT_LIVE))
 		return -ESTALE;
-	umfs_flush(fs, s, sizeof(*s));
-	umfs_fence(fs);
+	/* Not durable: the first attacher after a power cut makes no difference between both. */
 	fs->epoch = ld32(&umfs_runtime(fs)->epoch);
 	fs->end_max = UMFS_FILE_BYTES_MAX;
 	umfs_slot_become(fs, slot, incarnation);

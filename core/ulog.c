@@ -76,8 +76,7 @@ void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_
 	st64(&log->len, len);
 	st64(&log->size, umfs_inode_size(inode));
 	st32(&log->data_crc, power ? port_crc32c(0, log_bytes(log), len) : 0);
-	st32(&log->crc, head_crc(log, serial));
-	umfs_flush(fs, log, UMFS_ULOG_HEAD_BYTES);
+	st32(&log->crc, head_crc(log, serial)); /* in the line of `state`, and before it there (I1) */
 	umfs_fence(fs);
 	umfs_persist64(fs, &log->state, serial << 1 | 1);
 }

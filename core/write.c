@@ -185,10 +185,8 @@ static void show_pages(struct umfs_write *w, uint64_t off, uint64_t end)
 			continue;
 		st64(slot, umfs_pte_shown(ld64(slot)));
 		umfs_flush(w->fs, slot, sizeof(*slot));
-		if (slot == &w->in->root) {
-			umfs_inode_seal(w->in, w->ino);
-			umfs_flush(w->fs, w->in, UMFS_INODE_CRC_BYTES);
-		}
+		if (slot == &w->in->root)
+			umfs_inode_seal(w->in, w->ino); /* it was saved: flushed by the commit */
 	}
 }
 
@@ -285,12 +283,11 @@ int umfs_write_settle(struct umfs_write *w, uint64_t end)
 			continue;
 		if (!entry)
 			return -EUCLEAN;
+		/* Fenced by show_range(), what that stores by the arming of the log. */
 		umfs_write_zero(w->fs, umfs_page(w->fs, umfs_pte_page(entry)), UMFS_PAGE_BYTES);
-		umfs_fence(w->fs);
 		err = show_range(w, index << UMFS_PAGE_SHIFT, (index << UMFS_PAGE_SHIFT) + 1);
 		if (err)
 			return err;
-		umfs_fence(w->fs);
 	}
 	return 0;
 }
@@ -364,7 +361,10 @@ static int write_atomic(struct umfs_write *w)
 	return err == -ENOSPC ? write_by_reserve(w) : err;
 }
 
-/* Written pages of the gap between the old end and the write are zeroed (I1). */
+/*
+ * Written pages of the gap between the old end and the write are zeroed (I1). Not fenced:
+ * each caller fences before it stores the size, or retires the log, that this is for.
+ */
 void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64_t from,
 			 uint64_t to)
 {
@@ -381,7 +381,6 @@ void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64
 		if (umfs_pte_written(entry))
 			umfs_write_zero(fs, data + (lo - start), hi - lo);
 	}
-	umfs_fence(fs);
 }
 
 int umfs_write_locked(struct umfs_write *w)

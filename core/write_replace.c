@@ -118,7 +118,10 @@ static void store_entries(struct replace *r)
 	}
 }
 
-/* Pages wholly past the old end: in place, shown at once, seen with the size. */
+/*
+ * Pages wholly past the old end: in place, shown at once, seen with the size. What they
+ * hold is drained before that, with the rest; until then it is past the end (I1 of write.c).
+ */
 static int fill_past_end(struct umfs_write *w, uint64_t index)
 {
 	uint64_t stop = (w->end + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT, entry;
@@ -132,7 +135,6 @@ static int fill_past_end(struct umfs_write *w, uint64_t index)
 
 		if (err)
 			return err;
-		umfs_write_drain(w);
 		for (i = 0; i < n; i++) {
 			le64 *slot = umfs_fpt_slot(w->fs, w->in, index + i);
 

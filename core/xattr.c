@@ -381,10 +381,7 @@ static int make_block(struct edit *e)
 	uint64_t goal = umfs_group_page(fs, e->ino / fs->geo.inodes_per_group);
 	int err = umfs_pages_alloc_whole(&e->tx, goal, e->pages, &e->page);
 
-	if (!err)
-		err = build(e);
-	umfs_drain(fs);
-	return err;
+	return err ? err : build(e); /* fenced with the journal, before it is stored where it is */
 }
 
 static uint32_t mode_after(const struct edit *e)
