@@ -180,6 +180,28 @@ static bool says_clean(const struct sim *sim)
 }
 
 /*
+ * A call that returned has left nothing to do, durably, in the lane that it had: what
+ * others change from now on would be undone with it.
+ */
+static bool lanes_at_rest(const struct sim *sim)
+{
+	struct umfs fs = {.base = sim->mem, .bytes = sim->bytes};
+	bool from_backup;
+	uint32_t i;
+
+	if (umfs_super_load(&fs, &from_backup))
+		return true; /* that is said elsewhere */
+	for (i = 0; i < fs.geo.lanes_per_slot; i++) {
+		struct umfs_lane_pm *lane = umfs_lane(&fs, 0, i);
+
+		if ((ld64(&lane->state) & 3) != UMFS_TX_IDLE || ld64(&lane->swap_entry) ||
+		    (ld64(&umfs_lane_ulog(lane)->state) & 1))
+			return false;
+	}
+	return true;
+}
+
+/*
  * The image as it is. One that says that it was left in order is at rest in all its
  * parts; of some of the others fsck may find only what a crash explains.
  */
@@ -192,6 +214,10 @@ static int look_at_rest(struct run *r, const struct sim_point *point, char why[2
 
 	if (complete && !clean && !r->live && (r->work->steps[last - 1]->flags & OP_DETACH)) {
 		snprintf(why, 256, "the last one left, and the pool does not say so");
+		return -1;
+	}
+	if (complete && !lanes_at_rest(r->sim)) {
+		snprintf(why, 256, "the call has returned, and a lane is not at rest");
 		return -1;
 	}
 	if (clean)

@@ -518,6 +518,8 @@ WRITE_OP(append_second_page, "/d/sub/y", 4096, 100)
 WRITE_OP(write_first, "/empty", 0, 1000)
 WRITE_OP(write_first_pages, "/empty", 0, 20000)
 WRITE_OP(write_over_end, "/b", 4000, 9000)
+/* The entries past the old end are in another line than those before it. */
+WRITE_OP(write_over_end_lines, "/m", 110000, 30000)
 WRITE_OP(write_past_end, "/b", 70000, 100)
 WRITE_OP(write_past_end_far, "/a", 3 * MIB, 100)
 WRITE_OP(write_past_end_1g, "/a", 1 * GIB + 5, 100)
@@ -845,6 +847,19 @@ static int copy_hole_prepare(struct stage *s)
 	return open_for(s, "/d/x");
 }
 
+static int copy_zeros_prepare(struct stage *s)
+{
+	need(hole_prepare(s));
+	world_close(&s->file);
+	return open_for(s, "/m");
+}
+
+/* Data, a hole, data, over data. */
+static int copy_zeros_run(struct stage *s)
+{
+	return copy_run(s, "/h", 1000, 50000, 43000);
+}
+
 static int copy_hole_run(struct stage *s)
 {
 	return copy_run(s, "/h", 4096, 8192, 30000);
@@ -901,6 +916,28 @@ static int map_hole_run(struct stage *s)
 	uint32_t irec;
 
 	return umfs_map_pin(&s->file, UMFS_MAP_SHARED, 0, &end, &irec);
+}
+
+static int map_hole_write_run(struct stage *s)
+{
+	uint64_t end = 64 * MIB;
+	uint32_t irec;
+
+	return umfs_map_pin(&s->file, UMFS_MAP_SHARED | UMFS_MAP_WRITE, 0, &end, &irec);
+}
+
+/* Stores of the program's own, which are durable when it says so. */
+static int map_fsync_run(struct stage *s)
+{
+	uint8_t bytes[300];
+	uint64_t where;
+	int64_t got = umfs_map_run(&s->file, 8192, UMFS_PAGE_BYTES, &where);
+
+	if (got < 0)
+		return (int)got;
+	world_fill(bytes, sizeof(bytes), 8192, 2);
+	port_copy(umfs_at(s->fs, where), bytes, sizeof(bytes));
+	return umfs_fsync(&s->file);
 }
 
 static int map_truncate_run(struct stage *s)
@@ -1062,6 +1099,20 @@ static int xattr_unlink_fifo_run(struct stage *s)
 
 #define SECOND_GROUP_PAGES 4000u /* beyond the first group */
 
+/* Without free pages side by side an attribute is struck out where it is. */
+static int take_first_group(struct stage *s, uint32_t leave);
+
+static int xattr_full_prepare(struct stage *s)
+{
+	need(xattr_prepare(s));
+	return take_first_group(s, 200);
+}
+
+static int xattr_remove_full_run(struct stage *s)
+{
+	return world_removexattr(s->fs, "/b", "user.three");
+}
+
 static uint64_t two_groups(const struct umfs *fs)
 {
 	return fs->geo.groups_page + UMFS_GROUP_PAGES + SECOND_GROUP_PAGES;
@@ -1132,6 +1183,24 @@ static int grow_unit_run(struct stage *s)
 static int grow_group_run(struct stage *s)
 {
 	return grow_to(s, two_groups(s->fs));
+}
+
+/* What a damaged pool has where the next group's entry will be must not come to life. */
+static int grow_dirty_prepare(struct stage *s)
+{
+	struct umfs_group_pm *grp = umfs_group(s->fs, 1);
+
+	st32(&grp->flags, UMFS_GROUP_INIT);
+	st32(&grp->free_pages, 77);
+	st64(&grp->backed, 5);
+	umfs_flush(s->fs, grp, sizeof(*grp));
+	umfs_fence(s->fs);
+	return 0;
+}
+
+static int grow_dirty_run(struct stage *s)
+{
+	return grow_group_run(s);
 }
 
 static int grow_most_run(struct stage *s)
@@ -1256,6 +1325,7 @@ const struct op ops[] = {
 	DATA_OP(write_first, OP_NEEDS_PAGE, "/empty", 0, 1000),
 	DATA_OP(write_first_pages, OP_NEEDS_PAGE, "/empty", 0, 20000),
 	DATA_OP(write_over_end, OP_NEEDS_PAGE, "/b", 4000, 9000),
+	DATA_OP(write_over_end_lines, OP_NEEDS_PAGE, "/m", 110000, 30000),
 	DATA_OP(write_past_end, OP_NEEDS_PAGE, "/b", 70000, 100),
 	DATA_OP(write_past_end_far, OP_NEEDS_PAGE, "/a", 3 * MIB, 100),
 	DATA_OP(write_past_end_1g, OP_NEEDS_PAGE, "/a", 1 * GIB + 5, 100),
@@ -1320,6 +1390,7 @@ const struct op ops[] = {
 	{"copy_over_bytes", open_m_prepare, copy_over_bytes_run, OP_OPENS, "/m", 7000, 700},
 	{"copy_same", open_m_prepare, copy_same_run, OP_NEEDS_OFD, "/m", 50000, 20000},
 	{"copy_first", open_empty_prepare, copy_first_run, OP_NEEDS_PAGE | OP_OPENS, "/empty", 0, 4096},
+	{"copy_zeros", copy_zeros_prepare, copy_zeros_run, OP_OPENS, "/m", 50000, 43000},
 	NAME_OP(copy_hole, copy_hole_prepare, OP_OPENS),
 	{"map_write_64", map_m_prepare, map_write_64_run, 0, "/m", 128, 64},
 	{"map_write_page", map_m_prepare, map_write_page_run, 0, "/m", 8192, 4096},
@@ -1333,6 +1404,8 @@ const struct op ops[] = {
 	{"map_zero", map_m_prepare, map_zero_run, 0, "/m", 5001, 60000},
 	{"map_zero_grow", map_m_prepare, map_zero_grow_run, OP_NEEDS_PAGE, "/m", 110000, 60000},
 	NAME_OP(map_hole, hole_prepare, OP_NEEDS_PAGE),
+	NAME_OP(map_hole_write, hole_prepare, OP_NEEDS_PAGE),
+	{"map_fsync", map_m_prepare, map_fsync_run, OP_FSYNC | OP_PIECES, "/m", 8192, 300},
 	NAME_OP(map_truncate, map_m_prepare, 0),
 	NAME_OP(map_truncate_up, map_truncate_up_prepare, 0),
 	NAME_OP(map_unlink, map_unlink_prepare, 0),
@@ -1348,6 +1421,7 @@ const struct op ops[] = {
 	NAME_OP(xattr_replace_shorter, xattr_prepare, OP_NEEDS_PAGE),
 	NAME_OP(xattr_mode, xattr_prepare, OP_NEEDS_PAGE),
 	NAME_OP(xattr_remove, xattr_prepare, 0),
+	NAME_OP(xattr_remove_full, xattr_full_prepare, 0),
 	NAME_OP(xattr_remove_last, xattr_prepare, 0),
 	NAME_OP(xattr_unlink, xattr_prepare, 0),
 	NAME_OP(xattr_rmdir, xattr_prepare, 0),
@@ -1361,6 +1435,7 @@ const struct op ops[] = {
 	NAME_OP(grow_tail, NULL, 0),
 	NAME_OP(grow_unit, grow_unit_prepare, 0),
 	NAME_OP(grow_group, NULL, 0),
+	NAME_OP(grow_dirty, grow_dirty_prepare, 0),
 	NAME_OP(grow_most, grow_unit_prepare, 0),
 	{"grow_extend", grow_extend_prepare, grow_extend_run, OP_NEEDS_PAGE | OP_OPENS, "/m", 118000, 20000},
 	{"grow_set_up", grow_set_up_prepare, grow_set_up_run, OP_NEEDS_PAGE | OP_OPENS | OP_LONG, "/m", 118000, 20000},
