@@ -518,10 +518,10 @@ unsigned long umfs_splice_area(struct file *file, unsigned long addr, unsigned l
 
 static char *refusal(void)
 {
-	if (ALLOC_SPLIT_PTLOCKS)
-		return "locks of page tables are too large (lockdep?)";
 	if (IS_ENABLED(CONFIG_PREEMPT_RT))
 		return "PREEMPT_RT";
+	if (ALLOC_SPLIT_PTLOCKS)
+		return "locks of page tables are too large (lockdep?)";
 	if (IS_ENABLED(CONFIG_PAGE_TABLE_CHECK))
 		return "CONFIG_PAGE_TABLE_CHECK";
 	if (xen_pv_domain())
