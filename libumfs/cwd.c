@@ -37,19 +37,49 @@ static long enter_gated(struct umfs *fs, umfs_node dir, bool limbo)
 }
 
 /*
+ * The kernel's working directory lies in a mount of the kernel's: that mount, and which
+ * directory it is. NULL where its name is another one in the pool: it was removed, or is a
+ * part of the pool that is mounted once more, which ".." leaves elsewhere.
+ */
+static struct mount *mount_around(umfs_node *dir)
+{
+	char where[DIR_BYTES], path[DIR_BYTES];
+	const char *rest;
+	struct mount *m;
+	struct stat st;
+	long n = sys2(SYS_getcwd, where, sizeof(where));
+
+	m = n > 0 && where[0] == '/' ? umfs_mount_match(where, &rest) : NULL;
+	if (!m || !*rest || !m->mounted || sys2(SYS_stat, ".", &st) || st.st_dev != m->dev ||
+	    st.st_ino > UINT32_MAX || umfs_mount_get(m))
+		return NULL;
+	*dir = (umfs_node)st.st_ino; /* whoever is in it keeps its generation */
+	if (umfs_getpath(umfs_mount_fs(m), (uint32_t)st.st_ino, path, sizeof(path)) ||
+	    strcmp(path + 1, rest))
+		return NULL;
+	return m;
+}
+
+/*
  * Who started us was in the directory beneath a mount, as the kernel sees it.
  * With a pool that can not be had, nothing may be written there all the same.
+ * Deeper down there is only what the kernel has mounted, which is the pool too.
  */
 static void adopt_beneath(void)
 {
 	struct mount *m;
+	umfs_node dir;
 	struct stat st;
 
 	if (sys2(SYS_stat, ".", &st))
 		return;
 	m = umfs_point_mount(umfs_point_landed(st.st_dev, st.st_ino, 0));
-	if (!m)
+	if (!m) {
+		m = mount_around(&dir);
+		if (m)
+			enter_gated(umfs_mount_fs(m), dir, true);
 		return;
+	}
 	if (umfs_mount_get(m) ||
 	    (m->module ? umfs_module_chdir_top(m) :
 			 enter_gated(umfs_mount_fs(m), UMFS_ROOT_INO, true)))
@@ -146,9 +176,11 @@ static long chdir_ours(struct spot *s, struct path_args *a)
 	return err;
 }
 
+/* At a mount's top, or below it by a way that is the kernel's. */
 static long land(void)
 {
 	char where[DIR_BYTES];
+	umfs_node dir = UMFS_ROOT_INO;
 	const char *rest;
 	struct mount *m;
 	long n, err = 0;
@@ -158,15 +190,17 @@ static long land(void)
 	if (n <= 0 || where[0] != '/')
 		return 0;
 	m = umfs_mount_match(where, &rest);
-	if (!m || *rest)
+	if (!m)
 		return 0;
 	umfs_guard_enter();
-	err = umfs_mount_get(m);
-	if (!err)
-		err = m->module ? umfs_module_chdir_top(m) :
-				  enter_checked(umfs_mount_fs(m), UMFS_ROOT_INO);
+	if (*rest)
+		m = mount_around(&dir);
+	else
+		err = umfs_mount_get(m);
+	if (m && !err)
+		err = m->module ? umfs_module_chdir_top(m) : enter_checked(umfs_mount_fs(m), dir);
 	umfs_guard_leave();
-	return err;
+	return *rest ? 0 : err; /* the kernel got there */
 }
 
 static long chdir_kernel(int dirfd, const char *path, struct path_args *a)

@@ -31,6 +31,20 @@ is "written preloaded" "ours d f g" "$(xargs <"$work/out")"
 is "and read by the mount" ours "$(cat "$mnt/g")"
 is "numbers" "$(stat -c '%d %i %h %s' "$mnt/f" "$mnt" "$mnt/d" | xargs)" \
 	"$(p stat -c '%d %i %h %s' "$mnt/f" "$mnt" "$mnt/d" | xargs)"
+# Started in a directory of the mount by who is not preloaded.
+mkdir -p "$mnt/d/e" "$mnt/gone"
+echo deep >"$mnt/d/e/f"
+n=$(cd "$mnt/d/e" && served cat f)
+ok "below the mount, served by libumfs: ${n:-0}" test "${n:-0}" -ge 2
+is "below the mount" "deep text /d/e" \
+	"$(cd "$mnt/d/e" && p sh -c 'cat f ../../f && echo new >g && pwd -P' | sed "s,$mnt,," | xargs)"
+is "written there" new "$(cat "$mnt/d/e/g")"
+is "by a descriptor of the kernel's" deep \
+	"$(p python3 -c 'import os, sys
+os.fchdir(9)
+sys.stdout.write(open("f").read())' 9<"$mnt/d/e")"
+is "in a directory that is gone" 1 "$(cd "$mnt/gone" && rmdir "$mnt/gone" && p cat f 2>/dev/null; echo $?)"
+rm -r "$mnt/d/e"
 is "children too" "ours" "$(p sh -c "sh -c 'cat \"\$0\"/g' '$mnt'; true")"
 p sh -c "{ echo one; sh -c 'echo two'; /bin/echo three; } >'$mnt/shared'"
 is "a shared position over exec" "one two three" "$(xargs <"$mnt/shared")"
