@@ -643,4 +643,6 @@ void umfs_inherit_init(char **envp)
 
 	while (p && *p && take_part(&p))
 		;
+	if (p)
+		umfs_ring_inherited();
 }

@@ -452,6 +452,12 @@ static inline bool umfs_ring_took(int fd)
 }
 /* Before a ring is made: 0, or why there is none, mostly -ENOSYS. */
 long umfs_ring_begin(void);
+/*
+ * A ring of another process's may be among the descriptors: a pool was attached; an image
+ * took over what the one before left.
+ */
+void umfs_ring_look(void);
+void umfs_ring_inherited(void);
 /* A file was opened at `fd`: the number that it has by the mount, or -errno and it is closed. */
 long umfs_ring_opened(int fd);
 

@@ -90,6 +90,8 @@ static void attach(struct mount *m, const struct pool_heir *heir)
 	umfs_cred_tell(m);
 	umfs_atime_set(umfs_mount_fs(m), umfs_config.atime);
 	STORE(&m->state, MOUNT_LIVE);
+	if (!heir)
+		umfs_ring_look();
 }
 
 int umfs_mount_get(struct mount *m)

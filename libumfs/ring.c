@@ -6,7 +6,9 @@
  * be seen and answered here. So a descriptor number in it has to be one that the kernel
  * can use. Where the pools are mounted, it gets one: with the process's first ring all
  * files that it has open become the mount's (pass.c), and from then on each as it is opened.
- * Where one is not mounted there are no rings (ENOSYS), and programs do without.
+ * Where one is not mounted there are no rings (ENOSYS), and programs do without. A ring
+ * that another process made comes by exec, with any number: it is looked for when a pool is
+ * attached, and counts as one that was made then. (In messages kernels refuse to pass rings.)
  *
  *  N1  A number that became the mount's is the kernel's in every way: U-Info forgets it.
  *      It may be closed by a ring, and be given out for something else by a ring. The
@@ -206,6 +208,61 @@ long umfs_ring_opened(int fd)
 	umfs_opens_leave();
 	umfs_guard_leave();
 	return ours ? umfs_file_given(ret) : ret;
+}
+
+/* ---- rings of others ---- */
+
+#define RING_LINK "anon_inode:[io_uring]"
+#define LIST_BYTES 1024u
+
+/* `name` is the descriptor's in that directory of /proc. */
+static bool is_ring(long dir, const char *name)
+{
+	char link[sizeof(RING_LINK)];
+
+	return sys4(SYS_readlinkat, dir, name, link, sizeof(link)) == sizeof(RING_LINK) - 1 &&
+	       !memcmp(link, RING_LINK, sizeof(RING_LINK) - 1);
+}
+
+struct dirent_kernel {
+	uint64_t ino, off;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+};
+
+static bool any_ring(void)
+{
+	char list[LIST_BYTES] __attribute__((aligned(8)));
+	long dir = sys4(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	bool found = false;
+	long n = 0;
+
+	while (dir >= 0 && !found && (n = sys3(SYS_getdents64, dir, list, sizeof(list))) > 0)
+		for (long at = 0; at < n && !found;) {
+			const struct dirent_kernel *d = (const void *)(list + at);
+
+			found = d->name[0] != '.' && is_ring(dir, d->name);
+			at += d->bytes;
+		}
+	if (dir >= 0)
+		sys1(SYS_close, dir);
+	return found;
+}
+
+/* Files of ours, and with them the places where a ring could come in, are not open yet. */
+void umfs_ring_look(void)
+{
+	if (LOAD(&state) == RING_NONE && !umfs_uinfo_open_count() && umfs_ring_possible() && any_ring()) {
+		STORE(&umfs_ring_on, true);
+		STORE(&state, RING_ON);
+	}
+}
+
+void umfs_ring_inherited(void)
+{
+	if (umfs_uinfo_open_count() && LOAD(&state) == RING_NONE && umfs_ring_possible() && any_ring())
+		(void)umfs_ring_begin();
 }
 
 long umfs_hook_io_uring_setup(unsigned entries, void *params)

@@ -42,6 +42,9 @@ is "a lock that would be lost" "$(printf '%s\n' "locked: 0" "a ring: -38 Functio
 is "a shared descriptor that has none" "a ring: 0" \
 	"$(p sh -c 'cd "$1"; exec 5<>f; /bin/true; "$0" passed 5 | grep ring' "$io" "$mnt/dir")"
 
+same exec
+same exec-dir
+
 # A program without libumfs that has threads, with a descriptor that it was given.
 p bash -c 'cd "$1"; exec 5<>blocks; "$0" blocks 5 1000' "$static_io" "$mnt/dir" >"$work/out" 2>&1
 is "threads, each at its own places" "0 " "$? $(cat "$work/out")"

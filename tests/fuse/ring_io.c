@@ -2,7 +2,7 @@
 /*
  * ring_io.c - a program that works with files by io_uring, and by everything else besides.
  *
- * usage: ring_io probe | run | threads | locks | passed FD
+ * usage: ring_io probe | run | threads | locks | exec | exec-dir | passed FD | inherited FD
  *
  * It works in the directory that it is started in and prints what each call answered. The
  * rings are made and entered by system calls, without liburing.
@@ -40,27 +40,40 @@ static void *map(int fd, size_t n, off_t what)
 	return p;
 }
 
+static void ring_map(struct ring *r, int fd, const struct io_uring_params *p)
+{
+	char *sq, *cq;
+
+	r->fd = fd;
+	sq = map(fd, p->sq_off.array + p->sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
+	cq = map(fd, p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe),
+		 IORING_OFF_CQ_RING);
+	r->sqes = map(fd, p->sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
+	r->sq_tail = (void *)(sq + p->sq_off.tail);
+	r->sq_mask = (void *)(sq + p->sq_off.ring_mask);
+	r->sq_array = (void *)(sq + p->sq_off.array);
+	r->cq_head = (void *)(cq + p->cq_off.head);
+	r->cq_tail = (void *)(cq + p->cq_off.tail);
+	r->cq_mask = (void *)(cq + p->cq_off.ring_mask);
+	r->cqes = (void *)(cq + p->cq_off.cqes);
+}
+
 /* 0 or -errno */
+static int ring_make_with(struct ring *r, struct io_uring_params *p)
+{
+	int fd = (int)syscall(SYS_io_uring_setup, 8, p);
+
+	if (fd < 0)
+		return -errno;
+	ring_map(r, fd, p);
+	return 0;
+}
+
 static int ring_make(struct ring *r)
 {
 	struct io_uring_params p = {0};
-	char *sq, *cq;
 
-	r->fd = (int)syscall(SYS_io_uring_setup, 8, &p);
-	if (r->fd < 0)
-		return -errno;
-	sq = map(r->fd, p.sq_off.array + p.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
-	cq = map(r->fd, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe),
-		 IORING_OFF_CQ_RING);
-	r->sqes = map(r->fd, p.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
-	r->sq_tail = (void *)(sq + p.sq_off.tail);
-	r->sq_mask = (void *)(sq + p.sq_off.ring_mask);
-	r->sq_array = (void *)(sq + p.sq_off.array);
-	r->cq_head = (void *)(cq + p.cq_off.head);
-	r->cq_tail = (void *)(cq + p.cq_off.tail);
-	r->cq_mask = (void *)(cq + p.cq_off.ring_mask);
-	r->cqes = (void *)(cq + p.cq_off.cqes);
-	return 0;
+	return ring_make_with(r, &p);
 }
 
 /* One request, and its result. */
@@ -373,8 +386,57 @@ static int locks(void)
 	return 0;
 }
 
+/* ---- a ring that another process made ---- */
+
+/* What was opened before the first request, and what is opened later. */
+static void use_foreign(struct ring *r, int before)
+{
+	int later;
+
+	say("write", rw(r, IORING_OP_WRITE, before, "by the ring", 11, 4));
+	show("open before", before);
+	later = open("f", O_RDWR | O_APPEND);
+	say("append", rw(r, IORING_OP_WRITE, later, " later", 6, 0));
+	show("opened later", later);
+}
+
+/* The ring's numbers are told by a file. `with_dir`: something else is passed on, too. */
+static int over_exec(const char *self, char *number, int with_dir)
+{
+	struct io_uring_params p = {0};
+	struct ring r;
+	int fd;
+
+	say("a ring", ring_make_with(&r, &p));
+	fcntl(r.fd, F_SETFD, 0);
+	fd = open("params", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	say("told", ANSWER(write(fd, &p, sizeof(p))) == sizeof(p));
+	close(fd);
+	if (with_dir)
+		open(".", O_RDONLY | O_DIRECTORY);
+	sprintf(number, "%d", r.fd);
+	execl(self, self, "inherited", number, NULL);
+	return 2;
+}
+
+static int inherited(int ring)
+{
+	struct io_uring_params p;
+	struct ring r;
+	int fd = open("params", O_RDONLY);
+
+	say("read", ANSWER(read(fd, &p, sizeof(p))) == sizeof(p));
+	ring_map(&r, ring, &p);
+	close(fd);
+	fd = open("f", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	say("write", ANSWER(write(fd, "text", 4)));
+	use_foreign(&r, fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	char number[20];
 	struct ring r;
 	int err;
 
@@ -390,7 +452,13 @@ int main(int argc, char **argv)
 		return threads();
 	if (argc == 2 && !strcmp(argv[1], "locks"))
 		return locks();
+	if (argc == 2 && !strcmp(argv[1], "exec"))
+		return over_exec(argv[0], number, 0);
+	if (argc == 2 && !strcmp(argv[1], "exec-dir"))
+		return over_exec(argv[0], number, 1);
 	if (argc == 3 && !strcmp(argv[1], "passed"))
 		return passed(atoi(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "inherited"))
+		return inherited(atoi(argv[2]));
 	return 2;
 }
