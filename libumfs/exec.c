@@ -158,16 +158,16 @@ static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 	struct heirs heirs;
 	long err;
 
-	if (!umfs_active() || umfs_guard_self.busy)
+	if (umfs_guard_self.busy)
 		return exec_now(dirfd, path, a, a->q);
 	err = umfs_heirs_make(&heirs, dirfd, path, a->q, (int)a->a);
 	if (err)
 		return err;
-	if (umfs_cwd_shows() && !umfs_heirs_known(dirfd, path, a->q, (int)a->a))
+	if (umfs_active() && !heirs.known)
 		shown = umfs_cwd_show();
-	if (!shown)
+	if (umfs_active() && !shown)
 		prepare();
-	err = exec_now(dirfd, path, a, heirs.envp);
+	err = exec_now(dirfd, path, a, umfs_heirs_environment(&heirs));
 	if (shown)
 		umfs_cwd_hide();
 	umfs_heirs_drop(&heirs);
@@ -259,10 +259,9 @@ static long look_outside(int dirfd, const char *path, struct path_args *a)
 }
 
 /* The child has a working directory of its own in the kernel, if not in our memory. */
-static void show_cwd(int dirfd, const char *path, char *const envp[], int flags)
+static void show_cwd(const struct heirs *h)
 {
-	if (!umfs_guard_self.spawn_moved && umfs_cwd_shows() &&
-	    !umfs_heirs_known(dirfd, path, envp, flags))
+	if (!umfs_guard_self.spawn_moved && !h->known)
 		umfs_cwd_show();
 }
 
@@ -290,12 +289,12 @@ static NEVER_RETURNS __attribute__((noinline)) long exec_spawned(const char *pat
 	err = w.path ? umfs_heirs_spawned(h, AT_FDCWD, w.path, 0) :
 		       umfs_heirs_spawned(h, image.fd, "", AT_EMPTY_PATH);
 	if (!err)
-		show_cwd(w.path ? AT_FDCWD : image.fd, w.path ? w.path : "", h->envp,
-			 w.path ? 0 : AT_EMPTY_PATH);
+		show_cwd(h);
 	if (w.path)
-		return err ? err : sys3(SYS_execve, w.path, argv, h->envp);
+		return err ? err : sys3(SYS_execve, w.path, argv, umfs_heirs_environment(h));
 	if (!err)
-		err = sys5(SYS_execveat, image.fd, "", argv, h->envp, AT_EMPTY_PATH);
+		err = sys5(SYS_execveat, image.fd, "", argv, umfs_heirs_environment(h),
+			   AT_EMPTY_PATH);
 	sys1(SYS_close, image.fd);
 	return err;
 }

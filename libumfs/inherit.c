@@ -31,23 +31,20 @@
 
 /* ---- before exec ---- */
 
-static const char *value_of(char *const envp[], const char *name)
+static bool has_mounts(char *const envp[])
 {
-	size_t n = strlen(name);
-
+	if (umfs_mounts[0].mounted)
+		return true;
 	for (; *envp; envp++)
-		if (!strncmp(*envp, name, n))
-			return *envp + n;
-	return NULL;
+		if (!strncmp(*envp, "LIBUMFS_MOUNT=", 14))
+			return true;
+	return false;
 }
 
-/* Will an image with this environment know what it gets? */
+/* Will an image with this environment know what it gets, if its loader reads that? */
 static bool knows_us(char *const envp[])
 {
-	const char *preload = value_of(envp, "LD_PRELOAD=");
-
-	return preload && strstr(preload, "libumfs") &&
-	       (umfs_mounts[0].mounted || value_of(envp, "LIBUMFS_MOUNT="));
+	return umfs_preload_names_us(envp) && has_mounts(envp);
 }
 
 /* An entry that exec passes on, of that pool or (NULL) any. */
@@ -265,6 +262,7 @@ static void finish(struct heirs *h, void (*each)(struct pool *, const struct poo
 	take_back(h);
 	if (h->memory)
 		sys2(SYS_munmap, h->memory, h->memory_bytes);
+	umfs_preload_drop(&h->without);
 	umfs_guard_leave();
 }
 
@@ -278,9 +276,27 @@ void umfs_heirs_pass(struct heirs *h)
 	finish(h, pool_heir_pass);
 }
 
-bool umfs_heirs_known(int dirfd, const char *path, char *const envp[], int flags)
+/*
+ * What that program makes of the environment; without libumfs in it where its loader would
+ * not start it otherwise.
+ */
+static long look(struct heirs *h, int dirfd, const char *path, int flags)
 {
-	return envp && knows_us(envp) && umfs_pass_image_knows(dirfd, path, flags);
+	bool passes = h->late || umfs_uinfo_inheritable() || umfs_cwd_shows();
+	enum image_kind image;
+
+	h->known = false;
+	/* In a sandbox no system call is made that libc would not make. */
+	if (!umfs_preload_names_us(h->envp))
+		return 0;
+	image = port_quiet ? IMAGE_LOADS : image_look(dirfd, path, flags, passes);
+	h->known = image == IMAGE_LOADS && has_mounts(h->envp);
+	return image == IMAGE_BREAKS ? umfs_preload_without(h->envp, &h->without) : 0;
+}
+
+char **umfs_heirs_environment(const struct heirs *h)
+{
+	return h->without.envp ? h->without.envp : h->envp;
 }
 
 static long make_known(struct heirs *h, char *const envp[])
@@ -294,19 +310,18 @@ static long make_known(struct heirs *h, char *const envp[])
 long umfs_heirs_make(struct heirs *h, int dirfd, const char *path, char *const envp[], int flags)
 {
 	static char *const none[] = {NULL};
-	bool knows;
 	long err;
 
 	memset(h, 0, sizeof(*h));
 	if (!envp)
 		envp = none;
 	h->envp = (char **)(uintptr_t)envp;
-	if (!umfs_uinfo_inheritable())
-		return 0;
-	knows = umfs_heirs_known(dirfd, path, envp, flags);
+	err = look(h, dirfd, path, flags);
+	if (err || !umfs_uinfo_inheritable())
+		return err;
 	umfs_guard_enter();
 	umfs_opens_enter();
-	err = knows ? make_known(h, envp) : pass_all(h);
+	err = h->known ? make_known(h, envp) : pass_all(h);
 	umfs_opens_leave();
 	umfs_guard_leave();
 	if (err)
@@ -364,7 +379,6 @@ long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions)
 	memset(h, 0, sizeof(*h));
 	envp = envp ? envp : none;
 	h->late = true;
-	h->knows = knows_us(envp);
 	umfs_guard_enter();
 	umfs_opens_enter();
 	err = make_late(h, envp);
@@ -500,13 +514,17 @@ long umfs_heirs_spawned(struct heirs *h, int dirfd, const char *path, int flags)
 	bool knows;
 	long n;
 
-	if (!h || !h->late)
-		return 0;
+	if (h->late) /* what was made for a program that was not there is of no use */
+		h->envp[h->vars] = NULL;
+	umfs_preload_drop(&h->without);
+	n = look(h, dirfd, path, flags);
+	if (n || !h->late)
+		return n;
 	if (h->moved_count > HEIRS_MOVED_MAX)
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
 	umfs_guard_enter();
 	n = each_late(h, NULL, 0, count_late);
-	knows = !n || (h->knows && umfs_pass_image_knows(dirfd, path, flags));
+	knows = !n || h->known;
 	h->text.len = strlen(NAME);
 	if (!knows)
 		n = mount_all_late(h);

@@ -223,7 +223,7 @@ static long exec_moved(const char *path, char *const argv[])
 	struct heirs *h = umfs_guard_self.spawn_heirs;
 	long err = umfs_heirs_spawned(h, AT_FDCWD, path, 0);
 
-	return err ? err : sys3(SYS_execve, path, argv, h->envp);
+	return err ? err : sys3(SYS_execve, path, argv, umfs_heirs_environment(h));
 }
 
 /* The child of system() and popen() comes with `environ`, which says nothing of what it inherits. */

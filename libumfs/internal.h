@@ -29,6 +29,7 @@
 #include <sys/single_threaded.h>
 #include <sys/types.h>
 
+#include "image.h"
 #include "pool.h"
 #include "sys.h"
 #include "umfs.h"
@@ -429,8 +430,6 @@ static inline void umfs_cancel_test(void)
 
 /* ---- pass.c: for those who are not served ---- */
 
-/* Will that image, as execveat() names it, load libumfs if its environment says so? */
-bool umfs_pass_image_knows(int dirfd, const char *path, int flags);
 /*
  * What number `fd` of ours is open for, as a close-on-exec descriptor of the mount's;
  * `who`: __func__ of the hook, for the report. -ENOTSUP: there is no mount that serves it.
@@ -440,6 +439,17 @@ long umfs_pass_open(int fd, const char *who);
 long umfs_pass_open_file(const struct umfs_file *f, const char *who, bool cloexec);
 /* A FIFO, opened by the mount, where there is one; -errno of that. */
 long umfs_pass_open_node(struct mount *m, umfs_node node, int flags);
+
+/* ---- preload.c: libumfs in LD_PRELOAD ---- */
+
+struct without {
+	char **envp; /* NULL: none was made */
+	size_t bytes;
+};
+bool umfs_preload_names_us(char *const envp[]);
+/* That environment without libumfs among the libraries, the rest as it is: 0 or -ENOMEM. */
+long umfs_preload_without(char *const envp[], struct without *w);
+void umfs_preload_drop(struct without *w);
 
 /* ---- ring.c: io_uring ---- */
 
@@ -476,14 +486,15 @@ struct passed {
 struct heirs {
 	struct pool_heir pool[MOUNTS_MAX];
 	bool made[MOUNTS_MAX];
-	char **envp; /* the new image's environment */
+	char **envp; /* the new image's environment, but see umfs_heirs_environment() */
+	struct without without; /* for a program of another libc */
+	bool known; /* the new image loads libumfs, which will know what it gets */
 	char *memory;
 	size_t memory_bytes;
 	struct passed *passed; /* numbers that are the mount's until exec fails */
 	uint32_t passed_count;
 	/* Of a child of libc's posix_spawn: written by it, in our memory. */
 	bool late;  /* what passes is found out when it execs */
-	bool knows; /* the new image's environment has us loaded */
 	bool given; /* the descriptions are shared with the new slots */
 	size_t vars;
 	struct text text;
@@ -497,8 +508,6 @@ struct heirs {
  * libumfs, and there is no mount to give it descriptors of. Afterwards one of the
  * others: there was none; or one in another process; neither after a successful exec.
  */
-/* umfs_heirs_known(): will that image with that environment load libumfs? */
-bool umfs_heirs_known(int dirfd, const char *path, char *const envp[], int flags);
 long umfs_heirs_make(struct heirs *h, int dirfd, const char *path, char *const envp[], int flags);
 /*
  * For an image in another process, which shares what this one has open. `actions`: the
@@ -508,6 +517,8 @@ long umfs_heirs_make(struct heirs *h, int dirfd, const char *path, char *const e
 long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions);
 void umfs_heirs_moved(int fd, int from);
 long umfs_heirs_spawned(struct heirs *h, int dirfd, const char *path, int flags);
+/* What the image gets; the memory is of h's. */
+char **umfs_heirs_environment(const struct heirs *h);
 void umfs_heirs_drop(struct heirs *h);
 void umfs_heirs_pass(struct heirs *h);
 /* Take what the image before this one left, and that out of the environment. */

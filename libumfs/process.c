@@ -241,8 +241,9 @@ long umfs_hook_seccomp(long nr, const long *a)
 	if (sets && umfs_ready()) {
 		(void)port_thread();
 		umfs_cred_get(&cred);
-		STORE(&port_quiet, 1);
 	}
+	if (sets)
+		STORE(&port_quiet, 1);
 	ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (ret < 0)
 		STORE(&port_quiet, before);

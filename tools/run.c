@@ -9,10 +9,12 @@
  *
  * Inside another run the mounts that are there stay, and this one is added.
  */
+#include "image.h"
 #include "internal.h"
 #include "tools.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -384,7 +386,38 @@ static void set_report(const char *file)
 	set("LIBUMFS_REPORT", path);
 }
 
-static void set_environment(const struct run *r)
+/* Where execvp will find it; false: nowhere. */
+static bool find_program(const char *name, char *path, size_t size)
+{
+	const char *list = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return snprintf(path, size, "%s", name) < (int)size;
+	for (list = list ? list : "/bin:/usr/bin";; list++) {
+		int n = (int)strcspn(list, ":");
+
+		if (snprintf(path, size, "%.*s%s%s", n, list, n ? "/" : "", name) < (int)size &&
+		    !access(path, X_OK))
+			return true;
+		list += n;
+		if (!*list)
+			return false;
+	}
+}
+
+/* Another libc's loader does not start a program with a library that it can not load. */
+static bool may_be_preloaded(const char *program)
+{
+	char path[PATH_MAX];
+
+	if (!find_program(program, path, sizeof(path)) ||
+	    image_look(AT_FDCWD, path, 0, false) != IMAGE_BREAKS)
+		return true;
+	complain("%s: is of another C library; it sees the files where a pool is mounted only", path);
+	return false;
+}
+
+static void set_environment(const struct run *r, const char *program)
 {
 	if (!is_mounted(r))
 		add_mount(r);
@@ -394,7 +427,8 @@ static void set_environment(const struct run *r)
 		set_report(r->report);
 	if (r->json)
 		set("LIBUMFS_REPORT_FORM", "json");
-	set_preload(r);
+	if (may_be_preloaded(program))
+		set_preload(r);
 }
 
 static void parse_mode(struct run *r, const char *mode)
@@ -446,7 +480,7 @@ int run_main(int argc, char **argv)
 	choose_pool(&r);
 	choose_mount(&r);
 	choose_lib(&r);
-	set_environment(&r);
+	set_environment(&r, argv[first]);
 	execvp(argv[first], argv + first);
 	complain("%s: %s", argv[first], strerror(errno));
 	return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NO_EXEC;

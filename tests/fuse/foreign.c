@@ -2,10 +2,10 @@
 /*
  * foreign.c - a program that libumfs can not be in, whatever it was built for.
  *
- * usage: foreign [who FD | read PATH | write FD TEXT | append PATH TEXT]
+ * usage: foreign [who FD | read PATH | write FD TEXT | append PATH TEXT | exec PROGRAM ARG...]
  *
  * With FOREIGN_RAW it has no libc at all, as programs of other languages: it makes its own
- * system calls, on x86-64 or i386. Its exit status is the error number.
+ * system calls, on x86-64 or i386, and has no exec. Its exit status is the error number.
  */
 #ifdef FOREIGN_RAW
 #define O_RDONLY 0
@@ -100,6 +100,10 @@ static long append(const char *path, const char *text)
 
 static long run(int argc, char **argv)
 {
+#ifndef FOREIGN_RAW
+	if (argc > 2 && argv[1][0] == 'e')
+		return execv(argv[2], argv + 2) ? errno : 0;
+#endif
 	if (argc == 3 && argv[1][0] == 'w')
 		return who(argv[2][0] - '0');
 	if (argc == 3)

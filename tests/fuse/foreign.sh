@@ -4,9 +4,9 @@
 # foreign.sh - programs that can not have libumfs in them, started from a preloaded shell:
 # without a libc, of 32 bits, of another libc, set-user-id. Where the pool is mounted
 # they work by the mount; where it is not they say why not, and end. What musl's loader starts
-# does not run at all with LD_PRELOAD set to a library of glibc's, and says so.
+# is not started with libumfs in LD_PRELOAD, however it is started.
 #
-# usage: foreign.sh NAME=PROGRAM... (no PROGRAM: it could not be built)
+# usage: foreign.sh NAME=PROGRAM... (no PROGRAM: it could not be built; NAME umfs: the tool)
 
 . "$(dirname "$0")/lib.sh"
 
@@ -68,27 +68,66 @@ with_uid() {
 	fi
 }
 
+# Started by each of libc's ways, which of glibc's children come back to libumfs, and what
+# else LD_PRELOAD names.
+started() {
+	rm -rf "$mnt/dir"
+	mkdir "$mnt/dir"
+	echo text >"$mnt/dir/f"
+	is "$1: system" text "$(quietly p python3 -c 'import os, sys
+os.system(" ".join(sys.argv[1:]))' "$2" read "$mnt/dir/f")"
+	is "$1: posix_spawn" text "$(quietly p python3 -c 'import os, sys
+os.waitpid(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)' "$2" read "$mnt/dir/f")"
+	quietly p python3 -c 'import os, sys
+out = [(os.POSIX_SPAWN_OPEN, 1, sys.argv[3] + "/g", os.O_CREAT | os.O_WRONLY, 0o600)]
+os.waitpid(os.posix_spawn(sys.argv[1], [sys.argv[1], "read", sys.argv[2]], os.environ, file_actions=out), 0)
+out = os.open(sys.argv[3] + "/h", os.O_CREAT | os.O_WRONLY, 0o600)
+out = [(os.POSIX_SPAWN_DUP2, out, 1)]
+os.waitpid(os.posix_spawnp(sys.argv[1], [sys.argv[1], "read", sys.argv[2]], os.environ, file_actions=out), 0)' \
+		"$2" "$mnt/dir/f" "$mnt/dir"
+	is "$1: posix_spawn with file actions" "text text" "$(cat "$mnt/dir/g" "$mnt/dir/h" | xargs)"
+	printf '#!%s read\ntext\n' "$2" >"$mnt/dir/script"
+	chmod 755 "$mnt/dir/script"
+	is "$1: a script" "#!$2 read text" "$(quietly p sh -c '"$0"' "$mnt/dir/script" | xargs)"
+	is "$1: its child" "none text" "$(quietly p sh -c '"$0" exec /bin/sh -c "echo \${LD_PRELOAD-none}; cat $1"' \
+		"$2" "$mnt/dir/f" | xargs)"
+	cp "$UMFS_LIB" "$work/other.so"
+	LD_PRELOAD="$UMFS_LIB" timeout 60 env LD_PRELOAD="$work/other.so:$UMFS_LIB" "$2" who 1 >"$work/out" 2>&1
+	is "$1: other libraries are the user's" 127 $?
+	ok "$1: and it says which" grep -q other.so "$work/out"
+	is "$1: which is not ours" "" "$(grep libumfs "$work/out")"
+}
+
+# Without a mount, by the tool.
+run_alone() {
+	is "$1: umfs run" "$(id -u)" "$(quietly timeout 60 "$umfs" run -p "$pool" -m "$mnt" -- "$2" who 1)"
+	ok "$1: umfs run says so" grep -q "another C library" "$work/said"
+	is "$1: umfs run in its child" text "$(quietly timeout 60 "$umfs" run -p "$pool" -m "$mnt" -- "$2" \
+		exec "$umfs" run -p "$pool" -m "$mnt" -- sh -c 'echo text >"$0/f"; cat "$0/f"' "$mnt")"
+}
+
 each() {
 	for arg in "$@"; do
 		name=${arg%%=*}
 		program=${arg#*=}
-		[ "$name" != libc ] || continue
+		[ "$name" != libc ] && [ "$name" != umfs ] || continue
 		if [ -z "$program" ]; then
 			[ "$what" = alone ] || skip "$name" "it could not be built"
 		elif [ "$(quietly timeout 20 "$program" who 1)" = "" ]; then
 			[ "$what" = alone ] || skip "$name" "it does not run here"
-		elif [ "$name" = musl_dynamic ]; then
-			p "$program" who 1 >"$work/out" 2>&1
-			is "$name: does not start" 127 $?
-			ok "$name: and says why" grep -q "^Error " "$work/out"
+		elif [ "$name" = musl_dynamic ] && [ -n "${UMFS_PRELOAD:-}" ]; then
+			[ "$what" = alone ] || skip "$name" "a sanitizer is preloaded, which is of glibc too"
 		else
 			"$what" "$name" "$program"
+			[ "$name$what" != musl_dynamicmounted ] || started "$name" "$program"
+			[ "$name$what" != musl_dynamicalone ] || run_alone "$name" "$program"
 		fi
 	done
 }
 
 for arg in "$@"; do
 	[ "${arg%%=*}" != libc ] || setuid=$(with_uid "$(readlink -f "${arg#*=}")")
+	[ "${arg%%=*}" != umfs ] || umfs=${arg#*=}
 done
 [ "$(id -u)" = 0 ] && more=-oallow_other
 make_pool 64M

@@ -243,8 +243,8 @@ static int run_copy(void *arg)
 	return errno;
 }
 
-/* What it is, libumfs need not know where nothing passes: only the kernel opens it. */
-static void exec_opens_program_once(void **state)
+/* To see what it is libumfs looks into it once; else only the kernel opens it. */
+static void exec_looks_at_program_once(void **state)
 {
 	char program[PATH_MAX], events[4096];
 	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -256,7 +256,7 @@ static void exec_opens_program_once(void **state)
 	assert_true(inotify_add_watch(watch, program, IN_OPEN | IN_CLOSE_NOWRITE) >= 0);
 	assert_int_equal(in_child(run_copy, program), 0);
 	n = read(watch, events, sizeof(events));
-	assert_true(n <= 2 * (ssize_t)sizeof(struct inotify_event));
+	assert_true(n <= (on_umfs() ? 4 : 2) * (ssize_t)sizeof(struct inotify_event));
 	assert_ok(close(watch));
 	assert_ok(unlink(program));
 }
@@ -489,7 +489,7 @@ int main(void)
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(vfork_like_fork),
 		cmocka_unit_test(exec_passes_descriptors_on),
-		cmocka_unit_test(exec_opens_program_once),
+		cmocka_unit_test(exec_looks_at_program_once),
 		cmocka_unit_test(programs_there_are_run),
 		cmocka_unit_test(scripts_there_by_descriptor),
 		cmocka_unit_test(exec_without_the_library),
