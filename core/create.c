@@ -81,16 +81,14 @@ static int put_target(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino
 	return 0;
 }
 
-static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-			const struct umfs_name *n, const struct newborn *b, uint32_t *ino)
+/* Locked, and without a name. */
+static int make_inode(struct umfs_tx *tx, const struct umfs_inode_pm *dir, uint32_t dir_ino,
+		      const struct newborn *b, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
-	bool is_dir = umfs_is_dir(b->mode);
 	struct umfs_inode_pm *in;
-	int err = umfs_inode_save_times(tx, dir);
+	int err = umfs_inode_alloc(tx, dir_ino, umfs_is_dir(b->mode), ino);
 
-	if (!err)
-		err = umfs_inode_alloc(tx, dir_ino, is_dir, ino);
 	if (err)
 		return err;
 	in = umfs_inode(fs, *ino);
@@ -100,13 +98,24 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 			  umfs_acl_inherit(tx, in, *ino, dir, dir_ino, b->mode);
 	umfs_seq_end(in);
 	umfs_flush(fs, in, UMFS_INODE_BYTES);
+	return err;
+}
+
+static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
+			const struct umfs_name *n, const struct newborn *b, uint32_t *ino)
+{
+	struct umfs *fs = tx->fs;
+	int err = umfs_inode_save_times(tx, dir);
+
+	if (!err)
+		err = make_inode(tx, dir, dir_ino, b, ino);
 	if (!err)
 		err = umfs_dir_insert(tx, dir, dir_ino, n, *ino, umfs_mode_type(b->mode));
 	if (!err && b->held) /* the last that can fail: nobody would let go of it */
-		err = umfs_irec_hold(fs, in, *ino, &b->held->irec);
+		err = umfs_irec_hold(fs, umfs_inode(fs, *ino), *ino, &b->held->irec);
 	if (err)
 		return err;
-	if (is_dir)
+	if (umfs_is_dir(b->mode))
 		st32(&dir->nlink, ld32(&dir->nlink) + 1);
 	umfs_inode_touch(fs, dir);
 	umfs_inode_seal(dir, dir_ino);
@@ -253,6 +262,15 @@ int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, c
 	return create(fs, dir, name, len, &b, ino);
 }
 
+int umfs_whiteout_make(struct umfs_tx *tx, const struct umfs_cred *cred,
+		       const struct umfs_inode_pm *dir, uint32_t dir_ino, uint32_t *ino)
+{
+	const struct newborn b = {.cred = cred, .mode = 0020000u, .umask = cred->umask & 0777u};
+
+	*ino = 0;
+	return make_inode(tx, dir, dir_ino, &b, ino);
+}
+
 /* ---- creating without a name ---- */
 
 /* The promise to reclaim it is durable before the commit makes it an inode in use (I2). */
@@ -261,19 +279,13 @@ static int tmpfile_in_tx(struct umfs_tx *tx, const struct umfs_inode_pm *dir, ui
 {
 	struct umfs *fs = tx->fs;
 	struct umfs_inode_pm *in;
-	int err = umfs_inode_alloc(tx, dir_ino, false, &h->ino);
+	int err = make_inode(tx, dir, dir_ino, b, &h->ino);
 
 	if (err)
 		return err;
 	in = umfs_inode(fs, h->ino);
-	umfs_seq_begin(in);
-	init_inode(fs, in, h->ino, dir, dir_ino, b);
-	err = umfs_acl_inherit(tx, in, h->ino, dir, dir_ino, b->mode);
-	umfs_seq_end(in);
-	umfs_flush(fs, in, UMFS_INODE_BYTES);
 	h->generation = ld32(&in->generation);
-	if (!err)
-		err = umfs_irec_hold(fs, in, h->ino, &h->irec);
+	err = umfs_irec_hold(fs, in, h->ino, &h->irec);
 	if (!err)
 		umfs_irec_flag(fs, in, umfs_irec(fs, h->irec),
 			       UMFS_IREC_ORPHAN | (b->linkable ? UMFS_IREC_LINKABLE : 0));

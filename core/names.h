@@ -49,6 +49,13 @@ void umfs_orphan_begin(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t in
 void umfs_orphan_cancel(struct umfs_tx *tx, struct umfs_orphan *o);
 /* All locks and the lane go; x->ino[i] is reclaimed, if nobody has it open. */
 void umfs_four_leave(struct umfs_tx *tx, struct umfs_four *x, int i, const struct umfs_orphan *o);
+/*
+ * In a transaction: a new character device 0:0 without rights, by which a file system above
+ * this one says that there is nothing. The caller names it, and lets go of its lock after the
+ * transaction's end, whatever that is; *ino 0: there is none.
+ */
+int umfs_whiteout_make(struct umfs_tx *tx, const struct umfs_cred *cred,
+		       const struct umfs_inode_pm *dir, uint32_t dir_ino, uint32_t *ino);
 /* One name less, in a transaction that saved the inode. */
 void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino);
 /* Save an inode whose mtime or ctime changes too. */

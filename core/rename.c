@@ -11,6 +11,8 @@
  *     is above a directory that is locked and has a name can neither move (rename
  *     lock) nor be removed (it is not empty), so that what was seen holds until
  *     the commit. An exchange looks both ways.
+ * I3  What is to stay in the old name's place is made in the same transaction, and locked
+ *     until that has ended, as whatever is new (create.c).
  */
 #include "names.h"
 
@@ -18,6 +20,7 @@ struct rename {
 	const struct umfs_cred *cred;
 	struct umfs_name from, to;
 	struct umfs_four x;
+	uint32_t whiteout; /* what the old name means then, when that is asked for; 0: none was made */
 	struct umfs_orphan orphan; /* what was replaced, when that was its last name */
 	uint32_t flags; /* UMFS_RENAME_* */
 	bool moves_dir; /* a directory may get another parent: the rename lock is held */
@@ -205,6 +208,27 @@ static int put_new_name(struct umfs_tx *tx, struct rename *r)
 			       ld32(&r->x.in[FROM]->mode) >> 12);
 }
 
+static int put_whiteout(struct umfs_tx *tx, struct rename *r)
+{
+	int err = umfs_whiteout_make(tx, r->cred, r->x.in[FROM_DIR], r->x.ino[FROM_DIR],
+				     &r->whiteout);
+
+	if (err)
+		return err;
+	return umfs_dir_replace(tx, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from, r->whiteout,
+				ld32(&umfs_inode(tx->fs, r->whiteout)->mode) >> 12);
+}
+
+/* What becomes of the old one. */
+static int take_old_name(struct umfs_tx *tx, struct rename *r)
+{
+	if (exchanges(r))
+		return point_at(tx, r, FROM_DIR, &r->from, TO);
+	if (r->flags & UMFS_RENAME_WHITEOUT)
+		return put_whiteout(tx, r);
+	return umfs_dir_remove(tx, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from);
+}
+
 static int rename_in_tx(struct umfs_tx *tx, struct rename *r)
 {
 	int err = save_all(tx, r);
@@ -212,9 +236,7 @@ static int rename_in_tx(struct umfs_tx *tx, struct rename *r)
 	if (!err)
 		err = put_new_name(tx, r);
 	if (!err)
-		err = exchanges(r) ? point_at(tx, r, FROM_DIR, &r->from, TO)
-				   : umfs_dir_remove(tx, r->x.in[FROM_DIR], r->x.ino[FROM_DIR],
-						     &r->from);
+		err = take_old_name(tx, r);
 	if (!err)
 		relink(tx->fs, r);
 	return err;
@@ -263,12 +285,14 @@ static int rename_locked(struct umfs_tx *tx, struct rename *r)
 		return err;
 	umfs_tx_begin(tx);
 	err = rename_in_tx(tx, r);
-	if (!err) {
+	if (!err)
 		umfs_tx_commit(tx); /* commit point */
-		return 0;
-	}
-	umfs_tx_abort(tx);
-	umfs_orphan_cancel(tx, &r->orphan);
+	else
+		umfs_tx_abort(tx);
+	if (r->whiteout)
+		umfs_unlock(fs, &umfs_inode(fs, r->whiteout)->lock);
+	if (err)
+		umfs_orphan_cancel(tx, &r->orphan);
 	return err;
 }
 
@@ -280,6 +304,7 @@ static int rename_once(struct umfs *fs, struct rename *r)
 	int err;
 
 	r->orphan = (struct umfs_orphan){-1, false};
+	r->whiteout = 0;
 	err = lookup_both(fs, r);
 	if (err)
 		return err;
@@ -319,9 +344,11 @@ int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_di
 			   .flags = flags};
 	int err;
 
-	if (flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE) ||
-	    flags == (UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE))
+	if (flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE | UMFS_RENAME_WHITEOUT) ||
+	    ((flags & UMFS_RENAME_EXCHANGE) && flags != UMFS_RENAME_EXCHANGE))
 		return -EINVAL;
+	if (fs->zombies && (flags & UMFS_RENAME_WHITEOUT))
+		umfs_reap(fs, false);
 	err = init_name(fs, &r.from, from, from_len);
 
 	if (!err)

@@ -255,6 +255,7 @@ int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, con
 /* As renameat2(2): nothing may have the new name; both names are there and change places. */
 #define UMFS_RENAME_NOREPLACE 1u
 #define UMFS_RENAME_EXCHANGE 2u
+#define UMFS_RENAME_WHITEOUT 4u /* the old name then means a new character device 0:0 */
 int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_dir,
 		const char *from, uint32_t from_len, umfs_node to_dir, const char *to,
 		uint32_t to_len, uint32_t flags);

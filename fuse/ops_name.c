@@ -169,7 +169,8 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t dir, const char *name)
 	remove_name(req, dir, name, umfs_rmdir);
 }
 
-#define RENAME_FLAGS (UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE) /* the kernel's values */
+/* The kernel's values. */
+#define RENAME_FLAGS (UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE | UMFS_RENAME_WHITEOUT)
 
 static void op_rename(fuse_req_t req, fuse_ino_t from_dir, const char *from, fuse_ino_t to_dir,
 		      const char *to, unsigned flags)
@@ -182,7 +183,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t from_dir, const char *from, fus
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
-	gone = flags ? 0 : hold_named(to_dir, to);
+	gone = flags & ~UMFS_RENAME_WHITEOUT ? 0 : hold_named(to_dir, to);
 	err = umfs_rename(fuse_fs(), &cred, node_of(from_dir), from, length(from),
 			  node_of(to_dir), to, length(to), flags);
 	if (gone)

@@ -445,6 +445,16 @@ static int rename_noreplace_run(struct stage *s)
 	return world_rename2(s->fs, "/a", "/t/new", UMFS_RENAME_NOREPLACE);
 }
 
+#define WHITEOUT_OP(name, from, to)                                                                \
+	static int name##_run(struct stage *s)                                                     \
+	{                                                                                          \
+		return world_rename2(s->fs, from, to, UMFS_RENAME_WHITEOUT);                       \
+	}
+
+WHITEOUT_OP(whiteout, "/a", "/new")
+WHITEOUT_OP(whiteout_across_over, "/m", "/d/sub/y")
+WHITEOUT_OP(whiteout_dir_across, "/t", "/d/t")
+
 #define EXCHANGE_OP(name, one, other)                                                              \
 	static int name##_run(struct stage *s)                                                     \
 	{                                                                                          \
@@ -1300,6 +1310,9 @@ const struct op ops[] = {
 	NAME_OP(rename_dir_across, NULL, 0),
 	NAME_OP(rename_dir_across_over, NULL, 0),
 	NAME_OP(rename_noreplace, NULL, 0),
+	NAME_OP(whiteout, NULL, OP_NEEDS_INODE),
+	NAME_OP(whiteout_across_over, NULL, OP_NEEDS_INODE),
+	NAME_OP(whiteout_dir_across, NULL, OP_NEEDS_INODE),
 	NAME_OP(exchange_files, NULL, 0),
 	NAME_OP(exchange_files_across, NULL, 0),
 	NAME_OP(exchange_dirs, NULL, 0),

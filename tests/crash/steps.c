@@ -56,6 +56,7 @@ NAME_STEP(rename_p, world_rename(s->fs, "/p", "/q/n"))
 NAME_STEP(exchange_f_g, world_rename2(s->fs, "/p/f", "/q/g", UMFS_RENAME_EXCHANGE))
 NAME_STEP(exchange_n_g, world_rename2(s->fs, "/p/n", "/q/g", UMFS_RENAME_EXCHANGE))
 NAME_STEP(exchange_p_q, world_rename2(s->fs, "/p", "/q", UMFS_RENAME_EXCHANGE))
+NAME_STEP(whiteout_f, world_rename2(s->fs, "/p/f", "/q/n", UMFS_RENAME_WHITEOUT))
 
 NAME_STEP(xattr_f, world_setxattr(s->fs, "/p/f", "user.new", 60, s->step + 2))
 NAME_STEP(xattr_f_large, world_setxattr(s->fs, "/p/f", "user.old", 5000, s->step + 2))
@@ -169,7 +170,7 @@ const struct op steps[] = {
 	NAMES(rmdir_q),		NAMES(rename_f),	NAMES(rename_f_across),
 	NAMES(rename_f_over_g), NAMES(rename_g_over_f), NAMES(rename_n_over_f),
 	NAMES(rename_n_across), NAMES(rename_p),	NAMES(exchange_f_g),
-	NAMES(exchange_n_g),	NAMES(exchange_p_q),	NAMES(xattr_f),
+	NAMES(exchange_n_g),	NAMES(exchange_p_q),	NAMES(whiteout_f),	NAMES(xattr_f),
 	NAMES(xattr_f_large),	NAMES(xattr_f_remove),	NAMES(xattr_g),
 	NAMES(xattr_g_remove),	NAMES(tmpfile),		BYTES(write_f, "/p/f"),
 	BYTES(write_f_across, "/p/f"), BYTES(write_f_page, "/p/f"), BYTES(write_f_pages, "/p/f"),

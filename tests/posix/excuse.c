@@ -137,13 +137,6 @@ static void lease(char *answer)
 	close(ro);
 }
 
-static void whiteout(char *answer)
-{
-	close(new_file());
-	tell(answer, renameat2(AT_FDCWD, "f", AT_FDCWD, "g", RENAME_WHITEOUT));
-	unlink("g");
-}
-
 static void removed_twice(char *answer)
 {
 	int here = open(".", O_RDONLY | O_DIRECTORY);
@@ -173,7 +166,6 @@ static const struct excuse excuses[] = {
 	 map_behind},
 	{"`F_GET_RW_HINT`", "0", "EINVAL", hint},
 	{"`F_SETLEASE`", "0", "EINVAL", lease},
-	{"`RENAME_WHITEOUT`", "0", "EINVAL", whiteout},
 	{"`chdir(\"..\")` in a removed directory whose parent was removed too", "0", "ENOENT",
 	 removed_twice},
 };

@@ -59,8 +59,9 @@ static void do_rename(void)
 static void do_renameat2(void)
 {
 	static const struct flag names[] = {{RENAME_NOREPLACE, "NOREPLACE"},
-					    {RENAME_EXCHANGE, "EXCHANGE"}};
-	static const unsigned flags[] = {0, 0, 1, 1, 2, 2, 2, 3, 8, 1u << 31};
+					    {RENAME_EXCHANGE, "EXCHANGE"},
+					    {RENAME_WHITEOUT, "WHITEOUT"}};
+	static const unsigned flags[] = {0, 0, 1, 1, 2, 2, 2, 3, 4, 4, 5, 6, 8, 1u << 31};
 	int from_fd = arg_dirfd(), to_fd = arg_dirfd();
 	const char *from = arg_path(), *to = arg_path();
 	unsigned f = ONE_OF(flags);

@@ -171,6 +171,50 @@ static void rename_noreplace(void **state)
 	assert_ok(unlink(at("b")));
 }
 
+static void is_whiteout(const char *name)
+{
+	struct stat st;
+
+	assert_ok(lstat(at(name), &st));
+	assert_int_equal(st.st_mode, S_IFCHR);
+	assert_int_equal(st.st_rdev, 0);
+	assert_int_equal(st.st_uid, geteuid());
+	assert_int_equal(st.st_nlink, 1);
+	assert_ok(unlink(at(name)));
+}
+
+static void rename_whiteout(void **state)
+{
+	(void)state;
+	put_file("a", "A");
+	put_file("b", "B");
+	assert_ok(mkdir(at("d"), 0755));
+	assert_ok(rename2("a", "c", RENAME_WHITEOUT));
+	check_file("c", "A");
+	is_whiteout("a");
+	assert_ok(rename2("c", "b", RENAME_WHITEOUT));
+	check_file("b", "A");
+	is_whiteout("c");
+	assert_errno(rename2("b", "d/b", RENAME_WHITEOUT | RENAME_EXCHANGE), EINVAL);
+	assert_ok(rename2("b", "d/b", RENAME_WHITEOUT | RENAME_NOREPLACE));
+	is_whiteout("b");
+	assert_ok(mkdir(at("e"), 0755));
+	assert_ok(rename2("d", "e/d", RENAME_WHITEOUT));
+	check_file("e/d/b", "A");
+	assert_int_equal(links_of("e"), 3);
+	is_whiteout("d");
+	assert_errno(rename2("e", "e/d/e", RENAME_WHITEOUT), EINVAL);
+	assert_errno(rename2("none", "x", RENAME_WHITEOUT), ENOENT);
+	/* Two names of one file: nothing is done. */
+	assert_ok(link(at("e/d/b"), at("f")));
+	assert_ok(rename2("f", "e/d/b", RENAME_WHITEOUT));
+	check_file("f", "A");
+	assert_ok(unlink(at("f")));
+	assert_ok(unlink(at("e/d/b")));
+	assert_ok(rmdir(at("e/d")));
+	assert_ok(rmdir(at("e")));
+}
+
 static void rename_exchange(void **state)
 {
 	ino_t a, b;
@@ -211,8 +255,7 @@ static void rename_exchange(void **state)
 	assert_ok(rename2("e", "d/sub", RENAME_EXCHANGE));
 	assert_errno(rename2("a", "b", RENAME_EXCHANGE | RENAME_NOREPLACE), EINVAL);
 	assert_errno(rename2("a", "b", 0x100), EINVAL);
-	if (on_umfs())
-		assert_errno(rename2("a", "w", RENAME_WHITEOUT), EINVAL);
+	assert_errno(rename2("a", "b", RENAME_EXCHANGE | RENAME_WHITEOUT), EINVAL);
 	assert_ok(unlink(at("e/x")));
 	assert_ok(rmdir(at("e")));
 	assert_ok(rmdir(at("d/sub")));
@@ -435,6 +478,7 @@ int main(void)
 		cmocka_unit_test(rename_rules),
 		cmocka_unit_test(bad_pointers_efault),
 		cmocka_unit_test(rename_noreplace),
+		cmocka_unit_test(rename_whiteout),
 		cmocka_unit_test(rename_exchange),
 		cmocka_unit_test(links),
 		cmocka_unit_test(across_file_systems_exdev),

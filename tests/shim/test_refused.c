@@ -171,13 +171,6 @@ static void rings(void **state)
 	assert_errno(syscall(SYS_io_uring_setup, 8, params), ENOSYS);
 }
 
-/* `RENAME_WHITEOUT` of `renameat2` */
-static void whiteout(void **state)
-{
-	(void)state;
-	assert_errno(renameat2(AT_FDCWD, at("f"), AT_FDCWD, at("g"), RENAME_WHITEOUT), EINVAL);
-}
-
 /* handing a pool file's descriptor over in a message (`SCM_RIGHTS`) */
 static void descriptor_in_a_message(void **state)
 {
@@ -234,7 +227,7 @@ int main(void)
 		CASE(special_files),	   CASE(ranges),
 		CASE(reflinks),
 		CASE(rings),
-		CASE(whiteout),		   CASE(descriptor_in_a_message),
+		CASE(descriptor_in_a_message),
 		CASE(socket_by_name),	   CASE(watch),
 	};
 

@@ -401,7 +401,7 @@ static void rename_with_unknown_flags_refused(void **state)
 
 	assert_ok(world_creat(u->fs, "/a", 0644));
 	assert_ok(world_creat(u->fs, "/b", 0644));
-	assert_err(world_rename2(u->fs, "/a", "/b", 4), EINVAL); /* a whiteout */
+	assert_err(world_rename2(u->fs, "/a", "/b", 6), EINVAL); /* a whiteout and an exchange */
 	assert_err(world_rename2(u->fs, "/a", "/b", 3), EINVAL);
 	assert_err(world_rename2(u->fs, "/a", "/b", 1u << 31), EINVAL);
 	assert_ok(missing(u, "/a"));
