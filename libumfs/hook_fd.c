@@ -291,6 +291,10 @@ static long fcntl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd, 
 		return 0;
 	case F_GETLEASE:
 		return F_UNLCK;
+	case F_GET_RW_HINT:
+		return umfs_hint_get(f, arg);
+	case F_SET_RW_HINT:
+		return umfs_hint_set(f, arg);
 	default:
 		return umfs_refuse(REPORT_NO_OTHER, EINVAL);
 	}

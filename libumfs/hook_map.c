@@ -34,14 +34,19 @@ static uint64_t page_above(uint64_t n)
 
 /* ---- pages of the pool ---- */
 
+/* May the program store there, or change the protection so that it may? */
+static bool may_store(const struct range *r)
+{
+	return (r->flags & MAP_TYPE) == MAP_PRIVATE || (r->file.flags & O_ACCMODE) == O_RDWR;
+}
+
 /* Those of [off, end) of the file at `at`; holes (of private mappings) become zeros. */
 static long map_runs(const struct range *r, uintptr_t at, uint64_t off, uint64_t end)
 {
 	struct mount *m = umfs_mount_of(r->file.fs);
 	int keep = r->flags & (MAP_TYPE | MAP_NORESERVE | MAP_LOCKED | MAP_POPULATE);
 	bool shared = (r->flags & MAP_TYPE) != MAP_PRIVATE;
-	bool writable = !shared || (r->file.flags & O_ACCMODE) == O_RDWR;
-	int fd = pool_pages_open(&m->pool, writable);
+	int fd = pool_pages_open(&m->pool, may_store(r));
 	long ret = fd;
 
 	if (shared)
@@ -165,7 +170,8 @@ static long make(struct range *r, uint64_t n)
 
 	if (ret)
 		return umfs_file_gone(ret);
-	at = pool_pages_nowhere(&m->pool, r->start, n, r->prot, r->flags & PLACE_FLAGS);
+	at = pool_pages_nowhere(&m->pool, r->start, n, r->prot, r->flags & PLACE_FLAGS,
+				may_store(r));
 	if (failed(at))
 		return at;
 	r->start = (uintptr_t)at;
@@ -403,7 +409,7 @@ void umfs_maps_cut(struct umfs *fs, umfs_node node, uint64_t size)
 		    have >= r->valid - r->start)
 			continue;
 		(void)pool_pages_nowhere(&umfs_mount_of(fs)->pool, from, r->valid - from,
-					 r->prot, MAP_FIXED);
+					 r->prot, MAP_FIXED, may_store(r));
 		r->valid = from;
 	}
 	umfs_maps_leave();
@@ -502,7 +508,7 @@ void umfs_maps_lost(struct umfs *fs)
 		if (r->file.fs != fs)
 			continue;
 		(void)pool_pages_nowhere(&umfs_mount_of(fs)->pool, r->start, r->end - r->start,
-					 r->prot, MAP_FIXED);
+					 r->prot, MAP_FIXED, may_store(r));
 		memset(r, 0, sizeof(*r));
 	}
 }

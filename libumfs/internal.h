@@ -52,6 +52,7 @@ enum lock { /* in the order they are taken */
 	LOCK_UINFO, /* all changes of U-Info and of the numbers in it */
 	LOCK_CRED,
 	LOCK_SIGNAL,
+	LOCK_HINTS,
 	LOCK_COUNT
 };
 void umfs_local_lock(enum lock which);
@@ -162,6 +163,12 @@ static inline struct mount *umfs_mount_of(const struct umfs *fs)
 }
 /* Leave all pools if this process holds nothing open in them. */
 void umfs_mount_leave(void);
+
+/* ---- hint.c: F_GET_RW_HINT, F_SET_RW_HINT ---- */
+
+struct umfs_file;
+long umfs_hint_get(const struct umfs_file *f, long arg);
+long umfs_hint_set(const struct umfs_file *f, long arg);
 
 /* ---- place.c: placeholders and descriptors that the program may not close ---- */
 

@@ -37,15 +37,31 @@ long pool_pages_map(int fd, uint64_t at, uint64_t n, int prot, int flags, uint64
 	return sys6(SYS_mmap, (long)at, (long)n, prot, flags, fd, (long)off);
 }
 
-long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags)
+/* A private mapping may always be made writable. */
+static long map_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags,
+			bool writable)
 {
-	int fd = pool_fd(p);
+	int fd = writable ? pool_fd(p) : pool_pages_open(p, false);
+	long ret;
+
+	if (fd < 0)
+		return -EBADF;
+	ret = sys6(SYS_mmap, (long)at, (long)n, prot & ~PROT_EXEC,
+		   flags | (writable ? MAP_PRIVATE : MAP_SHARED), fd, NOWHERE);
+	if (!writable)
+		(void)sys1(SYS_close, fd);
+	return ret;
+}
+
+long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags,
+			bool writable)
+{
 	long ret = -EBADF;
 
-	flags |= MAP_PRIVATE | MAP_NORESERVE;
-	if (fd >= 0 && !p->is_device)
-		ret = sys6(SYS_mmap, (long)at, (long)n, prot & ~PROT_EXEC, flags, fd, NOWHERE);
+	flags |= MAP_NORESERVE;
+	if (!p->is_device)
+		ret = map_nowhere(p, at, n, prot, flags, writable);
 	if (ret != -EBADF && ret != -EOVERFLOW && ret != -EFBIG)
 		return ret;
-	return sys6(SYS_mmap, (long)at, (long)n, PROT_NONE, flags | MAP_ANONYMOUS, -1, 0);
+	return sys6(SYS_mmap, (long)at, (long)n, PROT_NONE, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }

@@ -113,7 +113,8 @@ int pool_inherit(struct pool *p, const char *path, const struct pool_heir *h);
  */
 int pool_pages_open(const struct pool *p, bool writable);
 long pool_pages_map(int fd, uint64_t at, uint64_t n, int prot, int flags, uint64_t off);
-long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags);
+long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags,
+			bool writable);
 
 /*
  * False when [off, off + n) is a hole and so reads as zeros. Tools ask first:

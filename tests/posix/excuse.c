@@ -107,26 +107,6 @@ static void map_times(char *answer)
 	close(fd);
 }
 
-static void map_behind(char *answer)
-{
-	int fd = new_file(), ro = open("f", O_RDONLY);
-	void *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, ro, 0);
-
-	tell(answer, mprotect(p, 4096, PROT_READ | PROT_WRITE));
-	munmap(p, 4096);
-	close(fd);
-	close(ro);
-}
-
-static void hint(char *answer)
-{
-	int fd = new_file();
-	uint64_t v;
-
-	tell(answer, fcntl(fd, F_GET_RW_HINT, &v));
-	close(fd);
-}
-
 static void lease(char *answer)
 {
 	int fd = new_file(), ro;
@@ -162,9 +142,6 @@ static const struct excuse excuses[] = {
 	{"the end of a file after a write past it failed with `EFAULT`", "5000", "0", bad_write},
 	{"time of change after a shared writable mapping was made and not stored to", "as before",
 	 "now", map_times},
-	{"`mprotect` to writable, behind the end of a file that is open for reading", "EACCES", "0",
-	 map_behind},
-	{"`F_GET_RW_HINT`", "0", "EINVAL", hint},
 	{"`F_SETLEASE`", "0", "EINVAL", lease},
 	{"`chdir(\"..\")` in a removed directory whose parent was removed too", "0", "ENOENT",
 	 removed_twice},

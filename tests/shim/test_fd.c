@@ -231,6 +231,30 @@ static void *use(void *arg)
 	return NULL;
 }
 
+static void hint_of_life(void **state)
+{
+	int a = make_file("f", "x"), b = open(at("f"), O_RDONLY), other = make_file("g", "x");
+	uint64_t life = 7;
+
+	(void)state;
+	assert_ok(fcntl(a, F_GET_RW_HINT, &life));
+	assert_int_equal(life, RWH_WRITE_LIFE_NOT_SET);
+	life = RWH_WRITE_LIFE_LONG;
+	assert_ok(fcntl(a, F_SET_RW_HINT, &life));
+	life = 7;
+	assert_ok(fcntl(b, F_GET_RW_HINT, &life));
+	assert_int_equal(life, RWH_WRITE_LIFE_LONG);
+	assert_ok(fcntl(other, F_GET_RW_HINT, &life));
+	assert_int_equal(life, RWH_WRITE_LIFE_NOT_SET);
+	life = RWH_WRITE_LIFE_EXTREME + 1;
+	assert_errno(fcntl(a, F_SET_RW_HINT, &life), EINVAL);
+	assert_errno(fcntl(a, F_SET_RW_HINT, (void *)1), EFAULT);
+	assert_errno(fcntl(a, F_GET_RW_HINT, (void *)1), EFAULT);
+	close(a);
+	close(b);
+	close(other);
+}
+
 static void closed_by_another_thread(void **state)
 {
 	pthread_t threads[3];
@@ -268,6 +292,7 @@ int main(void)
 		cmocka_unit_test(close_range_mixed),
 		cmocka_unit_test(close_all_by_number),
 		cmocka_unit_test(no_terminal),
+		cmocka_unit_test(hint_of_life),
 		cmocka_unit_test(closed_by_another_thread),
 	};
 

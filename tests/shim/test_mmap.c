@@ -114,9 +114,16 @@ static void mmap_wrong_calls_fail(void **state)
 	p[0] = 'x';
 	assert_ok(munmap(p, 4));
 	check_text(fd, "0123");
-	p = map(ro, 4, PROT_READ, MAP_SHARED, 0);
+	p = map(ro, 2 * PAGE, PROT_READ, MAP_SHARED, 0);
 	assert_errno(mprotect(p, 4, RW), EACCES);
-	assert_ok(munmap(p, 4));
+	assert_errno(mprotect(p + PAGE, 4, RW), EACCES); /* also behind the end */
+	assert_int_equal(touch(p + PAGE), SIGBUS);
+	assert_ok(ftruncate(fd, 0));
+	assert_int_equal(touch(p), SIGBUS);
+	assert_errno(mprotect(p, 4, RW), EACCES);
+	assert_ok(ftruncate(fd, 4));
+	assert_int_equal(touch(p), 0);
+	assert_ok(munmap(p, 2 * PAGE));
 	close(ro);
 	close(wo);
 	close(dir);
