@@ -320,10 +320,23 @@ int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd)
 	return 0;
 }
 
+#define REFS_KEPT (1u << 31)
+
+/* Held by this process, in the name of `slot`, and maybe by a mapping. */
+static bool maps_as(const struct umfs *fs, uint32_t irec, uint32_t slot)
+{
+	const struct umfs_irec_pm *rec = umfs_irec(fs, irec);
+
+	return __atomic_load_n(&fs->irec_refs[irec], __ATOMIC_ACQUIRE) &&
+	       (ld32(&rec->flags) & UMFS_IREC_MAPPED) &&
+	       (ld64(&rec->opens[slot / 64u]) & umfs_slot_bit(slot));
+}
+
 /*
- * Give another slot a share of all that this process has open. What is held
+ * Give another slot a share of all that this process has open or mapped: a child of fork has
+ * the mappings, and a page may not be freed while it has. What else is held
  * without an ofd is held for the time of a call, by a thread that the child of
- * fork will not have. No ofd is opened or closed here meanwhile.
+ * fork will not have. No ofd is opened or closed, and nothing mapped, here meanwhile.
  */
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
 {
@@ -332,19 +345,29 @@ void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
 	for (i = fs->ofd_low; i < fs->ofd_high; i++)
 		if (__atomic_load_n(&fs->ofd_refs[i], __ATOMIC_ACQUIRE))
 			umfs_ofd_give(fs, i, slot);
+	for (i = fs->irec_low; i < fs->irec_high; i++)
+		if (maps_as(fs, i, fs->slot))
+			or64(&umfs_irec(fs, i)->opens[slot / 64u], umfs_slot_bit(slot));
 }
 
-/* The child's side of that: it holds what its ofds hold. */
+/*
+ * The child's side of that: it holds what its ofds hold. Of a file that is mapped the parent's
+ * count, which came along, is right, or too high by calls that were under way there; then
+ * the child holds the file until it ends.
+ */
 void umfs_slot_recount_opens(struct umfs *fs)
 {
 	uint32_t i;
 
-	for (i = fs->irec_low; i < fs->irec_high; i++)
-		fs->irec_refs[i] = 0;
+	for (i = fs->irec_low; i < fs->irec_high; i++) /* others may map what is not mapped yet */
+		fs->irec_refs[i] = maps_as(fs, i, fs->slot) ? fs->irec_refs[i] | REFS_KEPT : 0;
 	for (i = fs->ofd_low; i < fs->ofd_high; i++) {
 		uint32_t irec = ld32(&ofd_at(fs, i)->irec);
 
-		if (fs->ofd_refs[i] && irec < fs->geo.irec_count)
+		if (fs->ofd_refs[i] && irec < fs->geo.irec_count &&
+		    !(fs->irec_refs[irec] & REFS_KEPT))
 			fs->irec_refs[irec]++;
 	}
+	for (i = fs->irec_low; i < fs->irec_high; i++)
+		fs->irec_refs[i] &= ~REFS_KEPT;
 }
