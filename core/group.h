@@ -15,20 +15,6 @@ static inline le64 *umfs_group_inode_bits(const struct umfs *fs, uint32_t group)
 	return umfs_page(fs, umfs_group_page(fs, group) + 1);
 }
 
-/* The unit of a group in which the inode's bytes lie. */
-static inline uint32_t umfs_inode_unit(uint32_t index)
-{
-	uint32_t page = UMFS_GROUP_HEAD_PAGES + (index >> (UMFS_PAGE_SHIFT - UMFS_INODE_SHIFT));
-
-	return page >> UMFS_UNIT_SHIFT;
-}
-
-static inline bool umfs_group_backed(const struct umfs *fs, uint32_t group, uint32_t unit)
-{
-	return (fs->geo.flags & UMFS_SB_BACKED) ||
-	       (ld64(&umfs_group(fs, group)->backed) >> unit & 1);
-}
-
 /*
  * The groups in the order in which they are looked at, i = 0 .. group_count: the one
  * that is near, and then from where this process last found something. A walk that

@@ -14,7 +14,7 @@ struct sip {
 	uint64_t v0, v1, v2, v3;
 };
 
-static void sip_round(struct sip *s)
+static inline __attribute__((always_inline)) void sip_round(struct sip *s)
 {
 	s->v0 += s->v1;
 	s->v1 = ROTL(s->v1, 13) ^ s->v0;
@@ -28,11 +28,27 @@ static void sip_round(struct sip *s)
 	s->v2 = ROTL(s->v2, 32);
 }
 
-static void sip_word(struct sip *s, uint64_t word)
+static inline __attribute__((always_inline)) void sip_word(struct sip *s, uint64_t word)
 {
 	s->v3 ^= word;
 	sip_round(s);
 	s->v0 ^= word;
+}
+
+/* The last len % 8 bytes, and the length in the uppermost one. */
+static uint64_t last_word(const char *name, uint32_t len)
+{
+	uint64_t word = 0;
+	uint32_t rest = len % 8u, i;
+
+	if (rest && len >= 8) { /* with bytes before them that are shifted out */
+		memcpy(&word, name + len - 8, 8);
+		word >>= 8u * (8u - rest);
+	} else {
+		for (i = 0; i < rest; i++)
+			word |= (uint64_t)(uint8_t)name[i] << 8u * i;
+	}
+	return word | (uint64_t)len << 56;
 }
 
 uint64_t umfs_name_hash(const struct umfs *fs, const char *name, uint32_t len)
@@ -46,9 +62,7 @@ uint64_t umfs_name_hash(const struct umfs *fs, const char *name, uint32_t len)
 		memcpy(&word, name + at, 8);
 		sip_word(&s, word);
 	}
-	word = (uint64_t)len << 56;
-	memcpy(&word, name + at, len - at);
-	sip_word(&s, word);
+	sip_word(&s, last_word(name, len));
 	s.v2 ^= 0xff;
 	sip_round(&s);
 	sip_round(&s);

@@ -157,14 +157,12 @@ bool umfs_inode_allocated(struct umfs *fs, uint32_t ino)
 	return ld64(&umfs_group_inode_bits(fs, group)[index / 64u]) >> index % 64u & 1;
 }
 
-struct umfs_inode_pm *umfs_inode(struct umfs *fs, uint32_t ino)
+struct umfs_inode_pm *umfs_inode_now(const struct umfs *fs, uint32_t ino)
 {
 	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
-	uint8_t *table;
 
 	if (!ino || !umfs_group_there(fs, group) ||
 	    !umfs_group_backed(fs, group, umfs_inode_unit(index)))
 		return NULL;
-	table = umfs_page(fs, umfs_group_page(fs, group) + UMFS_GROUP_HEAD_PAGES);
-	return (struct umfs_inode_pm *)(table + ((uint64_t)index << UMFS_INODE_SHIFT));
+	return umfs_inode_at(fs, group, index);
 }

@@ -90,6 +90,18 @@ static inline uint64_t umfs_grow_known(const struct umfs *fs)
 bool umfs_grow_since(const struct umfs *fs, uint64_t known);
 bool umfs_page_valid_now(const struct umfs *fs, uint64_t page);
 bool umfs_group_there(const struct umfs *fs, uint64_t group);
+static inline bool umfs_group_backed(const struct umfs *fs, uint32_t group, uint32_t unit)
+{
+	return (fs->geo.flags & UMFS_SB_BACKED) ||
+	       (ld64(&umfs_group(fs, group)->backed) >> unit & 1);
+}
+/* The unit of a group in which the inode's bytes lie. */
+static inline uint32_t umfs_inode_unit(uint32_t index)
+{
+	uint32_t page = UMFS_GROUP_HEAD_PAGES + (index >> (UMFS_PAGE_SHIFT - UMFS_INODE_SHIFT));
+
+	return page >> UMFS_UNIT_SHIFT;
+}
 static inline bool umfs_page_within(const struct umfs *fs, uint64_t page)
 {
 	uint64_t rel = page - fs->geo.groups_page;
@@ -286,8 +298,24 @@ void umfs_unback(struct umfs_tx *tx, bool at_once);
 
 /* ---- inode.c ---- */
 
+static inline struct umfs_inode_pm *umfs_inode_at(const struct umfs *fs, uint32_t group,
+						  uint32_t index)
+{
+	uint8_t *table = umfs_page(fs, umfs_group_page(fs, group) + UMFS_GROUP_HEAD_PAGES);
+
+	return (struct umfs_inode_pm *)(table + ((uint64_t)index << UMFS_INODE_SHIFT));
+}
 /* The inode's place, or NULL when the number is out of range or its place not backed. */
-struct umfs_inode_pm *umfs_inode(struct umfs *fs, uint32_t ino);
+struct umfs_inode_pm *umfs_inode_now(const struct umfs *fs, uint32_t ino);
+static inline struct umfs_inode_pm *umfs_inode(const struct umfs *fs, uint32_t ino)
+{
+	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
+
+	if (__builtin_expect(ino && group < fs->geo.group_count, 1) &&
+	    umfs_group_backed(fs, group, umfs_inode_unit(index)))
+		return umfs_inode_at(fs, group, index);
+	return umfs_inode_now(fs, ino); /* which looks whether the pool was made larger */
+}
 /* In use as the node says: 0, -ENOENT, -ESTALE. Locked, or a sequence tells whether it counts. */
 int umfs_node_check(const struct umfs_inode_pm *inode, umfs_node node);
 /* In use, and its checksums hold: 0, -ENOENT, -ESTALE, -EUCLEAN. */
