@@ -110,7 +110,7 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 	if (!err)
 		err = make_inode(tx, dir, dir_ino, b, ino);
 	if (!err)
-		err = umfs_dir_insert(tx, dir, dir_ino, n, *ino, umfs_mode_type(b->mode));
+		err = umfs_dir_insert(tx, dir, n, *ino, umfs_mode_type(b->mode));
 	if (!err && b->held) /* the last that can fail: nobody would let go of it */
 		err = umfs_irec_hold(fs, umfs_inode(fs, *ino), *ino, &b->held->irec);
 	if (err)
@@ -124,7 +124,7 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 
 /* Directory locked, sequence odd. */
 static int create_locked(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-			 const struct umfs_name *n, struct newborn *b, uint32_t *ino)
+			 struct umfs_name *n, struct newborn *b, uint32_t *ino)
 {
 	int err = umfs_dir_find(tx->fs, dir, dir_ino, n, ino);
 

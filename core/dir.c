@@ -261,9 +261,32 @@ static int split(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino
 	return 0;
 }
 
+/*
+ * A cell for a name of so many cells, or 0. A leaf whose end is taken is searched from where
+ * this process last found room in it: it would else pass the same names again each time, so
+ * that filling gaps cost the square of their number. It is a hint: another process, or another
+ * leaf with the same place in the table, make it a bad one, and the leaf is searched as a whole
+ * before there is said to be no room. What is found is free whatever the hint was.
+ */
+static uint32_t find_room(struct umfs *fs, const struct umfs_dleaf_pm *leaf, uint32_t cells,
+			  uint32_t *used)
+{
+	uint64_t page = umfs_off(fs, leaf) >> UMFS_PAGE_SHIFT;
+	uint64_t *hint = &fs->room[page % UMFS_ROOMS];
+	uint64_t seen = __atomic_load_n(hint, __ATOMIC_RELAXED);
+	uint32_t from = seen >> 8 == page ? (uint32_t)seen & 255u : 0;
+	uint32_t cell = umfs_dleaf_room(leaf, cells, from, used);
+
+	if (!cell && from)
+		cell = umfs_dleaf_room(leaf, cells, 0, used);
+	if (cell != from)
+		__atomic_store_n(hint, page << 8 | cell, __ATOMIC_RELAXED);
+	return cell;
+}
+
 /* One step towards room; -EAGAIN: look again. */
 static int make_room(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-		     const struct umfs_name *n)
+		     struct umfs_name *n)
 {
 	const uint32_t capacity = UMFS_DLEAF_CELLS - UMFS_DLEAF_HEAD_CELLS;
 	uint32_t cells = UMFS_DENTRY_CELLS(n->len), used = 0;
@@ -272,8 +295,12 @@ static int make_room(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir
 
 	if (err && err != -ENOENT)
 		return err;
-	if (!err && umfs_dleaf_room(p.leaf, cells, &used))
-		return 0;
+	if (!err) {
+		n->leaf = p.leaf;
+		n->cell = find_room(tx->fs, p.leaf, cells, &used);
+		if (n->cell)
+			return 0;
+	}
 	umfs_tx_begin(tx);
 	if (err)
 		err = first_leaf(tx, dir, dir_ino);
@@ -290,7 +317,7 @@ static int make_room(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir
 }
 
 int umfs_dir_reserve(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-		     const struct umfs_name *n)
+		     struct umfs_name *n)
 {
 	uint32_t steps;
 	int err = -EAGAIN;
@@ -316,20 +343,15 @@ static int flip_start(struct umfs_tx *tx, struct umfs_dleaf_pm *leaf, uint32_t c
 	return 0;
 }
 
-int umfs_dir_insert(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-		    const struct umfs_name *n, uint32_t ino, uint32_t type)
+int umfs_dir_insert(struct umfs_tx *tx, struct umfs_inode_pm *dir, const struct umfs_name *n,
+		    uint32_t ino, uint32_t type)
 {
-	struct umfs_dpath p;
-	uint32_t cell, used;
-	int err = umfs_dir_descend(tx->fs, dir, dir_ino, n->hash, &p);
+	int err;
 
-	if (err)
-		return err == -ENOENT ? -ENOSPC : err;
-	cell = umfs_dleaf_room(p.leaf, UMFS_DENTRY_CELLS(n->len), &used);
-	if (!cell)
-		return -ENOSPC;
-	umfs_dleaf_put(tx->fs, p.leaf, cell, n, ino, type);
-	err = flip_start(tx, p.leaf, cell, true);
+	if (!n->cell)
+		return -ENOSPC; /* not reserved */
+	umfs_dleaf_put(tx->fs, n->leaf, n->cell, n, ino, type);
+	err = flip_start(tx, n->leaf, n->cell, true);
 	if (!err)
 		st64(&dir->entries, ld64(&dir->entries) + 1);
 	return err;

@@ -82,23 +82,19 @@ static bool same_name(const struct umfs_dleaf_pm *leaf, uint32_t cell, const str
 }
 
 /*
- * Eight tags at a time, where a dentry starts among their cells: elsewhere they may still
- * be those of names that are gone. Bytes equal to the wanted tag become zero, and the usual
- * trick finds zero bytes (false ones above a true one are sorted out by the name).
+ * Eight tags at a time. Bytes equal to the wanted tag become zero, and the usual trick
+ * finds zero bytes (false ones above a true one are sorted out by the name, and tags of
+ * names that are gone by the start bits).
  */
 uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n)
 {
 	const le64 *tags = (const le64 *)(const void *)leaf->tag;
-	const le8 *starts = (const le8 *)(const void *)leaf->start;
 	uint64_t want = (n->hash & 0xff) * BYTES_01;
 	uint32_t i, end = (UMFS_MIN((uint32_t)ld16(&leaf->tail), CELLS) + 7u) / 8u; /* I3 */
 
 	for (i = FIRST / 8u; i < end; i++) {
-		uint64_t x;
+		uint64_t x = ld64(&tags[i]) ^ want;
 
-		if (!ld8(&starts[i]))
-			continue;
-		x = ld64(&tags[i]) ^ want;
 		for (x = (x - BYTES_01) & ~x & BYTES_80; x; x &= x - 1) {
 			uint32_t cell = i * 8u + (uint32_t)__builtin_ctzll(x) / 8u;
 
@@ -110,16 +106,44 @@ uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_nam
 	return 0;
 }
 
-/* The first gap that is large enough: between one dentry's end and where the next starts. */
-uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t *used)
+/* The end of the dentry that starts at `cell`, which is one of the first 255. */
+static uint32_t dentry_end(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	return cell + UMFS_MIN((uint32_t)ld8(&leaf->tag[cell + 1]), DENTRY_CELLS_MAX);
+}
+
+/* The end of the last dentry that starts before `cell`, or FIRST. */
+static uint32_t end_before(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	uint32_t i = cell / 64u;
+	uint64_t word = cell % 64u ? ld64(&leaf->start[i]) << (64u - cell % 64u) : 0;
+
+	if (word)
+		return dentry_end(leaf, cell - 1 - (uint32_t)__builtin_clzll(word));
+	while (i--) {
+		word = ld64(&leaf->start[i]);
+		if (word)
+			return dentry_end(leaf, i * 64u + 63u - (uint32_t)__builtin_clzll(word));
+	}
+	return FIRST;
+}
+
+/*
+ * The first gap that is large enough at or after `from`: between one dentry's end and where
+ * the next starts.
+ */
+uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t from,
+			 uint32_t *used)
 {
 	uint32_t tail = ld16(&leaf->tail), at = FIRST, cell;
 
 	*used = 0;
 	if (tail >= FIRST && tail + cells <= CELLS)
 		return tail;
-	for (cell = next_start(leaf, 0); cell < CELLS - 1; cell = next_start(leaf, cell + 1)) {
-		uint32_t n = UMFS_MIN((uint32_t)ld8(&leaf->tag[cell + 1]), DENTRY_CELLS_MAX);
+	if (from > FIRST && from < CELLS)
+		at = UMFS_MAX(from, end_before(leaf, from));
+	for (cell = next_start(leaf, at); cell < CELLS - 1; cell = next_start(leaf, cell + 1)) {
+		uint32_t n = dentry_end(leaf, cell) - cell;
 
 		if (cell >= at + cells)
 			return at;

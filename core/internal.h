@@ -471,14 +471,21 @@ struct umfs_name {
 	const char *name;
 	uint32_t len;
 	uint64_t hash;
+	/* Where it may be put: by umfs_dir_reserve(), while the directory stays locked. */
+	struct umfs_dleaf_pm *leaf;
+	uint32_t cell;
 };
 #define UMFS_DENTRY_CELLS(len) ((16u + (len) + 15u) / 16u)
 void umfs_dleaf_init(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t dir_ino);
 bool umfs_dleaf_valid(const struct umfs_dleaf_pm *leaf, uint32_t dir_ino);
 /* Cell of the name, or 0. */
 uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n);
-/* Cell where a dentry of `cells` cells fits, or 0, and then *used: cells taken by dentries. */
-uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t *used);
+/*
+ * Cell where a dentry of `cells` cells fits, at `from` or after (0: anywhere), or 0, and then
+ * *used: cells taken by dentries from there on.
+ */
+uint32_t umfs_dleaf_room(const struct umfs_dleaf_pm *leaf, uint32_t cells, uint32_t from,
+			 uint32_t *used);
 /* Write a dentry to free cells; nobody sees it before its start bit. */
 void umfs_dleaf_put(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t cell,
 		    const struct umfs_name *n, uint32_t ino, uint32_t type);
@@ -509,10 +516,10 @@ int umfs_dir_find(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir
 		  const struct umfs_name *n, uint32_t *ino);
 /* Room for the name, in transactions of its own. -ENOSPC. */
 int umfs_dir_reserve(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-		     const struct umfs_name *n);
+		     struct umfs_name *n);
 /* In the caller's transaction, which saved the directory's inode and seals it; room was made. */
-int umfs_dir_insert(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
-		    const struct umfs_name *n, uint32_t ino, uint32_t type);
+int umfs_dir_insert(struct umfs_tx *tx, struct umfs_inode_pm *dir, const struct umfs_name *n,
+		    uint32_t ino, uint32_t type);
 int umfs_dir_remove(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
 		    const struct umfs_name *n);
 /* Point an existing name at another inode. */

@@ -228,8 +228,7 @@ static int link_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs
 	if (!err)
 		err = umfs_inode_save_times(tx, in);
 	if (!err)
-		err = umfs_dir_insert(tx, dir, x->ino[TO_DIR], n, x->ino[FROM],
-				      umfs_mode_type(ld32(&in->mode)));
+		err = umfs_dir_insert(tx, dir, n, x->ino[FROM], umfs_mode_type(ld32(&in->mode)));
 	if (err)
 		return err;
 	st32(&in->nlink, ld32(&in->nlink) + 1);
@@ -258,7 +257,7 @@ static void settle_linkable(struct umfs *fs, const struct umfs_inode_pm *in, uin
 }
 
 static int link_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struct umfs_four *x,
-		       const struct umfs_name *n)
+		       struct umfs_name *n)
 {
 	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
 	uint32_t there;

@@ -11,6 +11,7 @@ int umfs_name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint3
 	n->name = name;
 	n->len = len;
 	n->hash = umfs_name_hash(fs, name, len);
+	n->cell = 0;
 	return 0;
 }
 

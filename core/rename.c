@@ -204,7 +204,7 @@ static int put_new_name(struct umfs_tx *tx, struct rename *r)
 {
 	if (r->x.ino[TO])
 		return point_at(tx, r, TO_DIR, &r->to, FROM);
-	return umfs_dir_insert(tx, r->x.in[TO_DIR], r->x.ino[TO_DIR], &r->to, r->x.ino[FROM],
+	return umfs_dir_insert(tx, r->x.in[TO_DIR], &r->to, r->x.ino[FROM],
 			       ld32(&r->x.in[FROM]->mode) >> 12);
 }
 

@@ -43,6 +43,7 @@ struct umfs_geometry {
 };
 
 #define UMFS_CHECKED 256u
+#define UMFS_ROOMS 64u
 
 /*
  * One attached pool in one address space. The owner fills `base`, `bytes`,
@@ -74,6 +75,7 @@ struct umfs {
 	uint32_t keeps_setid; /* 1: all who call have CAP_FSETID, writing leaves set-id bits */
 	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
 	uint64_t checked[UMFS_CHECKED]; /* inodes whose checksums held; see umfs_inode_check() */
+	uint64_t room[UMFS_ROOMS]; /* page << 8 | cell: where directory leaves had room last */
 	/* 1 + the group where a walk over all groups last found pages, inodes; 0: none. */
 	uint32_t page_walk, inode_walk;
 	/* Memory to give back: see unback.c. */

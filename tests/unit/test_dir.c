@@ -35,6 +35,42 @@ static int removed(struct umfs *fs, uint32_t dir, uint32_t i)
 	return umfs_unlink(fs, &world_root, dir, name, len);
 }
 
+/* ---- room ---- */
+
+#define LEAF_FULL 110u /* of some 117 names of two cells */
+
+/* One name goes and another comes, wherever in the leaf and seen from where room was last. */
+static void leaf_that_is_full_takes_gaps_anywhere(void **state)
+{
+	struct unit *u = *state;
+	uint32_t dir, i;
+	uint64_t leaf;
+
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_ino(u->fs, "/d", &dir));
+	for (i = 0; i < LEAF_FULL; i++)
+		assert_ok(create(u->fs, dir, 100 + i));
+	leaf = ld64(&umfs_inode(u->fs, dir)->root);
+	assert_true(leaf & UMFS_DREF_LEAF);
+	for (i = LEAF_FULL; i-- > 0;) {
+		assert_ok(removed(u->fs, dir, 100 + i));
+		assert_ok(create(u->fs, dir, 300 + i));
+	}
+	for (i = 0; i < LEAF_FULL; i++) {
+		assert_ok(removed(u->fs, dir, 300 + i));
+		assert_ok(create(u->fs, dir, 500 + i * 37 % LEAF_FULL));
+	}
+	for (i = 0; i < LEAF_FULL; i++)
+		assert_ok(removed(u->fs, dir, 500 + i));
+	for (i = 0; i < LEAF_FULL; i++)
+		assert_ok(create(u->fs, dir, 700 + i));
+	assert_int_equal(ld64(&umfs_inode(u->fs, dir)->root), leaf); /* neither split nor packed */
+	for (i = 0; i < LEAF_FULL; i++) {
+		assert_ok(look(u->fs, dir, 700 + i));
+		assert_err(look(u->fs, dir, 500 + i), ENOENT);
+	}
+}
+
 /* ---- listing ---- */
 
 struct listing {
@@ -365,6 +401,7 @@ static void listing_of_shared_nodes_ends(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	CASE(leaf_that_is_full_takes_gaps_anywhere),
 	CASE(dir_of_100000_names_works),
 	CASE(cookies_under_change_stay_valid),
 	CASE(listing_stopped_goes_on_there),
