@@ -465,6 +465,26 @@ int umfs_swap_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 /* SipHash-1-3 of the name under the pool's key, 1 .. 2^63-1: also its readdir cookie. */
 uint64_t umfs_name_hash(const struct umfs *fs, const char *name, uint32_t len);
 
+/* ---- prefix.c: directory parts of paths ---- */
+
+/* What a walk has seen on its way; zero to begin with, but `uid`: UMFS_PREFIX_ALL. */
+struct umfs_trail {
+	struct umfs_prefix_step step[UMFS_PREFIX_STEPS];
+	uint64_t seq; /* of the directory that is being looked into */
+	uint32_t count, uid;
+	bool lost; /* it came by what is not kept */
+};
+/* Bytes of the path that lead, now and for this user, to *dir; 0: not known. */
+uint32_t umfs_prefix_find(struct umfs *fs, const struct umfs_cred *cred, umfs_node start,
+			  const char *path, umfs_node *dir);
+/* Around a step from `dir` by a plain name. */
+void umfs_trail_begin(struct umfs *fs, struct umfs_trail *t, umfs_node dir);
+void umfs_trail_step(struct umfs *fs, const struct umfs_cred *cred, struct umfs_trail *t,
+		     umfs_node dir);
+/* The first `len` bytes of `path` led to `dir`. */
+void umfs_prefix_keep(struct umfs *fs, umfs_node start, const char *path, uint32_t len,
+		      const struct umfs_trail *t, umfs_node dir);
+
 /* ---- dleaf.c: one directory page ---- */
 
 struct umfs_name {

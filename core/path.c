@@ -5,6 +5,7 @@
  * Each component is looked up without locks. Links are followed by putting
  * their target in front of what remains, in the caller's room. A path that
  * leaves UMFS is handed back with what remains of it.
+ * The directory part of a path that was walked before is not walked again (prefix.c).
  *
  * I1  A step's result is a node: the name meant that inode at a moment when it was in
  *     use under that generation. For its generation is read between two looks at the
@@ -93,6 +94,7 @@ static bool only_slashes(const char *s)
 struct step {
 	umfs_node dir; /* where we are */
 	uint32_t flags;
+	bool plain; /* the last one was by a name of a directory in the path given */
 	const char *at; /* what remains */
 };
 
@@ -213,6 +215,7 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 	}
 	s->dir = node;
 	s->at = after;
+	s->plain = true;
 	return 0;
 }
 
@@ -254,25 +257,52 @@ static int take_component(struct umfs *fs, const struct umfs_cred *cred, struct 
 	return take_name(fs, s, name, len, after, w);
 }
 
+/* Step by step, to the last component (WALK_DONE) or the path's end (0). */
+static int take_all(struct umfs *fs, const struct umfs_cred *cred, struct step *s,
+		    struct umfs_trail *t, struct umfs_walk *w)
+{
+	for (;;) {
+		umfs_node from = s->dir;
+		int ret;
+
+		while (*s->at == '/')
+			s->at++;
+		if (!*s->at)
+			return 0;
+		s->plain = false;
+		umfs_trail_begin(fs, t, from);
+		ret = take_component(fs, cred, s, w);
+		if (ret)
+			return ret;
+		if (s->plain)
+			umfs_trail_step(fs, cred, t, from);
+		else
+			t->lost = true;
+	}
+}
+
 int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, umfs_node start, const char *path,
 	      uint32_t flags, struct umfs_walk *w)
 {
-	struct step s = {start, flags, path};
+	struct step s = {.dir = start, .flags = flags, .at = path};
+	struct umfs_trail t;
 	int ret;
 
 	w->above = false;
 	w->must_be_dir = false;
 	w->name = path;
 	w->name_len = 0;
-	for (;;) {
-		while (*s.at == '/')
-			s.at++;
-		if (!*s.at)
-			break;
-		ret = take_component(fs, cred, &s, w);
-		if (ret)
-			return ret == WALK_DONE ? 0 : ret;
+	t.count = 0;
+	t.uid = UMFS_PREFIX_ALL;
+	s.at += umfs_prefix_find(fs, cred, start, path, &s.dir);
+	t.lost = s.at != path;
+	ret = take_all(fs, cred, &s, &t, w);
+	if (ret == WALK_DONE) {
+		umfs_prefix_keep(fs, start, path, (uint32_t)(w->name - path), &t, s.dir);
+		return 0;
 	}
+	if (ret)
+		return ret;
 	/* Ended in ".", ".." or nothing: a directory without a name of its own here. */
 	w->parent = s.dir;
 	w->ino = s.dir;

@@ -271,6 +271,9 @@ static int attach_locked(struct umfs *fs, uint32_t mode)
 	int err = 0;
 
 	fs->slot = NO_SLOT;
+	/* Known of the pool before others may have had it. */
+	memset(fs->checked, 0, sizeof(fs->checked));
+	memset(fs->prefixes, 0, sizeof(fs->prefixes));
 	umfs_grow_seen(fs);
 	if (!port_slot_any(fs)) {
 		err = attach_first(fs, mode ? mode : UMFS_MODE_ATOMIC);

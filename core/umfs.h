@@ -45,6 +45,23 @@ struct umfs_geometry {
 #define UMFS_CHECKED 256u
 #define UMFS_ROOMS 64u
 
+/* Where the directory part of a path led: see prefix.c. */
+#define UMFS_PREFIXES 16u /* a power of two, 16 at most */
+#define UMFS_PREFIX_BYTES 120u
+#define UMFS_PREFIX_STEPS 6u
+#define UMFS_PREFIX_ALL UINT32_MAX
+struct umfs_prefix {
+	uint32_t seq;	/* odd: being written */
+	uint32_t uid;	/* for whom it is, or UMFS_PREFIX_ALL */
+	uint32_t len, count;
+	uint64_t start, dir; /* nodes */
+	struct umfs_prefix_step {
+		uint64_t seq;
+		uint32_t ino;
+	} step[UMFS_PREFIX_STEPS];
+	char text[UMFS_PREFIX_BYTES];
+};
+
 /*
  * One attached pool in one address space. The owner fills `base`, `bytes`,
  * `port` and the two reference arrays before umfs_attach() and zeroes the rest.
@@ -76,6 +93,7 @@ struct umfs {
 	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
 	uint64_t checked[UMFS_CHECKED]; /* inodes whose checksums held; see umfs_inode_check() */
 	uint64_t room[UMFS_ROOMS]; /* page << 8 | cell: where directory leaves had room last */
+	struct umfs_prefix prefixes[UMFS_PREFIXES];
 	/* 1 + the group where a walk over all groups last found pages, inodes; 0: none. */
 	uint32_t page_walk, inode_walk;
 	/* Memory to give back: see unback.c. */

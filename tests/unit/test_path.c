@@ -250,6 +250,70 @@ static void directory_without_search_right_refused(void **state)
 	assert_ok(umfs_walk(u->fs, &user, UMFS_ROOT_INO, "d/f", 0, &w));
 }
 
+/* What was kept of the way to a directory must not outlive any of these changes. */
+static void way_that_changed_walked_anew(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_attr attr;
+	struct umfs_walk w;
+	uint32_t x, other;
+
+	make_tree(u);
+	assert_ok(world_creat(u->fs, "/d/e/x", 0644));
+	assert_ok(world_ino(u->fs, "/d/e/x", &x));
+	assert_ok(walk(u, "d/e/x", 0, &w));
+	assert_ok(walk(u, "d/e/x", 0, &w)); /* the kept way */
+	assert_int_equal((uint32_t)w.ino, x);
+	assert_ok(world_rename(u->fs, "/d/e", "/d/was"));
+	assert_err(walk(u, "d/e/x", 0, &w), ENOENT);
+	assert_ok(world_mkdir(u->fs, "/d/e"));
+	assert_err(walk(u, "d/e/x", 0, &w), ENOENT);
+	assert_ok(world_creat(u->fs, "/d/e/x", 0644));
+	assert_ok(walk(u, "d/e/x", 0, &w));
+	assert_ok(world_ino(u->fs, "/d/e/x", &other));
+	assert_int_not_equal(other, x);
+	assert_int_equal((uint32_t)w.ino, other);
+	assert_ok(world_unlink(u->fs, "/d/e/x"));
+	assert_ok(world_rmdir(u->fs, "/d/e"));
+	assert_ok(world_symlink(u->fs, "was", "/d/e"));
+	assert_ok(walk(u, "d/e/x", 0, &w));
+	assert_int_equal((uint32_t)w.ino, x);
+	assert_ok(world_rename(u->fs, "/d", "/moved"));
+	assert_err(walk(u, "d/e/x", 0, &w), ENOENT);
+	assert_ok(walk(u, "moved/was/x", 0, &w));
+	assert_ok(walk(u, "moved/was/x", 0, &w));
+	assert_ok(world_stat(u->fs, "/moved/was/x", &attr));
+	assert_int_equal((uint32_t)w.ino, x);
+	assert_int_equal(attr.ino, x);
+}
+
+/* Kept for who owns the directories, or for all. */
+static void way_that_another_user_may_not_go_refused(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_cred owner = {.uid = 1000, .gid = 1000}, user = {.uid = 1001, .gid = 1001};
+	struct umfs_walk w = {.rest = room};
+	uint32_t dir, i;
+
+	make_tree(u);
+	assert_ok(world_ino(u->fs, "/d", &dir));
+	assert_ok(umfs_chown(u->fs, &world_root, dir, 1000, 1000));
+	assert_ok(umfs_chmod(u->fs, &world_root, dir, 0700));
+	for (i = 0; i < 3; i++) {
+		assert_ok(umfs_walk(u->fs, &owner, UMFS_ROOT_INO, "d/e/..", 0, &w));
+		assert_ok(umfs_walk(u->fs, &owner, UMFS_ROOT_INO, "d/e/none", UMFS_WALK_PARENT, &w));
+		assert_err(umfs_walk(u->fs, &user, UMFS_ROOT_INO, "d/e/none", UMFS_WALK_PARENT, &w),
+			   EACCES);
+	}
+	assert_ok(umfs_chmod(u->fs, &world_root, dir, 0755));
+	for (i = 0; i < 3; i++)
+		assert_ok(umfs_walk(u->fs, &user, UMFS_ROOT_INO, "d/e/none", UMFS_WALK_PARENT, &w));
+	assert_ok(umfs_chmod(u->fs, &world_root, dir, 0600));
+	assert_err(umfs_walk(u->fs, &user, UMFS_ROOT_INO, "d/e/none", UMFS_WALK_PARENT, &w), EACCES);
+	assert_err(umfs_walk(u->fs, &owner, UMFS_ROOT_INO, "d/e/none", UMFS_WALK_PARENT, &w), EACCES);
+	assert_ok(umfs_walk(u->fs, &world_root, UMFS_ROOT_INO, "d/e/none", UMFS_WALK_PARENT, &w));
+}
+
 static void deep_tree_walked_and_named(void **state)
 {
 	struct unit *u = *state;
@@ -282,6 +346,8 @@ static const struct CMUnitTest tests[] = {
 	CASE(component_too_long_refused),
 	CASE(links_that_grow_the_path_bounded),
 	CASE(directory_without_search_right_refused),
+	CASE(way_that_changed_walked_anew),
+	CASE(way_that_another_user_may_not_go_refused),
 	CASE(deep_tree_walked_and_named),
 	CASE(path_found_has_its_attributes),
 };
