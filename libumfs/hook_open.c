@@ -318,8 +318,10 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 	}
 	if (flags & O_CREAT)
 		how |= SPOT_PARENT;
-	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+	if (flags & O_NOFOLLOW)
 		how |= SPOT_NOFOLLOW;
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		how |= SPOT_NOFOLLOW | SPOT_NAME; /* core says whether there is one */
 	ret = umfs_path_call(dirfd, path, how | SPOT_MODULE, open_ours, open_kernel, &a);
 	return opened(&a, ret);
 }

@@ -153,13 +153,21 @@ static const char *after_prefix(const char *dir, const char *path)
 	}
 }
 
+/* The same for a whole mount's directory; nearly always the path has its very text. */
+static const char *after_mount(const struct mount *m, const char *path)
+{
+	if (likely(!strncmp(path, m->dir, m->dir_len)) && path[m->dir_len] == '/')
+		return skip_nothing(path + m->dir_len);
+	return after_prefix(m->dir, path);
+}
+
 struct mount *umfs_mount_match(const char *path, const char **rest)
 {
 	struct mount *best = NULL;
 
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
-		const char *after = after_prefix(m->dir, path);
+		const char *after = after_mount(m, path);
 
 		if (after && (!best || m->dir_len > best->dir_len)) {
 			best = m;
