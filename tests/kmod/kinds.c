@@ -438,7 +438,10 @@ static void device_is_removed(const char *name, const char *what)
 	FAILS(EIO, k_stat("f", 0, &attr));
 	at[3 << 20] = 'd';
 	CHECK(at[3 << 20] == 'd');
-	CHECK(waitpid(child, &status, WNOHANG) == 0);
+	/* It would be done soon. */
+	for (i = 0; i < 200 && waitpid(child, &status, WNOHANG) == 0; i++)
+		usleep(10000);
+	CHECK(i == 200);
 	munmap((void *)(uintptr_t)at, bytes);
 	close(fd);
 	close(pool);
