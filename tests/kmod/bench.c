@@ -2,11 +2,12 @@
 /*
  * bench.c - what opening and mapping a file costs, in the guest, in instructions.
  *
- *   kmod-bench NODE TMPFS-DIRECTORY
+ *   kmod-bench NODE TMPFS-DIRECTORY [EXT4-DIRECTORY]
  *
  * The guest runs with -icount shift=0, so that the time stamp counter counts instructions.
  * Each figure is the least of some, in thousands, of open + mmap + touching one page, or all
  * pages, the file's tables not there yet (first) or there since somebody else has it mapped.
+ * Before that calls on a descriptor, and what ends a mapping.
  */
 #include <x86intrin.h>
 
@@ -113,17 +114,102 @@ static void measure_sparse(uint64_t bytes)
 	CHECK(k_unlink("f", 0) == 0);
 }
 
+/* ---- calls ---- */
+
+#define CALL_BYTES (4ull << 20)
+#define CALLS 256
+
+enum call { PREAD, PWRITE, APPEND };
+static const char *const call_names[] = {"pread 4 KiB", "pwrite 4 KiB", "append 4 KiB"};
+
+static void call_once(int fd, enum call call, unsigned i)
+{
+	off_t at = (off_t)((i * 7919ull % (CALL_BYTES / PAGE)) * PAGE);
+
+	if (call == PREAD)
+		CHECK(pread(fd, buf, PAGE, at) == (ssize_t)PAGE);
+	else
+		CHECK(pwrite(fd, buf, PAGE, call == PWRITE ? at : (off_t)(CALL_BYTES + i * PAGE)) ==
+		      (ssize_t)PAGE);
+}
+
+/* Instructions of one. */
+static uint64_t call_cost(int fd, enum call call)
+{
+	uint64_t start;
+	unsigned i;
+
+	for (i = 0; call != APPEND && i < CALLS; i++)
+		call_once(fd, call, i);
+	start = __rdtsc();
+	for (i = 0; i < CALLS; i++)
+		call_once(fd, call, i);
+	return (__rdtsc() - start) / CALLS;
+}
+
+/* munmap and close of what is mapped, one page touched: the least, instructions. */
+static uint64_t end_cost(const char *path, uint64_t bytes, int flags)
+{
+	uint64_t best = ~0ull, n;
+	volatile char *at;
+	int i, fd;
+
+	for (i = 0; i < ROUNDS; i++) {
+		fd = path ? open(path, O_RDWR) : k_open("f", O_RDWR, 0);
+		at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+		CHECK((void *)at != MAP_FAILED);
+		(void)at[0];
+		n = __rdtsc();
+		munmap((void *)(uintptr_t)at, bytes);
+		close(fd);
+		n = __rdtsc() - n;
+		best = n < best ? n : best;
+	}
+	return best;
+}
+
+static void measure_calls(const char *name, const char *dir)
+{
+	char path[256];
+	int fd, i;
+
+	snprintf(path, sizeof(path), "%s/f", dir ? dir : "");
+	fd = dir ? open(path, O_RDWR | O_CREAT | O_TRUNC, 0600) : k_open("f", O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	grow(fd, CALL_BYTES);
+	for (i = PREAD; i <= APPEND; i++)
+		printf("call | %s | %s | %llu\n", call_names[i], name,
+		       (unsigned long long)call_cost(fd, (enum call)i));
+	CHECK(ftruncate(fd, (off_t)(64ull << 20)) == 0);
+	grow(fd, 64ull << 20);
+	close(fd);
+	printf("call | munmap + close 64 MiB, lazy | %s | %llu\n", name,
+	       (unsigned long long)end_cost(dir ? path : NULL, 64ull << 20, 0));
+	if (dir)
+		printf("call | munmap + close 64 MiB, populated | %s | %llu\n", name,
+		       (unsigned long long)end_cost(path, 64ull << 20, MAP_POPULATE));
+	if (dir)
+		printf("call | open + mmap + populate 64 MiB | %s | %llu\n", name,
+		       (unsigned long long)least(path, 64ull << 20, MAP_POPULATE, false) * 1000);
+	fflush(stdout);
+	CHECK((dir ? unlink(path) : k_unlink("f", 0)) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	const uint64_t sizes[] = {PAGE, 2ull << 20, 64ull << 20, GIB};
 	size_t i;
 
-	if (argc != 3)
+	if (argc < 3 || argc > 4)
 		return 2;
 	memset(buf, 'b', sizeof(buf));
 	pool = open(argv[1], O_RDONLY | O_CLOEXEC);
 	if (pool < 0)
 		return 1;
+	measure_calls("pool", NULL);
+	measure_calls("tmpfs", argv[2]);
+	if (argc == 4)
+		measure_calls("ext4-DAX", argv[3]);
 	printf("figure | size | splice, first | next | tmpfs populate | tmpfs lazy | all pages: splice, first | next | tmpfs populate |\n");
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		measure(argv[2], sizes[i]);
