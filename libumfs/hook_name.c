@@ -219,9 +219,46 @@ long umfs_hook_rename(int from_dirfd, const char *from, int to_dirfd, const char
 	return umfs_path_pair(&p, rename_ours, rename_kernel, &a);
 }
 
+/* fs.protected_hardlinks, as the kernel applies it by the mount; where it can not be read: on. */
+static bool links_protected(void)
+{
+	static uint32_t known; /* 0: not yet, else 1 + the answer */
+	char value = '1';
+	long fd;
+
+	if (!LOAD(&known)) {
+		fd = port_quiet ? -1 : sys4(SYS_openat, AT_FDCWD, "/proc/sys/fs/protected_hardlinks",
+					    O_RDONLY | O_CLOEXEC, 0);
+		if (fd >= 0) {
+			(void)sys4(SYS_pread64, fd, &value, 1, 0);
+			sys1(SYS_close, fd);
+		}
+		STORE(&known, value == '0' ? 1 : 2);
+	}
+	return LOAD(&known) == 2;
+}
+
+/* Nobody makes a name of his own for another's file that he may not read and write. */
+static long may_link(struct umfs *fs, const struct umfs_cred *cred, umfs_node node)
+{
+	struct umfs_attr attr;
+	long err;
+
+	if (cred->override)
+		return 0;
+	err = umfs_getattr(fs, node, &attr);
+	if (err || attr.uid == cred->uid || !links_protected())
+		return err;
+	if (!S_ISREG(attr.mode) || (attr.mode & S_ISUID) ||
+	    (attr.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		return -EPERM;
+	return umfs_access(fs, cred, node, R_OK | W_OK) ? -EPERM : 0;
+}
+
 static long link_ours(struct spot *from, struct spot *to, struct path_args *a)
 {
 	struct umfs_cred cred;
+	long err;
 
 	if (to->w.ino || !to->w.name_len)
 		return -EEXIST;
@@ -230,6 +267,9 @@ static long link_ours(struct spot *from, struct spot *to, struct path_args *a)
 	if (from->m->module)
 		return umfs_module_link(from, to, a->a & AT_SYMLINK_FOLLOW);
 	umfs_cred_get(&cred);
+	err = may_link(fs_of(from), &cred, from->w.ino);
+	if (err)
+		return err;
 	return umfs_link(fs_of(from), &cred, from->w.ino, to->w.parent, to->w.name,
 			 to->w.name_len);
 }

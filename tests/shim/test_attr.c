@@ -258,6 +258,19 @@ static void writing_drops_setid(void **state)
 	assert_ok(unlink(at("set")));
 }
 
+/* As fs.protected_hardlinks says, which is on in most places. */
+static bool link_refused(const char *from)
+{
+	int fd = open("/proc/sys/fs/protected_hardlinks", O_RDONLY);
+	char value = '1';
+	bool refused;
+
+	(void)!read(fd, &value, 1);
+	close(fd);
+	refused = link(at(from), at("stick/link")) == -1 && errno == EPERM;
+	return refused || (value == '0' && unlink(at("stick/link")) == 0);
+}
+
 static int in_shared_dirs(void *arg)
 {
 	struct stat st;
@@ -274,6 +287,12 @@ static int in_shared_dirs(void *arg)
 	CHILD_CHECK(chmod(at("group/f"), 02755) == 0 && mode_of("group/f") == 0755);
 	CHILD_CHECK(mkdir(at("group/d"), 0755) == 0 && mode_of("group/d") == 02755);
 	CHILD_CHECK(stat(at("group/d"), &st) == 0 && st.st_gid == 77);
+	/* A name of one's own for another's file is for who may read and write that. */
+	CHILD_CHECK(link_refused("stick/root") && link_refused("stick/setuid"));
+	CHILD_CHECK(link_refused("stick/fifo"));
+	CHILD_CHECK(link(at("stick/open"), at("stick/link")) == 0);
+	CHILD_CHECK(link(at("stick/link"), at("stick/link")) == -1 && errno == EEXIST);
+	CHILD_CHECK(link(at("group/f"), at("group/g")) == 0 && unlink(at("group/g")) == 0);
 	/* What lies in a sticky directory is its owner's. */
 	CHILD_CHECK(unlink(at("stick/root")) == -1 && errno == EPERM);
 	CHILD_CHECK(rename(at("stick/root"), at("stick/x")) == -1 && errno == EPERM);
@@ -301,7 +320,16 @@ static void shared_directories(void **state)
 	assert_ok(chmod(at("stick"), 01777));
 	assert_ok(mkdir(at("stick/d"), 0777));
 	put_file("stick/root", "x");
+	put_file("stick/open", "x");
+	put_file("stick/setuid", "x");
+	assert_ok(chmod(at("stick/open"), 0666));
+	assert_ok(chmod(at("stick/setuid"), 04666));
+	assert_ok(mkfifo(at("stick/fifo"), 0666));
 	assert_int_equal(in_child(in_shared_dirs, NULL), 0);
+	assert_ok(unlink(at("stick/link")));
+	assert_ok(unlink(at("stick/open")));
+	assert_ok(unlink(at("stick/setuid")));
+	assert_ok(unlink(at("stick/fifo")));
 	assert_ok(unlink(at("group/f")));
 	assert_ok(rmdir(at("group/d")));
 	assert_ok(rmdir(at("group")));
