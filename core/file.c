@@ -157,7 +157,7 @@ static inline bool relatime_fresh(const struct umfs *fs, const struct umfs_inode
 	int64_t atime = (int64_t)ld64(&in->atime_ns);
 
 	return atime > (int64_t)ld64(&in->mtime_ns) && atime > (int64_t)ld64(&in->ctime_ns) &&
-	       atime > fs->day_ago_ns;
+	       atime > __atomic_load_n(&fs->day_ago_ns, __ATOMIC_RELAXED);
 }
 
 static bool atime_kept(const struct umfs_file *f)

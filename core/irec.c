@@ -33,10 +33,10 @@ int umfs_irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 		    struct umfs_irec_pm **rec)
 {
 	uint64_t mine = (uint64_t)fs->epoch << 32 | ino;
-	uint32_t i, k;
+	uint32_t cursor = __atomic_load_n(&fs->irec_cursor, __ATOMIC_RELAXED), i, k;
 
 	for (i = 0; i < fs->geo.irec_count; i++) {
-		uint32_t index = (fs->irec_cursor + i) % fs->geo.irec_count;
+		uint32_t index = (cursor + i) % fs->geo.irec_count;
 		struct umfs_irec_pm *r = umfs_irec(fs, index);
 		uint64_t key = ld64(&r->key);
 
@@ -49,7 +49,7 @@ int umfs_irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 		st64(&r->dirty_lo, 0);
 		st64(&r->dirty_hi, 0); /* a line that need not be durable before it has a flag */
 		st64(&inode->rec, (uint64_t)fs->epoch << 32 | index);
-		fs->irec_cursor = index + 1;
+		__atomic_store_n(&fs->irec_cursor, index + 1, __ATOMIC_RELAXED);
 		*rec = r;
 		return 0;
 	}
@@ -67,7 +67,7 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 			return err;
 	}
 	*irec = (uint32_t)(rec - umfs_irec(fs, 0));
-	umfs_widen(&fs->irec_low, &fs->irec_high, *irec);
+	umfs_widen(&fs->irec_range, *irec);
 	if (__atomic_fetch_add(&fs->irec_refs[*irec], 1, __ATOMIC_ACQ_REL) == 0)
 		or64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	return 0;

@@ -85,10 +85,10 @@ static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
 int umfs_ofd_claim(struct umfs *fs, uint32_t *ofd)
 {
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
-	uint32_t i;
+	uint32_t cursor = __atomic_load_n(&fs->ofd_cursor, __ATOMIC_RELAXED), i;
 
 	for (i = 0; i < fs->geo.ofd_count; i++) {
-		uint32_t index = (fs->ofd_cursor + i) % fs->geo.ofd_count;
+		uint32_t index = (cursor + i) % fs->geo.ofd_count;
 		struct umfs_ofd_pm *o = ofd_at(fs, index);
 
 		if (umfs_key_epoch(ld64(&o->key)) == fs->epoch ||
@@ -98,7 +98,7 @@ int umfs_ofd_claim(struct umfs *fs, uint32_t *ofd)
 			umfs_unlock(fs, &o->lock);
 			continue;
 		}
-		fs->ofd_cursor = index + 1;
+		__atomic_store_n(&fs->ofd_cursor, index + 1, __ATOMIC_RELAXED);
 		*ofd = index;
 		return 0;
 	}
@@ -145,7 +145,7 @@ void umfs_ofd_fill(struct umfs *fs, uint32_t ofd, const struct umfs_held *h, uin
 	st32(&o->flags, flags);
 	st64(&o->pos, 0);
 	__atomic_store_n(&fs->ofd_refs[ofd], 1, __ATOMIC_RELEASE);
-	umfs_widen(&fs->ofd_low, &fs->ofd_high, ofd);
+	umfs_widen(&fs->ofd_range, ofd);
 	or64(&o->slots[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	umfs_unlock(fs, &o->lock);
 }
@@ -225,7 +225,7 @@ int umfs_ofd_join(struct umfs *fs, uint32_t ofd, uint64_t key)
 		goto out;
 	}
 	__atomic_fetch_add(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL);
-	umfs_widen(&fs->ofd_low, &fs->ofd_high, ofd);
+	umfs_widen(&fs->ofd_range, ofd);
 out:
 	umfs_unlock(fs, &o->lock);
 	return err;
@@ -287,9 +287,9 @@ void umfs_slot_drop_own_opens(struct umfs *fs)
 {
 	uint32_t i;
 
-	for (i = fs->ofd_low; i < fs->ofd_high; i++)
+	for (i = umfs_range_low(&fs->ofd_range); i < umfs_range_high(&fs->ofd_range); i++)
 		drop_ofd(fs, ofd_at(fs, i), fs->slot);
-	for (i = fs->irec_low; i < fs->irec_high; i++)
+	for (i = umfs_range_low(&fs->irec_range); i < umfs_range_high(&fs->irec_range); i++)
 		umfs_irec_drop_slot(fs, umfs_irec(fs, i), fs->slot);
 }
 
@@ -315,8 +315,8 @@ int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd)
 		return -EUCLEAN;
 	if (__atomic_fetch_add(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL) == 0)
 		__atomic_fetch_add(&fs->irec_refs[irec], 1, __ATOMIC_ACQ_REL);
-	umfs_widen(&fs->ofd_low, &fs->ofd_high, ofd);
-	umfs_widen(&fs->irec_low, &fs->irec_high, irec);
+	umfs_widen(&fs->ofd_range, ofd);
+	umfs_widen(&fs->irec_range, irec);
 	return 0;
 }
 
@@ -342,10 +342,10 @@ void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
 {
 	uint32_t i;
 
-	for (i = fs->ofd_low; i < fs->ofd_high; i++)
+	for (i = umfs_range_low(&fs->ofd_range); i < umfs_range_high(&fs->ofd_range); i++)
 		if (__atomic_load_n(&fs->ofd_refs[i], __ATOMIC_ACQUIRE))
 			umfs_ofd_give(fs, i, slot);
-	for (i = fs->irec_low; i < fs->irec_high; i++)
+	for (i = umfs_range_low(&fs->irec_range); i < umfs_range_high(&fs->irec_range); i++)
 		if (maps_as(fs, i, fs->slot))
 			or64(&umfs_irec(fs, i)->opens[slot / 64u], umfs_slot_bit(slot));
 }
@@ -359,15 +359,16 @@ void umfs_slot_recount_opens(struct umfs *fs)
 {
 	uint32_t i;
 
-	for (i = fs->irec_low; i < fs->irec_high; i++) /* others may map what is not mapped yet */
+	for (i = umfs_range_low(&fs->irec_range); i < umfs_range_high(&fs->irec_range); i++)
+		/* Others may map what is not mapped yet. */
 		fs->irec_refs[i] = maps_as(fs, i, fs->slot) ? fs->irec_refs[i] | REFS_KEPT : 0;
-	for (i = fs->ofd_low; i < fs->ofd_high; i++) {
+	for (i = umfs_range_low(&fs->ofd_range); i < umfs_range_high(&fs->ofd_range); i++) {
 		uint32_t irec = ld32(&ofd_at(fs, i)->irec);
 
 		if (fs->ofd_refs[i] && irec < fs->geo.irec_count &&
 		    !(fs->irec_refs[irec] & REFS_KEPT))
 			fs->irec_refs[irec]++;
 	}
-	for (i = fs->irec_low; i < fs->irec_high; i++)
+	for (i = umfs_range_low(&fs->irec_range); i < umfs_range_high(&fs->irec_range); i++)
 		fs->irec_refs[i] &= ~REFS_KEPT;
 }

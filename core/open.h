@@ -20,13 +20,34 @@ static inline uint32_t umfs_key_epoch(uint64_t key)
 	return (uint32_t)(key >> 32);
 }
 
-/* Where this process's own lie: [*low, *high) comes to include index. */
-static inline void umfs_widen(uint32_t *low, uint32_t *high, uint32_t index)
+/*
+ * Where this process's own lie: high << 32 | low of the half-open range, 0 of none. One word,
+ * so that of threads that open at once none takes back what another has widened.
+ */
+static inline uint32_t umfs_range_low(const uint64_t *range)
 {
-	if (*high == 0 || index < *low)
-		*low = index;
-	if (index >= *high)
-		*high = index + 1;
+	return (uint32_t)__atomic_load_n(range, __ATOMIC_ACQUIRE);
+}
+static inline uint32_t umfs_range_high(const uint64_t *range)
+{
+	return (uint32_t)(__atomic_load_n(range, __ATOMIC_ACQUIRE) >> 32);
+}
+static inline uint64_t umfs_range_with(uint64_t range, uint32_t index)
+{
+	uint32_t low = (uint32_t)range, high = (uint32_t)(range >> 32);
+
+	if (!high || index < low)
+		low = index;
+	return (uint64_t)UMFS_MAX(high, index + 1) << 32 | low;
+}
+static inline void umfs_widen(uint64_t *range, uint32_t index)
+{
+	uint64_t seen = __atomic_load_n(range, __ATOMIC_RELAXED), wide;
+
+	while ((wide = umfs_range_with(seen, index)) != seen)
+		if (__atomic_compare_exchange_n(range, &seen, wide, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return;
 }
 
 /* `slot` lets go of a record: this process's own that leaves, or a dead, claimed one. */

@@ -83,8 +83,7 @@ struct umfs {
 	uint32_t readonly;   /* 1: looked at only (private copy) */
 	uint32_t alone;	     /* 1: recovering a pool that nobody has attached */
 	uint32_t irec_cursor, ofd_cursor; /* where to look for a free record */
-	uint32_t irec_low, irec_high;	  /* records with references here lie in [low, high) */
-	uint32_t ofd_low, ofd_high;
+	uint64_t irec_range, ofd_range;	  /* where those with references here lie: see open.h */
 	uint32_t serial;
 	int64_t day_ago_ns; /* at the last open, less a day: older atimes are renewed */
 	/* The caller's to set, at any time after umfs_attach(). */
