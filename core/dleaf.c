@@ -78,7 +78,7 @@ static bool same_name(const struct umfs_dleaf_pm *leaf, uint32_t cell, const str
 	const struct umfs_dentry_pm *d = umfs_dleaf_dentry(leaf, cell);
 
 	return ld64(&d->hash) == n->hash && dentry_len(leaf, cell) == n->len &&
-	       memcmp(d + 1, n->name, n->len) == 0;
+	       umfs_peek_same(d + 1, n->name, n->len);
 }
 
 /*

@@ -97,7 +97,7 @@ static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct um
 
 	*how = SEALED;
 	for (tries = 0; tries < SEALED_TRIES; tries++) {
-		memcpy(&copy, in, UMFS_INODE_CRC_BYTES);
+		umfs_peek(&copy, in, UMFS_INODE_CRC_BYTES);
 		if (umfs_inode_sealed(&copy, (uint32_t)node))
 			break;
 		port_relax();

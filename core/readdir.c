@@ -98,7 +98,7 @@ static int emit_leaf(const struct umfs_inode_pm *dir, uint64_t seq, const struct
 
 		if (o->cell[i] + UMFS_DENTRY_CELLS(len) > CELLS)
 			return -EAGAIN;
-		memcpy(name, d + 1, len);
+		umfs_peek(name, d + 1, len);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (ld64(&dir->seq) != seq)
 			return -EAGAIN;

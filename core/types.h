@@ -111,6 +111,72 @@ static inline uint64_t and64(le64 *p, uint64_t bits)
 	return old;
 }
 
+/*
+ * Copies and comparisons of bytes that others may store to meanwhile: whether what was read
+ * counts, a sequence or a checksum says afterwards. The thread sanitizer can not know that;
+ * for it, and for nothing else, they are single relaxed loads and stores.
+ */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UMFS_THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define UMFS_THREAD_SANITIZER
+#endif
+#ifdef UMFS_THREAD_SANITIZER
+static inline void umfs_peek(void *to, const void *pool, uint64_t n)
+{
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		((uint8_t *)to)[i] =
+			__atomic_load_n((const uint8_t *)pool + i, __ATOMIC_RELAXED);
+}
+static inline bool umfs_peek_same(const void *pool, const void *with, uint64_t n)
+{
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		if (__atomic_load_n((const uint8_t *)pool + i, __ATOMIC_RELAXED) !=
+		    ((const uint8_t *)with)[i])
+			return false;
+	return true;
+}
+static inline void umfs_poke(void *pool, const void *from, uint64_t n)
+{
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		__atomic_store_n((uint8_t *)pool + i, ((const uint8_t *)from)[i], __ATOMIC_RELAXED);
+}
+static inline void umfs_poke_zero(void *pool, uint64_t n)
+{
+	uint64_t i;
+
+	for (i = 0; i < n; i++)
+		__atomic_store_n((uint8_t *)pool + i, 0, __ATOMIC_RELAXED);
+}
+#define UMFS_PEEKS __attribute__((no_sanitize("thread")))
+#else
+static inline void umfs_peek(void *to, const void *pool, uint64_t n)
+{
+	memcpy(to, pool, n);
+}
+static inline bool umfs_peek_same(const void *pool, const void *with, uint64_t n)
+{
+	return memcmp(pool, with, n) == 0;
+}
+static inline void umfs_poke(void *pool, const void *from, uint64_t n)
+{
+	memcpy(pool, from, n);
+}
+static inline void umfs_poke_zero(void *pool, uint64_t n)
+{
+	memset(pool, 0, n);
+}
+#define UMFS_PEEKS /* of a function that reads as umfs_peek() does */
+#endif
+
 #define UMFS_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define UMFS_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define UMFS_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -10,7 +10,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libpmem-dev uuid-dev libblkid-dev
 	libjson-c-dev libcmocka-dev libfuse3-dev python3)
 PACKAGES_RUN=(fio fuse3)
-PACKAGES_CHECK=(clang binutils make linux-headers-amd64 sparse debootstrap procps strace sqlite3
+PACKAGES_CHECK=(clang libclang-rt-14-dev binutils make linux-headers-amd64 sparse debootstrap procps strace sqlite3
 	attr acl rsync valgrind liburing2 musl-tools gnuplot-nox e2fsprogs)
 # What tests/programs runs.
 PACKAGES_PROGRAMS=(redis-server rocksdb-tools postgresql git vim nginx perl stress-ng dbench

@@ -83,14 +83,14 @@ static inline int plain_nt(void *dst, const void *src, uint64_t n)
 
 static inline int plain_copy(void *dst, const void *src, uint64_t n)
 {
-	memcpy(dst, src, n);
+	umfs_poke(dst, src, n);
 	return 0;
 }
 
 static inline int plain_zero(void *dst, const void *src, uint64_t n)
 {
 	(void)src;
-	memset(dst, 0, n);
+	umfs_poke_zero(dst, n);
 	return 0;
 }
 

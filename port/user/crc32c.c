@@ -6,7 +6,7 @@
  * joined.
  */
 #include "cpu.h"
-#include "umfs_port.h"
+#include "types.h"
 
 #include <nmmintrin.h>
 
@@ -18,7 +18,7 @@ static const uint32_t nibble[16] = {
 	0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
 };
 
-static uint32_t crc_table(uint32_t crc, const uint8_t *p, uint64_t n)
+UMFS_PEEKS static uint32_t crc_table(uint32_t crc, const uint8_t *p, uint64_t n)
 {
 	for (; n; n--) {
 		crc ^= *p++;
@@ -28,7 +28,7 @@ static uint32_t crc_table(uint32_t crc, const uint8_t *p, uint64_t n)
 	return crc;
 }
 
-__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const uint8_t *p,
+UMFS_PEEKS __attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const uint8_t *p,
 							    uint64_t n)
 {
 	uint64_t wide = crc;
