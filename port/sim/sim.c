@@ -385,6 +385,8 @@ static void stored(enum sim_kind kind, const void *p, uint64_t n)
 		sim->kill_at = 0;
 		longjmp(*sim->kill_jump, 1);
 	}
+	if (sim->on_store)
+		sim->on_store();
 }
 
 void port_stored(const void *p, uint64_t n)

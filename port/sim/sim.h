@@ -86,6 +86,8 @@ struct sim {
 	void (*copying)(void *arg);
 	void *copying_arg;
 	uint32_t thread; /* that runs; it chooses the lane */
+	void (*on_store)(void); /* called after each store: what others do meanwhile */
+	bool bugs_go_on; /* a failed assertion is what it is in release builds: the pool answers EIO */
 };
 
 /* One simulated process. */

@@ -13,6 +13,7 @@
 
 static char *found;
 static size_t found_room;
+static struct image_fsck *result; /* NULL: nobody wants the findings themselves */
 
 static const struct {
 	const char *code, *text;
@@ -31,6 +32,9 @@ static void note(struct fsck *c, enum problem_code code, struct object about, bo
 	/* Recovery has trimmed what was open: pages past the end are lost space here. */
 	if (kinds[code].fix == FIX_NOTE && (code != PR_FPT_PAST_END || c->mode != FSCK_CHECK))
 		return;
+	if (result && result->count < UMFS_ARRAY_LEN(result->findings))
+		result->findings[result->count++] =
+			(struct image_finding){code, fixed, about.kind, about.number};
 	if (fixed)
 		c->fixed++;
 	else if (!c->left++) { /* the first says it */
@@ -99,41 +103,63 @@ void progress(struct fsck *c, unsigned int pass, uint64_t now, uint64_t max)
 	(void)max;
 }
 
-static int run(struct sim *sim, enum fsck_mode mode, char why[256])
+/* All passes over `c`, which says in what mode. */
+static int run(struct sim *sim, struct fsck *c, char why[256])
 {
 	static int (*const passes[])(struct fsck *) = {pass1, pass2, pass3, pass4, pass5};
-	struct fsck c = {.path = "image", .mode = mode, .progress_fd = -1};
 	int ret;
 
 	found = why;
 	found_room = 256;
-	c.base = c.pool.fs.base = sim->mem;
-	c.pool.fs.bytes = sim->bytes;
-	c.pool.fs.port = sim;
-	c.pool.fd = -1;
-	ret = pass0_super(&c);
+	c->base = c->pool.fs.base = sim->mem;
+	c->pool.fs.bytes = sim->bytes;
+	c->pool.fs.port = sim;
+	c->pool.fd = -1;
+	ret = pass0_super(c);
 	if (!ret)
-		ret = pass0_runtime(&c);
+		ret = pass0_runtime(c);
 	if (!ret)
-		ret = use_make(&c);
+		ret = use_make(c);
 	if (!ret)
-		runtime_claim(&c);
+		runtime_claim(c);
 	for (unsigned int i = 0; !ret && i < UMFS_ARRAY_LEN(passes); i++)
-		ret = passes[i](&c);
+		ret = passes[i](c);
 	if (!ret)
-		mend_end(&c);
-	use_drop(&c);
-	if (ret && !c.left)
-		snprintf(why, 256, "fsck: %.200s (%d)", c.error, ret);
+		mend_end(c);
+	use_drop(c);
+	if (ret && !c->left)
+		snprintf(why, 256, "fsck: %.200s (%d)", c->error, ret);
+	return ret;
+}
+
+static int check_or_mend(struct sim *sim, enum fsck_mode mode, char why[256])
+{
+	struct fsck c = {.path = "image", .mode = mode, .progress_fd = -1};
+	int ret = run(sim, &c, why);
+
 	return ret || c.left ? -1 : 0;
 }
 
 int image_check(struct sim *sim, char why[256])
 {
-	return run(sim, FSCK_CHECK, why);
+	return check_or_mend(sim, FSCK_CHECK, why);
 }
 
 int image_mend(struct sim *sim, bool yes, char why[256])
 {
-	return run(sim, yes ? FSCK_YES : FSCK_PREEN, why);
+	return check_or_mend(sim, yes ? FSCK_YES : FSCK_PREEN, why);
+}
+
+void image_fsck(struct sim *sim, unsigned int mode, struct image_fsck *res)
+{
+	static const enum fsck_mode modes[] = {FSCK_CHECK, FSCK_PREEN, FSCK_YES};
+	struct fsck c = {.path = "image", .mode = modes[mode], .force = true, .progress_fd = -1};
+
+	res->count = 0;
+	res->first[0] = 0;
+	result = res;
+	res->ret = run(sim, &c, res->first);
+	result = NULL;
+	res->left = c.left;
+	res->fixed = c.fixed;
 }

@@ -27,13 +27,15 @@ int64_t need_at(int64_t err, const char *call, const char *file, int line)
 	return err;
 }
 
+uint32_t world_tries = 256;
+
 /* As libumfs does: what went away on the way is looked for again. */
 #define AGAIN(err, call)                                                                           \
 	do {                                                                                       \
 		uint32_t tries_ = 0;                                                               \
 		do                                                                                 \
 			err = (call);                                                              \
-		while (err == -ESTALE && ++tries_ < 256);                                          \
+		while (err == -ESTALE && ++tries_ < world_tries);                                          \
 	} while (0)
 
 static int walk(struct umfs *fs, const char *path, uint32_t flags, struct umfs_walk *w)

@@ -23,6 +23,8 @@ _Noreturn __attribute__((format(printf, 1, 2))) void die(const char *format, ...
 int64_t need_at(int64_t err, const char *call, const char *file, int line);
 #define need(call) need_at((call), #call, __FILE__, __LINE__)
 
+/* How often what answers ESTALE is tried; in a damaged pool that may be its last word. */
+extern uint32_t world_tries;
 /* Parent directory and last name of an absolute path. */
 int world_parent(struct umfs *fs, const char *path, umfs_node *dir, const char **name,
 		 uint32_t *len);
