@@ -5,6 +5,8 @@
  * I1  A bit is set only under the group lock and only after the transaction's
  *     record that names it; so a recovery finds every bit that is to be undone.
  *     Bits are cleared in release.c.
+ * I2  No page of a group's head is given out, whatever its bits and the hint say: bitmaps and
+ *     inodes lie there, with the locks that are held.
  */
 #include "bits.h"
 #include "group.h"
@@ -12,6 +14,7 @@
 /* What an allocation of pages is looking for. */
 struct wish {
 	uint32_t want;
+	uint32_t head; /* pages of a group's head */
 	uint32_t least; /* a shorter run than that will not do */
 	bool behind; /* the hint is the page behind the file's last: alignment does not matter */
 	bool wait; /* for a group's lock */
@@ -60,13 +63,14 @@ static bool find_run(const struct umfs_search *s, uint32_t from, uint32_t to, ui
 	return false;
 }
 
-static bool find_around(const struct umfs_search *s, uint32_t hint, bool behind, uint32_t want,
+static bool find_around(const struct umfs_search *s, uint32_t hint, const struct wish *wish,
 			struct run *best)
 {
 	struct run exact = {0, 0};
+	uint32_t want = wish->want;
 
 	/* Right behind what the file has already: no alignment asked for. */
-	if (behind && hint < s->end && umfs_bits_next(s, hint, hint + 1, false) == hint) {
+	if (wish->behind && hint < s->end && umfs_bits_next(s, hint, hint + 1, false) == hint) {
 		exact.first = hint;
 		exact.count = umfs_bits_next(s, hint, UMFS_MIN(s->end, hint + want), true) - hint;
 		if (exact.count == want) {
@@ -74,7 +78,7 @@ static bool find_around(const struct umfs_search *s, uint32_t hint, bool behind,
 			return true;
 		}
 	}
-	return find_run(s, hint, s->end, want, best) || find_run(s, 0, hint, want, best);
+	return find_run(s, hint, s->end, want, best) || find_run(s, wish->head, hint, want, best);
 }
 
 /* ---- allocating ---- */
@@ -105,14 +109,14 @@ static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wi
 	struct run any = {0, 0};
 
 	run->count = 0;
-	hint = UMFS_MIN(hint, s.end);
+	hint = UMFS_MIN(UMFS_MAX(hint, wish->head), s.end); /* I2 */
 	if (fs->geo.flags & UMFS_SB_BACKED)
 		s.backed = ~0ull;
-	if (find_around(&s, hint, wish->behind, wish->want, run) || s.backed == ~0ull)
+	if (find_around(&s, hint, wish, run) || s.backed == ~0ull)
 		return run->count != 0;
 	if (!wish->no_backing) {
 		s.backed = ~0ull;
-		find_around(&s, hint, wish->behind, wish->want, &any);
+		find_around(&s, hint, wish, &any);
 		if (any.count > run->count) {
 			if (back_pages(fs, group, any.first, any.count) == 0)
 				*run = any;
@@ -184,7 +188,8 @@ static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_
 		     uint64_t *page, uint32_t *got)
 {
 	struct umfs *fs = tx->fs;
-	struct wish wish = {.want = UMFS_MIN(want, UMFS_UNIT_PAGES)};
+	struct wish wish = {.want = UMFS_MIN(want, UMFS_UNIT_PAGES),
+			    .head = UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages};
 	uint32_t first = 0, hint = 0, pass, i;
 
 	if (goal >= fs->geo.groups_page && goal < fs->geo.pool_pages) {

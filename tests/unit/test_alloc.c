@@ -47,6 +47,26 @@ static void pages_of_a_unit_aligned(void **state)
 	end(&tx);
 }
 
+/* Bitmaps and inodes lie there, and the locks of those that are being made. */
+static void pages_of_a_head_never_given_out(void **state)
+{
+	struct unit *u = *state;
+	uint64_t first = umfs_group_page(u->fs, 0), page;
+	le64 *bits = umfs_page(u->fs, first);
+	struct umfs_tx tx;
+	uint32_t got;
+
+	u->damaged = true;
+	st64(&bits[0], 0);
+	st32(&umfs_group(u->fs, 0)->page_hint, 0);
+	begin(u, &tx);
+	assert_ok(umfs_pages_alloc(&tx, 0, 1, &page, &got));
+	assert_true(umfs_page_valid(u->fs, page));
+	assert_ok(umfs_pages_alloc(&tx, first, 8, &page, &got));
+	assert_true(umfs_page_valid(u->fs, page));
+	end(&tx);
+}
+
 static void pages_until_full_never_twice(void **state)
 {
 	struct unit *u = *state;
@@ -227,6 +247,7 @@ static void files_grown_leave_no_gaps(void **state)
 
 static const struct CMUnitTest tests[] = {
 	CASE(pages_run_whole_and_neighbouring),	 CASE(pages_of_a_unit_aligned),
+	CASE(pages_of_a_head_never_given_out),
 	CASE(pages_until_full_never_twice),	 CASE(pages_without_backing_refused),
 	CASE(pages_freed_found_again),		 CASE(inodes_until_none_left_each_once),
 	CASE(inode_without_backing_found_where_it_is),
