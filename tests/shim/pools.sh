@@ -409,12 +409,13 @@ full=$(kib)
 [ $((full - empty)) -ge 102400 ] || fail "100 MiB took $((full - empty)) KiB"
 ok "remove it" u rm "$mnt/large"
 left=$(($(kib) - empty))
-[ $left -le 8192 ] || fail "after its removal $left KiB more than at first"
+# A group may keep 16 MiB.
+[ $left -le 24576 ] || fail "after its removal $left KiB more than at first"
 ok "what is left can be read" u cmp /etc/passwd "$mnt/small"
-ok "and written" u dd if=/dev/zero of="$mnt/large" bs=1M count=30 status=none
-ok "punch" u fallocate -p -o 1M -l 28M "$mnt/large"
+ok "and written" u dd if=/dev/zero of="$mnt/large" bs=1M count=100 status=none
+ok "punch" u fallocate -p -o 1M -l 98M "$mnt/large"
 left=$(($(kib) - empty))
-[ $left -le 12288 ] || fail "after punching it $left KiB more than at first"
+[ $left -le 28672 ] || fail "after punching it $left KiB more than at first"
 check_pool "giving memory back"
 
 finish

@@ -164,6 +164,30 @@ static void busy_group_passed_over(void **state)
 	sim_detach(other);
 }
 
+/* By processes that come and go: what one takes is there for the next. */
+static void few_units_stay_for_the_next(void **state)
+{
+	struct unit *u = *state;
+	uint32_t before, with_file = 0, i;
+
+	pool_of_three_groups(u);
+	before = units_backed(u);
+	for (i = 0; i < 6; i++) {
+		make_file(u, "/f", 5 * MIB);
+		unit_reattach(u, UMFS_MODE_ATOMIC);
+		with_file = i ? with_file : units_backed(u);
+		assert_ok(world_unlink(u->fs, "/f"));
+		unit_reattach(u, UMFS_MODE_ATOMIC);
+		assert_true(units_backed(u) >= with_file);
+	}
+	assert_true(with_file >= before + 2);
+	assert_true(units_backed(u) <= with_file + 2);
+	make_file(u, "/f", 40 * MIB);
+	assert_ok(world_unlink(u->fs, "/f"));
+	unit_reattach(u, UMFS_MODE_ATOMIC);
+	assert_true(units_backed(u) <= before + 1);
+}
+
 /* By the bits, page by page. */
 static uint64_t ready_counted(const struct unit *u)
 {
@@ -207,6 +231,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(later_removal_gives_back_what_was_kept),
 	CASE(unit_with_a_page_in_use_stays),
 	CASE(busy_group_passed_over),
+	CASE(few_units_stay_for_the_next),
 	CASE(free_pages_with_memory_counted),
 };
 UNIT_MAIN("unback", tests)
