@@ -4,7 +4,7 @@
 touch          what `cat` of a cached file of 1 MiB costs beyond `cat` of an empty one
 touch_process  the same, the whole life of the process
 two            two processes at work on two files at once: calls a second on the clock,
-               over those of one alone; `ratio` is the least of the kinds of calls
+               over those of one alone; `of_one` is the least of the kinds of calls
 """
 import os
 import statistics
@@ -95,7 +95,7 @@ def two(bench):
             turns = [turn_of_two(pair, f"time {op} {block} {calls}", calls)
                      for _ in range(bench.args.rounds)]
             row["calls"][what][kind] = round(statistics.median(b / a for a, b in turns), 3)
-    row["ratio"] = min(one["umfs"] for one in row["calls"].values())
+    row["of_one"] = min(one["umfs"] for one in row["calls"].values())
     for kind, pair in pairs.items():
         for i, side in enumerate(pair):
             side.quit()
