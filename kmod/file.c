@@ -44,6 +44,7 @@ int umfs_file_open(struct inode *inode, struct file *file)
 		goto err_leave;
 	k->pool = pool;
 	k->maps = NULL;
+	INIT_LIST_HEAD(&k->shares);
 	err = umfs_file_init(&pool->fs, ofd, &k->f);
 	if (err)
 		goto err_put;
@@ -63,6 +64,7 @@ int umfs_file_release(struct inode *inode, struct file *file)
 {
 	struct umfs_kfile *k = file->private_data;
 
+	umfs_shares_release(inode, k);
 	if (k->maps)
 		umfs_maps_put(inode, k->maps);
 	umfs_ofd_put(&k->pool->fs, k->f.ofd);
@@ -125,6 +127,7 @@ static ssize_t write_part(struct kiocb *iocb, const void *buf, size_t n)
 	int64_t ret;
 
 	filemap_invalidate_lock(inode->i_mapping);
+	umfs_shares_stop(inode);
 	ret = umfs_pwritev(&k->f, &iov, 1, &at, iocb->ki_flags & IOCB_APPEND);
 	if (ret > 0) {
 		iocb->ki_pos = at + ret;
@@ -132,6 +135,7 @@ static ssize_t write_part(struct kiocb *iocb, const void *buf, size_t n)
 			i_size_write(inode, iocb->ki_pos);
 		umfs_maps_wrote(inode, at, at + ret); /* also with nothing mapped: tables stay */
 	}
+	umfs_shares_go(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
 	return ret;
 }
@@ -201,6 +205,7 @@ static long file_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 
 	inode_lock(inode);
 	filemap_invalidate_lock(inode->i_mapping);
+	umfs_shares_stop(inode);
 	ret = umfs_inode_refresh(inode, &attr);
 	if (!ret && !(mode & UMFS_FALLOC_KEEP_SIZE) && (uint64_t)(off + len) > attr.size)
 		ret = inode_newsize_ok(inode, off + len);
@@ -208,6 +213,7 @@ static long file_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 		ret = umfs_fallocate(&k->f, (uint32_t)mode, off, len);
 	if (mapping_mapped(inode->i_mapping))
 		unmap_mapping_range(inode->i_mapping, 0, 0, 0);
+	umfs_shares_go(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
 	inode_unlock(inode);
 	return ret;
@@ -229,6 +235,7 @@ const struct file_operations umfs_file_fops = {
 	.release = umfs_file_release,
 	.read_iter = file_read,
 	.write_iter = file_write,
+	.flush = umfs_file_flush,
 	.fsync = umfs_file_fsync,
 	.fallocate = file_fallocate,
 	.llseek = file_llseek,

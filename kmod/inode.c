@@ -162,11 +162,13 @@ static int set_size(struct umfs_kpool *pool, struct inode *inode, loff_t size)
 	int err;
 
 	filemap_invalidate_lock(inode->i_mapping);
+	umfs_shares_stop(inode);
 	err = umfs_truncate(&pool->fs, umfs_knode(inode), (uint64_t)size);
 	if (!err) {
 		truncate_setsize(inode, size);
 		umfs_maps_cut(inode, (u64)size);
 	}
+	umfs_shares_go(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }

@@ -13,6 +13,7 @@
  *   map.c      mmap of regular files
  *   tables.c   page tables of mapped files
  *   splice.c   those tables hung into processes
+ *   share.c    what processes need to know to read from mappings
  *
  * Invariants of the module, cited where they are held:
  *
@@ -68,6 +69,7 @@ struct umfs_kfile {
 	struct umfs_kpool *pool;
 	struct umfs_file f;
 	struct umfs_kmaps *maps; /* of a regular file that was mapped (tables.c), else NULL */
+	struct list_head shares; /* under the inode's i_lock: share.c */
 };
 
 /* ---- pool.c ---- */
@@ -161,6 +163,18 @@ int umfs_file_open(struct inode *inode, struct file *file);
 int umfs_file_release(struct inode *inode, struct file *file);
 int umfs_file_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 int umfs_file_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* ---- share.c ---- */
+
+struct umfs_karea;
+int umfs_area_mmap(struct umfs_karea **where, struct vm_area_struct *vma);
+void umfs_area_put(struct umfs_karea *area);
+long umfs_area_share(struct umfs_kpool *pool, struct umfs_karea *area, void __user *arg);
+int umfs_file_flush(struct file *file, fl_owner_t id);
+void umfs_shares_release(struct inode *inode, struct umfs_kfile *k);
+/* Around what changes the file's content or size, the invalidate lock held for us alone. */
+void umfs_shares_stop(struct inode *inode);
+void umfs_shares_go(struct inode *inode);
 
 /* ---- tables.c; the invalidate lock held for us alone ---- */
 

@@ -144,11 +144,13 @@ static int empty(struct file *file)
 
 	inode_lock(inode);
 	filemap_invalidate_lock(inode->i_mapping);
+	umfs_shares_stop(inode);
 	err = umfs_truncate(&k->pool->fs, umfs_knode(inode), 0);
 	if (!err) {
 		truncate_setsize(inode, 0);
 		umfs_maps_cut(inode, 0);
 	}
+	umfs_shares_go(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
 	inode_unlock(inode);
 	return err;
@@ -754,9 +756,15 @@ static long do_where(struct umfs_kpool *pool, void __user *arg)
 
 /* ---- the node ---- */
 
+struct node {
+	struct umfs_kpool *pool;
+	struct umfs_karea *area; /* share.c; made when it is mapped */
+};
+
 static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct umfs_kpool *pool = file->private_data;
+	struct node *node = file->private_data;
+	struct umfs_kpool *pool = node->pool;
 	void __user *at = (void __user *)arg;
 
 	switch (cmd) {
@@ -787,26 +795,47 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case UMFS_IOC_LISTXATTR:
 	case UMFS_IOC_REMOVEXATTR:
 		return umfs_xattr_ioctl(pool, cmd, at);
+	case UMFS_IOC_SHARE:
+		return umfs_area_share(pool, READ_ONCE(node->area), at);
 	default:
 		return -ENOTTY;
 	}
 }
 
+static int node_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct node *node = file->private_data;
+
+	return umfs_area_mmap(&node->area, vma);
+}
+
 static int node_open(struct inode *inode, struct file *file)
 {
 	struct umfs_kpool *pool = container_of(file->private_data, struct umfs_kpool, misc);
-	int err = umfs_kpool_enter(pool);
+	struct node *node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+	int err;
 
 	(void)inode;
-	if (!err)
-		file->private_data = pool;
-	return err;
+	if (!node)
+		return -ENOMEM;
+	err = umfs_kpool_enter(pool);
+	if (err) {
+		kfree(node);
+		return err;
+	}
+	node->pool = pool;
+	file->private_data = node;
+	return 0;
 }
 
 static int node_release(struct inode *inode, struct file *file)
 {
+	struct node *node = file->private_data;
+
 	(void)inode;
-	umfs_kpool_leave(file->private_data);
+	umfs_area_put(node->area);
+	umfs_kpool_leave(node->pool);
+	kfree(node);
 	return 0;
 }
 
@@ -814,6 +843,7 @@ const struct file_operations umfs_node_fops = {
 	.owner = THIS_MODULE,
 	.open = node_open,
 	.release = node_release,
+	.mmap = node_mmap,
 	.unlocked_ioctl = node_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = noop_llseek,

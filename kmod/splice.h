@@ -24,6 +24,7 @@ struct umfs_kmaps {
 	struct mutex lock;	/* T3 */
 	bool loose;		/* T4: zero pages may be shown by entries outside of our tables */
 	struct umfs_ktable *side[2];
+	struct list_head shares; /* share.c; under i_lock */
 	struct rcu_work free;
 };
 

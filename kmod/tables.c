@@ -377,6 +377,7 @@ int umfs_maps_get(struct file *file)
 	if (!new)
 		return -ENOMEM;
 	mutex_init(&new->lock);
+	INIT_LIST_HEAD(&new->shares);
 	spin_lock(&inode->i_lock);
 	if (!k->maps) {
 		m = umfs_mapping_private(inode->i_mapping);

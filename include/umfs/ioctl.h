@@ -253,6 +253,41 @@ struct umfs_ioc_where {
 	__u32 done; /* out */
 };
 
+/*
+ * The file that is open for reading as `fd`, of this pool, can be read without a call. mmap of
+ * the node, MAP_SHARED, PROT_READ, of UMFS_IOC_SLOTS slots at offset 0, comes before: ENXIO.
+ * The answer is that slot's number and its stamp. With `bytes`, a multiple of 4096, so many of
+ * the file are mapped for reading, at `addr`, for munmap(2) to undo; it may reach beyond the end.
+ *
+ * What is mapped is what read(2) would give of the first `size` bytes while `stamp` is the one
+ * that was answered, and `seq` is even and the same before and after the copy. The stamp
+ * changes whenever a descriptor of the same open file is closed, here or elsewhere: then ask
+ * again, since `fd` may be another file. `ino` and `generation` say whether a mapping fits.
+ *
+ * EBADF: not open, or not for reading; EINVAL: not a regular file of a pool; EXDEV: of another
+ * pool; EPERM: threads that do not share all descriptors, or memory that is another
+ * process's too; ENFILE: no slot, or open file of the pool, is left; EAGAIN: `fd` was closed or
+ * replaced meanwhile; what mmap(2) says.
+ */
+struct umfs_ioc_share {
+	__s32 fd;
+	__u32 slot;  /* out */
+	__u64 bytes; /* or 0: no mapping */
+	__u64 addr;  /* out, as all that follows */
+	__u64 stamp;
+	__u64 ino;
+	__u32 generation;
+	__u32 zero0;
+	__u64 zero[2];
+};
+struct umfs_ioc_slot {
+	__u64 stamp;
+	__u64 seq;
+	__u64 size;
+	__u64 zero[5];
+};
+#define UMFS_IOC_SLOTS 1024u
+
 #define UMFS_IOC_ABOUT _IOR(UMFS_IOC_TYPE, 0x00, struct umfs_ioc_about)
 #define UMFS_IOC_ATTACH _IOW(UMFS_IOC_TYPE, 0x01, struct umfs_ioc_attach)
 #define UMFS_IOC_DETACH _IOW(UMFS_IOC_TYPE, 0x02, struct umfs_ioc_detach)
@@ -273,5 +308,6 @@ struct umfs_ioc_where {
 #define UMFS_IOC_SETXATTR _IOW(UMFS_IOC_TYPE, 0x1c, struct umfs_ioc_xattr)
 #define UMFS_IOC_LISTXATTR _IOWR(UMFS_IOC_TYPE, 0x1d, struct umfs_ioc_xattr)
 #define UMFS_IOC_REMOVEXATTR _IOW(UMFS_IOC_TYPE, 0x1e, struct umfs_ioc_xattr)
+#define UMFS_IOC_SHARE _IOWR(UMFS_IOC_TYPE, 0x20, struct umfs_ioc_share)
 
 #endif

@@ -506,6 +506,7 @@ static void check_counts(unsigned steps)
 
 int main(int argc, char **argv)
 {
+	void *slots; /* for UMFS_IOC_SHARE */
 	static const uid_t uid[WORKERS] = {1000, 1000, 2000, 0};
 	struct umfs_ioc_detach d = {.name = "fuzz2"};
 	pid_t worker[WORKERS];
@@ -522,7 +523,9 @@ int main(int argc, char **argv)
 	counts = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	steps = (unsigned)atoi(argv[4]);
 	seed = argc > 5 ? strtoull(argv[5], NULL, 0) : 1;
-	if (pool < 0 || control < 0)
+	slots = mmap(NULL, UMFS_IOC_SLOTS * sizeof(struct umfs_ioc_slot), PROT_READ, MAP_SHARED, pool,
+		     0);
+	if (slots == MAP_FAILED || pool < 0 || control < 0)
 		return 1;
 	printf("seed %llu, %u steps\n", (unsigned long long)seed, steps);
 	prepare();

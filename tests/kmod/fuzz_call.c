@@ -87,7 +87,7 @@ static const struct command {
 	unsigned cmd, bytes;
 	int path[2]; /* where in it, or -1 */
 } commands[] = {
-#define ON_A_POOL 15 /* the first ones */
+#define ON_A_POOL 16 /* the first ones */
 #define OF(type, field) (int)offsetof(struct type, field)
 	{UMFS_IOC_OPEN, sizeof(struct umfs_ioc_open), {OF(umfs_ioc_open, path), -1}},
 	{UMFS_IOC_STAT, sizeof(struct umfs_ioc_stat), {OF(umfs_ioc_stat, path), -1}},
@@ -105,6 +105,7 @@ static const struct command {
 	{UMFS_IOC_SETXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
 	{UMFS_IOC_LISTXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
 	{UMFS_IOC_REMOVEXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
+	{UMFS_IOC_SHARE, sizeof(struct umfs_ioc_share), {-1, -1}},
 	{UMFS_IOC_ABOUT, sizeof(struct umfs_ioc_about), {-1, -1}},
 	{UMFS_IOC_LIST, sizeof(struct umfs_ioc_list), {-1, -1}},
 	{UMFS_IOC_ATTACH, sizeof(struct umfs_ioc_attach), {-1, -1}},
@@ -252,6 +253,11 @@ static void put_fields(struct fuzzer *f, const struct command *c, char *arg)
 		((struct umfs_ioc_where *)arg)->buf = (uintptr_t)f->room;
 		((struct umfs_ioc_where *)arg)->bytes = 1 + below(f, 100);
 		break;
+	case UMFS_IOC_SHARE: /* what is mapped stays: where, another thread may have overwritten */
+		((struct umfs_ioc_share *)arg)->fd = one_in(f, 2) ? f->file[below(f, OPEN)]
+								   : f->fd[below(f, FILES)];
+		((struct umfs_ioc_share *)arg)->bytes = one_in(f, 16) ? PAGE << below(f, 12) : 0;
+		break;
 	case UMFS_IOC_ATTACH:
 	case UMFS_IOC_DETACH:
 		put_names(f, c->cmd, arg);
@@ -294,7 +300,7 @@ static void random_ioctl(struct fuzzer *f)
 {
 	const struct command *c = &commands[below(f, one_in(f, 8) ? N(commands) : ON_A_POOL)];
 	char *arg = f->arg + PAGE - c->bytes;
-	int on = c->path[0] >= 0 ? pool : control, ret;
+	int on = c < commands + ON_A_POOL ? pool : control, ret;
 	unsigned cmd = c->cmd;
 	bool as_32;
 
