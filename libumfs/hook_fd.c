@@ -13,6 +13,7 @@
 
 #include "file.h"
 #include "hooks.h"
+#include "share.h"
 
 #define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
@@ -58,6 +59,7 @@ long umfs_hook_close(int fd)
 		return close_ours(fd);
 	if (unlikely(umfs_place_protected(fd)))
 		return -EBADF;
+	umfs_share_closed((unsigned)fd, (unsigned)fd);
 	return umfs_cancel_call(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
@@ -93,6 +95,10 @@ long umfs_hook_close_range(unsigned first, unsigned last, unsigned flags)
 	umfs_opens_enter();
 	range_ours(first, last, flags & CLOSE_RANGE_CLOEXEC);
 	umfs_opens_leave();
+	if (flags & CLOSE_RANGE_UNSHARE)
+		umfs_share_end();
+	if (!(flags & CLOSE_RANGE_CLOEXEC))
+		umfs_share_closed(first, last);
 	/* Around the numbers that keep the pools. */
 	while (!err && first <= last) {
 		unsigned keep = first > INT_MAX ? first :
@@ -187,6 +193,8 @@ long umfs_hook_dup3(int from, int to, int flags)
 {
 	if (unlikely(umfs_place_protected(to) || umfs_place_protected(from)))
 		return -EBADF;
+	if (from != to)
+		umfs_share_closed((unsigned)to, (unsigned)to);
 	if (from == to || (!umfs_uinfo_ours(from) && !umfs_uinfo_ours(to)))
 		return sys3(SYS_dup3, from, to, flags);
 	return dup_onto(from, to, flags);
@@ -195,7 +203,8 @@ long umfs_hook_dup3(int from, int to, int flags)
 long umfs_hook_dup2(int from, int to)
 {
 	if (from == to || (!umfs_uinfo_ours(from) && !umfs_uinfo_ours(to) &&
-			   !umfs_place_protected(to) && !umfs_place_protected(from)))
+			   !umfs_place_protected(to) && !umfs_place_protected(from) &&
+			   !umfs_share_may(to)))
 		return sys2(SYS_dup2, from, to);
 	return umfs_hook_dup3(from, to, 0);
 }

@@ -11,6 +11,7 @@
 
 #include "hooks.h"
 #include "internal.h"
+#include "share.h"
 #include "view.h"
 
 long umfs_hook_read_ours(int fd, void *buf, size_t n);
@@ -38,6 +39,8 @@ static inline long umfs_hook_pread(int fd, void *buf, size_t n, off_t off)
 {
 	if (umfs_uinfo_ours(fd))
 		return umfs_hook_pread_ours(fd, buf, n, off);
+	if (unlikely(umfs_share_may(fd)))
+		return umfs_hook_pread_shared(fd, buf, n, off);
 	return umfs_cancel_call(SYS_pread64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
 }
 

@@ -107,6 +107,7 @@ struct mount {
 	bool module; /* the kernel module has the pool, which is not mapped here: module.c */
 	int node; /* MOUNT_MODULE: the descriptor by which the module is asked: D4 in module.c */
 	uint64_t node_dev, node_ino; /* of what it is */
+	const void *slots; /* of files that are read without a call: share.c; of this node */
 	bool lent; /* a child of posix_spawn changed node and state, which were these: */
 	int lent_node;
 	uint32_t lent_state;

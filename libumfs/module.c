@@ -6,7 +6,8 @@
  * ioctl (include/umfs/ioctl.h), and checks the rights of who asks.
  *
  *  D1  What is open there, and a working directory there, is the kernel's own: U-Info does
- *      not know of it and all hooks leave it to the kernel. So fork, exec, messages,
+ *      not know of it and all hooks leave it to the kernel, but for pread, which may find what
+ *      it reads mapped (share.c). So fork, exec, messages,
  *      mappings, locks and positions need nothing from here. Nothing is kept but the
  *      descriptor of the pool's node, which the next image opens anew.
  *  D2  Whose path it is, is found out as for any pool (path.c), with the module's walk in
@@ -25,6 +26,7 @@
 #include <sys/sysmacros.h>
 
 #include "module.h"
+#include "share.h"
 #include "umfs/ioctl.h"
 
 _Static_assert(UMFS_IOC_CWD == AT_FDCWD, "s->dir is a descriptor as programs give it");
@@ -142,6 +144,7 @@ int umfs_module_attach(struct mount *m)
 	if (node < 0)
 		return node;
 	STORE(&m->node, node);
+	m->slots = NULL;
 	err = learn_node(m);
 	if (!err && is_elsewhere(m))
 		err = -EBUSY;
@@ -296,7 +299,11 @@ long umfs_module_open(const struct spot *s, int flags, mode_t mode)
 				  .mode = flags & (O_CREAT | TMPFILE_ONLY) ? mode & 07777 : 0};
 	long err = ask_again(s, UMFS_IOC_OPEN, &a);
 
-	return err ? err : a.fd;
+	if (err)
+		return err;
+	if (S_ISREG(a.attr.mode) && umfs_flags_read(a.flags) && !(flags & O_PATH))
+		umfs_share_opened(a.fd, s->m);
+	return a.fd;
 }
 
 long umfs_module_mkdir(const struct spot *s, mode_t mode)
