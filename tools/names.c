@@ -96,7 +96,7 @@ const char *time_text(int64_t ns)
 {
 	const int64_t second = 1000000000;
 	int64_t part = (ns % second + second) % second;
-	time_t whole = (time_t)((ns - part) / second);
+	time_t whole = (time_t)(ns / second - (ns % second < 0));
 	char date[32];
 	struct tm tm;
 	size_t size;
