@@ -51,7 +51,7 @@ static struct umfs_prefix *place_of(struct umfs *fs, umfs_node start, const char
 }
 
 /* I2. */
-static bool still_leads(const struct umfs *fs, const struct umfs_prefix *p)
+UMFS_PEEKS static bool still_leads(const struct umfs *fs, const struct umfs_prefix *p)
 {
 	uint32_t i;
 
@@ -64,7 +64,7 @@ static bool still_leads(const struct umfs *fs, const struct umfs_prefix *p)
 	return true;
 }
 
-uint32_t umfs_prefix_find(struct umfs *fs, const struct umfs_cred *cred, umfs_node start,
+UMFS_PEEKS uint32_t umfs_prefix_find(struct umfs *fs, const struct umfs_cred *cred, umfs_node start,
 			  const char *path, umfs_node *dir)
 {
 	uint32_t len = measure(path), seq;
@@ -76,7 +76,7 @@ uint32_t umfs_prefix_find(struct umfs *fs, const struct umfs_cred *cred, umfs_no
 	p = place_of(fs, start, path, len);
 	seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
 	if ((seq & 1) || p->start != start || p->len != len ||
-	    (p->uid != UMFS_PREFIX_ALL && p->uid != cred->uid) || memcmp(p->text, path, len))
+	    (p->uid != UMFS_PREFIX_ALL && p->uid != cred->uid) || !umfs_peek_same(p->text, path, len))
 		return 0;
 	led_to = p->dir;
 	if (!still_leads(fs, p))
@@ -118,7 +118,7 @@ void umfs_trail_step(struct umfs *fs, const struct umfs_cred *cred, struct umfs_
 	t->step[t->count++].seq = t->seq;
 }
 
-void umfs_prefix_keep(struct umfs *fs, umfs_node start, const char *path, uint32_t len,
+UMFS_PEEKS void umfs_prefix_keep(struct umfs *fs, umfs_node start, const char *path, uint32_t len,
 		      const struct umfs_trail *t, umfs_node dir)
 {
 	uint32_t seq, i;
@@ -139,6 +139,6 @@ void umfs_prefix_keep(struct umfs *fs, umfs_node start, const char *path, uint32
 	p->count = t->count;
 	for (i = 0; i < t->count; i++)
 		p->step[i] = t->step[i];
-	memcpy(p->text, path, len);
+	umfs_poke(p->text, path, len);
 	__atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
 }

@@ -156,7 +156,7 @@ static inline void umfs_poke_zero(void *pool, uint64_t n)
 	for (i = 0; i < n; i++)
 		__atomic_store_n((uint8_t *)pool + i, 0, __ATOMIC_RELAXED);
 }
-#define UMFS_PEEKS __attribute__((no_sanitize("thread")))
+#define UMFS_PEEKS __attribute__((no_sanitize("thread"))) /* for plain accesses of that kind */
 #else
 static inline void umfs_peek(void *to, const void *pool, uint64_t n)
 {
