@@ -50,7 +50,7 @@ static int change_begin(struct umfs *fs, umfs_node node, struct change *c)
 	err = umfs_enter(fs, &c->tx, &c->ino, 1);
 	if (err)
 		return err;
-	err = umfs_node_check(c->in, node);
+	err = c->in ? umfs_node_check(c->in, node) : -ENOENT;
 	if (err) {
 		umfs_leave(&c->tx, &c->ino, 1);
 		return err;

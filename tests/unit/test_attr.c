@@ -395,7 +395,16 @@ static void attributes_of_inode_that_stopped_remover_freed_stale(void **state)
 	go_on(&s);
 }
 
+static void node_of_no_inode_not_there(void **state)
+{
+	struct unit *u = *state;
+
+	assert_int_equal(umfs_chmod(u->fs, &world_root, 0, 0600), -ENOENT);
+	assert_int_equal(umfs_utimens(u->fs, &world_root, 0, 0, 0), -ENOENT);
+}
+
 static const struct CMUnitTest tests[] = {
+	CASE(node_of_no_inode_not_there),
 	CASE(rights_by_class),
 	CASE(chmod_by_owner_only),
 	CASE(chown_keeps_and_clears),
