@@ -9,6 +9,8 @@
  *   pass 3  what hangs together: parents, loops, inodes without a name
  *   pass 4  link counts
  *   pass 5  bitmaps and counts
+ *   then    what has no name gets one in lost+found (lost.c); and, where something was cut
+ *           off or named, all from pass 1 on again (rounds.c)
  *
  * Only core's recovery is called; the format is read with the structs of
  * docs/SPEC.md and code of fsck's own. Each page of the pool may hold anything:
@@ -62,9 +64,10 @@ struct inode_info {
 	uint8_t flags;	  /* INFO_* */
 };
 #define INFO_BAD 1u	/* damaged: neither mended nor reclaimed */
-#define INFO_REACHED 2u /* directory: the root is above it */
+#define INFO_REACHED 2u /* directory: the root is above it, or one without a name */
 #define INFO_WALKED 4u
 #define INFO_SIZE 8u /* its size is wrong, and not known yet */
+#define INFO_LOST 16u /* whole and without a name: for lost+found */
 
 struct group_info {
 	uint8_t *used; /* a bit for each page found in use; NULL: the group was never used */
@@ -87,12 +90,17 @@ struct fsck {
 	bool resting;	/* nothing ran here, or it was recovered: what is not at rest is damage */
 	bool unsure;	/* damage hides what is in use */
 	bool crossed;	/* pages in use are marked free, and others the other way round */
+	bool unread; /* a page could not be read */
+	bool hidden; /* damage of directories hides names */
+	bool again; /* something was cut off or named: another round */
+	const char *lost_why; /* nothing can be named in lost+found */
 	bool skipped;	/* -p on a clean pool */
 	bool was_clean; /* when fsck came */
 	bool rested;	/* pass 0 is done: slots, lanes and logs are at rest */
 	bool journal;	/* mend.c: slot 0 is ours */
 	struct low_count *low; /* counts.c: inodes with fewer pages than they say */
 	uint64_t low_count, low_room;
+	uint64_t lost; /* inodes with INFO_LOST */
 	bool low_lost; /* no memory for those */
 
 	uint64_t fixed, left, notes;
@@ -114,6 +122,8 @@ void media_sync(struct fsck *c, const void *p, size_t n);
  * tmpfs would give it memory.
  */
 bool media_data(const struct fsck *c, uint64_t page);
+/* Was there a page that could not be read? It reads as zeros, by which nothing is cut off. */
+bool media_lost(const struct fsck *c);
 /* Report pages that could not be read so far. */
 void media_report(struct fsck *c);
 /* A line of progress for -C, as e2fsck has it. */
@@ -194,6 +204,10 @@ bool page_valid(const struct fsck *c, uint64_t page);
 bool page_claim(struct fsck *c, uint64_t page);
 /* Take the claim back and free the page in its bitmap. */
 void page_free(struct fsck *c, uint64_t page);
+/* A page that nothing uses, claimed and marked; 0: there is none. After pass 5. */
+uint64_t page_alloc(struct fsck *c);
+/* The same of an inode, which stays one not in use. */
+uint32_t inode_alloc(struct fsck *c);
 /* Free the inode's bit. */
 void inode_free(struct fsck *c, uint32_t ino);
 /* The inode's place and what is known of it; NULL when there can be none. */
@@ -222,7 +236,15 @@ void lock_check(struct fsck *c, enum problem_code code, struct object about, con
 void mend_begin(struct fsck *c);
 /* Nothing more is changed: the pool is as after a detach, where nothing is left to mend. */
 void mend_end(struct fsck *c);
-/* All of n bytes at `at`, at most a page, become `bytes`, or none of them. */
+/* Of one change: n bytes at `at` become `bytes`. */
+struct mend {
+	void *at;
+	const void *bytes;
+	uint32_t n;
+};
+/* All of them, or none; together with 32 bytes for each they take at most 8064. */
+void mend_all(struct fsck *c, const struct mend *all, uint32_t count);
+/* One of them, at most a page. */
 void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n);
 
 /* ---- counts.c, size.c: single words of an inode ---- */
@@ -251,6 +273,10 @@ int pass2(struct fsck *c);
 int pass3(struct fsck *c);
 int pass4(struct fsck *c);
 int pass5(struct fsck *c);
+/* ---- lost.c ---- */
+int lost_attach(struct fsck *c);
+/* ---- rounds.c ---- */
+int passes_run(struct fsck *c);
 
 /* ---- fpt.c, pass2.c: what a file and a directory own ---- */
 
@@ -263,6 +289,20 @@ uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t i
 /* Give back the pages of an inode that was found in order. */
 void fpt_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
 void dir_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
+/* Each name of a directory that was found in order. */
+typedef void (*dir_visit_fn)(void *arg, const struct umfs_dentry_pm *e);
+void dir_visit(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino, dir_visit_fn fn,
+	       void *arg);
+static inline uint32_t dentry_cells(uint32_t len)
+{
+	return ((uint32_t)sizeof(struct umfs_dentry_pm) + len + 15u) / 16u;
+}
+static inline uint16_t dentry_sum(const struct umfs_dentry_pm *e)
+{
+	uint32_t crc = sum_crc32c(0, e, offsetof(struct umfs_dentry_pm, check));
+
+	return (uint16_t)sum_crc32c(crc, e + 1, ld8(&e->len));
+}
 
 /* ---- xattr.c ---- */
 

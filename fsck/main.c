@@ -125,15 +125,8 @@ static void parse(struct fsck *c, int argc, char **argv)
 	c->path = argv[optind];
 }
 
-static int no_memory(struct fsck *c)
-{
-	snprintf(c->error, sizeof(c->error), "out of memory");
-	return EXIT_ERROR;
-}
-
 static int check(struct fsck *c)
 {
-	static int (*const passes[])(struct fsck *) = { pass1, pass2, pass3, pass4, pass5 };
 	int ret = pass0_super(c);
 
 	if (ret)
@@ -145,16 +138,7 @@ static int check(struct fsck *c)
 	}
 	progress(c, 0, 0, 1);
 	ret = pass0_runtime(c);
-	if (!ret && use_make(c))
-		ret = no_memory(c);
-	if (!ret)
-		runtime_claim(c);
-	for (unsigned int i = 0; !ret && i < UMFS_ARRAY_LEN(passes); i++) {
-		media_report(c); /* what could not be read counts before anything is freed */
-		ret = passes[i](c);
-	}
-	media_report(c);
-	return ret;
+	return ret ? ret : passes_run(c);
 }
 
 /* Nothing is half mended by a signal: see mend.c. */

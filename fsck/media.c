@@ -52,12 +52,17 @@ static void on_bus_error(int sig, siginfo_t *info, void *context)
 		lost.page[lost.count++] = page;
 }
 
+bool media_lost(const struct fsck *c)
+{
+	return lost.count || c->unread;
+}
+
 void media_report(struct fsck *c)
 {
 	for (int i = 0; i < lost.count; i++)
 		problem(c, PR_POOL_READ, object("page", lost.page[i]), NULL);
 	if (lost.count)
-		c->unsure = true;
+		c->unsure = c->unread = c->hidden = true;
 	lost.count = 0;
 }
 

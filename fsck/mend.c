@@ -72,23 +72,26 @@ static void journal_open(struct fsck *c)
 	c->journal = true;
 }
 
-static void put_record(struct fsck *c, uint64_t txid, const void *at, uint32_t n)
+/* The record ends at what is returned. */
+static uint8_t *put_record(struct fsck *c, uint64_t txid, uint8_t *to, const struct mend *m)
 {
-	struct umfs_rec_pm *rec = (struct umfs_rec_pm *)journal(c)->records;
+	struct umfs_rec_pm *rec = (struct umfs_rec_pm *)to;
 
-	port_copy(rec + 1, at, n);
+	port_copy(rec + 1, m->at, m->n);
 	st16(&rec->type, UMFS_REC_BYTES);
-	st16(&rec->len, (uint16_t)n);
+	st16(&rec->len, (uint16_t)m->n);
 	st64(&rec->txid, txid);
-	st64(&rec->where, (uint64_t)((const uint8_t *)at - c->base));
+	st64(&rec->where, (uint64_t)((const uint8_t *)m->at - c->base));
 	st64(&rec->count, 0);
-	st32(&rec->crc, sum_crc32c((uint32_t)txid, &rec->type, sizeof(*rec) - 4 + n));
-	media_sync(c, rec, sizeof(*rec) + n);
+	st32(&rec->crc, sum_crc32c((uint32_t)txid, &rec->type, sizeof(*rec) - 4 + m->n));
+	media_sync(c, rec, sizeof(*rec) + m->n);
+	return to + sizeof(*rec) + ((m->n + 7) & ~7u);
 }
 
-void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n)
+void mend_all(struct fsck *c, const struct mend *all, uint32_t count)
 {
 	struct umfs_lane_pm *lane = journal(c);
+	uint8_t *to = (uint8_t *)lane->records;
 	uint64_t txid;
 
 	journal_open(c);
@@ -96,9 +99,19 @@ void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n)
 	st64(&lane->done, 0);
 	st64(&lane->state, txid << 2 | UMFS_TX_ACTIVE);
 	media_sync(c, lane, UMFS_LINE_BYTES);
-	put_record(c, txid, at, n);
-	port_copy(at, bytes, n);
-	media_sync(c, at, n);
+	for (uint32_t i = 0; i < count; i++)
+		to = put_record(c, txid, to, &all[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		port_copy(all[i].at, all[i].bytes, all[i].n);
+		media_sync(c, all[i].at, all[i].n);
+	}
 	st64(&lane->state, txid << 2 | UMFS_TX_IDLE); /* commit point */
 	media_sync(c, lane, UMFS_LINE_BYTES);
+}
+
+void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n)
+{
+	const struct mend one = {at, bytes, n};
+
+	mend_all(c, &one, 1);
 }

@@ -33,14 +33,82 @@ static bool type_known(uint32_t mode)
 	}
 }
 
-static void check_sums(struct inode_case *k)
+/* The only inode that one bit turned makes of it, if that has its checksum. */
+static bool inode_guess(const struct inode_case *k, struct umfs_inode_pm *want)
+{
+	uint8_t *bytes = (uint8_t *)want;
+	uint32_t fits = 0, found = 0;
+
+	*want = *k->inode;
+	for (uint32_t bit = 0; bit < 8 * UMFS_INODE_CRC_BYTES; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		if (ld32(&want->crc) == sum_crc32c(k->ino, &want->mode, UMFS_INODE_CRC_BYTES - 4)) {
+			found = bit;
+			fits++;
+		}
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	bytes[found / 8] ^= (uint8_t)(1u << found % 8);
+	return fits == 1 && type_known(ld32(&want->mode));
+}
+
+static void check_crc(struct inode_case *k)
 {
 	uint32_t crc = sum_crc32c(k->ino, &k->inode->mode, UMFS_INODE_CRC_BYTES - 4);
+	struct umfs_inode_pm want;
 
-	if (ld32(&k->inode->crc) != crc)
-		bad(k, PR_INO_CRC, "found 0x%x, computed 0x%x", ld32(&k->inode->crc), crc);
+	if (ld32(&k->inode->crc) == crc)
+		return;
+	if (media_lost(k->c) || !inode_guess(k, &want)) {
+		problem_keep(k->c, PR_INO_CRC, object("inode", k->ino), "found 0x%x, computed 0x%x",
+			     ld32(&k->inode->crc), crc);
+	} else if (problem(k->c, PR_INO_CRC, object("inode", k->ino), "one bit is wrong")) {
+		inode_put(k->c, k->inode, k->ino, &want);
+		k->mode = ld32(&k->inode->mode);
+		return;
+	}
+	inode_bad(k->c, k->info);
+}
+
+static void check_sums(struct inode_case *k)
+{
+	check_crc(k);
 	if (!size_good(k->inode, k->ino))
 		k->info->flags |= INFO_SIZE;
+}
+
+/* A field that is 0 in this kind of file. */
+static void check_zero(struct inode_case *k, enum problem_code code, const char *name,
+		       const le64 *field)
+{
+	struct object about = object("inode", k->ino);
+	unsigned long long value = ld64(field);
+
+	if (!value)
+		return;
+	if (k->info->flags & INFO_BAD)
+		problem_keep(k->c, code, about, "%s 0x%llx", name, value);
+	else if (problem(k->c, code, about, "%s 0x%llx", name, value))
+		inode_put64(k->c, k->inode, k->ino, field, 0);
+	else
+		inode_bad(k->c, k->info);
+}
+
+static void check_flags(struct inode_case *k)
+{
+	struct object about = object("inode", k->ino);
+	struct umfs_inode_pm want = *k->inode;
+
+	if (!ld32(&want.flags))
+		return;
+	if (k->info->flags & INFO_BAD) {
+		problem_keep(k->c, PR_INO_FLAGS, about, "0x%x", ld32(&want.flags));
+	} else if (problem(k->c, PR_INO_FLAGS, about, "0x%x", ld32(&want.flags))) {
+		st32(&want.flags, 0);
+		inode_put(k->c, k->inode, k->ino, &want);
+	} else {
+		inode_bad(k->c, k->info);
+	}
 }
 
 static void check_kind(struct inode_case *k)
@@ -48,19 +116,17 @@ static void check_kind(struct inode_case *k)
 	uint32_t type = k->mode & S_IFMT;
 	bool device = type == S_IFCHR || type == S_IFBLK;
 
-	if (type != S_IFDIR && ld64(&k->inode->parent))
-		bad(k, PR_INO_PARENT, "%llu", (unsigned long long)ld64(&k->inode->parent));
+	if (type != S_IFDIR)
+		check_zero(k, PR_INO_PARENT, "parent", &k->inode->parent);
 	if (type != S_IFDIR)
 		count_check(k->c, PR_INO_ENTRIES, k->ino, &k->inode->entries, 0);
-	if (!device && ld64(&k->inode->rdev))
-		bad(k, PR_INO_RDEV, "0x%llx", (unsigned long long)ld64(&k->inode->rdev));
-	if (ld32(&k->inode->flags))
-		bad(k, PR_INO_FLAGS, "0x%x", ld32(&k->inode->flags));
-	if (ld64(&k->inode->ulog))
-		bad(k, PR_INO_RESERVED, "ulog 0x%llx", (unsigned long long)ld64(&k->inode->ulog));
-	if (ld64(&k->inode->keep) > UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT ||
-	    (ld64(&k->inode->keep) && type != S_IFREG))
-		bad(k, PR_INO_KEEP, "%llu pages", (unsigned long long)ld64(&k->inode->keep));
+	if (!device)
+		check_zero(k, PR_INO_RDEV, "rdev", &k->inode->rdev);
+	check_flags(k);
+	check_zero(k, PR_INO_RESERVED, "ulog", &k->inode->ulog);
+	/* Pages past the end may be kept; that no more are is no loss. */
+	if (type != S_IFREG || ld64(&k->inode->keep) > UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT)
+		check_zero(k, PR_INO_KEEP, "keep", &k->inode->keep);
 	if (ld64(&k->inode->base) & UMFS_PAGE_MASK ||
 	    (ld64(&k->inode->base) && type != S_IFREG && type != S_IFLNK))
 		bad(k, PR_INO_BASE, "0x%llx", (unsigned long long)ld64(&k->inode->base));
@@ -90,9 +156,14 @@ static void check_inode(struct fsck *c, uint32_t ino)
 	check_sums(&k);
 	if (!type_known(k.mode)) {
 		bad(&k, PR_INO_MODE, "0%o", k.mode);
+		c->hidden = true; /* it may be a directory */
 		return;
 	}
 	k.info->type = (uint8_t)((k.mode & S_IFMT) >> 12);
+	if (ino == UMFS_ROOT_INO && !S_ISDIR(k.mode)) { /* pass 3 says so; as it is it stays */
+		inode_bad(c, k.info);
+		c->hidden = true;
+	}
 	check_kind(&k);
 	lock_check(c, PR_INO_LOCK, object("inode", ino), "lock", &k.inode->lock);
 	xattr_check(c, k.inode, ino, k.info);

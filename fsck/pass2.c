@@ -5,6 +5,7 @@
  * A name is where its hash leads: the bits of the hash that the walk consumed
  * on the way to a leaf are those of every name in it.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,6 +19,9 @@ struct dir {
 	struct inode_info *info;
 	uint64_t entries, pages;
 	bool drop; /* give the pages back; nothing is checked */
+	dir_visit_fn visit; /* or NULL: nothing is checked nor claimed */
+	void *arg;
+	bool foreign; /* the leaf that is looked at may be another's */
 };
 
 /* Where the walk is: the bits of the hash consumed so far, and how many they are. */
@@ -27,10 +31,19 @@ struct where {
 	uint32_t level; /* nodes above */
 };
 
-#define bad(d, code, ...)                                                                \
-	do {                                                                             \
-		problem((d)->c, (code), object("inode", (d)->ino), __VA_ARGS__);         \
-		inode_bad((d)->c, (d)->info);                                            \
+#define bad(d, code, ...)                                                                          \
+	do {                                                                                       \
+		problem((d)->c, (code), object("inode", (d)->ino), __VA_ARGS__);                   \
+		inode_bad((d)->c, (d)->info);                                                      \
+		(d)->c->hidden = true;                                                             \
+	} while (0)
+
+/* The same, and it is not to be mended this time. */
+#define keep(d, code, ...)                                                                         \
+	do {                                                                                       \
+		problem_keep((d)->c, (code), object("inode", (d)->ino), __VA_ARGS__);              \
+		inode_bad((d)->c, (d)->info);                                                      \
+		(d)->c->hidden = true;                                                             \
 	} while (0)
 
 static uint64_t ref_page(uint64_t ref)
@@ -47,10 +60,10 @@ static bool take(struct dir *d, uint64_t ref)
 {
 	uint64_t page = ref_page(ref);
 
-	if (d->drop) {
+	if (d->drop)
 		page_free(d->c, page);
+	if (d->drop || d->visit)
 		return true;
-	}
 	if (!page_valid(d->c, page)) {
 		bad(d, PR_DIR_RANGE, "reference 0x%llx", (unsigned long long)ref);
 		return false;
@@ -66,11 +79,6 @@ static bool take(struct dir *d, uint64_t ref)
 
 /* ---- names ---- */
 
-static uint32_t dentry_cells(const struct umfs_dentry_pm *e)
-{
-	return ((uint32_t)sizeof(*e) + ld8(&e->len) + 15u) / 16u;
-}
-
 static bool name_good(const uint8_t *name, uint32_t len)
 {
 	if ((len == 1 && name[0] == '.') || (len == 2 && name[0] == '.' && name[1] == '.'))
@@ -78,20 +86,90 @@ static bool name_good(const uint8_t *name, uint32_t len)
 	return !memchr(name, '/', len) && !memchr(name, 0, len);
 }
 
-static void check_target(struct dir *d, const struct umfs_dentry_pm *e, uint64_t page,
-			 uint32_t cell)
-{
-	uint32_t ino = ld32(&e->ino);
-	struct inode_info *info = info_at(d->c, ino);
+/* A place in a leaf. */
+struct spot {
+	struct umfs_dleaf_pm *leaf;
+	uint64_t page;
+	uint32_t cell;
+};
 
+static struct umfs_dentry_pm *dentry_at(const struct spot *s)
+{
+	return (void *)((uint8_t *)s->leaf + s->cell * 16u);
+}
+
+/* One store: from then on there is no such name. */
+static void starts_clear(struct dir *d, const struct spot *s, uint32_t cell)
+{
+	le64 *word = &s->leaf->start[cell / 64];
+
+	and64(word, ~(1ull << cell % 64));
+	media_sync(d->c, word, sizeof(*word));
+	d->c->again = true;
+}
+
+/* The name is cut off where that is to be mended and `cut`: what it led to is looked for again. */
+static void name_bad(struct dir *d, const struct spot *s, enum problem_code code, bool cut,
+		     const char *what)
+{
+	struct object about = object("inode", d->ino);
+	unsigned long long page = s->page;
+
+	if (!cut || d->foreign || media_lost(d->c))
+		problem_keep(d->c, code, about, "pool page %llu cell %u%s", page, s->cell, what);
+	else if (problem(d->c, code, about, "pool page %llu cell %u%s", page, s->cell, what))
+		starts_clear(d, s, s->cell);
+	inode_bad(d->c, d->info);
+	d->c->hidden = true;
+}
+
+static void put_type(struct dir *d, struct umfs_dentry_pm *e, uint8_t type)
+{
+	_Alignas(8) uint8_t bytes[sizeof(*e) + UMFS_NAME_MAX];
+	struct umfs_dentry_pm *want = (void *)bytes;
+
+	memcpy(bytes, e, sizeof(*e) + ld8(&e->len));
+	st8(&want->type, type);
+	st16(&want->check, dentry_sum(want));
+	mend_bytes(d->c, e, want, sizeof(*want));
+}
+
+/*
+ * May the name be cut off? Not where its inode is damaged, nor where the group that would
+ * have it says that it was never used: that is damage of the group, which would take all
+ * names of its inodes along.
+ */
+static bool leads_nowhere(const struct fsck *c, uint32_t ino)
+{
+	const struct umfs_inode_pm *inode = inode_at(c, ino);
+
+	if (!ino || ino == UMFS_ROOT_INO || ino / c->geo.inodes_per_group >= c->geo.group_count)
+		return true;
+	return inode && !ld32(&inode->mode);
+}
+
+static void check_target(struct dir *d, const struct spot *s)
+{
+	struct umfs_dentry_pm *e = dentry_at(s);
+	uint32_t ino = ld32(&e->ino), said = ld8(&e->type);
+	struct inode_info *info = info_at(d->c, ino);
+	struct object about = object("inode", d->ino);
+	char what[48];
+
+	snprintf(what, sizeof(what), ": inode %u", ino);
 	if (!info || !info->type || ino == UMFS_ROOT_INO) {
-		bad(d, PR_DENTRY_INO, "pool page %llu cell %u: inode %u", (unsigned long long)page,
-		    cell, ino);
+		name_bad(d, s, PR_DENTRY_INO, leads_nowhere(d->c, ino), what);
 		return;
 	}
-	if (info->type != ld8(&e->type))
-		bad(d, PR_DENTRY_TYPE, "pool page %llu cell %u: type %u, inode %u has type %u",
-		    (unsigned long long)page, cell, ld8(&e->type), ino, info->type);
+	if (info->type != said && (d->foreign || info->flags & INFO_BAD))
+		name_bad(d, s, PR_DENTRY_TYPE, false, what);
+	else if (info->type != said &&
+		 problem(d->c, PR_DENTRY_TYPE, about,
+			 "pool page %llu cell %u: type %u, inode %u has type %u",
+			 (unsigned long long)s->page, s->cell, said, ino, info->type))
+		put_type(d, e, info->type);
+	else if (info->type != said)
+		inode_bad(d->c, d->info);
 	info->names++;
 	if (info->type == S_IFDIR >> 12) {
 		d->info->subdirs++;
@@ -104,7 +182,7 @@ static void check_target(struct dir *d, const struct umfs_dentry_pm *e, uint64_t
 static void check_tag(struct dir *d, const struct umfs_dleaf_pm *leaf, uint64_t page,
 		      uint32_t cell, uint8_t want)
 {
-	if (ld8(&leaf->tag[cell]) == want ||
+	if (ld8(&leaf->tag[cell]) == want || d->foreign ||
 	    !problem(d->c, PR_LEAF_TAG, object("inode", d->ino), "pool page %llu cell %u",
 		     (unsigned long long)page, cell))
 		return;
@@ -112,28 +190,81 @@ static void check_tag(struct dir *d, const struct umfs_dleaf_pm *leaf, uint64_t 
 	media_sync(d->c, &leaf->tag[cell], 1);
 }
 
-static void check_dentry(struct dir *d, const struct umfs_dleaf_pm *leaf, uint64_t page,
-			 uint32_t cell, const struct where *at)
+/* Does all of the dentry fit together, and with an inode? */
+static bool dentry_fits(const struct dir *d, const struct umfs_dentry_pm *e)
 {
-	const struct umfs_dentry_pm *e = (const void *)((const uint8_t *)leaf + cell * 16u);
-	const uint8_t *name = (const uint8_t *)(e + 1);
-	uint32_t len = ld8(&e->len), crc;
-	uint64_t hash = ld64(&e->hash);
+	const struct inode_info *info = info_at(d->c, ld32(&e->ino));
+	uint32_t len = ld8(&e->len);
 
-	crc = sum_crc32c(sum_crc32c(0, e, offsetof(struct umfs_dentry_pm, check)), name, len);
-	if (ld16(&e->check) != (uint16_t)crc)
-		bad(d, PR_DENTRY_CHECK, "pool page %llu cell %u: found 0x%x, computed 0x%x",
-		    (unsigned long long)page, cell, ld16(&e->check), (uint16_t)crc);
-	if (!name_good(name, len))
-		bad(d, PR_DENTRY_NAME, "pool page %llu cell %u", (unsigned long long)page, cell);
-	if (hash != sum_name_hash(d->c->geo.hash_key, name, len))
-		bad(d, PR_DENTRY_HASH, "pool page %llu cell %u", (unsigned long long)page, cell);
-	else if (at->bits && hash >> (HASH_BITS - at->bits) != at->prefix)
-		bad(d, PR_DENTRY_PLACE, "pool page %llu cell %u", (unsigned long long)page, cell);
-	check_tag(d, leaf, page, cell, (uint8_t)hash);
-	check_tag(d, leaf, page, cell + 1, (uint8_t)((sizeof(*e) + len + 15) / 16));
+	return ld16(&e->check) == dentry_sum(e) && name_good((const uint8_t *)(e + 1), len) &&
+	       ld64(&e->hash) == sum_name_hash(d->c->geo.hash_key, e + 1, len) && info &&
+	       info->type == ld8(&e->type);
+}
+
+/* The only dentry that one bit turned makes of it, if that fits. The length stays. */
+static bool dentry_guess(const struct dir *d, const struct umfs_dentry_pm *e, uint8_t *bytes)
+{
+	uint32_t size = (uint32_t)sizeof(*e) + ld8(&e->len), fits = 0, found = 0;
+
+	memcpy(bytes, e, size);
+	for (uint32_t bit = 0; bit < 8 * size; bit++) {
+		if (bit / 8 == offsetof(struct umfs_dentry_pm, len))
+			continue;
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		if (dentry_fits(d, (const void *)bytes)) {
+			found = bit;
+			fits++;
+		}
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	bytes[found / 8] ^= (uint8_t)(1u << found % 8);
+	return fits == 1;
+}
+
+/* Its check does not fit: one turned bit is turned back, else the name is cut off. */
+static bool mend_check(struct dir *d, const struct spot *s)
+{
+	_Alignas(8) uint8_t bytes[sizeof(struct umfs_dentry_pm) + UMFS_NAME_MAX];
+	struct umfs_dentry_pm *e = dentry_at(s);
+
+	if (d->foreign || !dentry_guess(d, e, bytes)) {
+		name_bad(d, s, PR_DENTRY_CHECK, true, ": it does not fit");
+		return false;
+	}
+	if (!problem(d->c, PR_DENTRY_CHECK, object("inode", d->ino),
+		     "pool page %llu cell %u: one bit is wrong", (unsigned long long)s->page,
+		     s->cell)) {
+		inode_bad(d->c, d->info);
+		d->c->hidden = true;
+		return true; /* what else is wrong with it is told, too */
+	}
+	mend_bytes(d->c, e, bytes, (uint32_t)sizeof(*e) + ld8(&e->len));
+	return true;
+}
+
+static void check_dentry(struct dir *d, const struct spot *s, const struct where *at)
+{
+	const struct umfs_dentry_pm *e = dentry_at(s);
+	const uint8_t *name = (const uint8_t *)(e + 1);
+	uint32_t len = ld8(&e->len);
+	uint64_t hash;
+
+	if (ld16(&e->check) != dentry_sum(e) && !mend_check(d, s))
+		return;
+	hash = ld64(&e->hash);
 	d->entries++;
-	check_target(d, e, page, cell);
+	if (!name_good(name, len)) {
+		name_bad(d, s, PR_DENTRY_NAME, true, "");
+		return;
+	}
+	/* Its check fits: the pool's key or the way here may be damaged, and the name not. */
+	if (hash != sum_name_hash(d->c->geo.hash_key, name, len))
+		name_bad(d, s, PR_DENTRY_HASH, false, "");
+	else if (at->bits && hash >> (HASH_BITS - at->bits) != at->prefix)
+		name_bad(d, s, PR_DENTRY_PLACE, false, "");
+	check_tag(d, s->leaf, s->page, s->cell, (uint8_t)hash);
+	check_tag(d, s->leaf, s->page, s->cell + 1, (uint8_t)dentry_cells(len));
+	check_target(d, s);
 }
 
 /* ---- leaves ---- */
@@ -162,7 +293,7 @@ static bool name_twice(const struct umfs_dleaf_pm *leaf, uint32_t cell)
 		const struct umfs_dentry_pm *o = (const void *)((const uint8_t *)leaf + i * 16u);
 
 		if (!starts(leaf, i) || ld8(&o->len) != ld8(&e->len) ||
-		    i + dentry_cells(o) > UMFS_DLEAF_CELLS)
+		    i + dentry_cells(ld8(&o->len)) > UMFS_DLEAF_CELLS)
 			continue;
 		if (!memcmp(o + 1, e + 1, ld8(&e->len)))
 			return true;
@@ -175,7 +306,7 @@ static void check_tail(struct dir *d, struct umfs_dleaf_pm *leaf, uint64_t page,
 {
 	uint32_t tail = ld16(&leaf->tail);
 
-	if (tail >= end && tail <= UMFS_DLEAF_CELLS)
+	if ((tail >= end && tail <= UMFS_DLEAF_CELLS) || d->foreign)
 		return;
 	if (problem(d->c, PR_LEAF_TAIL, object("inode", d->ino),
 		    "pool page %llu: %u, the last name ends at %u", (unsigned long long)page, tail,
@@ -185,36 +316,95 @@ static void check_tail(struct dir *d, struct umfs_dleaf_pm *leaf, uint64_t page,
 	}
 }
 
+/*
+ * Is the page a leaf of this directory? Only then is anything mended in it: where a wrong
+ * reference led here it is another's, whose data may look like anything. The signature is
+ * mended where one bit of it is wrong and the directory right.
+ */
+static bool check_head(struct dir *d, struct umfs_dleaf_pm *leaf, uint64_t page)
+{
+	uint32_t magic = ld32(&leaf->magic), ino = ld32(&leaf->ino);
+	bool near = __builtin_popcount(magic ^ UMFS_DLEAF_MAGIC) == 1;
+	unsigned long long n = page;
+
+	if (ino != d->ino)
+		bad(d, PR_LEAF_INO, "pool page %llu: inode %u", n, ino);
+	if (magic == UMFS_DLEAF_MAGIC)
+		return ino == d->ino;
+	if (ino != d->ino || !near || media_lost(d->c)) {
+		keep(d, PR_LEAF_MAGIC, "pool page %llu: 0x%x", n, magic);
+		return false;
+	}
+	if (!problem(d->c, PR_LEAF_MAGIC, object("inode", d->ino), "pool page %llu: 0x%x", n,
+		     magic))
+		return true;
+	st32(&leaf->magic, UMFS_DLEAF_MAGIC);
+	media_sync(d->c, leaf, UMFS_LINE_BYTES);
+	return true;
+}
+
+/* No name starts in the head. */
+static void check_head_map(struct dir *d, struct umfs_dleaf_pm *leaf, uint64_t page)
+{
+	uint64_t map = ld64(&leaf->start[0]), head = (1ull << UMFS_DLEAF_HEAD_CELLS) - 1;
+
+	if (!(map & head) || d->foreign ||
+	    !problem(d->c, PR_LEAF_START, object("inode", d->ino),
+		     "pool page %llu: a name starts in the head", (unsigned long long)page))
+		return;
+	st64(&leaf->start[0], map & ~head);
+	media_sync(d->c, leaf, UMFS_LINE_BYTES);
+}
+
+/* The name that fits is kept, and what starts inside it is none. */
+static void mend_overlap(struct dir *d, const struct spot *s)
+{
+	uint32_t cells = dentry_cells(ld8(&dentry_at(s)->len));
+
+	if (s->cell + cells > UMFS_DLEAF_CELLS || !dentry_fits(d, dentry_at(s))) {
+		name_bad(d, s, PR_LEAF_START, true, ": names overlap");
+		return;
+	}
+	for (uint32_t i = s->cell + 1; i < s->cell + cells; i++) {
+		const struct spot inner = {s->leaf, s->page, i};
+
+		if (starts(s->leaf, i))
+			name_bad(d, &inner, PR_LEAF_START, true, ": names overlap");
+	}
+}
+
 static void check_leaf(struct dir *d, uint64_t page, const struct where *at)
 {
 	struct umfs_dleaf_pm *leaf = page_at(d->c, page);
 	uint32_t end = UMFS_DLEAF_HEAD_CELLS;
-	unsigned long long n = page;
 
-	if (ld32(&leaf->magic) != UMFS_DLEAF_MAGIC)
-		bad(d, PR_LEAF_MAGIC, "pool page %llu: 0x%x", n, ld32(&leaf->magic));
-	if (ld32(&leaf->ino) != d->ino)
-		bad(d, PR_LEAF_INO, "pool page %llu: inode %u", n, ld32(&leaf->ino));
-	if (ld64(&leaf->start[0]) & ((1ull << UMFS_DLEAF_HEAD_CELLS) - 1))
-		bad(d, PR_LEAF_START, "pool page %llu: a name starts in the head", n);
+	d->foreign = !check_head(d, leaf, page);
+	check_head_map(d, leaf, page);
 	for (uint32_t cell = UMFS_DLEAF_HEAD_CELLS; cell < UMFS_DLEAF_CELLS; cell++) {
-		const struct umfs_dentry_pm *e =
-			(const void *)((const uint8_t *)leaf + cell * 16u);
+		const struct spot s = {leaf, page, cell};
+		uint32_t len = ld8(&dentry_at(&s)->len);
 
 		if (!starts(leaf, cell))
 			continue;
-		if (!ld8(&e->len)) {
-			bad(d, PR_DENTRY_LEN, "pool page %llu cell %u: 0", n, cell);
-		} else if (!room_good(leaf, cell, dentry_cells(e))) {
-			bad(d, PR_LEAF_START, "pool page %llu cell %u: names overlap", n, cell);
+		if (!len) {
+			name_bad(d, &s, PR_DENTRY_LEN, true, ": 0");
+		} else if (!room_good(leaf, cell, dentry_cells(len))) {
+			mend_overlap(d, &s);
 		} else {
-			end = cell + dentry_cells(e);
-			check_dentry(d, leaf, page, cell, at);
-			if (name_twice(leaf, cell))
-				bad(d, PR_DENTRY_TWICE, "pool page %llu cell %u", n, cell);
+			end = cell + dentry_cells(len);
+			check_dentry(d, &s, at);
+			if (starts(leaf, cell) && name_twice(leaf, cell))
+				name_bad(d, &s, PR_DENTRY_TWICE, true, "");
 		}
 	}
 	check_tail(d, leaf, page, end);
+}
+
+static void visit_leaf(struct dir *d, const struct umfs_dleaf_pm *leaf)
+{
+	for (uint32_t cell = UMFS_DLEAF_HEAD_CELLS; cell < UMFS_DLEAF_CELLS; cell++)
+		if (starts(leaf, cell))
+			d->visit(d->arg, (const void *)((const uint8_t *)leaf + cell * 16u));
 }
 
 /* ---- nodes ---- */
@@ -244,6 +434,8 @@ static void walk_ref(struct dir *d, uint64_t ref, const struct where *at)
 		return;
 	if (!(ref & UMFS_DREF_LEAF))
 		walk_node(d, page_at(d->c, ref_page(ref)), at);
+	else if (d->visit)
+		visit_leaf(d, page_at(d->c, ref_page(ref)));
 	else if (!d->drop)
 		check_leaf(d, ref_page(ref), at);
 }
@@ -304,6 +496,14 @@ static void walk_root(struct dir *d, uint64_t root)
 void dir_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino)
 {
 	struct dir d = { .c = c, .ino = ino, .info = info_at(c, ino), .drop = true };
+
+	walk_root(&d, ld64(&inode->root));
+}
+
+void dir_visit(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino, dir_visit_fn fn,
+	       void *arg)
+{
+	struct dir d = {.c = c, .ino = ino, .info = info_at(c, ino), .visit = fn, .arg = arg};
 
 	walk_root(&d, ld64(&inode->root));
 }

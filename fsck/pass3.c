@@ -5,7 +5,7 @@
  *
  * An inode without a name whose link count is 0 is what a crash may leave and
  * is reclaimed. One with a link count has lost its names to damage: what is in
- * it may be dear to somebody, so it stays.
+ * it may be dear to somebody, so it stays, and -y gives it a name (lost.c).
  */
 #include <stdio.h>
 #include <sys/stat.h>
@@ -78,6 +78,17 @@ static void check_parent(struct fsck *c, uint32_t ino, struct umfs_inode_pm *ino
 	}
 }
 
+/* What is below one without a name hangs together by it. */
+static void check_top(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inode,
+		      struct inode_info *info)
+{
+	(void)c;
+	(void)ino;
+	(void)inode;
+	if (info->type == TYPE_DIR && !info->names)
+		info->flags |= INFO_REACHED;
+}
+
 static void check_directory(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inode,
 			    struct inode_info *info)
 {
@@ -126,6 +137,17 @@ static void reclaim(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inode,
 	info->type = 0;
 }
 
+static void lose(struct fsck *c, uint32_t ino, struct inode_info *info, uint32_t nlink)
+{
+	if (c->mode != FSCK_YES) {
+		problem(c, PR_UNATTACHED, object("inode", ino), "link count %u", nlink);
+		inode_bad(c, info);
+		return;
+	}
+	info->flags |= INFO_LOST;
+	c->lost++;
+}
+
 static void check_named(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inode,
 			struct inode_info *info)
 {
@@ -134,8 +156,7 @@ static void check_named(struct fsck *c, uint32_t ino, struct umfs_inode_pm *inod
 	if (info->names || ino == UMFS_ROOT_INO)
 		return;
 	if (nlink || (info->type == TYPE_DIR && ld64(&inode->entries))) {
-		problem(c, PR_UNATTACHED, object("inode", ino), "link count %u", nlink);
-		inode_bad(c, info);
+		lose(c, ino, info, nlink);
 	} else if (c->unsure || info->flags & INFO_BAD) {
 		problem_keep(c, PR_ORPHAN, object("inode", ino), NULL);
 	} else if (problem(c, PR_ORPHAN, object("inode", ino), "reclaimed")) {
@@ -150,6 +171,7 @@ int pass3(struct fsck *c)
 		return EXIT_ERROR;
 	}
 	check_root(c);
+	each_inode(c, 3, check_top);
 	each_inode(c, 3, check_directory);
 	each_inode(c, 3, check_named);
 	return 0;

@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "fsck.h"
 
@@ -111,6 +112,37 @@ void problem_keep(struct fsck *c, enum problem_code code, struct object about, c
 	va_start(args, detail);
 	report(c, code, about, false, detail, args);
 	va_end(args);
+}
+
+struct problem_mark problem_mark(const struct fsck *c)
+{
+	struct problem_mark mark = {.left = c->left, .notes = c->notes};
+
+	memcpy(mark.shown, c->shown, sizeof(mark.shown));
+	mark.findings = c->findings ? json_object_array_length(c->findings) : 0;
+	return mark;
+}
+
+static bool is_fixed(struct json_object *finding)
+{
+	struct json_object *fixed;
+
+	return json_object_object_get_ex(finding, "fixed", &fixed) &&
+	       json_object_get_boolean(fixed);
+}
+
+void problem_back(struct fsck *c, const struct problem_mark *mark)
+{
+	c->left = mark->left;
+	c->notes = mark->notes;
+	memcpy(c->shown, mark->shown, sizeof(c->shown));
+	if (!c->findings) {
+		printf("%s: all is looked at again\n", c->path);
+		return;
+	}
+	for (size_t i = json_object_array_length(c->findings); i-- > mark->findings;)
+		if (!is_fixed(json_object_array_get_idx(c->findings, i)))
+			json_object_array_del_idx(c->findings, i, 1);
 }
 
 void problem_list(void)

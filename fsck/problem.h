@@ -39,14 +39,14 @@
 	X(GROUP_FLAGS, "group-flags", "flags of the group are wrong", NEVER)            \
 	X(GROUP_PAGES, "group-pages", "pages of the group's bitmap are wrong", YES)     \
 	X(GROUP_BACKED, "group-backed", "backing of the group is wrong", YES)           \
-	X(INO_CRC, "ino-crc", "checksum of the inode is wrong", NEVER)                  \
+	X(INO_CRC, "ino-crc", "checksum of the inode is wrong", YES)                    \
 	X(INO_MODE, "ino-mode", "mode of the inode is wrong", NEVER)                    \
-	X(INO_FLAGS, "ino-flags", "inode has unknown flags", NEVER)                     \
+	X(INO_FLAGS, "ino-flags", "inode has unknown flags", YES)                       \
 	X(INO_BASE, "ino-base", "base of the page table is wrong", NEVER)               \
-	X(INO_PARENT, "ino-parent", "parent of a file that is no directory", NEVER)     \
-	X(INO_RDEV, "ino-rdev", "device number of a file that is no device", NEVER)     \
-	X(INO_RESERVED, "ino-reserved", "reserved field of the inode is in use", NEVER) \
-	X(INO_KEEP, "ino-keep", "pages kept past the end are wrong", NEVER)             \
+	X(INO_PARENT, "ino-parent", "parent of a file that is no directory", YES)       \
+	X(INO_RDEV, "ino-rdev", "device number of a file that is no device", YES)       \
+	X(INO_RESERVED, "ino-reserved", "reserved field of the inode is in use", YES)   \
+	X(INO_KEEP, "ino-keep", "pages kept past the end are wrong", YES)               \
 	X(INO_PAGES, "ino-pages", "count of pages is wrong", PREEN)                     \
 	X(INO_ENTRIES, "ino-entries", "count of names is wrong", PREEN)                 \
 	X(INO_SIZE_CHECK, "ino-size-check", "check of the size is wrong", PREEN)        \
@@ -59,36 +59,36 @@
 	X(FPT_RUN, "fpt-run", "table marked as a run of pages is none", PREEN)         \
 	X(PAGE_TWICE, "page-twice", "page is used twice", NEVER)                        \
 	X(FPT_PAST_END, "fpt-past-end", "file has pages past its end", NOTE)            \
-	X(XATTR_REF, "xattr-ref", "reference to extended attributes is wrong", NEVER)   \
-	X(XATTR_HEAD, "xattr-head", "head of extended attributes is wrong", NEVER)      \
-	X(XATTR_CRC, "xattr-crc", "checksum of extended attributes is wrong", NEVER)    \
-	X(XATTR_ENTRY, "xattr-entry", "extended attribute is wrong", NEVER)             \
-	X(XATTR_TWICE, "xattr-twice", "extended attribute is there twice", NEVER)       \
+	X(XATTR_REF, "xattr-ref", "reference to extended attributes is wrong", YES)     \
+	X(XATTR_HEAD, "xattr-head", "head of extended attributes is wrong", YES)        \
+	X(XATTR_CRC, "xattr-crc", "checksum of extended attributes is wrong", YES)      \
+	X(XATTR_ENTRY, "xattr-entry", "extended attribute is wrong", YES)               \
+	X(XATTR_TWICE, "xattr-twice", "extended attribute is there twice", YES)         \
 	X(XATTR_COUNT, "xattr-count", "count of extended attributes is wrong", PREEN)     \
 	X(DIR_ROOT, "dir-root", "root of the directory is wrong", NEVER)                \
 	X(DIR_REF, "dir-ref", "directory reference is wrong", NEVER)                    \
 	X(DIR_RANGE, "dir-range", "page is outside the pool's data", NEVER)             \
 	X(DIR_RUN, "dir-run", "references to a directory leaf do not match its depth", NEVER) \
 	X(DIR_DEEP, "dir-deep", "directory is too deep", NEVER)                         \
-	X(LEAF_MAGIC, "leaf-magic", "directory leaf has no signature", NEVER)           \
+	X(LEAF_MAGIC, "leaf-magic", "directory leaf has no signature", YES)             \
 	X(LEAF_INO, "leaf-ino", "directory leaf belongs to another directory", NEVER)   \
-	X(LEAF_START, "leaf-start", "map of the directory leaf is wrong", NEVER)        \
+	X(LEAF_START, "leaf-start", "map of the directory leaf is wrong", YES)          \
 	X(LEAF_TAIL, "leaf-tail", "tail of the directory leaf is wrong", YES)           \
 	X(LEAF_TAG, "leaf-tag", "tag of a name is wrong", YES)                          \
-	X(DENTRY_LEN, "dentry-len", "length of a name is wrong", NEVER)                 \
-	X(DENTRY_CHECK, "dentry-check", "check of a name is wrong", NEVER)              \
-	X(DENTRY_NAME, "dentry-name", "name has bytes no name may have", NEVER)         \
+	X(DENTRY_LEN, "dentry-len", "length of a name is wrong", YES)                   \
+	X(DENTRY_CHECK, "dentry-check", "check of a name is wrong", YES)                \
+	X(DENTRY_NAME, "dentry-name", "name has bytes no name may have", YES)           \
 	X(DENTRY_HASH, "dentry-hash", "hash is not that of the name", NEVER)            \
 	X(DENTRY_PLACE, "dentry-place", "name lies in the wrong leaf", NEVER)           \
-	X(DENTRY_TWICE, "dentry-twice", "name is there twice", NEVER)                   \
-	X(DENTRY_INO, "dentry-ino", "name leads to no inode", NEVER)                    \
-	X(DENTRY_TYPE, "dentry-type", "type in the name is not the inode's", NEVER)     \
+	X(DENTRY_TWICE, "dentry-twice", "name is there twice", YES)                     \
+	X(DENTRY_INO, "dentry-ino", "name leads to no inode", YES)                      \
+	X(DENTRY_TYPE, "dentry-type", "type in the name is not the inode's", YES)       \
 	X(ROOT_DIR, "root-dir", "root directory is missing", NEVER)                     \
 	X(DIR_TWICE, "dir-twice", "directory has more than one name", NEVER)            \
 	X(DIR_PARENT, "dir-parent", "parent of the directory is wrong", YES)            \
 	X(DIR_LOOP, "dir-loop", "directory can not be reached from the root", NEVER)    \
 	X(ORPHAN, "orphan", "inode without a name", PREEN)                              \
-	X(UNATTACHED, "unattached", "inode has lost its names", NEVER)                  \
+	X(UNATTACHED, "unattached", "inode has lost its names", YES)                    \
 	X(NLINK, "nlink", "link count is wrong", PREEN)                                 \
 	X(PAGE_FREE, "page-free", "page in use is marked free", PREEN)                  \
 	X(PAGE_LEAK, "page-leak", "page marked in use is not used", PREEN)              \
@@ -136,6 +136,13 @@ bool problem(struct fsck *c, enum problem_code code, struct object about, const 
 /* The same, of a kind that some circumstance forbids to mend this time. */
 void problem_keep(struct fsck *c, enum problem_code code, struct object about, const char *detail,
 		  ...) __attribute__((format(printf, 4, 5)));
+/* Where the report stands; and back to there, what was mended since excepted. */
+struct problem_mark {
+	uint64_t left, notes, shown[PR_COUNT];
+	uint64_t findings;
+};
+struct problem_mark problem_mark(const struct fsck *c);
+void problem_back(struct fsck *c, const struct problem_mark *mark);
 /* List all codes on stdout, for documentation and tests. */
 void problem_list(void);
 /* Print the JSON report or, for people, the closing line. */

@@ -116,6 +116,91 @@ bool page_claim(struct fsck *c, uint64_t page)
 	return true;
 }
 
+/* Memory for a unit that had none; then nothing of it is in use. */
+static bool unit_back(struct fsck *c, uint32_t group, uint32_t rel)
+{
+	struct umfs_group_pm *g = group_at(c, group);
+	uint64_t unit = rel / UMFS_UNIT_PAGES,
+		 first = group_first(c, group) + unit * UMFS_UNIT_PAGES;
+	uint64_t last = first + UMFS_UNIT_PAGES;
+
+	if (unit_backed(c, group, rel))
+		return true;
+	if (last > c->geo.pool_pages ||
+	    port_back(&c->pool.fs, first << UMFS_PAGE_SHIFT, UMFS_UNIT_BYTES))
+		return false;
+	c->groups[group].backed |= 1ull << unit;
+	st64(&g->backed, ld64(&g->backed) | 1ull << unit);
+	media_sync(c, g, sizeof(*g));
+	return true;
+}
+
+/* The bit before the count: a crash in between leaves a count that is wrong. */
+static void pool_bit_take(struct fsck *c, le64 *word, uint32_t bit, le32 *count)
+{
+	or64(word, 1ull << bit % 64);
+	media_sync(c, word, sizeof(*word));
+	st32(count, ld32(count) - 1);
+	media_sync(c, count, sizeof(*count));
+}
+
+static uint64_t page_alloc_in(struct fsck *c, uint32_t group)
+{
+	le64 *map = page_at(c, group_first(c, group));
+	uint32_t end = group_known(c, group);
+
+	for (uint32_t i = group_head(c); i < end; i++) {
+		if (bit_get(c->groups[group].used, i) || ld64(&map[i / 64]) >> i % 64 & 1)
+			continue;
+		if (!unit_back(c, group, i)) {
+			i |= UMFS_UNIT_PAGES - 1;
+			continue;
+		}
+		pool_bit_take(c, &map[i / 64], i, &group_at(c, group)->free_pages);
+		(void)page_claim(c, group_first(c, group) + i);
+		return group_first(c, group) + i;
+	}
+	return 0;
+}
+
+uint64_t page_alloc(struct fsck *c)
+{
+	uint64_t page = 0;
+
+	for (uint32_t g = 0; !page && g < c->geo.group_count; g++)
+		if (group_used(c, g))
+			page = page_alloc_in(c, g);
+	return page;
+}
+
+static uint32_t inode_alloc_in(struct fsck *c, uint32_t group)
+{
+	le64 *map = (le64 *)page_at(c, group_first(c, group) + 1);
+	uint32_t first = group * c->geo.inodes_per_group;
+
+	for (uint32_t i = 0; i < c->geo.inodes_per_group; i++) {
+		uint32_t rel = UMFS_GROUP_HEAD_PAGES + i / (UMFS_PAGE_BYTES / UMFS_INODE_BYTES);
+
+		if (ld64(&map[i / 64]) >> i % 64 & 1 || !unit_back(c, group, rel) ||
+		    ld32(&inode_at(c, first + i)->mode))
+			continue;
+		pool_bit_take(c, &map[i / 64], i, &group_at(c, group)->free_inodes);
+		c->inodes_used++;
+		return first + i;
+	}
+	return 0;
+}
+
+uint32_t inode_alloc(struct fsck *c)
+{
+	uint32_t ino = 0;
+
+	for (uint32_t g = 0; !ino && g < c->geo.group_count; g++)
+		if (group_used(c, g))
+			ino = inode_alloc_in(c, g);
+	return ino;
+}
+
 static bool pool_bit_clear(struct fsck *c, uint64_t bitmap_page, uint32_t bit)
 {
 	le64 *word = (le64 *)page_at(c, bitmap_page) + bit / 64;

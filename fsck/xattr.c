@@ -6,6 +6,7 @@
 
 struct attributes {
 	struct fsck *c;
+	struct inode_info *info;
 	struct umfs_xattr_pm *head;
 	uint32_t ino, bytes;
 };
@@ -99,27 +100,51 @@ static void put_count(struct attributes *a, uint32_t count)
 	mend_bytes(a->c, a->head, &want, sizeof(want));
 }
 
+/*
+ * Nothing in the block can be relied on: the inode has no attributes then. What it had of
+ * pages is free in the next round.
+ */
+static void drop_block(struct attributes *a)
+{
+	struct umfs_inode_pm *inode = inode_at(a->c, a->ino);
+
+	inode_put64(a->c, inode, a->ino, &inode->xattr, 0);
+	a->c->again = a->c->unsure = true;
+}
+
+/* Of damage inside, or of the way there. The inode's checksum must be right to make another. */
+#define block_bad(a, code, ...)                                                                    \
+	do {                                                                                       \
+		struct object block_ = object("inode", (a)->ino);                                  \
+		if ((a)->info->flags & INFO_BAD || media_lost((a)->c))                             \
+			problem_keep((a)->c, (code), block_, __VA_ARGS__);                         \
+		else if (problem((a)->c, (code), block_, __VA_ARGS__))                             \
+			drop_block(a);                                                             \
+	} while (0)
+
 static void check_entries(struct attributes *a)
 {
 	struct object about = object("inode", a->ino);
-	uint32_t count = 0, said = ld32(&a->head->count);
+	uint32_t count = 0, said = ld32(&a->head->count), again = 0;
 	struct entry e;
 
 	for (uint32_t at = sizeof(*a->head); at < a->bytes; at += e.bytes) {
 		if (!entry_at(a, at, &e) || (e.name_bytes && !name_known(&e))) {
-			problem(a->c, PR_XATTR_ENTRY, about, "at byte %u", at);
+			block_bad(a, PR_XATTR_ENTRY, "at byte %u", at);
 			return;
 		}
 		if (!e.name_bytes)
 			continue;
 		count++;
 		if (named_before(a, at, &e))
-			problem(a->c, PR_XATTR_TWICE, about, "at byte %u", at);
+			again = at;
 	}
-	if (count == said && count)
+	if (again)
+		block_bad(a, PR_XATTR_TWICE, "at byte %u", again);
+	if (again || (count == said && count))
 		return;
 	if (!count) {
-		problem(a->c, PR_XATTR_ENTRY, about, "there is none");
+		block_bad(a, PR_XATTR_ENTRY, "there is none");
 	} else if (problem(a->c, PR_XATTR_COUNT, about, "%u, found %u", said, count)) {
 		put_count(a, count);
 	}
@@ -128,21 +153,19 @@ static void check_entries(struct attributes *a)
 /* The pages are known: damage inside hides nothing but attributes. */
 static void check_block(struct attributes *a, uint32_t pages)
 {
-	struct object about = object("inode", a->ino);
 	uint32_t crc;
 
 	a->bytes = ld32(&a->head->bytes);
 	if (ld32(&a->head->magic) != UMFS_XATTR_MAGIC || ld32(&a->head->ino) != a->ino ||
 	    a->bytes <= sizeof(*a->head) || a->bytes % 8 ||
 	    (a->bytes + UMFS_PAGE_MASK) / UMFS_PAGE_BYTES != pages) {
-		problem(a->c, PR_XATTR_HEAD, about, "magic 0x%x, inode %u, %u bytes in %u pages",
-			ld32(&a->head->magic), ld32(&a->head->ino), a->bytes, pages);
+		block_bad(a, PR_XATTR_HEAD, "magic 0x%x, inode %u, %u bytes in %u pages",
+			  ld32(&a->head->magic), ld32(&a->head->ino), a->bytes, pages);
 		return;
 	}
 	crc = sum_crc32c(0, &a->head->ino, a->bytes - 8);
 	if (ld32(&a->head->crc) != crc)
-		problem(a->c, PR_XATTR_CRC, about, "found 0x%x, computed 0x%x",
-			ld32(&a->head->crc), crc);
+		block_bad(a, PR_XATTR_CRC, "found 0x%x, computed 0x%x", ld32(&a->head->crc), crc);
 	else
 		check_entries(a);
 }
@@ -150,7 +173,7 @@ static void check_block(struct attributes *a, uint32_t pages)
 void xattr_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
 		 struct inode_info *info)
 {
-	struct attributes a = { .c = c, .ino = ino };
+	struct attributes a = {.c = c, .info = info, .ino = ino};
 	bool all = true;
 	uint64_t page;
 	uint32_t pages;
@@ -158,9 +181,9 @@ void xattr_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino
 	if (!ld64(&inode->xattr))
 		return;
 	if (!run_of(c, inode, &page, &pages)) {
-		problem(c, PR_XATTR_REF, object("inode", ino), "0x%llx",
-			(unsigned long long)ld64(&inode->xattr));
-		inode_bad(c, info);
+		block_bad(&a, PR_XATTR_REF, "0x%llx", (unsigned long long)ld64(&inode->xattr));
+		if (ld64(&inode->xattr))
+			inode_bad(c, info);
 		return;
 	}
 	for (uint32_t i = 0; i < pages; i++) {

@@ -189,6 +189,33 @@ static void names(struct umfs *fs)
 	st64(&umfs_group(fs, 0)->backed, 0);
 }
 
+/* -y only: a file and a directory with something in it lose their names. */
+static void lost_names(struct umfs *fs)
+{
+	lose_name(fs, ino_root, ino_m);
+	lose_name(fs, ino_root, ino_top);
+	lose_name(fs, ino_d, ino_x);
+}
+
+static struct umfs_dentry_pm *first_dentry(struct umfs *fs, uint32_t dir)
+{
+	uint64_t root = ld64(&umfs_inode(fs, dir)->root);
+	struct umfs_dleaf_pm *leaf = umfs_page(fs, (root & UMFS_DREF_ADDR) >> UMFS_PAGE_SHIFT);
+
+	return umfs_dleaf_dentry(leaf, umfs_dleaf_next(leaf, 0));
+}
+
+/* -y only: what is cut off, and given a name after that. */
+static void cut_off(struct umfs *fs)
+{
+	struct umfs_dentry_pm *e = first_dentry(fs, ino_d);
+
+	st64(&e->hash, ld64(&e->hash) ^ 6);
+	st64(&umfs_inode(fs, ino_b)->xattr, 5);
+	reseal(fs, ino_b);
+	st32(&umfs_inode(fs, ino_top)->mode, ld32(&umfs_inode(fs, ino_top)->mode) ^ 4);
+}
+
 /* The rest of a crash, and damage as well. */
 static void after_crash(struct umfs *fs)
 {
@@ -207,7 +234,8 @@ static const struct damage damages[] = {
 	{"lost-bits", false, false, lost_bits}, {"leaks", false, false, leaks},
 	{"orphans", false, false, orphans},   {"super", false, false, super},
 	{"backup", false, false, backup},     {"runtime", false, false, runtime},
-	{"names", true, false, names},        {"crash", false, true, nothing},
+	{"names", true, false, names},        {"lost-names", true, false, lost_names},
+	{"cut-off", true, false, cut_off},    {"crash", false, true, nothing},
 	{"crash-damage", false, true, after_crash},
 };
 

@@ -11,7 +11,7 @@ import tempfile
 PAGE = 4096
 GROUP = 32768
 TIMEOUT = 60
-KINDS = {'clean', 'crash', 'small'}
+KINDS = {'clean', 'crash', 'small', 'full'}
 
 
 class Failure(Exception):
@@ -385,6 +385,45 @@ def _(p):
 @special('file-lost')
 def _(p):
     p.lose_name('dir/socket')
+
+
+@special('top-lost')
+def _(p):
+    p.lose_name('dir')
+
+
+def lose_all(p, page):
+    """All names in a leaf."""
+    for word in range(4):
+        p.put(page * PAGE + 8 + 8 * word, 0)
+
+
+@special('names-lost')
+def _(p):
+    """All names of the large directory: hundreds for lost+found."""
+    first = p.at('dref:big:0')
+    for page in {(p.get(first + 8 * i) & 0x000ffffffffff000) // PAGE for i in range(512)}:
+        lose_all(p, page)
+
+
+@special('root-lost')
+def _(p):
+    lose_all(p, p.at('leaf:dir') // PAGE)
+
+
+@special('dir-in-data')
+def _(p):
+    """A directory's page is said to be where a file has its data."""
+    page = p.entry_page('pte:height1:1:3')
+    ref = p.get(p.at('inode:dir/sub') + 32)
+    p.corrupt('inode:dir/sub', 'root=%d' % (ref & 0xfff | page << 12), 'seal')
+
+
+@special('dir-in-other')
+def _(p):
+    """Or where another directory has its."""
+    ref = p.get(p.at('inode:dir') + 32)
+    p.corrupt('inode:dir/sub', 'root=%d' % ref, 'seal')
 
 
 @special('orphan-left', 'umfs_inode_pm.nlink')

@@ -7,6 +7,7 @@
  *                        while open, pages ahead of a file's end, a slot in use
  *   populate huge POOL   1 TiB with hardly anything in it
  *   populate small POOL  one group, shorter than a whole one; detached cleanly
+ *   populate full POOL   the same without a free page
  *
  * Every file and name is the same each time, so that cases may name them.
  */
@@ -167,17 +168,38 @@ static void leave_open(void)
 	put_data(&f, 4096, 4096);
 }
 
+/* The last pages one by one, so that none is left. */
+static void fill_up(void)
+{
+	static uint8_t buf[1 << 20];
+	uint64_t n = sizeof(buf), off = 0;
+	struct umfs_file f;
+	uint32_t ofd = open_ino(make(UMFS_ROOT_INO, "filler", S_IFREG | 0644, 0), &f);
+
+	memset(buf, DATA_BYTE, sizeof(buf));
+	while (n >= UMFS_PAGE_BYTES) {
+		int64_t done = umfs_pwrite(&f, buf, n, off);
+
+		if (done > 0)
+			off += (uint64_t)done;
+		else
+			n /= 2;
+	}
+	umfs_ofd_put(&pool.fs, ofd);
+}
+
 struct kind {
 	const char *name;
 	uint64_t bytes;
-	bool crash;
+	bool crash, full;
 };
 
 static const struct kind kinds[] = {
-	{ "clean", POOL_BYTES, false },
-	{ "crash", POOL_BYTES, true },
-	{ "small", SMALL_BYTES, false },
-	{ "huge", HUGE_BYTES, false },
+	{ "clean", POOL_BYTES, false, false },
+	{ "crash", POOL_BYTES, true, false },
+	{ "small", SMALL_BYTES, false, false },
+	{ "huge", HUGE_BYTES, false, false },
+	{ "full", SMALL_BYTES, false, true },
 };
 
 static void populate(const struct kind *k, const char *path)
@@ -185,6 +207,8 @@ static void populate(const struct kind *k, const char *path)
 	make_pool(path, k->bytes);
 	must(pool_attach(&pool, path, UMFS_MODE_ATOMIC), "attach");
 	fill();
+	if (k->full)
+		fill_up();
 	if (k->crash) {
 		leave_open();
 		_exit(0);

@@ -90,6 +90,22 @@ bool media_data(const struct fsck *c, uint64_t page)
 	return true;
 }
 
+bool media_lost(const struct fsck *c)
+{
+	(void)c;
+	return false;
+}
+
+struct problem_mark problem_mark(const struct fsck *c)
+{
+	return (struct problem_mark){.left = c->left};
+}
+
+void problem_back(struct fsck *c, const struct problem_mark *mark)
+{
+	c->left = mark->left;
+}
+
 void media_report(struct fsck *c)
 {
 	(void)c;
@@ -106,7 +122,6 @@ void progress(struct fsck *c, unsigned int pass, uint64_t now, uint64_t max)
 /* All passes over `c`, which says in what mode. */
 static int run(struct sim *sim, struct fsck *c, char why[256])
 {
-	static int (*const passes[])(struct fsck *) = {pass1, pass2, pass3, pass4, pass5};
 	int ret;
 
 	found = why;
@@ -119,11 +134,7 @@ static int run(struct sim *sim, struct fsck *c, char why[256])
 	if (!ret)
 		ret = pass0_runtime(c);
 	if (!ret)
-		ret = use_make(c);
-	if (!ret)
-		runtime_claim(c);
-	for (unsigned int i = 0; !ret && i < UMFS_ARRAY_LEN(passes); i++)
-		ret = passes[i](c);
+		ret = passes_run(c);
 	if (!ret)
 		mend_end(c);
 	use_drop(c);

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""fsck.umfs -y and lost+found: what has lost its names is there, with all that was in it.
+
+The tree is read before and after by tests/reader, which shares nothing with fsck: each
+inode of before is there after, with the same type, content, target and attributes, and
+the pool that -y leaves is one in which -n and the reader find nothing.
+"""
+import os
+import stat
+import sys
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'reader'))
+
+import media  # noqa: E402
+import reader  # noqa: E402
+from fscktest import Failure, Pool, check, codes, contents, damage, main  # noqa: E402
+
+
+def tree(pool):
+    """Inode -> (paths, what it is)."""
+    reports = reader.Reports()
+    medium = media.Media(pool, reports)
+    found = {}
+    try:
+        walker = reader.Reader(medium, reports)
+        walker.start()
+        for thing in walker.walk():
+            what = (thing.inode.mode, thing.target, tuple(thing.xattrs or ()),
+                    thing.content and (thing.content.size, thing.content.crc))
+            found.setdefault(thing.inode.ino, (set(), what))[0].add(thing.path.decode())
+    finally:
+        medium.close()
+    check(not reports.end(), 'the reader complains of %s' % pool)
+    return found
+
+
+def mend(tools, pool):
+    status, found, _ = tools.fsck('-y', pool)
+    check(status == 1, '-y exits %d: %s' % (status, found[-4:]))
+    status, found, _ = tools.fsck('-n', pool)
+    check(status == 0 and not found, 'the second run: %s' % found[:4])
+
+
+def compare(before, after, lost):
+    """lost: inodes that must be in lost+found now; all else is where it was."""
+    made = {ino for ino, (paths, _) in after.items() if paths == {'/lost+found'}}
+    check(after.keys() - before.keys() <= made, 'new: %s' % (after.keys() - before.keys()))
+    check(not made or stat.S_IMODE(after[made.pop()][1][0]) == 0o700, 'rights of lost+found')
+    for ino, (paths, what) in before.items():
+        check(ino in after, 'inode %d is gone, it was %s' % (ino, paths))
+        check(ino == 1 or after[ino][1] == what, 'inode %d: %s, not %s' %
+              (ino, after[ino][1], what))
+        if ino in lost:
+            check(after[ino][0] == {'/lost+found/#%d' % ino},
+                  'inode %d is %s' % (ino, after[ino][0]))
+
+
+def names(before, *paths):
+    by_path = {path: ino for ino, (all_paths, _) in before.items() for path in all_paths}
+    return {by_path[path] for path in paths}
+
+
+def first_data_page(pool):
+    """Of group 0: its bitmaps and inodes lie before."""
+    with open(pool, 'rb') as f:
+        f.seek(136)
+        inodes, _, groups = (int.from_bytes(f.read(4), 'little') for _ in range(3))
+    return groups + 2 + inodes * 256 // 4096
+
+
+def case(tools, kind, commands, *paths):
+    pool = tools.copy_pool(kind)
+    before = tree(pool)
+    damage(tools, pool, commands)
+    lost = names(before, *paths)
+    mend(tools, pool)
+    after = tree(pool)
+    compare(before, after, lost)
+    return pool, before, after
+
+
+def lost_file(tools):
+    case(tools, 'clean', ['@file-lost'], '/dir/socket')
+
+
+def lost_directory(tools):
+    """And all that is below it keeps its name there."""
+    _, before, after = case(tools, 'clean', ['@top-lost'], '/dir')
+    top = names(before, '/dir').pop()
+    for ino, (paths, _) in before.items():
+        for path in paths:
+            if path.startswith('/dir/'):
+                check('/lost+found/#%d%s' % (top, path[4:]) in after[ino][0], path)
+
+
+def lost_root(tools):
+    """All names of the root directory: files of all heights, and whole trees."""
+    case(tools, 'clean', ['@root-lost'], '/height0', '/height1', '/height2', '/height3', '/holes',
+         '/empty', '/dir', '/other', '/big')
+
+
+def lost_hundreds(tools):
+    """More than a leaf of lost+found holds."""
+    pool = tools.copy_pool('clean')
+    before = tree(pool)
+    damage(tools, pool, ['@names-lost'])
+    lost = {ino for ino, (paths, _) in before.items() if any(p.startswith('/big/') for p in paths)}
+    check(len(lost) > 400, 'only %d names' % len(lost))
+    mend(tools, pool)
+    compare(before, tree(pool), lost)
+
+
+def lost_again(tools):
+    """lost+found is there already: it gets more names; its own name is lost, too."""
+    pool, before, _ = case(tools, 'clean', ['@file-lost'], '/dir/socket')
+    first = names(before, '/dir/socket').pop()
+    again = tree(pool)
+    damage(tools, pool, ['@top-lost'])
+    mend(tools, pool)
+    after = tree(pool)
+    compare(again, after, names(again, '/dir'))
+    check(after[first][0] == {'/lost+found/#%d' % first}, 'the first one has gone')
+    p = Pool(tools, pool)
+    old = p.ino('lost+found')
+    p.lose_name('lost+found')
+    p.file.close()
+    mend(tools, pool)
+    check(tree(pool)[old][0] == {'/lost+found/#%d' % old}, 'lost+found in lost+found')
+
+
+def lost_clash(tools):
+    """Another file has the name in lost+found."""
+    pool, before, _ = case(tools, 'clean', ['@file-lost'], '/dir/socket')
+    lost = names(before, '/dir/socket').pop()
+    other = names(before, '/height1').pop()
+    tools.corrupt(pool, 'dentry:lost+found/#%d' % lost, 'ino=%d' % other, 'type=8', 'seal')
+    mend(tools, pool)
+    after = tree(pool)
+    check(after[lost][0] == {'/lost+found/#%d.1' % lost}, 'it is %s' % after[lost][0])
+    check(after[other][0] == {'/height1', '/lost+found/#%d' % lost}, 'the other one')
+
+
+def lost_full(tools):
+    """No page is left for lost+found: said, and left as it is; with room it is done."""
+    pool = tools.copy_pool('full')
+    damage(tools, pool, ['@file-lost'])
+    for _ in range(2):
+        status, found, _ = tools.fsck('-y', pool)
+        check(status & 4 and 'unattached' in codes(found), '-y exits %d: %s' % (status, found))
+        check(any('no room' in f['message'] for f in found), 'no reason: %s' % found)
+    status, found, _ = tools.fsck('-n', pool)
+    check(status == 4 and codes(found) == {'unattached'}, '-n after it: %s' % found[:4])
+
+
+def one_bit(tools):
+    """Inodes and names of which one bit is wrong: nothing is lost, not even a name."""
+    pool = tools.copy_pool('clean')
+    before = tree(pool)
+    damage(tools, pool, ['inode:height0 uid=^0x40', 'inode:height2 root=^0x1000000',
+                         'inode:dir crc=^0x8000', 'dentry:dir/fifo check=^1',
+                         'dentry:dir/hard1 ino=^0x40', 'dentry:height3 hash=^0x100',
+                         'leaf:dir/sub/deep magic=^4'])
+    mend(tools, pool)
+    check(tree(pool) == before, 'another tree')
+
+
+def others_pages(tools):
+    """What a wrong reference leads to is not mended: it is another's."""
+    for commands in (['pte:height2:2:0 word=^0x1000', 'pte:height3:3:0x80000 word=^0x2000'],
+                     ['@dir-in-data', 'inode:height1 root=^2 seal'], ['@dir-in-other']):
+        pool = tools.copy_pool('clean')
+        before = contents(pool)
+        damage(tools, pool, commands)
+        damaged = contents(pool)
+        tools.fsck('-y', pool)
+        after = contents(pool)
+        groups = first_data_page(pool)
+        wrong = [n for n in before if n >= groups and before[n] == damaged[n] != after.get(n)]
+        check(not wrong, '%s: pages %s were changed' % (commands, wrong))
+
+
+CASES = [lost_file, lost_directory, lost_root, lost_hundreds, lost_again, lost_clash, lost_full,
+         one_bit, others_pages]
+
+
+def test(tools, *only):
+    failed = []
+    for run in CASES:
+        if only and run.__name__ not in only:
+            continue
+        try:
+            run(tools)
+        except Failure as failure:
+            failed.append('%s: %s' % (run.__name__, failure))
+    print('%d cases, %d failed' % (len(only) or len(CASES), len(failed)))
+    return failed
+
+
+if __name__ == '__main__':
+    main(test, sys.argv)
