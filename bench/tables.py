@@ -207,7 +207,8 @@ def part_apps(report):
 
 
 def all_results(report):
-    return {**report["run"]["results"], **report["scale"]["results"]}
+    return {**report["run"]["results"], **report["million"]["results"],
+            **report["scale"]["results"]}
 
 
 def names():
