@@ -26,6 +26,7 @@ enum { EXIT_MOUNT = 32 };
 
 struct pool fuse_pool;
 static struct options options;
+bool fuse_no_diratime;
 static char pool_path[PATH_MAX], dir_path[PATH_MAX];
 
 static void __attribute__((format(printf, 1, 2), noreturn)) quit(const char *format, ...)
@@ -172,6 +173,7 @@ static void attach(void)
 	if (umfs_mode(fuse_fs()) != options.mode)
 		fprintf(stderr, "mount.umfs: %s: is in use and stays in mode %s\n", options.pool,
 			umfs_mode(fuse_fs()) == UMFS_MODE_ATOMIC ? "atomic" : "sync");
+	fuse_no_diratime = options.no_diratime;
 	umfs_atime_set(fuse_fs(), options.read_only ? UMFS_ATIME_NEVER : options.atime);
 }
 

@@ -31,11 +31,12 @@ struct options {
 	const char *dir;
 	uint32_t mode; /* enum umfs_mode */
 	enum umfs_atime atime;
-	bool read_only, foreground, debug, fake, verbose;
+	bool read_only, foreground, debug, fake, verbose, no_diratime;
 	char kernel[4096]; /* what libfuse and the kernel are given by -o */
 };
 
 extern struct pool fuse_pool;
+extern bool fuse_no_diratime; /* reading a directory stores no time of access */
 static inline struct umfs *fuse_fs(void)
 {
 	return &fuse_pool.fs;

@@ -114,7 +114,7 @@ static void answer(fuse_req_t req, fuse_ino_t id, size_t size, off_t pos,
 	/* A directory removed under who reads it has no more names. */
 	if (err == -ENOENT)
 		err = f.used = 0;
-	if (!err)
+	if (!err && !fuse_no_diratime)
 		umfs_accessed(&handle_of(fi)->file);
 	if (err && !f.used)
 		fuse_reply_err(req, -err);

@@ -32,8 +32,10 @@ static const char help[] =
 	"  allow_root        for root too\n"
 	"  relatime, noatime, strictatime\n"
 	"                    when reading stores a time of access (default: relatime)\n"
+	"  nodiratime, diratime\n"
+	"                    of directories never; as of files (default)\n"
 	"  dev, suid         device files and set-id bits mean something (root only)\n"
-	"  nodev, nosuid, exec, noexec, sync, async, dirsync, nodiratime\n"
+	"  nodev, nosuid, exec, noexec, sync, async, dirsync\n"
 	"                    as mount(8)\n"
 	"  foreground, debug as -F and -d\n"
 	"What fstab has for mount(8) alone (defaults, noauto, user, nofail, x-...) is ignored.\n"
@@ -43,10 +45,9 @@ static const char help[] =
 
 static const char *const kernels[] = {"allow_other", "allow_root", "dev",   "nodev", "suid",
 				      "nosuid",	     "exec",	   "noexec", "sync",  "async",
-				      "dirsync",     "nodiratime", NULL};
+				      "dirsync",     NULL};
 static const char *const ignored[] = {"defaults", "auto",   "noauto",  "user",	  "nouser", "users",
-				      "owner",	  "group",  "nofail",  "_netdev", "noowner", "diratime",
-				      "fuse", NULL};
+				      "owner",	  "group",  "nofail",  "_netdev", "noowner", "fuse", NULL};
 
 static int usage(const char *what, const char *value)
 {
@@ -95,6 +96,8 @@ static bool take_own(struct options *o, const char *word)
 		o->atime = UMFS_ATIME_NEVER;
 	else if (!strcmp(word, "strictatime"))
 		o->atime = UMFS_ATIME_ALWAYS;
+	else if (!strcmp(word, "nodiratime") || !strcmp(word, "diratime"))
+		o->no_diratime = word[0] == 'n';
 	else if (!strcmp(word, "foreground"))
 		o->foreground = true;
 	else if (!strcmp(word, "debug"))

@@ -58,6 +58,68 @@ is "text, read-only" text "$(cat "$mnt/f")"
 (echo more >"$mnt/f") 2>/dev/null && fail "written to a read-only mount"
 um
 
+# Options, each with what comes of it.
+
+# with OPTION... -- TEXT COMMAND: mounted with each of them, the command prints the text.
+with() {
+	options=
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	for option in $options; do
+		ok "mount with $option" m -o "$option"
+		is "$option: $3" "$2" "$(sh -c "$3" - "$mnt" 2>/dev/null)"
+		um
+	done
+}
+ok "mount to prepare" m
+echo text >"$mnt/read"
+cp /bin/true "$mnt/program"
+um
+with noexec defaults,noexec -- 126 '"$1/program"; echo $?'
+with exec rw,exec defaults -- 0 '"$1/program"; echo $?'
+old='touch -a -d @1000000000 "$1/read"; cat "$1/read" >/dev/null; test $(stat -c %X "$1/read") = 1000000000; echo $?'
+with noatime -- 0 "$old"
+with relatime strictatime defaults -- 1 "$old"
+again='cat "$1/read"; first=$(stat -c %x "$1/read"); sleep 0.05; cat "$1/read"; [ "$first" = "$(stat -c %x "$1/read")" ]; echo $?'
+with relatime noatime -- "text text 0" "echo \$($again)"
+with strictatime -- "text text 1" "echo \$($again)"
+list='touch -a -d @1000000000 "$1/read" "$1"; cat "$1/read" >/dev/null; ls "$1" >/dev/null
+	for f in "$1" "$1/read"; do test $(stat -c %X "$f") = 1000000000; echo $?; done | xargs'
+with nodiratime relatime,nodiratime strictatime,nodiratime -- "0 1" "$list"
+with diratime nodiratime,diratime -- "1 1" "$list"
+for option in sync dirsync nodev nosuid nodev,nosuid,noexec ro; do
+	with "$option" -- 1 "awk -v at='$mnt' -v want=$option '\$5 == at {
+		n = split(want, words, \",\"); for (i in words) found += (\",\" \$6 \",\" \$NF \",\") ~ \",\" words[i] \",\"
+		print found == n }' /proc/self/mountinfo"
+done
+with ro -- "1 1 text" 'echo $(touch "$1/none"; echo $?) $(rm -f "$1/read"; echo $?) $(cat "$1/read")'
+if [ "$(id -u)" = 0 ]; then
+	chmod 711 "$work"
+	nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	with defaults -- "" "$nobody cat \"\$1/read\""
+	with allow_other rw,allow_other,nosuid -- text "$nobody cat \"\$1/read\""
+	with dev,suid -- 0 "awk '\$5 == \"$mnt\" { print \$6 ~ /nodev|nosuid/ }' /proc/self/mountinfo"
+fi
+
+# By mount(8), which finds its helper in /sbin only, and in fstab, in mounts of its own.
+if [ "$(id -u)" = 0 ]; then
+	mkdir "$work/sbin"
+	ln -s "$(readlink -f "$UMFS_MOUNT")" "$work/sbin/mount.fuse.umfs"
+	echo "$pool $mnt fuse.umfs mode=sync,allow_other,noauto,user,x-systemd.automount 0 0" >"$work/fstab"
+	for command in "mount -T $work/fstab $mnt" "mount -T $work/fstab $pool" \
+		"mount -t fuse.umfs -o ro,mode=sync,noatime $pool $mnt"; do
+		unshare --mount sh -c 'mount --bind "$1/sbin" "$(readlink -f /sbin)" && $2 &&
+			grep " $3 .* - fuse.umfs $4 " /proc/self/mountinfo >"$1/line" && cat "$3/f" &&
+			umount "$3" && ! grep " $3 " /proc/self/mountinfo' - "$work" "$command" "$mnt" "$pool" >"$work/out" 2>&1
+		is "$command" text "$(cat "$work/out")"
+		ok "its daemon ends" wait_for 20 no_daemon
+	done
+	ok "mounted read-only by mount(8)" grep -q " ro,.* ro," "$work/line"
+	check_pool "mount(8)"
+fi
+
 # In the foreground; a signal ends it in order.
 "$UMFS_MOUNT" -F "$pool" "$mnt" &
 pid=$!
