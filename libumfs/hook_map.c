@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * hook_map.c - mmap, munmap, mremap, msync.
+ * hook_map.c - mmap, munmap, mremap, msync, madvise.
  *
  * A shared mapping is made of the pool's own pages, one mapping of the pool file for
  * each run of them, and its file is pinned for as long (maps.c, core/map.c). A private
@@ -12,6 +12,7 @@
  * it short they go at once (umfs_maps_cut). Cut short by another process they stay
  * pages of the file, which nobody else gets before the last mapping is gone.
  */
+#include <linux/falloc.h>
 #include <sys/mman.h>
 
 #include "file.h"
@@ -255,20 +256,40 @@ long umfs_hook_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off
 	return ret;
 }
 
-/* ---- munmap, mremap, msync ---- */
+/* ---- munmap, mremap, msync, madvise ---- */
 
-long umfs_hook_munmap(void *addr, size_t n)
+static long unmap_as_told(uintptr_t at, size_t n)
 {
 	long ret;
 
 	if (likely(!LOAD_RELAXED(&umfs_maps_count)))
-		return sys2(SYS_munmap, addr, n);
+		return sys2(SYS_munmap, at, n);
 	umfs_maps_enter();
-	ret = sys2(SYS_munmap, addr, n);
+	ret = sys2(SYS_munmap, at, n);
 	if (!ret)
-		umfs_maps_forget((uintptr_t)addr, (uintptr_t)addr + page_above(n));
+		umfs_maps_forget(at, at + page_above(n));
 	umfs_maps_leave();
 	return ret;
+}
+
+/*
+ * What pools lie in is not the program's, and stays: some other memory would come to its
+ * place, and core would take that for the pool. To the program nothing was there.
+ */
+long umfs_hook_munmap(void *addr, size_t n)
+{
+	uintptr_t at = (uintptr_t)addr, end = at + page_above(n);
+	uint64_t ours, behind;
+	long ret = 0;
+
+	if (likely(!umfs_mount_memory(at, end, &ours, &behind)) || at % PAGE)
+		return unmap_as_told(at, n);
+	do {
+		if (ours > at)
+			ret = unmap_as_told(at, ours - at);
+		at = behind;
+	} while (!ret && umfs_mount_memory(at, end, &ours, &behind));
+	return ret || at >= end ? ret : unmap_as_told(at, end - at);
 }
 
 /* The n bytes behind the range [old, old + old_n), where nothing may be yet. */
@@ -389,6 +410,45 @@ long umfs_hook_msync(void *addr, size_t n, int flags)
 	    (flags & (MS_SYNC | MS_ASYNC)) != MS_SYNC || (uintptr_t)addr % PAGE)
 		return ret;
 	return sync_ours((uintptr_t)addr, (uintptr_t)addr + page_above(n));
+}
+
+/* The part of r in [start, end) becomes a hole. LOCK_MAPS is held, and not meanwhile. */
+static long punch(const struct range *r, uintptr_t start, uintptr_t end)
+{
+	struct umfs_file file = r->file;
+	uint32_t irec = r->irec;
+	uint64_t from = UMFS_MAX(start, r->start), to = UMFS_MIN(end, r->end);
+	uint64_t off = r->off + (from - r->start);
+	long ret;
+
+	if ((r->flags & MAP_TYPE) == MAP_PRIVATE || (r->file.flags & O_ACCMODE) != O_RDWR)
+		return -EACCES;
+	umfs_map_get(file.fs, irec);
+	umfs_local_unlock(LOCK_MAPS);
+	ret = umfs_fallocate(&file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, to - from);
+	umfs_map_put(file.fs, irec);
+	umfs_local_lock(LOCK_MAPS);
+	return ret;
+}
+
+/* The kernel would take memory from the pool that core believes to be there. */
+long umfs_hook_madvise(void *addr, size_t n, int advice)
+{
+	uintptr_t start = (uintptr_t)addr, end = start + page_above(n);
+	struct range *r;
+	uint32_t at = 0;
+	bool ours = false;
+	long ret = 0;
+
+	if (advice != MADV_REMOVE || start % PAGE || !LOAD_RELAXED(&umfs_maps_count))
+		return sys3(SYS_madvise, addr, n, advice);
+	umfs_maps_enter();
+	while (!ret && (r = umfs_maps_next(&at, start, end))) {
+		ours = true;
+		ret = punch(r, start, end);
+	}
+	umfs_maps_leave();
+	return ours ? ret : sys3(SYS_madvise, addr, n, advice);
 }
 
 /* ---- the end of a file moves ---- */

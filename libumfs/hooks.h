@@ -74,6 +74,7 @@ long umfs_hook_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off
 long umfs_hook_munmap(void *addr, size_t n);
 long umfs_hook_mremap(void *addr, size_t old_n, size_t n, int flags, void *to);
 long umfs_hook_msync(void *addr, size_t n, int flags);
+long umfs_hook_madvise(void *addr, size_t n, int advice);
 
 /* hook_stat.c */
 long umfs_hook_fstatat(int dirfd, const char *path, struct stat *st, int flags);

@@ -162,6 +162,8 @@ static inline struct mount *umfs_mount_of(const struct umfs *fs)
 	return (struct mount *)((uintptr_t)fs - offsetof(struct mount, pool) -
 				offsetof(struct pool, fs));
 }
+/* As pool_memory_next(), of all pools. */
+bool umfs_mount_memory(uint64_t from, uint64_t to, uint64_t *start, uint64_t *end);
 /* Leave all pools if this process holds nothing open in them. */
 void umfs_mount_leave(void);
 

@@ -112,6 +112,20 @@ int umfs_mount_get(struct mount *m)
 	return state == MOUNT_FAILED ? -EIO : 0;
 }
 
+bool umfs_mount_memory(uint64_t from, uint64_t to, uint64_t *start, uint64_t *end)
+{
+	uint64_t first, behind;
+
+	*start = to;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (pool_memory_next(&umfs_mounts[i].pool, from, to, &first, &behind) &&
+		    first < *start) {
+			*start = first;
+			*end = behind;
+		}
+	return *start < to;
+}
+
 bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir)
 {
 	umfs_guard_enter();

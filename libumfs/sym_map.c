@@ -32,3 +32,8 @@ SYM(int, msync, (void *addr, size_t n, int flags))
 {
 	RETURN_INT(umfs_hook_msync(addr, n, flags));
 }
+
+SYM(int, madvise, (void *addr, size_t n, int advice))
+{
+	RETURN_INT(umfs_hook_madvise(addr, n, advice));
+}

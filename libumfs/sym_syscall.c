@@ -69,6 +69,8 @@ static long call_data(long nr, const long *a, bool *ours)
 		return umfs_hook_mremap(P(a[0]), (size_t)a[1], (size_t)a[2], FD(a[3]), P(a[4]));
 	case SYS_msync:
 		return umfs_hook_msync(P(a[0]), (size_t)a[1], FD(a[2]));
+	case SYS_madvise:
+		return umfs_hook_madvise(P(a[0]), (size_t)a[1], FD(a[2]));
 	case SYS_mmap:
 		return umfs_hook_mmap(P(a[0]), (size_t)a[1], FD(a[2]), FD(a[3]), FD(a[4]), a[5]);
 	default:

@@ -65,3 +65,25 @@ long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot,
 		return ret;
 	return sys6(SYS_mmap, (long)at, (long)n, PROT_NONE, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
+
+static void nearer(uint64_t at, uint64_t n, uint64_t from, uint64_t to, uint64_t *start, uint64_t *end)
+{
+	if (!at || at >= to || at + n <= from || at >= *start)
+		return;
+	*start = UMFS_MAX(at, from);
+	*end = UMFS_MIN(at + n, to);
+}
+
+bool pool_memory_next(const struct pool *p, uint64_t from, uint64_t to, uint64_t *start, uint64_t *end)
+{
+	uint32_t slot = p->fs.slot;
+
+	*start = to;
+	nearer((uint64_t)p->fs.base, p->map_bytes, from, to, start, end);
+	nearer((uint64_t)p->tables, p->tables_bytes, from, to, start, end);
+	nearer((uint64_t)p->shadow_page, p->page_bytes, from, to, start, end);
+	nearer((uint64_t)p->shadow_use, p->page_bytes, from, to, start, end);
+	if (slot < UMFS_SLOTS_MAX)
+		nearer((uint64_t)p->slot_page[slot], p->page_bytes, from, to, start, end);
+	return *start < to;
+}

@@ -115,6 +115,11 @@ int pool_pages_open(const struct pool *p, bool writable);
 long pool_pages_map(int fd, uint64_t at, uint64_t n, int prot, int flags, uint64_t off);
 long pool_pages_nowhere(const struct pool *p, uint64_t at, uint64_t n, int prot, int flags,
 			bool writable);
+/*
+ * The first part of [from, to) of this process's memory that the pool lies in, or that keeps
+ * the locks that say that this process is alive. False: there is none.
+ */
+bool pool_memory_next(const struct pool *p, uint64_t from, uint64_t to, uint64_t *start, uint64_t *end);
 
 /*
  * False when [off, off + n) is a hole and so reads as zeros. Tools ask first:

@@ -5,7 +5,7 @@
  *
  * As a worn medium answers a touch with SIGBUS, so does a mapping of an empty file, which
  * is put in the page's place by a system call of the test's own: no rights are needed and no
- * memory is harmed. Under libumfs only.
+ * memory is harmed. Under libumfs only. And a program that unmaps the pool, which is the same.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -46,22 +46,42 @@ static void regain(long off)
 	assert_ptr_equal(raw_map(base + off, pool_fd, off), base + off);
 }
 
-/* The first writable shared mapping of the pool's file from its beginning. */
-static char *find_base(void)
+struct mapping {
+	char *at;
+	size_t pages;
+	bool whole; /* what core works in, and not what keeps a lock */
+};
+
+/* What this process has mapped of the pool's file. */
+static int mappings(struct mapping *found, int most)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
 	char line[PATH_MAX + 128], perms[8], name[PATH_MAX];
-	unsigned long start, off;
-	char *found = NULL;
+	unsigned long start, end, off;
+	int n = 0;
 
 	assert_non_null(maps);
-	while (!found && fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%*x %7s %lx %*s %*s %4095s", &start, perms, &off, name) == 4 &&
-		    !strcmp(perms, "rw-s") && !off && !strcmp(name, pool))
-			found = (char *)start; /* NOLINT */
+	while (n < most && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %4095s", &start, &end, perms, &off, name) != 5 ||
+		    strcmp(name, pool))
+			continue;
+		found[n++] = (struct mapping){(char *)start /* NOLINT */, (end - start) / PAGE,
+					      !strcmp(perms, "rw-s") && !off};
+	}
 	fclose(maps);
-	assert_non_null(found);
-	return found;
+	return n;
+}
+
+static char *find_base(void)
+{
+	struct mapping m[32];
+	int n = mappings(m, 32);
+
+	for (int i = 0; i < n; i++)
+		if (m[i].whole)
+			return m[i].at;
+	fail_msg("the pool is not mapped");
+	return NULL;
 }
 
 static int setup(void **state)
@@ -314,6 +334,118 @@ static void lost_bitmap_harms_no_file(void **state)
 	close(fd);
 }
 
+/* ---- a program that unmaps what is not its own ---- */
+
+static int bad_answers;
+
+/* Done, or the pool is lost. */
+static void answered(long ret, const char *what)
+{
+	if (ret != -1 || errno == EIO)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	bad_answers++;
+}
+
+static void use_everything(int round)
+{
+	char name[32], other[40], buf[3 * PAGE] = "text";
+	struct stat st;
+	int fd;
+
+	snprintf(name, sizeof(name), "unmapped%d", round);
+	snprintf(other, sizeof(other), "%s.new", name);
+	answered(fd = open(at(name), O_RDWR | O_CREAT, 0600), "open");
+	if (fd >= 0) {
+		answered(pwrite(fd, buf, sizeof(buf), 100), "pwrite");
+		answered(pread(fd, buf, sizeof(buf), 0), "pread");
+		answered(ftruncate(fd, 5000), "ftruncate");
+		answered(fstat(fd, &st), "fstat");
+		close(fd);
+	}
+	answered(mkdir(at("unmapped-dir"), 0700), "mkdir");
+	answered(rename(at(name), at(other)) && errno != ENOENT ? -1 : 0, "rename");
+	answered(unlink(at(other)) && errno != ENOENT ? -1 : 0, "unlink");
+	answered(rmdir(at("unmapped-dir")) && errno != ENOENT ? -1 : 0, "rmdir");
+	answered(stat("/", &st), "stat /");
+}
+
+static size_t pages_mapped(void)
+{
+	struct mapping m[32];
+	size_t pages = 0;
+
+	for (int n = mappings(m, 32); n;)
+		pages += m[--n].pages;
+	return pages;
+}
+
+struct unmapping {
+	unsigned seed;
+	bool raw;
+};
+
+/* By instructions of its own the program has its way; by libc nothing happens. */
+static void unmap_a_piece(const struct unmapping *u)
+{
+	struct mapping m[32];
+	int n = mappings(m, 32);
+	size_t first, pages;
+
+	if (!n)
+		return;
+	n = rand() % n;
+	first = (size_t)rand() % m[n].pages;
+	pages = rand() % 2 ? m[n].pages - first : (size_t)rand() % (m[n].pages - first) + 1;
+	if (u->raw)
+		raw(SYS_munmap, (long)(m[n].at + first * PAGE), (long)(pages * PAGE), 0);
+	else
+		answered(munmap(m[n].at + first * PAGE, pages * PAGE), "munmap");
+}
+
+static int unmap_at_random(void *arg)
+{
+	const struct unmapping *u = arg;
+	size_t before = pages_mapped();
+	int fd = open(at("other"), O_RDONLY);
+
+	srand(u->seed);
+	if (fd < 0 || find_base() != base)
+		return 1;
+	for (int i = 0; i < 4; i++) {
+		unmap_a_piece(u);
+		use_everything(i);
+	}
+	if (!u->raw) {
+		holds(fd, "other", 7);
+		if (pages_mapped() != before) {
+			fprintf(stderr, "%zu pages of the pool are mapped, %zu were\n", pages_mapped(), before);
+			return 3;
+		}
+	}
+	if (bad_answers)
+		return 4;
+	exit(0); /* all that a process does at its end */
+}
+
+static void unmapped_at_random(void **state)
+{
+	int fd = fill("other");
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		struct unmapping u = {i / 2, i % 2};
+		int status = in_child(unmap_at_random, &u);
+
+		if (status)
+			fail_msg("seed %u, %s: %d", u.seed, u.raw ? "raw" : "by libc", status);
+		holds(fd, "other", 7);
+		use_everything(9);
+		assert_int_equal(bad_answers, 0);
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +456,7 @@ int main(void)
 		cmocka_unit_test(lost_names_cost_the_pool),
 		cmocka_unit_test(write_into_lost_page_is_not_done),
 		cmocka_unit_test(lost_bitmap_harms_no_file),
+		cmocka_unit_test(unmapped_at_random),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -791,6 +791,82 @@ static void space_comes_back(void **state)
 	assert_true(after.f_bfree + 100 >= before.f_bfree);
 }
 
+/* ---- advice and protection ---- */
+
+static void advice_changes_no_byte(void **state)
+{
+	static const int advice[] = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
+				     MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_DONTDUMP,
+				     MADV_DODUMP, MADV_COLD, MADV_PAGEOUT};
+	int fd = make_pages("f", 4);
+	char *p = map(fd, 4 * PAGE, RW, MAP_SHARED, 0);
+	unsigned char in[4];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(advice) / sizeof(*advice); i++) {
+		p[PAGE] = (char)('A' + i);
+		assert_ok(madvise(p, 4 * PAGE, advice[i]));
+		assert_int_equal(p[PAGE], 'A' + (int)i);
+		assert_true(file_is(fd, PAGE, (char)('A' + i), 1) && all(p + 3 * PAGE, 'd', PAGE));
+	}
+	assert_errno(madvise(p, PAGE, MADV_FREE), EINVAL);
+	assert_errno(madvise(p + 1, PAGE, MADV_DONTNEED), EINVAL);
+	assert_int_equal(posix_madvise(p, 4 * PAGE, POSIX_MADV_WILLNEED), 0);
+	assert_ok(mlock(p, PAGE));
+	assert_ok(mincore(p, 4 * PAGE, in));
+	assert_true(in[0] & 1);
+	assert_ok(munlock(p, PAGE));
+	assert_ok(munmap(p, 4 * PAGE));
+	assert_ok(close(fd));
+}
+
+static void removed_by_advice_is_a_hole(void **state)
+{
+	int fd = make_pages("f", 600), other = make_pages("g", 2), ro = open(at("f"), O_RDONLY);
+	char *p = map(fd, 600 * PAGE, RW, MAP_SHARED, 0), *q = map(ro, PAGE, PROT_READ, MAP_SHARED, 0);
+
+	(void)state;
+	assert_ok(madvise(p + PAGE, 2 * PAGE, MADV_REMOVE));
+	assert_ok(madvise(p + 5 * PAGE, 512 * PAGE, MADV_REMOVE));
+	assert_true(all(p, 'a', PAGE) && all(p + PAGE, 0, 2 * PAGE) && all(p + 3 * PAGE, 'd', PAGE));
+	assert_true(all(p + 5 * PAGE, 0, 512 * PAGE) && all(p + 517 * PAGE, 'a' + 517 % 26, PAGE));
+	assert_true(file_is(fd, PAGE, 0, 2 * PAGE) && file_is(fd, 0, 'a', PAGE));
+	assert_int_equal(lseek(fd, 0, SEEK_END), 600 * (off_t)PAGE);
+	memset(p + PAGE, 'n', PAGE);
+	assert_true(file_is(fd, PAGE, 'n', PAGE) && file_is(fd, 2 * PAGE, 0, PAGE));
+	assert_true(file_is(other, 0, 'a', PAGE) && file_is(other, PAGE, 'b', PAGE));
+	assert_errno(madvise(q, PAGE, MADV_REMOVE), EACCES);
+	assert_true(all(q, 'a', PAGE));
+	assert_ok(munmap(q, PAGE));
+	q = map(fd, 600 * PAGE, RW, MAP_PRIVATE, 0);
+	assert_errno(madvise(q, PAGE, MADV_REMOVE), EACCES);
+	assert_ok(munmap(q, 600 * PAGE));
+	assert_ok(munmap(p, 600 * PAGE));
+	assert_ok(close(ro));
+	assert_ok(close(fd));
+	assert_ok(close(other));
+}
+
+static void protection_changes(void **state)
+{
+	int fd = make_pages("f", 3);
+	char *p = map(fd, 3 * PAGE, PROT_READ, MAP_SHARED, 0);
+
+	(void)state;
+	assert_ok(mprotect(p, PAGE, PROT_NONE));
+	assert_int_equal(touch(p), SIGSEGV);
+	assert_int_equal(touch(p + PAGE), 0);
+	assert_true(file_is(fd, 0, 'a', PAGE)); /* the file is as readable as ever */
+	assert_int_equal(pwrite(fd, "X", 1, 0), 1);
+	assert_ok(mprotect(p, 2 * PAGE, RW));
+	assert_int_equal(p[0], 'X');
+	p[PAGE] = 'Y';
+	assert_true(file_is(fd, PAGE, 'Y', 1));
+	assert_ok(mprotect(p, 3 * PAGE, PROT_READ));
+	assert_ok(munmap(p, 3 * PAGE));
+	assert_ok(close(fd));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -821,6 +897,9 @@ int main(void)
 		cmocka_unit_test(grown_while_a_part_is_unmapped),
 		cmocka_unit_test(failed_in_place_of_another),
 		cmocka_unit_test(space_comes_back),
+		cmocka_unit_test(advice_changes_no_byte),
+		cmocka_unit_test(removed_by_advice_is_a_hole),
+		cmocka_unit_test(protection_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
