@@ -24,12 +24,22 @@ host() {
 	is "a program with $name" "all is well" "$(printf '%s\n' "$out" | head -n 20)"
 }
 
+skip() {
+	printf 'skipped: %s\n[  SKIPPED ] %s\n' "$2" "$1"
+}
+
 runtime() {
 	"${CC:-cc}" -print-file-name="lib$1.so"
 }
 
 host "nothing special" "${UMFS_PRELOAD:-}"
-if [ -z "${UMFS_PRELOAD:-}" ] && ! "${CC:-cc}" --version | grep -q clang; then
+if [ -n "${UMFS_PRELOAD:-}" ]; then
+	skip sanitizers "a sanitizer is preloaded already"
+	skip valgrind "a sanitizer is preloaded"
+elif ! command -v gcc >/dev/null; then
+	skip sanitizers "gcc is not installed, whose runtimes are libraries"
+else
+	CC=gcc # whatever the build is made by
 	host "the address sanitizer" "$(runtime asan)" -fsanitize=address
 	# What the pool's memory sees happen between its atomic operations is not for it.
 	TSAN_OPTIONS=ignore_noninstrumented_modules=1 \
@@ -41,7 +51,7 @@ if [ -z "${UMFS_PRELOAD:-}" ] && ! "${CC:-cc}" --version | grep -q clang; then
 			--leak-check=full "$work/host" 2>&1)
 		is "a program under valgrind" "all is well" "$(printf '%s\n' "$out" | head -n 20)"
 	else
-		echo "no valgrind here: not tried"
+		skip valgrind "it is not installed"
 	fi
 fi
 
