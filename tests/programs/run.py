@@ -11,7 +11,7 @@ both, there, each command of the script one or the other (half.sh); audit, libum
 strace.
 
 The environment names the build: UMFS_LIB, UMFS_MKFS, UMFS_FSCK, and for the forms
-that need it UMFS_MOUNT; UMFS_PRELOAD is what is loaded before libumfs. Exit code 77:
+that need them UMFS_MOUNT and UMFS_RAW_CALL; UMFS_PRELOAD is what is loaded before libumfs. Exit code 77:
 nothing was run, the last line says why.
 """
 import argparse
@@ -68,7 +68,9 @@ CASES = [
 ]
 
 BUILT = {"UMFS_LIB": "libumfs/libumfs.so", "UMFS_MKFS": "mkfs/mkfs.umfs", "UMFS_FSCK": "fsck/fsck.umfs",
-         "UMFS_MOUNT": "fuse/mount.umfs"}
+         "UMFS_MOUNT": "fuse/mount.umfs", "UMFS_RAW_CALL": "tests/shim/raw_call"}
+
+PLANTED = "planted-for-the-audit"
 
 # Whether programs run under libumfs there, and where the files are; see place().
 FORMS = ("tmpfs", "libumfs", "mount", "both", "audit")
@@ -291,12 +293,19 @@ class Place:
         return printed
 
     def traced(self, command):
-        """Under strace, which is not itself under libumfs."""
+        """Under strace, which is not itself under libumfs; and then a call past libumfs, to be found."""
         env = [f"{name}={value}" for name, value in self.preloaded().items()]
-        return [*audit.TRACER, "-o", os.path.join(self.work, "trace"), "env", *env, *command]
+        planting = [os.environ["UMFS_RAW_CALL"], "path", os.path.join(self.dir, PLANTED)]
+        return [*audit.TRACER, "-o", os.path.join(self.work, "trace"), "env", *env,
+                "bash", "-c", shlex.join(command) + " || exit; " + shlex.join(planting)]
 
     def missed(self):
-        return audit.calls_missed(os.path.join(self.work, "trace"), self.dir)
+        """Without the one that was planted."""
+        found = audit.calls_missed(os.path.join(self.work, "trace"), self.dir)
+        planted = [c for c in found if PLANTED in c]
+        if len(planted) != 1:
+            raise Failed(f"of the planted call {len(planted)} were found: {planted}")
+        return [c for c in found if c not in planted]
 
     def read_tree(self, more):
         code, out, err = self.call(["python3", os.path.join(self.scripts, "tree.py"), self.dir], 60, more,

@@ -35,6 +35,14 @@ OWN = re.compile(
     r"|mmap\([^)]*\bMAP_ANONYMOUS\b"
     # A path by way of /proc/self/fd is followed.
     r"|readlinkat\(AT_FDCWD[^,]*, \"(/proc/[0-9]+/fd/[0-9]+|/[^\"]*/\.umfs-fd-[^/\"]* \(deleted\))\")")
+# Where the kernel believes a process to be whose working directory is ours, and calls that name
+# something there. Left out: exec, whose path libumfs looks at before, what is no path, and how
+# a new image finds out where it is.
+LIMBO = "/.umfs-cwd-"
+CWD = re.compile(r"AT_FDCWD<([^>]*)>")
+RELATIVE = re.compile(r'(?!execve|memfd_create|symlinkat\("UMFS"|stat\("\.")\w+\((AT_FDCWD<[^>]*>, )?"(?!/)[^"]')
+MOVES = re.compile(r'f?chdir\([^"<]*["<]([^">]*)[">].* = 0$')
+MADE = re.compile(r"(?:clone3?|v?fork)\(.* = ([0-9]+)$")
 # And with the files that locks are taken on, and their directory.
 OWN_SHADOW = re.compile(
     r"(fcntl\(.*, F_(OFD_)?(SETLK|SETLKW|GETLK)\b|flock\(|lseek\(.*, SEEK_(SET|END)\s*\)|fchmod\("
@@ -77,11 +85,11 @@ def programs_of(script):
     return [p for p in ("gcc", "ar", "make", "python3", "bash", "tar", "sqlite3") if p in script.split()]
 
 
-TRACER = ["strace", "-f", "-y", "-s", "300", "-e", "trace=%file,%desc"]
+TRACER = ["strace", "-f", "-y", "-s", "300", "-e", "trace=%file,%desc,clone,clone3,fork,vfork"]
 
 
 def whole(file):
-    """One string for each call, those cut by another thread's put together."""
+    """(pid, one string) for each call, those cut by another thread's put together."""
     begun = {}
     for line in file:
         pid, _, text = line.rstrip("\n").partition(" ")
@@ -89,9 +97,9 @@ def whole(file):
         if text.endswith("<unfinished ...>"):
             begun[pid] = text[:-len("<unfinished ...>")]
         elif text.startswith("<..."):
-            yield begun.pop(pid, "") + text.partition("resumed>")[2]
+            yield pid, begun.pop(pid, "") + text.partition("resumed>")[2]
         else:
-            yield text
+            yield pid, text
 
 
 def missed(call, mount):
@@ -105,10 +113,31 @@ def missed(call, mount):
     return mount + "/" in call and not call.startswith("execve(")
 
 
+class Places:
+    """In which working directories processes are, as far as a log has shown it."""
+
+    def __init__(self):
+        self.of = {}
+
+    def see(self, pid, call):
+        """A call that was made; True: it names something by a path relative to one of ours."""
+        shown = CWD.search(call)
+        if shown:
+            self.of[pid] = shown[1]
+        found = RELATIVE.match(call) and LIMBO in self.of.get(pid, "")
+        moved, made = MOVES.match(call), MADE.match(call)
+        if moved and moved[1].startswith("/"):
+            self.of[pid] = moved[1]
+        if made:
+            self.of.setdefault(made[1], self.of.get(pid, ""))
+        return found
+
+
 def calls_missed(log, mount):
     """The calls in a log of TRACER that name a file below mount or a descriptor of one."""
+    places = Places()
     with open(log, encoding="utf-8", errors="replace") as file:
-        return [c for c in whole(file) if missed(c, mount)]
+        return [c for pid, c in whole(file) if places.see(pid, c) or missed(c, mount)]
 
 
 def no_tracer():
@@ -145,7 +174,7 @@ def main():
     audit = Audit()
     failed = 0
     try:
-        for kind in ("path", "fd", "locked"):
+        for kind in ("path", "fd", "locked", "relative", "in"):
             _, found = audit.run([os.path.abspath(sys.argv[1]), kind, os.path.join(audit.mount, "planted")])
             if len(found) != 1:
                 print(f"FAILED: planted call on a {kind}: {len(found)} found", *found, sep="\n  ")
