@@ -660,7 +660,8 @@ struct umfs_acl {
 	bool minimal;  /* it says no more than those */
 	bool empty;
 };
-#define UMFS_ACL_EMPTY_BYTES 4u /* a head without entries */
+#define UMFS_ACL_EMPTY_BYTES 4u	   /* a head without entries */
+#define UMFS_ACL_MINIMAL_BYTES 28u /* and with the three that a mode says as well */
 /* An access control list as system.posix_acl_* has it. -EINVAL, -EOPNOTSUPP. */
 int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl);
 /* In a list that was parsed and has a mask: owner, mask and others get the bits of `mode`. */

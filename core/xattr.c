@@ -411,12 +411,6 @@ static void commit(struct edit *e)
 	umfs_seq_end(e->in);
 }
 
-/* Nothing that the mode does not say already. */
-static bool acl_is_dropped(const struct edit *e)
-{
-	return e->acl.empty || (e->acl.minimal && e->space == ACL_ACCESS);
-}
-
 /* I1. */
 static int replace_block(struct edit *e)
 {
@@ -429,8 +423,6 @@ static int replace_block(struct edit *e)
 		err = make_block(e);
 	if (!err && e->old.head)
 		err = umfs_pages_free(&e->tx, e->old.page, e->old.pages);
-	if (!err && is_acl(e->space) && !e->remove && acl_is_dropped(e))
-		err = -EAGAIN; /* see set_acl() */
 	if (err) {
 		umfs_tx_abort(&e->tx);
 		return err;
@@ -504,15 +496,32 @@ static int change(struct edit *e)
 	return err == -ENOSPC && e->remove && e->pages ? bury(e) : err;
 }
 
-/* A list that says no more than a mode is not kept; what it says is found out by building it. */
+/* Nothing that the mode does not say already. */
+static bool acl_is_dropped(const struct edit *e)
+{
+	return e->acl.empty || (e->acl.minimal && e->space == ACL_ACCESS);
+}
+
+/* A longer list has more than the owner's, the group's and others' entries. */
+static int parse_short_acl(struct edit *e)
+{
+	uint8_t list[UMFS_ACL_MINIMAL_BYTES];
+	int err = e->size ? port_copy_in(list, e->value, e->size) : 0;
+
+	return err ? err : umfs_acl_parse(list, e->size, &e->acl);
+}
+
+/* A list that says no more than a mode is not kept, so that it needs no space. */
 static int set_acl(struct edit *e)
 {
-	int err = change(e);
+	int err = e->size <= UMFS_ACL_MINIMAL_BYTES ? parse_short_acl(e) : 0;
 
-	if (err != -EAGAIN)
+	if (err)
 		return err;
-	e->remove = true;
-	e->set_mode = e->space == ACL_ACCESS && !e->acl.empty;
+	if (acl_is_dropped(e)) {
+		e->remove = true;
+		e->set_mode = e->space == ACL_ACCESS && !e->acl.empty;
+	}
 	return change(e);
 }
 

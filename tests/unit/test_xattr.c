@@ -414,6 +414,34 @@ static void access_list_sets_the_mode(void **state)
 	assert_int_equal(umfs_listxattr(u->fs, &owner, node, NULL, 0), 0);
 }
 
+static void list_that_is_a_mode_set_on_full_pool(void **state)
+{
+	static const uint8_t full[] = {ACL_HEAD, ACL_OWNER(7), ACL_USER(6, 9), ACL_GROUP(1),
+				       ACL_MASK(5), ACL_OTHER(4)};
+	static const uint8_t minimal[] = {ACL_HEAD, ACL_OWNER(6), ACL_GROUP(4), ACL_OTHER(0)};
+	struct unit *u = *state;
+	umfs_node none = make(u, "/n", 0100600), one = make(u, "/o", 0100600);
+	umfs_node two = make(u, "/t", 0100600), dir = make(u, "/d", 0040755);
+
+	assert_ok(set_acl(u, &owner, one, ACCESS, full, sizeof(full)));
+	assert_ok(set_acl(u, &owner, two, ACCESS, full, sizeof(full)));
+	assert_ok(set(u, &owner, two, "user.a", "x", 0));
+	fill_but(u, 0);
+	assert_err(set_acl(u, &owner, none, ACCESS, full, sizeof(full)), ENOSPC);
+	assert_int_equal(mode_of(u, none), 0600);
+	assert_ok(set_acl(u, &owner, none, ACCESS, minimal, sizeof(minimal)));
+	assert_int_equal(mode_of(u, none), 0640);
+	assert_ok(set_acl(u, &owner, none, ACCESS, minimal, UMFS_ACL_EMPTY_BYTES));
+	/* Among others its entry stays, without a name; alone it frees the page. */
+	assert_ok(set_acl(u, &owner, two, ACCESS, minimal, sizeof(minimal)));
+	assert_int_equal(mode_of(u, two), 0640);
+	assert_names(u, &owner, two, "user.a", 7);
+	assert_err(set_acl(u, &owner, dir, DEFAULT, minimal, sizeof(minimal)), ENOSPC);
+	assert_ok(set_acl(u, &owner, one, ACCESS, minimal, sizeof(minimal)));
+	assert_int_equal(umfs_listxattr(u->fs, &owner, one, NULL, 0), 0);
+	assert_ok(set_acl(u, &owner, dir, DEFAULT, minimal, sizeof(minimal)));
+}
+
 static void default_list_is_for_directories(void **state)
 {
 	static const uint8_t minimal[] = {ACL_HEAD, ACL_OWNER(6), ACL_GROUP(4), ACL_OTHER(0)};
@@ -648,6 +676,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(removal_on_full_pool_succeeds),
 	CASE(block_without_what_was_removed_shrinks),
 	CASE(access_list_sets_the_mode),
+	CASE(list_that_is_a_mode_set_on_full_pool),
 	CASE(default_list_is_for_directories),
 	CASE(default_list_is_passed_on),
 	CASE(capability_of_another_form_refused),
