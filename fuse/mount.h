@@ -6,6 +6,7 @@
  *   loop.c             requests: read, given to workers, parked
  *   ops_*.c            one answer for each kind of request
  *   ops_pass.c         open files of preloaded processes, passed on to others
+ *   position.c         and where the kernel's position of one is
  *   nodes.c            what the kernel remembers of our inodes
  *   locks.c            flock and record locks
  *   fault.c            SIGSEGV and SIGBUS
@@ -104,6 +105,8 @@ struct handle {
 	uint64_t shared_key; /* 0: it is none */
 	uint64_t expected;   /* where the kernel's position is, unless it was moved */
 	uint32_t running;    /* requests that read or write */
+	char name[POOL_PASS_BYTES];
+	int seen_fd; /* the number that it had when it was looked for last, or -1 */
 	struct umfs_file shared;
 };
 static inline struct handle *handle_of(const struct fuse_file_info *fi)
@@ -131,8 +134,18 @@ void pass_lookup(fuse_req_t req, const char *name);
 /* 0: opened, and known to nobody yet. */
 int pass_create(const char *name, struct fuse_file_info *fi, struct fuse_entry_param *e);
 void pass_part(struct handle *h);
-int64_t handle_read(struct handle *h, void *buf, uint64_t n, uint64_t off);
-int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off, bool append);
+/* `pid` asks for it. */
+int64_t handle_read(struct handle *h, void *buf, uint64_t n, uint64_t off, pid_t pid);
+int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off, bool append,
+		     pid_t pid);
+
+/* ---- position.c ---- */
+
+/*
+ * The kernel's position of what thread `pid` opened by the name `name`, or -ENOENT: it can
+ * not be found out. *fd is where to look first, and then where it was.
+ */
+int64_t position_find(pid_t pid, const char *name, int *fd);
 
 /* ---- locks.c ---- */
 

@@ -28,7 +28,7 @@ static void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t off,
 
 	(void)id;
 	if (buf)
-		n = handle_read(handle_of(fi), buf, size, (uint64_t)off);
+		n = handle_read(handle_of(fi), buf, size, (uint64_t)off, fuse_req_ctx(req)->pid);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
@@ -41,7 +41,7 @@ static void op_write(fuse_req_t req, fuse_ino_t id, const char *buf, size_t size
 {
 	(void)id;
 	reply_bytes(req, handle_write(handle_of(fi), buf, size, (uint64_t)off,
-				      (fi->flags & O_APPEND) != 0));
+				      (fi->flags & O_APPEND) != 0, fuse_req_ctx(req)->pid));
 }
 
 static void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t off, off_t n,

@@ -16,7 +16,9 @@
  *     read() or write() and done at the shared position, which moves. Where it does
  *     not, or another request for the handle is under way (the kernel has one read() or
  *     write() at a time, so one of the two has an offset of its own), it is done where it
- *     says, and the shared position follows if that may have been the kernel's.
+ *     says. If the kernel's position is there (position.c) it came there by a seek, and the
+ *     shared one follows; if it is not, the offset was pread()'s or pwrite()'s. Where that
+ *     can not be found out it is taken for a seek.
  * G3  It is opened for what the description is open for, neither more nor less.
  *
  * What the kernel does not tell: a seek, until something is read or written; and whether
@@ -99,7 +101,8 @@ static int share(struct handle *h, const struct pool_pass *what)
 	return 0;
 }
 
-static int make(const struct pool_pass *what, struct fuse_file_info *fi, struct fuse_entry_param *e)
+static int make(const struct pool_pass *what, const char *name, struct fuse_file_info *fi,
+		struct fuse_entry_param *e)
 {
 	uint32_t flags;
 	umfs_node node;
@@ -118,6 +121,8 @@ static int make(const struct pool_pass *what, struct fuse_file_info *fi, struct 
 	if (err)
 		return err;
 	handle_of(fi)->expected = what->pos;
+	handle_of(fi)->seen_fd = -1;
+	strcpy(handle_of(fi)->name, name); /* it was parsed, so it fits */
 	err = share(handle_of(fi), what);
 	if (err)
 		handle_close(fi);
@@ -130,7 +135,7 @@ int pass_create(const char *name, struct fuse_file_info *fi, struct fuse_entry_p
 
 	if (!pool_pass_parse(&fuse_pool, name, &what) || what.kind != POOL_PASS_OFD)
 		return -EACCES;
-	return make(&what, fi, e);
+	return make(&what, name, fi, e);
 }
 
 void pass_part(struct handle *h)
@@ -156,13 +161,41 @@ static void done(struct handle *h, uint64_t end)
 	__atomic_fetch_sub(&h->running, 1, __ATOMIC_RELEASE);
 }
 
+/* Does anybody have the description but who has the handle? */
+static bool has_sharers(const struct handle *h)
+{
+	const struct umfs *fs = fuse_fs();
+	const struct umfs_ofd_pm *o = umfs_ofd_of(&h->shared);
+	bool others = __atomic_load_n(&fs->ofd_refs[h->shared.ofd], __ATOMIC_ACQUIRE) != 1;
+
+	for (uint32_t i = 0; o && i < UMFS_ARRAY_LEN(o->slots) && !others; i++) {
+		uint64_t own = i == fs->slot / 64 ? 1ull << fs->slot % 64 : 0;
+
+		others = ld64(&o->slots[i]) & ~own;
+	}
+	return others;
+}
+
+/* May it have been at the kernel's position? While it is answered that is where it was before. */
+static bool was_at_position(struct handle *h, uint64_t off, pid_t pid)
+{
+	int64_t pos;
+
+	if (has_sharers(h)) {
+		pos = position_find(pid, h->name, &h->seen_fd);
+		if (pos >= 0)
+			return (uint64_t)pos == off;
+	}
+	return __atomic_load_n(&h->running, __ATOMIC_ACQUIRE) == 1 ||
+	       __atomic_load_n(&h->expected, __ATOMIC_ACQUIRE) == off;
+}
+
 /* It was done where it said. The shared position goes there, too, if it may have been for that. */
-static int64_t follow(struct handle *h, uint64_t off, int64_t n)
+static int64_t follow(struct handle *h, uint64_t off, int64_t n, pid_t pid)
 {
 	uint64_t end = off + (uint64_t)(n > 0 ? n : 0);
 
-	if (__atomic_load_n(&h->running, __ATOMIC_ACQUIRE) == 1 ||
-	    __atomic_load_n(&h->expected, __ATOMIC_ACQUIRE) == off) {
+	if (was_at_position(h, off, pid)) {
 		(void)umfs_seek(&h->shared, (int64_t)end, SEEK_SET);
 		done(h, end);
 	} else {
@@ -177,19 +210,20 @@ static int64_t moved(struct handle *h, uint64_t off, int64_t n)
 	return n;
 }
 
-int64_t handle_read(struct handle *h, void *buf, uint64_t n, uint64_t off)
+int64_t handle_read(struct handle *h, void *buf, uint64_t n, uint64_t off, pid_t pid)
 {
 	struct umfs_iov iov = {.base = buf, .len = n};
 
 	if (!h->shared_key)
 		return umfs_pread(&h->file, buf, n, off);
 	if (!at_shared(h, off))
-		return follow(h, off, umfs_pread(&h->file, buf, n, off));
+		return follow(h, off, umfs_pread(&h->file, buf, n, off), pid);
 	return moved(h, off, umfs_readv(&h->shared, &iov, 1));
 }
 
 /* The end is where it is now, whatever the kernel last knew. */
-int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off, bool append)
+int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off, bool append,
+		     pid_t pid)
 {
 	struct umfs_iov iov = {.base = (void *)(uintptr_t)buf, .len = n};
 	uint64_t at = off;
@@ -197,6 +231,6 @@ int64_t handle_write(struct handle *h, const void *buf, uint64_t n, uint64_t off
 	if (!h->shared_key)
 		return umfs_pwritev(&h->file, &iov, 1, &at, append);
 	if (!at_shared(h, off) && !append)
-		return follow(h, off, umfs_pwritev(&h->file, &iov, 1, &at, false));
+		return follow(h, off, umfs_pwritev(&h->file, &iov, 1, &at, false), pid);
 	return moved(h, off, umfs_writev(&h->shared, &iov, 1));
 }

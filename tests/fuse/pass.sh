@@ -45,6 +45,11 @@ same "a seek, and what is read or written then" 'echo 0123456789 >f; { $0 read 0
 	exec 5<>f; $0 seek 5 3 write 5 x; echo y >&5; exec 5>&-; cat f'
 same "pread beside it" 'echo 0123456789 >f; { read -r -n 2 a; $0 pread 0 7 pread 0 1 read 0 2; } <f; cat f'
 
+same "pread moves nobody's position" 'echo 0123456789abcdef >f
+	{ read -r -n 2 a; $0 pread 0 7; read -r -n 2 b; $0 read 0 1 pread 0 11 read 0 1 seek 0 9 read 0 1 pread 0 3
+	read -r -n 2 c; echo $a $b $c; } <f
+	exec 5<>f 6<f; $0 pread 5 7 pread 6 8 read 5 1 pread 5 3; echo X >&5; read -r -n 3 d <&6; echo $d; cat f'
+same "pwrite moves nobody's position" 'exec 5<>f; echo start >&5; $0 blocks 5 50; echo X >&5; cksum f; : >f'
 same "threads, each at its own places" 'exec 5<>f; $0 blocks 5 500; cksum f'
 
 # ---- what it is open for ----
