@@ -185,6 +185,14 @@ static long make_heirs(struct heirs *h, struct text *t)
 
 /* ---- to an image that will not know us: pass.c ---- */
 
+static bool is_passed(const struct heirs *h, long mount)
+{
+	for (uint32_t i = 0; i < h->passed_count; i++)
+		if (h->passed[i].mount == mount)
+			return true;
+	return false;
+}
+
 /* The same description is opened once, so that its numbers go on sharing it. */
 static long open_once(const struct heirs *h, int fd, const struct umfs_file *f)
 {
@@ -194,14 +202,18 @@ static long open_once(const struct heirs *h, int fd, const struct umfs_file *f)
 	return umfs_pass_open(fd, "exec");
 }
 
-static long pass_one(struct heirs *h, int fd)
+static bool is_of(int fd, const struct umfs *fs, uint32_t ofd)
 {
-	const struct umfs_file *f = &umfs_uinfo_table[fd].file;
-	struct passed *p = &h->passed[h->passed_count];
-	long mount = open_once(h, fd, f);
+	const struct uinfo *u = &umfs_uinfo_table[fd];
 
-	if (mount < 0)
-		return mount;
+	return u->kind > UINFO_RESERVED && u->file.fs == fs && u->file.ofd == ofd;
+}
+
+/* The number becomes the mount's, if it still is what was opened there. LOCK_UINFO held. */
+static long put_onto(struct heirs *h, int fd, const struct umfs_file *f, long mount)
+{
+	struct passed *p = &h->passed[h->passed_count];
+
 	*p = (struct passed){fd, (int)mount, umfs_place_high(fd), f->ofd, f->fs};
 	h->passed_count++;
 	if (p->old < 0)
@@ -209,26 +221,46 @@ static long pass_one(struct heirs *h, int fd)
 	return sys3(SYS_dup3, mount, fd, 0) < 0 ? -EMFILE : 0;
 }
 
-/* Exec failed: the numbers are held as they were. */
+/* With no lock held while the mount is asked: its daemon may be stopped. */
+static long pass_one(struct heirs *h, int fd)
+{
+	struct umfs_file f;
+	long mount, ret = -EAGAIN;
+
+	if (umfs_uinfo_read(fd, &f) == UINFO_NONE)
+		return 0;
+	mount = open_once(h, fd, &f);
+	if (mount < 0)
+		return is_of(fd, f.fs, f.ofd) ? mount : -EAGAIN;
+	umfs_local_lock(LOCK_UINFO);
+	if (is_of(fd, f.fs, f.ofd) && passes(fd, NULL))
+		ret = put_onto(h, fd, &f, mount);
+	umfs_local_unlock(LOCK_UINFO);
+	if (ret == -EAGAIN && !is_passed(h, mount))
+		sys1(SYS_close, mount);
+	return ret;
+}
+
+/* There is none, or it is in another process: the numbers that still are ours are held as before. */
 static void take_back(struct heirs *h)
 {
+	umfs_local_lock(LOCK_UINFO);
 	for (uint32_t i = 0; i < h->passed_count; i++) {
 		const struct passed *p = &h->passed[i];
 
-		if (p->old >= 0) {
-			sys3(SYS_dup3, p->old, p->fd, 0);
+		if (p->old >= 0 && is_of(p->fd, p->fs, p->ofd))
+			sys3(SYS_dup3, p->old, p->fd,
+			     umfs_uinfo_table[p->fd].cloexec ? O_CLOEXEC : 0);
+		if (p->old >= 0)
 			sys1(SYS_close, p->old);
-		}
 	}
-	for (uint32_t i = 0; i < h->passed_count; i++) {
-		bool again = false;
+	umfs_local_unlock(LOCK_UINFO);
+	while (h->passed_count) {
+		int mount = h->passed[--h->passed_count].mount;
 
-		for (uint32_t k = 0; k < i; k++)
-			again |= h->passed[k].mount == h->passed[i].mount;
-		if (!again)
-			sys1(SYS_close, h->passed[i].mount);
+		if (!is_passed(h, mount))
+			sys1(SYS_close, mount);
 	}
-	h->passed_count = 0;
 }
 
 /* All that would pass, or nothing. */
@@ -244,11 +276,11 @@ static long pass_all(struct heirs *h)
 		return -ENOMEM;
 	h->memory = (char *)at;
 	h->passed = (struct passed *)at;
-	umfs_local_lock(LOCK_UINFO);
-	for (int fd = 0; !err && fd < umfs_uinfo_top && h->passed_count < n; fd++)
-		if (passes(fd, NULL))
-			err = pass_one(h, fd);
-	umfs_local_unlock(LOCK_UINFO);
+	for (int fd = 0; !err && fd < umfs_uinfo_top && h->passed_count < n; fd++) {
+		do
+			err = passes(fd, NULL) ? pass_one(h, fd) : 0;
+		while (err == -EAGAIN);
+	}
 	return err;
 }
 
@@ -320,9 +352,13 @@ long umfs_heirs_make(struct heirs *h, int dirfd, const char *path, char *const e
 	if (err || !umfs_uinfo_inheritable())
 		return err;
 	umfs_guard_enter();
-	umfs_opens_enter();
-	err = h->known ? make_known(h, envp) : pass_all(h);
-	umfs_opens_leave();
+	if (h->known) {
+		umfs_opens_enter();
+		err = make_known(h, envp);
+		umfs_opens_leave();
+	} else {
+		err = pass_all(h);
+	}
 	umfs_guard_leave();
 	if (err)
 		umfs_heirs_drop(h);

@@ -447,6 +447,8 @@ static inline void umfs_cancel_test(void)
 long umfs_pass_open(int fd, const char *who);
 /* The same of an open file; any error. */
 long umfs_pass_open_file(const struct umfs_file *f, const char *who, bool cloexec);
+/* The same of a directory, or -ENOTDIR; `path_only`: with O_PATH. */
+long umfs_pass_open_dir(const struct umfs_file *f, bool path_only, const char *who);
 /* A FIFO, opened by the mount, where there is one; -errno of that. */
 long umfs_pass_open_node(struct mount *m, umfs_node node, int flags);
 
@@ -478,6 +480,7 @@ long umfs_ring_begin(void);
  */
 void umfs_ring_look(void);
 void umfs_ring_inherited(void);
+void umfs_ring_forked(void); /* in the child */
 /* A file was opened at `fd`: the number that it has by the mount, or -errno and it is closed. */
 long umfs_ring_opened(int fd);
 

@@ -11,7 +11,8 @@
  * Not kept: locks stay those of whoever has them, so the other program can neither give
  * them back nor pass on its own; and what it changes by F_SETFL is its own.
  *
- * Directories and descriptors that were opened with O_PATH are not passed.
+ * Directories are passed to rings (ring.c) only, and what is no directory and was opened
+ * with O_PATH is not passed at all.
  */
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -74,6 +75,56 @@ long umfs_pass_open_file(const struct umfs_file *f, const char *who, bool cloexe
 	umfs_guard_enter();
 	o = umfs_ofd_of(f);
 	passed = o ? open_same(f, ld64(&o->key), cloexec) : -EBADF;
+	umfs_guard_leave();
+	if (passed >= 0 && umfs_config.report)
+		umfs_report_note(REPORT_MATERIALISED, who, REPORT_OTHERS, 0);
+	return passed;
+}
+
+/* The way that its path leads now may be another's. */
+static bool is_that(long fd, const struct umfs_file *f)
+{
+	struct stat st;
+
+	return !sys2(SYS_fstat, fd, &st) && S_ISDIR(st.st_mode) && st.st_ino == f->ino &&
+	       st.st_dev == umfs_mount_of(f->fs)->dev;
+}
+
+static long open_dir(const struct umfs_file *f, bool path_only)
+{
+	const struct mount *m = umfs_mount_of(f->fs);
+	long flags = path_only ? O_PATH : O_RDONLY | (f->flags & PASSED_FLAGS), fd;
+	int64_t pos = path_only ? 0 : umfs_seek(f, 0, SEEK_CUR);
+	char path[DIR_BYTES + PATH_MAX];
+	int err;
+
+	memcpy(path, m->dir, m->dir_len);
+	err = umfs_getpath(f->fs, f->ino, path + m->dir_len, PATH_MAX);
+	if (err || pos < 0)
+		return err ? err : (long)pos;
+	fd = sys4(SYS_openat, AT_FDCWD, path, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd >= 0 && is_that(fd, f)) {
+		if (pos)
+			sys3(SYS_lseek, fd, pos, SEEK_SET);
+		return fd;
+	}
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	return fd < 0 ? fd : -ENOENT;
+}
+
+/*
+ * By its path: by a name that is not its own the kernel would take it to lie where that name is.
+ */
+long umfs_pass_open_dir(const struct umfs_file *f, bool path_only, const char *who)
+{
+	struct umfs_attr attr;
+	long passed;
+
+	umfs_guard_enter();
+	passed = umfs_getattr(f->fs, umfs_file_node(f), &attr);
+	if (!passed)
+		passed = S_ISDIR(attr.mode) ? open_dir(f, path_only) : -ENOTDIR;
 	umfs_guard_leave();
 	if (passed >= 0 && umfs_config.report)
 		umfs_report_note(REPORT_MATERIALISED, who, REPORT_OTHERS, 0);

@@ -10,10 +10,12 @@
  *      mount (outer.c), or
  *  P5  it passes a mount's name in the directory that the mount lies in, or ends
  *      in the directory beneath a mount (point.c).
+ *  P6  it is relative to a directory of a mount's that was ours until the process had an
+ *      io_uring (ring.c), or is empty and that descriptor is meant.
  * It stops being ours where it leaves the mount again; symbolic links are
  * counted over the whole way.
  *
- * P6  What was found is a node (core/umfs.h). When it went away before the call got
+ * P7  What was found is a node (core/umfs.h). When it went away before the call got
  *     at it (-ESTALE), because others rename over the name or remove it, the whole is
  *     done again: umfs_path_call and umfs_path_pair are the one place for that.
  */
@@ -188,6 +190,28 @@ static bool start_in_module(struct spot *s, int dirfd, const char *path)
 	return s->m;
 }
 
+/* P6. The mount is not asked: the kernel knows which file it is, and that is not let go meanwhile. */
+static bool start_on_mount(struct spot *s, int dirfd, const char *path, uint32_t flags,
+			   struct start *st)
+{
+	struct stat is;
+
+	if (likely(!LOAD_RELAXED(&umfs_ring_on)) || port_quiet ||
+	    sys4(SYS_newfstatat, dirfd, "", &is, AT_EMPTY_PATH | AT_STATX_DONT_SYNC) ||
+	    is.st_ino > UINT32_MAX || (*path ? !S_ISDIR(is.st_mode) : !(flags & SPOT_EMPTY)))
+		return false;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (m->mounted && m->dev == is.st_dev && LOAD(&m->state) == MOUNT_LIVE) {
+			s->m = m;
+			st->node = is.st_ino;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int start_absolute(struct spot *s, char *path, uint32_t flags, struct start *st)
 {
 	struct umfs_file f;
@@ -218,7 +242,7 @@ static int start_relative(struct spot *s, int dirfd, char *path, uint32_t flags,
 	if (dirfd != AT_FDCWD) {
 		if (umfs_uinfo_read(dirfd, &f) != UINFO_NONE)
 			return start_at_descriptor(s, &f, st);
-		if (start_in_module(s, dirfd, path))
+		if (start_in_module(s, dirfd, path) || start_on_mount(s, dirfd, path, flags, st))
 			return 0;
 		if (flags & SPOT_PARENT)
 			s->m = umfs_point_beneath(dirfd);

@@ -132,6 +132,7 @@ void umfs_process_forked_child(void)
 	}
 	umfs_report_forked();
 	umfs_path_forked();
+	umfs_ring_forked();
 	finish();
 }
 

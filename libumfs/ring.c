@@ -19,20 +19,27 @@
  *  N2  What the process has open is made the mount's at its number, before the ring is
  *      given out. What it opens later gets its number from the kernel, and is never
  *      closed a second time: that would drop POSIX locks that the mount has for this process.
- *  N3  While files have locks by their shadows (hook_lock.c) there is no first ring: these
- *      locks would be lost, or be somebody else's.
+ *  N3  While descriptions of this process have locks by their shadows (hook_lock.c) there is
+ *      no first ring: these locks would be lost. That is asked of /proc, which only looks:
+ *      to try for a lock would get into the way of others' for a moment.
  *  N4  Where making them the mount's fails half way, the process gets no ring for good.
+ *  N5  The mount is asked with no lock held: its daemon may be stopped, and others go on. What
+ *      they changed at the number meanwhile is found under the lock, and that number looked
+ *      at again. It is over when there is a moment in which none is left.
+ *  N6  A directory is the mount's by its path, with its position of that moment. One that
+ *      can not be opened there, since it was removed or the rights are not what they were,
+ *      stays as it is, and so does what is no directory and was opened with O_PATH: a ring
+ *      fails on them (ENOTDIR or EBADF), and its IORING_OP_CLOSE of them is not seen.
  *
  * The price: such a process has the speed of the mount, and no new shared mappings. Left
- * as they are: directories and O_PATH (a ring fails on them, ENOTDIR or EBADF), and a
- * working directory in a pool (ENOENT of relative paths in a ring).
+ * as it is: a working directory in a pool (ENOENT of relative paths in a ring).
  */
-#include <sys/file.h>
+#include <linux/futex.h>
 
 #include "file.h"
 #include "hooks.h"
 
-enum { RING_NONE, RING_ON, RING_NEVER };
+enum { RING_NONE, RING_BEGINNING, RING_ON, RING_NEVER };
 static uint32_t state;
 bool umfs_ring_on;
 
@@ -68,86 +75,160 @@ static bool all_mounted(void)
 	return true;
 }
 
-/* N3: by a description of its own, which has no part in any lock. */
-static bool has_locks(const struct umfs_file *f)
-{
-	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int fd = pool_shadow_open(&umfs_mount_of(f->fs)->pool, f->ino, O_RDWR);
-	bool has = fd < 0 || sys2(SYS_flock, fd, LOCK_EX | LOCK_NB) ||
-		   sys3(SYS_fcntl, fd, F_OFD_GETLK, &all) || all.l_type != F_UNLCK;
+#define INFO_BYTES 256u /* as much of it as comes before locks, and the first one's begin */
 
-	if (fd >= 0)
-		sys1(SYS_close, fd);
-	return has;
+/* N3: a lock of the description that is open at `fd`, whoever took it. */
+static bool has_lock(int fd)
+{
+	char path[40], info[INFO_BYTES];
+	struct text t;
+	long at, n;
+
+	umfs_text_init(&t, path, sizeof(path));
+	umfs_text_add(&t, "/proc/self/fdinfo/");
+	umfs_text_dec(&t, (uint64_t)fd);
+	at = sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (at < 0)
+		return true;
+	n = sys3(SYS_read, at, info, sizeof(info) - 1);
+	sys1(SYS_close, at);
+	info[n > 0 ? n : 0] = '\0';
+	return n <= 0 || strstr(info, "\nlock:");
 }
 
 /* LOCK_UINFO held, as by the next. */
+static bool is_locked(int fd)
+{
+	return umfs_uinfo_table[fd].shadow && has_lock(fd);
+}
+
 static bool any_locks(void)
 {
-	if (umfs_lock_keepers)
-		return true;
-	for (int fd = 0; fd < umfs_uinfo_top; fd++) {
+	for (int fd = 0; fd < umfs_uinfo_top && !umfs_lock_keepers; fd++) {
 		const struct uinfo *u = &umfs_uinfo_table[fd];
 
-		if (u->kind == UINFO_FILE && u->shadow && has_locks(&u->file))
+		if ((u->kind == UINFO_FILE || u->kind == UINFO_DIR) && is_locked(fd))
 			return true;
 	}
-	return false;
+	return umfs_lock_keepers;
 }
 
-/* The other numbers of the description at `fd`, which is the mount's by now. */
-static bool follow(int fd, const struct umfs_file *f)
+static bool same_description(const struct umfs_file *a, const struct umfs_file *b)
 {
-	for (int n = fd + 1; n < umfs_uinfo_top; n++) {
-		const struct uinfo *u = &umfs_uinfo_table[n];
+	return a->fs == b->fs && a->ofd == b->ofd && a->tag == b->tag && a->ino == b->ino &&
+	       a->generation == b->generation;
+}
+
+static bool is_still(int fd, const struct umfs_file *f)
+{
+	struct umfs_file now;
+
+	return umfs_uinfo_read(fd, &now) != UINFO_NONE && same_description(&now, f);
+}
+
+enum handed { HANDED_OVER, LEFT, FAILED };
+
+/* All numbers of the description. LOCK_UINFO held. */
+static enum handed put_onto(int mount, const struct umfs_file *f)
+{
+	for (int fd = 0; fd < umfs_uinfo_top; fd++) {
+		const struct uinfo *u = &umfs_uinfo_table[fd];
 		struct umfs_file gone;
 
-		if (u->kind != UINFO_FILE || u->file.fs != f->fs || u->file.ofd != f->ofd)
+		if (!is_still(fd, f))
 			continue;
-		if (sys3(SYS_dup3, fd, n, u->cloexec ? O_CLOEXEC : 0) < 0)
-			return false;
-		umfs_uinfo_clear(n, &gone);
+		if (umfs_lock_keepers || is_locked(fd) ||
+		    sys3(SYS_dup3, mount, fd, u->cloexec ? O_CLOEXEC : 0) < 0)
+			return FAILED;
+		umfs_uinfo_clear(fd, &gone);
 		umfs_ofd_put(f->fs, f->ofd);
 	}
-	return true;
+	return HANDED_OVER;
 }
 
-static bool hand_over(int fd)
+/* N5 */
+static enum handed hand_over(int fd)
 {
-	struct umfs_file f = umfs_uinfo_table[fd].file, gone;
-	long mount = umfs_pass_open(fd, "io_uring"), ret;
+	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	enum handed ret = LEFT;
+	long mount;
 
+	if (kind == UINFO_NONE)
+		return LEFT;
+	mount = kind == UINFO_FILE ? umfs_pass_open_file(&f, "io_uring", true) :
+				     umfs_pass_open_dir(&f, kind == UINFO_PATH, "io_uring");
 	if (mount < 0)
-		return false;
-	ret = sys3(SYS_dup3, mount, fd, umfs_uinfo_table[fd].cloexec ? O_CLOEXEC : 0);
+		return kind == UINFO_FILE && is_still(fd, &f) ? FAILED : LEFT;
+	umfs_local_lock(LOCK_UINFO);
+	if (is_still(fd, &f))
+		ret = put_onto((int)mount, &f);
+	umfs_local_unlock(LOCK_UINFO);
 	sys1(SYS_close, mount); /* no POSIX lock is there yet: N3 */
-	if (ret < 0)
-		return false;
-	umfs_uinfo_clear(fd, &gone);
-	ret = follow(fd, &f);
-	umfs_ofd_put(f.fs, f.ofd);
 	return ret;
 }
 
-static bool hand_over_all(void)
+static bool any_files(void)
 {
 	for (int fd = 0; fd < umfs_uinfo_top; fd++)
-		if (umfs_uinfo_table[fd].kind == UINFO_FILE && !hand_over(fd))
-			return false;
-	return true;
+		if (umfs_uinfo_table[fd].kind == UINFO_FILE)
+			return true;
+	return false;
+}
+
+static void set_state(uint32_t to)
+{
+	STORE(&state, to);
+	sys3(SYS_futex, &state, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
 /* Who opens meanwhile sees the word, or has its number in the table already. */
+static uint32_t hand_over_all(void)
+{
+	bool left = true;
+
+	STORE(&umfs_ring_on, true);
+	while (left) {
+		for (int fd = 0; fd < umfs_uinfo_top; fd++) {
+			if (hand_over(fd) == FAILED) {
+				STORE(&umfs_ring_on, false);
+				return RING_NEVER;
+			}
+		}
+		umfs_local_lock(LOCK_UINFO);
+		left = any_files();
+		umfs_local_unlock(LOCK_UINFO);
+	}
+	return RING_ON;
+}
+
+/* One thread does it, and others that want a ring wait for that. */
 static long begin(void)
 {
-	if (state != RING_NONE || any_locks())
-		return state == RING_ON ? 0 : -ENOSYS;
-	STORE(&umfs_ring_on, true);
-	STORE(&state, hand_over_all() ? RING_ON : RING_NEVER);
-	if (state == RING_ON)
-		return 0;
+	uint32_t was = RING_NONE;
+	bool locked;
+
+	while (!__atomic_compare_exchange_n(&state, &was, RING_BEGINNING, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE)) {
+		if (was != RING_BEGINNING)
+			return was == RING_ON ? 0 : -ENOSYS;
+		sys4(SYS_futex, &state, FUTEX_WAIT_PRIVATE, RING_BEGINNING, 0);
+		was = RING_NONE;
+	}
+	umfs_local_lock(LOCK_UINFO);
+	locked = any_locks();
+	umfs_local_unlock(LOCK_UINFO);
+	set_state(locked ? RING_NONE : hand_over_all());
+	return LOAD(&state) == RING_ON ? 0 : -ENOSYS;
+}
+
+/* The thread that was at it is not there. */
+void umfs_ring_forked(void)
+{
+	if (state != RING_BEGINNING)
+		return;
 	STORE(&umfs_ring_on, false);
-	return -ENOSYS;
+	STORE(&state, RING_NONE);
 }
 
 bool umfs_ring_possible(void)
@@ -167,11 +248,7 @@ long umfs_ring_begin(void)
 	if (err)
 		return err;
 	umfs_guard_enter();
-	umfs_opens_enter();
-	umfs_local_lock(LOCK_UINFO);
 	err = begin();
-	umfs_local_unlock(LOCK_UINFO);
-	umfs_opens_leave();
 	umfs_guard_leave();
 	return err ? umfs_refuse(REPORT_NO_RING, ENOSYS) : 0;
 }
@@ -187,7 +264,7 @@ static bool take_new(int fd, struct umfs_file *f)
 }
 
 /* N2: the placeholder's number is free again when the mount's is given out. */
-long umfs_ring_opened(int fd)
+static long file_opened(int fd)
 {
 	struct umfs_file f;
 	long ret = fd;
@@ -208,6 +285,18 @@ long umfs_ring_opened(int fd)
 	umfs_opens_leave();
 	umfs_guard_leave();
 	return ours ? umfs_file_given(ret) : ret;
+}
+
+long umfs_ring_opened(int fd)
+{
+	struct umfs_file f;
+
+	if (umfs_uinfo_read(fd, &f) == UINFO_FILE)
+		return file_opened(fd);
+	umfs_guard_enter();
+	(void)hand_over(fd);
+	umfs_guard_leave();
+	return fd;
 }
 
 /* ---- rings of others ---- */

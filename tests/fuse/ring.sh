@@ -42,6 +42,18 @@ is "a lock that would be lost" "$(printf '%s\n' "locked: 0" "a ring: -38 Functio
 is "a shared descriptor that has none" "a ring: 0" \
 	"$(p sh -c 'cd "$1"; exec 5<>f; /bin/true; "$0" passed 5 | grep ring' "$io" "$mnt/dir")"
 
+is "others' locks, and first rings" "locked often: 1 failed: 0 30" "$(p timeout 60 bash -c 'cd "$1"; exec 5<>held
+	for i in $(seq 30); do "$0" passed 5; done 2>&1 >"$2" | "$0" held 6 6<>held' "$io" "$mnt/dir" "$work/rings" |
+	xargs) $(grep -c "a ring: 0" "$work/rings")"
+same dirs
+
+# One thread waits for the mount, and others have no need of it.
+daemon=$(daemons "$pool")
+is "exec that waits for the mount" "went on: 100" "$(p timeout 30 sh -c 'cd "$1"; exec "$0" beside "$2" "$3"' \
+	"$io" "$mnt/dir" "$daemon" "$static_io")"
+kill -CONT "$daemon"
+is "and then goes on" "by a static program" "$(cat "$mnt/dir/f")"
+
 same exec
 same exec-dir
 

@@ -2,19 +2,24 @@
 /*
  * ring_io.c - a program that works with files by io_uring, and by everything else besides.
  *
- * usage: ring_io probe | run | threads | locks | exec | exec-dir | passed FD | inherited FD
+ * usage: ring_io probe | run | dirs | threads | locks | held FD | exec | exec-dir | passed FD |
+ *        inherited FD | beside PID PROGRAM
  *
  * It works in the directory that it is started in and prints what each call answered. The
  * rings are made and entered by system calls, without liburing.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -386,6 +391,155 @@ static int locks(void)
 	return 0;
 }
 
+/* ---- directories ---- */
+
+#define NAMES 300
+
+/* How many names a directory has from its position on, `some` at most. */
+static int count_names(DIR *dir, int some)
+{
+	int n = 0;
+
+	while (n < some && readdir(dir))
+		n++;
+	return n;
+}
+
+/* Open before there is a ring, with a position; O_PATH; removed; one that nobody may open again. */
+static void dirs_before(struct ring *r)
+{
+	int low = dup(0), fd, path, gone, closed, again;
+	DIR *stream;
+
+	close(low);
+	stream = opendir("many");
+	fd = open("many", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	path = open("many", O_PATH);
+	gone = open("gone", O_RDONLY);
+	closed = open("many/..", O_RDONLY | O_DIRECTORY);
+	again = dup(fd);
+	rmdir("gone");
+	say("some names", count_names(stream, NAMES / 2));
+	say("a ring", ring_make(r));
+	say("the other names", count_names(stream, 2 * NAMES));
+	rewinddir(stream);
+	say("all names", count_names(stream, 2 * NAMES));
+	say("fsync by the ring", on_fd(r, IORING_OP_FSYNC, fd));
+	say("close on exec", fcntl(fd, F_GETFD));
+	say("of the duplicate", fcntl(again, F_GETFD));
+	say("of O_PATH", fcntl(path, F_GETFL) & O_PATH);
+	say("made in it", ({
+		    struct io_uring_sqe s = {.opcode = IORING_OP_OPENAT, .fd = fd,
+					     .addr = (uintptr_t)"new", .len = 0600,
+					     .open_flags = O_CREAT | O_EXCL | O_RDWR};
+		    int made = ask(r, &s);
+		    close(made) ? made : 0;
+	    }));
+	say("moved out of it", ANSWER(renameat(fd, "new", closed, "moved")));
+	say("and linked", ANSWER(linkat(path, "../moved", AT_FDCWD, "linked", 0)));
+	say("is there", ANSWER(faccessat(closed, "linked", F_OK, 0)));
+	say("in the removed one", ANSWER(openat(gone, "x", O_RDWR | O_CREAT, 0600)));
+	say("closed by the ring", on_fd(r, IORING_OP_CLOSE, closed));
+	say("it is closed", ANSWER(fcntl(closed, F_GETFD)));
+	say("the number is free", open("moved", O_RDWR) == closed);
+	say("and a file's", ANSWER(write(closed, "text", 4)));
+	say("closed by the ring", on_fd(r, IORING_OP_CLOSE, path));
+	say("the number is free", open("many", O_RDONLY) == path);
+	say("go there", ANSWER(fchdir(again)));
+	say("is there", ANSWER(access("7", F_OK)));
+	say("and back", ANSWER(chdir("..")));
+	say("closed", ANSWER(closedir(stream)));
+}
+
+static void dirs_later(struct ring *r)
+{
+	int low = dup(0), fd, made;
+	DIR *stream;
+
+	close(low);
+	fd = open("many", O_RDONLY | O_DIRECTORY);
+	say("the lowest number", fd == low);
+	made = open_by(r, "/", O_RDONLY | O_DIRECTORY);
+	say("closed", ANSWER(close(made)));
+	say("closed by the ring", on_fd(r, IORING_OP_CLOSE, fd));
+	say("it is closed", ANSWER(fcntl(fd, F_GETFD)));
+	stream = opendir("many");
+	say("names", stream ? count_names(stream, 2 * NAMES) : -1);
+	say("moved out of it", ANSWER(renameat(dirfd(stream), "8", AT_FDCWD, "8")));
+	say("closed", stream ? closedir(stream) : -1);
+}
+
+static int dirs(void)
+{
+	struct ring r;
+	char name[20];
+
+	mkdir("gone", 0700);
+	mkdir("many", 0700);
+	for (int i = 0; i < NAMES; i++) {
+		sprintf(name, "many/%d", i);
+		close(open(name, O_CREAT | O_WRONLY, 0600));
+	}
+	close(open("f", O_CREAT | O_WRONLY, 0600));
+	dirs_before(&r);
+	dirs_later(&r);
+	return 0;
+}
+
+/* ---- locks of others ---- */
+
+/* Locked and unlocked until there is something to read at 0: nobody else locks it. */
+static int held(int fd)
+{
+	struct pollfd done = {.events = POLLIN};
+	long n = 0, failed = 0;
+
+	while (!poll(&done, 1, 0)) {
+		failed += flock(fd, LOCK_EX | LOCK_NB) != 0;
+		flock(fd, LOCK_UN);
+		n++;
+	}
+	say("locked often", n > 1000);
+	say("failed", failed);
+	return 0;
+}
+
+/* ---- a mount that does not answer ---- */
+
+static int went_on;
+
+/* The other thread is in exec, which waits for the mount. It goes on when that may. */
+static void *go_on(void *mount)
+{
+	int fd = 0, other;
+
+	usleep(200000);
+	for (; fd >= 0 && went_on < 100; went_on++) {
+		fd = open("g", O_RDWR | O_CREAT, 0600);
+		other = dup(fd);
+		if (write(other, "x", 1) != 1 || close(other) || close(fd))
+			break;
+	}
+	printf("went on: %d\n", went_on);
+	fflush(stdout);
+	kill(*(pid_t *)mount, SIGCONT);
+	return NULL;
+}
+
+static int beside(pid_t mount, const char *program)
+{
+	int fd = open("f", O_RDWR | O_CREAT, 0600);
+	char number[20];
+	pthread_t t;
+
+	sprintf(number, "%d", fd);
+	kill(mount, SIGSTOP);
+	pthread_create(&t, NULL, go_on, &mount);
+	execl(program, program, "write", number, "by a static program\n", NULL);
+	perror(program);
+	return 2;
+}
+
 /* ---- a ring that another process made ---- */
 
 /* What was opened before the first request, and what is opened later. */
@@ -448,6 +602,12 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && !strcmp(argv[1], "run"))
 		return run(argv[0]);
+	if (argc == 2 && !strcmp(argv[1], "dirs"))
+		return dirs();
+	if (argc == 3 && !strcmp(argv[1], "held"))
+		return held(atoi(argv[2]));
+	if (argc == 4 && !strcmp(argv[1], "beside"))
+		return beside(atoi(argv[2]), argv[3]);
 	if (argc == 2 && !strcmp(argv[1], "threads"))
 		return threads();
 	if (argc == 2 && !strcmp(argv[1], "locks"))
