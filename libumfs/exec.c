@@ -403,3 +403,25 @@ long umfs_hook_execvp(const char *file, char *const argv[], char *const envp[])
 			return denied ? -EACCES : err;
 	}
 }
+
+const char *umfs_exec_find(const char *file, char *path)
+{
+	const char *p = search_path();
+	size_t len = strlen(file), n;
+
+	if (strchr(file, '/'))
+		return file;
+	for (; len && len <= NAME_MAX; p += n + 1) {
+		n = strcspn(p, ":");
+		if (n < PATH_MAX) {
+			memcpy(path, p, n);
+			path[n] = '/';
+			memcpy(path + n + (n != 0), file, len + 1);
+			if (!sys2(SYS_access, path, X_OK))
+				return path;
+		}
+		if (!p[n])
+			break;
+	}
+	return "";
+}

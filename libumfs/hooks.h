@@ -178,6 +178,9 @@ long umfs_hook_sys_clone3(void *user, size_t n);
 long umfs_hook_seccomp(long nr, const long *a);
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags);
+/* The first file of that name along PATH that may be run, as libc looks for it; "": none. */
+#define EXEC_PATH_BYTES (PATH_MAX + NAME_MAX + 2)
+const char *umfs_exec_find(const char *file, char *path);
 long umfs_hook_execvp(const char *file, char *const argv[], char *const envp[]);
 /* Before _exit: leave the pools cleanly. */
 void umfs_process_leave(void);

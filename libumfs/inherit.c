@@ -387,15 +387,18 @@ static long make_late(struct heirs *h, char *const envp[])
 	return err;
 }
 
-/* Where the child's exec does not come here what passes can not be the mount's: refused. */
-static long make_early(struct heirs *h, char *const envp[])
+/*
+ * Of a program that is not known now what passes could not be the mount's for it: refused.
+ * So it is where giving the numbers to the mount would drop locks of this process's.
+ */
+static long make_early(struct heirs *h, const char *path, char *const envp[])
 {
-	if (umfs_uinfo_inheritable() && !knows_us(envp))
+	if (umfs_uinfo_inheritable() && (!*path || umfs_lock_keepers) && !knows_us(envp))
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
-	return umfs_heirs_make(h, AT_FDCWD, "", envp, 0);
+	return umfs_heirs_make(h, AT_FDCWD, path, envp, 0);
 }
 
-long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions)
+long umfs_heirs_make_beside(struct heirs *h, const char *path, char *const envp[], bool actions)
 {
 	static char *const none[] = {NULL};
 	bool any = umfs_active() && umfs_uinfo_open_count();
@@ -411,7 +414,7 @@ long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions)
 		umfs_guard_leave();
 	}
 	if (!any || !umfs_redirected() || !(actions || umfs_uinfo_inheritable()))
-		return make_early(h, envp ? envp : none);
+		return make_early(h, path, envp ? envp : none);
 	memset(h, 0, sizeof(*h));
 	envp = envp ? envp : none;
 	h->late = true;

@@ -523,11 +523,12 @@ struct heirs {
  */
 long umfs_heirs_make(struct heirs *h, int dirfd, const char *path, char *const envp[], int flags);
 /*
- * For an image in another process, which shares what this one has open. `actions`: the
- * child will change descriptors before it execs, and tells by umfs_heirs_moved();
- * -1: a number of none of ours. umfs_heirs_spawned() just before its exec.
+ * For an image in another process, which shares what this one has open: `path`, or "" where
+ * that is not known. `actions`: the child will change descriptors before it execs, and tells
+ * by umfs_heirs_moved(); -1: a number of none of ours. umfs_heirs_spawned() just before its
+ * exec, where libc's entries are redirected.
  */
-long umfs_heirs_make_beside(struct heirs *h, char *const envp[], bool actions);
+long umfs_heirs_make_beside(struct heirs *h, const char *path, char *const envp[], bool actions);
 void umfs_heirs_moved(int fd, int from);
 long umfs_heirs_spawned(struct heirs *h, int dirfd, const char *path, int flags);
 /* What the image gets; the memory is of h's. */

@@ -210,16 +210,19 @@ static int spawn(spawn_fn real, pid_t *pid, const char *path,
 		 const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		 char *const argv[], char *const envp[])
 {
+	char found[EXEC_PATH_BYTES];
 	struct heirs h;
 	long err;
 	int ret;
 
 	if (umfs_guard_self.spawning)
 		return real(pid, path, actions, attr, argv, envp);
-	err = umfs_heirs_make_beside(&h, envp, actions != NULL);
+	/* Where the child's exec does not come here its program is looked at now. */
+	err = umfs_heirs_make_beside(&h, umfs_redirected() ? "" : umfs_exec_find(path, found), envp,
+				     actions != NULL);
 	ret = (int)-err;
 	if (!err)
-		SPAWN(&h, real(pid, path, actions, attr, argv, h.envp), ret, ret);
+		SPAWN(&h, real(pid, path, actions, attr, argv, umfs_heirs_environment(&h)), ret, ret);
 	return ret;
 }
 
@@ -261,7 +264,7 @@ static long shell_heirs(struct heirs *h)
 {
 	if (umfs_uinfo_inheritable() && !umfs_redirected())
 		return umfs_refuse(REPORT_NO_EXEC, ENOTSUP);
-	return umfs_heirs_make_beside(h, environ, false);
+	return umfs_heirs_make_beside(h, "", environ, false);
 }
 
 SYM(int, system, (const char *command))

@@ -86,6 +86,23 @@ out = [(os.POSIX_SPAWN_DUP2, out, 1)]
 os.waitpid(os.posix_spawnp(sys.argv[1], [sys.argv[1], "read", sys.argv[2]], os.environ, file_actions=out), 0)' \
 		"$2" "$mnt/dir/f" "$mnt/dir"
 	is "$1: posix_spawn with file actions" "text text" "$(cat "$mnt/dir/g" "$mnt/dir/h" | xargs)"
+	export LIBUMFS_REDIRECT=0
+	is "$1: posix_spawn, libc left as it is" "text text" "$(quietly p python3 -c 'import os, sys
+os.waitpid(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
+os.environ["PATH"] = "/nowhere:" + os.path.dirname(sys.argv[1]) + ":/bin"
+name = os.path.basename(sys.argv[1])
+os.waitpid(os.posix_spawnp(name, [name] + sys.argv[2:], os.environ), 0)' "$2" read "$mnt/dir/f" | xargs)"
+	quietly p python3 -c 'import os, sys
+fd = os.open(sys.argv[2], os.O_CREAT | os.O_RDWR, 0o600)
+os.set_inheritable(fd, True)
+os.write(fd, b"before ")
+for i in range(2):
+    os.waitpid(os.posix_spawn(sys.argv[1], [sys.argv[1], "write", str(fd), "child "], os.environ), 0)
+os.write(fd, b"after")
+os.lseek(fd, 0, 0)
+os.write(fd, os.read(fd, 6).upper())' "$2" "$mnt/dir/i"
+	is "$1: and an open file" "beforeBEFORE child after" "$(cat "$mnt/dir/i")"
+	unset LIBUMFS_REDIRECT
 	printf '#!%s read\ntext\n' "$2" >"$mnt/dir/script"
 	chmod 755 "$mnt/dir/script"
 	is "$1: a script" "#!$2 read text" "$(quietly p sh -c '"$0"' "$mnt/dir/script" | xargs)"
