@@ -111,6 +111,7 @@ struct mount {
 	bool lent; /* a child of posix_spawn changed node and state, which were these: */
 	int lent_node;
 	uint32_t lent_state;
+	bool spawned; /* attached by such a child, which has the pool's descriptor */
 	uint64_t dev; /* st_dev of its files */
 	struct pool pool;
 };
@@ -164,6 +165,8 @@ static inline struct mount *umfs_mount_of(const struct umfs *fs)
 }
 /* As pool_memory_next(), of all pools. */
 bool umfs_mount_memory(uint64_t from, uint64_t to, uint64_t *start, uint64_t *end);
+/* A child of posix_spawn is gone. What it attached in our memory stays, but for descriptors. */
+void umfs_mount_spawned(void);
 /* Leave all pools if this process holds nothing open in them. */
 void umfs_mount_leave(void);
 

@@ -89,6 +89,7 @@ static void attach(struct mount *m, const struct pool_heir *heir)
 	umfs_limit_tell(m);
 	umfs_cred_tell(m);
 	umfs_atime_set(umfs_mount_fs(m), umfs_config.atime);
+	m->spawned = umfs_guard_self.spawning;
 	STORE(&m->state, MOUNT_LIVE);
 	if (!heir)
 		umfs_ring_look();
@@ -135,6 +136,23 @@ bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir)
 	umfs_local_unlock(LOCK_ATTACH);
 	umfs_guard_leave();
 	return LOAD(&m->state) == MOUNT_LIVE;
+}
+
+/* The slot is kept by a mapping, which is this process's as well. */
+void umfs_mount_spawned(void)
+{
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_ATTACH);
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
+		struct mount *m = &umfs_mounts[i];
+
+		if (m->spawned && LOAD(&m->state) == MOUNT_LIVE)
+			pool_regain(&m->pool);
+		m->spawned = false;
+	}
+	umfs_local_unlock(LOCK_ATTACH);
+	umfs_guard_leave();
+	umfs_module_spawned();
 }
 
 /* Past slashes and "." components. */

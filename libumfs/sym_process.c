@@ -9,7 +9,6 @@
 #include <ulimit.h>
 #include <unistd.h>
 
-#include "module.h"
 #include "sym.h"
 
 /* libc's fork under a name that is not replaced; it runs the handlers of process.c. */
@@ -195,7 +194,7 @@ SYM(int, execle, (const char *path, const char *arg, ...))
 		value = (call);                                                           \
 		umfs_guard_self.spawn_heirs = outer_;                                     \
 		umfs_guard_self.spawning--;                                               \
-		umfs_module_spawned();                                                    \
+		umfs_mount_spawned();                                                     \
 		if (failed)                                                               \
 			umfs_heirs_drop(h);                                               \
 		else                                                                      \

@@ -69,6 +69,8 @@ void pool_close(struct pool *p);
  */
 void pool_pause(struct pool *p);
 int pool_resume(struct pool *p, const char *path, uint32_t mode);
+/* Attached by another process in this memory, whose descriptors are not this one's: get its own. */
+void pool_regain(struct pool *p);
 /* One line for people: what went wrong with `path`, from a negative errno of the above. */
 const char *pool_strerror(int err);
 

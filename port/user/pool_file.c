@@ -238,3 +238,15 @@ int pool_file_again(struct pool *p)
 	move_fd_high(p);
 	return 0;
 }
+
+void pool_regain(struct pool *p)
+{
+	int fd;
+
+	p->fd = -1; /* whatever has the number here */
+	fd = pool_reopen(p);
+	if (fd < 0)
+		return;
+	p->fd = fd;
+	move_fd_high(p);
+}

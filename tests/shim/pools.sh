@@ -342,30 +342,131 @@ is "atime again, relatime" same "$(read_again relatime)"
 is "atime again, strictatime" new "$(read_again strictatime)"
 check_pool "reading"
 
-# ---- the pool is cut short under a running program ----
+# ---- the first attachment is a child's of posix_spawn, in its parent's memory ----
 
 pool=$work/pool
 make_pool
-cat >"$work/cut.py" <<'PY'
+ok "a program in a pool" u cp /bin/true "$mnt/prog"
+u sh -c 'echo text >"$1/f"' - "$mnt"
+cat >"$work/spawn.py" <<'PY'
 import os, sys
 mnt, pool = sys.argv[1:]
+print(os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn(mnt + "/prog", ["prog"], os.environ), 0)[1]))
+# It has the pool without looking for it, and by a descriptor of its own.
+os.rename(pool, pool + "-moved")
+links = [os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd)]
+print(sum(l == pool + "-moved" for l in links), open(mnt + "/f").read().strip())
+child = os.fork()
+if not child:
+    open(mnt + "/g", "w").write("child's")
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), open(mnt + "/g").read())
+os.rename(pool + "-moved", pool)
+PY
+is "first attached by posix_spawn's child" "0 1 text 0 child's" \
+	"$(u python3 "$work/spawn.py" "$mnt" "$pool" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
+check_pool "a first attachment by posix_spawn's child"
+
+# ---- the pool is cut short, or removed, under a running program ----
+
+# It goes on, with errors where its files were; its own handler for SIGBUS sees its own
+# faults only, and is what it was.
+cat >"$work/cut.py" <<'PY'
+import ctypes, errno, mmap, os, signal, sys, threading
+mnt, pool, what, how = sys.argv[1:]
+n = 65536
 fd = os.open(mnt + "/f", os.O_RDWR | os.O_CREAT)
 for i in range(256):
-    os.pwrite(fd, b"x" * 65536, i * 65536)
-os.truncate(pool, 4096)
-failed = 0
-for i in range(256):
+    os.pwrite(fd, b"x" * n, i * n)
+os.mkdir(mnt + "/dir")
+names = ["%s/dir/%d" % (mnt, i) for i in range(200)]
+for name in names:
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
+
+# A file of the program's own that is cut short under its mapping.
+own = os.open(os.path.dirname(pool) + "/own", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+os.truncate(own, 8192)
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+at = libc.mmap(None, 8192, 3, mmap.MAP_SHARED, own, 0)
+handled = 0
+HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
+
+@HANDLER
+def on_bus(sig):
+    global handled
+    handled += 1
+    os.truncate(own, 8192) # the faulting instruction is done again
+
+libc.signal.restype = ctypes.c_void_p
+libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+libc.signal(signal.SIGBUS, ctypes.cast(on_bus, ctypes.c_void_p))
+
+seen = {}
+def attempt(call):
     try:
-        os.pread(fd, 65536, i * 65536)
+        call()
+        seen[0] = seen.get(0, 0) + 1
     except OSError as e:
-        failed += 1
-try:
-    os.mkdir(mnt + "/d")
-except OSError as e:
-    failed += 1
-print("went on", "errors" if failed else "no errors")
+        seen[e.errno] = seen.get(e.errno, 0) + 1
+
+def use(turn):
+    for i in range(0, 256, 5):
+        attempt(lambda: os.pread(fd, n, i * n))
+        attempt(lambda: os.pread(fd, 64, i * n + 100))
+        attempt(lambda: os.pwrite(fd, b"y" * 4096, i * n + 5000))
+    for name in names[turn::4]:
+        attempt(lambda: os.stat(name))
+        attempt(lambda: os.rename(name, name + "-"))
+        attempt(lambda: os.close(os.open(name + "-", os.O_RDWR)))
+        attempt(lambda: os.unlink(name + "-"))
+    attempt(lambda: os.mkdir("%s/d%d" % (mnt, turn)))
+    attempt(lambda: os.listdir(mnt + "/dir"))
+    attempt(lambda: os.ftruncate(fd, 100 * n))
+    attempt(lambda: os.pwrite(fd, b"z" * n, 300 * n))
+    attempt(lambda: os.fsync(fd))
+    attempt(lambda: os.statvfs(mnt))
+
+if how == "between":
+    threads = []
+else:
+    threads = [threading.Thread(target=use, args=(i,)) for i in (0, 1)]
+for t in threads:
+    t.start()
+if what == "remove":
+    os.unlink(pool)
+else:
+    os.truncate(pool, int(what))
+for t in threads:
+    t.join()
+use(2)
+def child():
+    attempt(lambda: os.close(os.open(mnt + "/f", os.O_RDONLY)))
+    os._exit(0)
+pid = os.fork()
+if not pid:
+    child()
+status = os.waitpid(pid, 0)[1]
+os.truncate(own, 0)
+ctypes.memmove(at + 4096, b"own", 3)
+attempt(lambda: os.close(fd))
+wrong = set(seen) - {0, errno.EIO, errno.EUCLEAN, errno.ENOENT, errno.ESTALE, errno.EBADF, errno.EROFS}
+print("went on,", "errors" if set(seen) - {0, errno.ENOENT} else "no errors", ", handled", handled,
+      ", the child", status, *[errno.errorcode[e] for e in wrong])
+if what == "remove":
+    print(os.pread(os.open(mnt + "/f", os.O_RDONLY), 3, 64))
 PY
-is "pool cut short while in use" "went on errors" "$(u python3 "$work/cut.py" "$mnt" "$pool" 2>/dev/null)"
+for what in 4096 $((2 << 20)) $((12 << 20)); do
+	for how in between during; do
+		make_pool
+		is "pool cut short to $what while in use, $how calls" "went on, errors , handled 1 , the child 0" \
+			"$(u timeout 60 python3 "$work/cut.py" "$mnt" "$pool" $what $how 2>"$work/err")"
+	done
+done
+make_pool
+is "pool removed while in use" "went on, no errors , handled 1 , the child 0 b'xxx'" \
+	"$(u timeout 60 python3 "$work/cut.py" "$mnt" "$pool" remove during 2>&1 | tr '\n' ' ' | sed 's/ $//')"
 
 # ---- as many files open as the pool has records for: nothing half made, and all can go ----
 
