@@ -9,7 +9,7 @@ seconds=$((EFFORT > 1 ? 60 : EFFORT ? 3 : 2))
 # all of them, for a moment, it ends before it has touched a file.
 run_dbench() {
 	local try
-	for try in 1 2 3 4 5; do
+	for try in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		dbench -c $load -D "$DIR" -t $seconds "$1" >"$WORK/dbench.log" 2>&1 && return
 		grep -q 'failed to create barrier semaphore' "$WORK/dbench.log" || return 1
 		sleep "$try"
