@@ -9,6 +9,8 @@
  *   LIBUMFS_MODE=atomic|sync|posix        default atomic
  *   LIBUMFS_ATIME=relatime|noatime|strictatime  default relatime
  *   LIBUMFS_REDIRECT=1|0                  0: replace symbols only (redirect.c)
+ *   LIBUMFS_PMEM=0|1                      1: any pool counts as persistent memory
+ *   LIBUMFS_NT=1|0                        0: no non-temporal stores
  *   LIBUMFS_REPORT=1|FILE                 exit report on stderr or appended to FILE
  *   LIBUMFS_REPORT_FORM=text|json         of the report
  *
@@ -223,6 +225,17 @@ static void take_redirect(char **envp)
 	umfs_config.redirect = !take_choice(envp, "LIBUMFS_REDIRECT", words, ": not 1 or 0");
 }
 
+/* For tools that watch what is stored, flushed and fenced. */
+static void take_medium(char **envp)
+{
+	static const char *const pmem[] = {"0", "1", NULL}, *const nt[] = {"1", "0", NULL};
+
+	if (take_choice(envp, "LIBUMFS_PMEM", pmem, ": not 0 or 1"))
+		pool_all_persistent();
+	if (take_choice(envp, "LIBUMFS_NT", nt, ": not 1 or 0"))
+		pool_stream_never();
+}
+
 static void take_form(char **envp)
 {
 	static const char *const words[] = {"text", "json", NULL};
@@ -261,6 +274,7 @@ void umfs_config_init(char **envp)
 	take_mode(envp);
 	take_atime(envp);
 	take_redirect(envp);
+	take_medium(envp);
 	take_report(find(envp, "LIBUMFS_REPORT"));
 	take_form(envp);
 }

@@ -29,14 +29,21 @@ extern const char umfs_land_eio[], umfs_land_eio_avx[];
  */
 #define NT_MIN_DRAM 1280u
 #define NT_MIN_FLUSH 256u
+#define NT_NEVER UINT64_MAX
 
 uint64_t port_nt_min = NT_MIN_DRAM;
 static bool nt_flush; /* a medium that needs write-back is mapped */
 
 void port_nt_flushes(void)
 {
-	port_nt_min = NT_MIN_FLUSH;
+	if (port_nt_min != NT_NEVER)
+		port_nt_min = NT_MIN_FLUSH;
 	nt_flush = true;
+}
+
+void pool_stream_never(void)
+{
+	port_nt_min = NT_NEVER;
 }
 
 /* Write back what an nt routine stored the ordinary way: all, or the lines at both ends. */

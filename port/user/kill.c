@@ -4,7 +4,8 @@
  *
  * UMFS_KILL_AT=n in the environment kills the process with SIGKILL right after
  * its n-th store into a pool, UMFS_STOP_AT=n stops it there. A program counts
- * its own with port_kill_arm.
+ * its own with port_kill_arm. UMFS_COUNT_FD=n has it write to that descriptor, at
+ * its end, how many lines it flushed and how many fences it made.
  */
 #include "kill.h"
 #include "ranges.h"
@@ -17,6 +18,14 @@ static uint64_t count;
 static uint64_t last;
 static int what = SIGKILL;
 static bool armed;
+static int count_fd = -1;
+
+uint64_t port_lines_flushed, port_fences;
+
+void port_fenced(void)
+{
+	__atomic_fetch_add(&port_fences, 1, __ATOMIC_RELAXED);
+}
 
 void port_stored(const void *p, uint64_t n)
 {
@@ -80,5 +89,28 @@ __attribute__((constructor(102))) static void kill_init(int argc, char **argv, c
 		n = number_of(*env, "UMFS_STOP_AT");
 		if (n)
 			port_stop_arm(n);
+		n = number_of(*env, "UMFS_COUNT_FD");
+		if (n)
+			count_fd = (int)n;
 	}
+}
+
+static void say(uint64_t n, char end)
+{
+	char text[24];
+	uint32_t at = sizeof(text);
+
+	text[--at] = end;
+	do {
+		text[--at] = (char)('0' + n % 10);
+	} while (n /= 10);
+	(void)sys3(SYS_write, count_fd, text + at, sizeof(text) - at);
+}
+
+__attribute__((destructor)) static void kill_end(void)
+{
+	if (count_fd < 0)
+		return;
+	say(port_lines_flushed, ' ');
+	say(port_fences, '\n');
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kill.h - for tests: count stores into mapped pools, and die or stop at the n-th. */
+/* kill.h - for tests: count stores into mapped pools, and die or stop at the n-th; flushes and fences. */
 #ifndef UMFS_PORT_KILL_H
 #define UMFS_PORT_KILL_H
 
@@ -12,5 +12,8 @@ void port_stop_arm(uint64_t n);
 void port_kill_disarm(void);
 /* Stores since it was armed. */
 uint64_t port_kill_count(void);
+
+/* Since the program began. */
+extern uint64_t port_lines_flushed, port_fences;
 
 #endif

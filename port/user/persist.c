@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* persist.c - write-back of cache lines, with the best instruction there is. */
 #include "cpu.h"
+#include "kill.h"
 #include "types.h"
+
+static inline void line_flushed(void)
+{
+#ifdef UMFS_KILL_HOOKS
+	__atomic_fetch_add(&port_lines_flushed, 1, __ATOMIC_RELAXED);
+#endif
+}
 
 #define FOR_LINES(p, n, insn)                                                            \
 	do {                                                                             \
 		const char *line = (const char *)((uintptr_t)(p) & -(uintptr_t)UMFS_LINE_BYTES); \
 		const char *end = (const char *)(p) + (n);                               \
                                                                                          \
-		for (; line < end; line += UMFS_LINE_BYTES)                              \
+		for (; line < end; line += UMFS_LINE_BYTES) {                            \
 			__asm__ volatile(insn : : "m"(*line) : "memory");                \
+			line_flushed();                                                  \
+		}                                                                        \
 	} while (0)
 
 void port_flush_lines(const void *p, uint64_t n)

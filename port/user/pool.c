@@ -187,13 +187,29 @@ static bool grew_meanwhile(const struct pool *p)
 	       (uint64_t)st.st_size > p->fs.bytes;
 }
 
+static bool all_persistent;
+
+void pool_all_persistent(void)
+{
+	all_persistent = true;
+}
+
+static int load(struct pool *p, bool *from_backup)
+{
+	int err = umfs_super_load(&p->fs, from_backup);
+
+	if (!err && all_persistent)
+		p->fs.geo.durability = UMFS_DURABLE_FLUSH;
+	return err;
+}
+
 static int map_and_load(struct pool *p, const char *path, uint32_t flags, bool *from_backup)
 {
 	int err = pool_map(p, path, flags);
 
 	if (err)
 		return err;
-	return has_signature(p) ? umfs_super_load(&p->fs, from_backup) : -EINVAL;
+	return has_signature(p) ? load(p, from_backup) : -EINVAL;
 }
 
 int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backup)
@@ -275,7 +291,7 @@ static int load_again(struct pool *p)
 	int err = pool_file_again(p);
 
 	if (!err)
-		err = umfs_super_load(&p->fs, &from_backup);
+		err = load(p, &from_backup);
 	if (!err && (p->fs.geo.irec_count != old.irec_count ||
 		     p->fs.geo.ofd_count != old.ofd_count ||
 		     p->fs.geo.durability != old.durability || p->fs.geo.look_only))

@@ -59,6 +59,14 @@ int pool_map(struct pool *p, const char *path, uint32_t flags);
  */
 #define UMFS_XATTR_POOL "umfs.pool"
 
+/*
+ * For whoever looks at what is stored, flushed and fenced; before a pool is opened. Each
+ * pool that is from then on is taken for one that needs write-back, whatever its superblock
+ * says. Ordinary stores only: nothing bypasses the cache.
+ */
+void pool_all_persistent(void);
+void pool_stream_never(void);
+
 /* pool_open, then umfs_attach in `mode`. */
 int pool_attach(struct pool *p, const char *path, uint32_t mode);
 /* Detach when attached, unmap, close. */

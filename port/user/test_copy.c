@@ -69,6 +69,10 @@ static void copy_any_size_copies_exactly(void **state)
 	check_copies();
 	port_nt_flushes();
 	check_copies();
+	pool_stream_never();
+	check_copies();
+	port_nt_flushes();
+	assert_int_equal(port_nt_min, UINT64_MAX); /* not undone by it */
 	port_nt_min = min;
 	port_cpu = 0;
 	check_copies();

@@ -37,11 +37,15 @@ struct umfs_order;
 /* Told of each store of n bytes at p, after it. Builds with kill hooks count there. */
 #ifdef UMFS_KILL_HOOKS
 void port_stored(const void *p, uint64_t n);
+void port_fenced(void);
 #else
 static inline void port_stored(const void *p, uint64_t n)
 {
 	(void)p;
 	(void)n;
+}
+static inline void port_fenced(void)
+{
 }
 #endif
 
@@ -83,6 +87,7 @@ void port_flush_lines(const void *p, uint64_t n);
 static inline void port_fence(void)
 {
 	__asm__ volatile("sfence" ::: "memory");
+	port_fenced();
 }
 
 uint32_t port_crc32c(uint32_t seed, const void *p, uint64_t n);
