@@ -219,7 +219,10 @@ static int clear_in_tx(struct umfs_write *w, bool punch, bool grow, bool done)
 		umfs_tx_abort(&w->tx);
 		return err;
 	}
-	umfs_tx_fence(&w->tx);
+	/*
+	 * Who stored anything so far fenced what was saved before; else the size is all that
+	 * is, in one store.
+	 */
 	umfs_inode_seal(w->in, w->ino);
 	umfs_inode_touch(w->fs, w->in);
 	if (grow)

@@ -392,14 +392,14 @@ static uint32_t pages_in(const le64 *entries, uint32_t count)
 	return pages;
 }
 
-static void clear_entries(struct umfs *fs, le64 *entries, uint32_t count)
+/* They were saved: flushed by the commit. */
+static void clear_entries(le64 *entries, uint32_t count)
 {
 	uint32_t i;
 
 	for (i = 0; i < count; i++)
 		if (ld64(&entries[i]))
 			st64(&entries[i], 0);
-	umfs_flush(fs, entries, count * 8);
 }
 
 /*
@@ -418,9 +418,9 @@ static int cut_entries(struct umfs_tx *tx, struct umfs_inode_pm *inode, le64 *sl
 		return err;
 	umfs_tx_fence(tx);
 	if (table)
-		clear_entries(tx->fs, table, 1);
+		clear_entries(table, 1);
 	else
-		clear_entries(tx->fs, slot, count);
+		clear_entries(slot, count);
 	add_pages(inode, -(int64_t)pages);
 	return 0;
 }

@@ -457,7 +457,12 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 		run_frees(fs, slot, lane, txid, UMFS_TX_BYTES);
 	if (fs->broken)
 		return -EIO;
-	umfs_persist64(fs, &lane->state, (txid + 1) << 2 | UMFS_TX_IDLE);
+	/*
+	 * Fenced by whatever comes next, at the latest before the slot's locks are free: until
+	 * then nobody is in between, and a second recovery may do all of it again.
+	 */
+	st64(&lane->state, (txid + 1) << 2 | UMFS_TX_IDLE);
+	umfs_flush(fs, &lane->state, sizeof(lane->state));
 	err = umfs_ulog_recover(fs, umfs_lane_ulog(lane), UMFS_ULOG_LANE_BYTES);
 	umfs_swap_recover(fs, slot, lane);
 	if (ld64(&lane->group))
