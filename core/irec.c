@@ -123,12 +123,14 @@ out:
 static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umfs_inode_pm *inode,
 			uint32_t ino)
 {
+	struct umfs *fs = tx->fs;
 	uint32_t flags = ld32(&rec->flags);
 	uint64_t pages = umfs_inode_pages_kept(inode);
 
 	if ((flags & UMFS_IREC_ORPHAN) && ld32(&inode->nlink) == 0) {
 		(void)umfs_inode_reclaim(tx, inode, ino);
 	} else if ((flags & UMFS_IREC_TRIM) && umfs_is_reg(ld32(&inode->mode))) {
+		umfs_flush(fs, &inode->size, sizeof(inode->size)); /* a death may have come before that */
 		umfs_seq_begin(inode);
 		(void)umfs_fpt_trim(tx, inode, ino, pages);
 		umfs_seq_end(inode);

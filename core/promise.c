@@ -94,6 +94,9 @@ static bool pass_on(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino)
 
 	if (!rec && umfs_irec_claim(fs, inode, ino, &rec))
 		return false;
+	/* Of one that a recovery was making when power went, the beginning may be all there is. */
+	if (ld32(&rec->generation) != ld32(&inode->generation))
+		st32(&rec->generation, ld32(&inode->generation));
 	umfs_irec_flag(fs, inode, rec, ld32(&inode->nlink) ? UMFS_IREC_TRIM : UMFS_IREC_ORPHAN);
 	umfs_fence(fs); /* before the promise is forgotten */
 	fs->zombies = 1;
@@ -123,6 +126,10 @@ void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	if (!node)
 		return;
 	inode = promised(fs, slot, node);
+	if (inode) { /* the end that pages are cut off by: who died may have stored it, and no more */
+		umfs_flush(fs, &inode->size, sizeof(inode->size));
+		umfs_fence(fs);
+	}
 	if (inode && !pass_on(fs, inode, (uint32_t)node))
 		(void)settle(&tx, inode, (uint32_t)node);
 	if (!fs->broken)

@@ -49,10 +49,32 @@ void umfs_attach_unlock(struct umfs *fs)
 
 /* ---- cleaning up ---- */
 
+/*
+ * What recovery goes by is made durable before anything is done because of it: who died may
+ * have stored it, and not written it back. With a commit point lost, power that goes next
+ * would have a call undone whose pages are free already; with a record, fewer pages would
+ * be to be freed than the lane says are.
+ */
+static void settle_lanes(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.lanes_per_slot; i++) {
+		struct umfs_lane_pm *lane = umfs_lane(fs, slot, i);
+
+		bool active = (ld64(&lane->state) & 3) == UMFS_TX_ACTIVE;
+
+		umfs_flush(fs, lane, active ? sizeof(*lane) : offsetof(struct umfs_lane_pm, records));
+		umfs_flush(fs, umfs_lane_ulog(lane), UMFS_ULOG_HEAD_BYTES);
+	}
+	umfs_fence(fs);
+}
+
 void umfs_slot_leave_groups(struct umfs *fs, uint32_t slot)
 {
 	uint32_t i;
 
+	settle_lanes(fs, slot);
 	for (i = 0; i < fs->geo.lanes_per_slot; i++)
 		umfs_lane_leave_group(fs, slot, umfs_lane(fs, slot, i));
 }
@@ -64,8 +86,10 @@ static void clean_reserves(struct umfs *fs, uint32_t slot)
 	for (i = 0; i < fs->geo.reserve_count; i++) {
 		struct umfs_ulog_pm *log = umfs_reserve(fs, i);
 
-		if (umfs_lock_held_by(fs, ld64(&log->lock), slot))
-			(void)umfs_ulog_recover(fs, log, UMFS_ATOMIC_BYTES);
+		if (!umfs_lock_held_by(fs, ld64(&log->lock), slot))
+			continue;
+		umfs_flush(fs, log, UMFS_ULOG_HEAD_BYTES); /* as settle_lanes() */
+		(void)umfs_ulog_recover(fs, log, UMFS_ATOMIC_BYTES);
 	}
 }
 

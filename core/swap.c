@@ -84,6 +84,8 @@ int umfs_swap_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 		const le64 *entry = umfs_at(fs, line.entry);
 		bool done = !((ld64(entry) ^ line.new) & ~UMFS_PTE_VOLATILE);
 
+		umfs_flush(fs, entry, sizeof(*entry)); /* who died had stored it, maybe, and no more */
+		umfs_fence(fs);
 		st64(&lane->spare, umfs_pte_page(done ? line.old : line.new));
 	}
 	if (ld64(&lane->swap_entry))

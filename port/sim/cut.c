@@ -268,6 +268,11 @@ static void try_singles(struct cutter *c)
 		pick(c, PICK_ALL);
 		c->take[line] = 0;
 		image(c, "all lines but one", false);
+		if (count_of(c, line) < 2)
+			continue;
+		pick(c, PICK_NONE);
+		c->take[line] = 1 + (uint32_t)(sim_random(&c->seed) % (count_of(c, line) - 1));
+		image(c, "the beginning of one line alone", false);
 	}
 }
 

@@ -4,6 +4,8 @@
  *
  *	crash MODE none|eadr|flush [OP]...		each op of ops.c, or those; `bytes`:
  *							those that the mode matters to
+ *	crash MODE flush deaths [OP]...			each op, or those: its process dies, another goes
+ *							on, and then power goes
  *	crash MODE none|eadr|flush pairs [I/N]		all sequences of two steps; the I-th of N parts
  *	crash MODE none|eadr|flush triples COUNT	so many of three, at random
  *	crash MODE none|eadr|flush long COUNT		so many of 60, at random
@@ -76,6 +78,31 @@ static void run_format(bool device)
 	explore_format(durability, device, &e);
 	print_line(device ? "format of a device" : "format", &e);
 	add(&e);
+}
+
+static bool is_named(const char *name, char **names, int count)
+{
+	int k;
+
+	for (k = 0; k < count; k++)
+		if (!strcmp(names[k], name))
+			return true;
+	return !count;
+}
+
+static void run_deaths(char **names, int count)
+{
+	size_t i;
+
+	for (i = 0; i < op_count; i++) {
+		struct explored e = {0};
+
+		if (ops[i].flags & DEATHS_NOT || !is_named(ops[i].name, names, count))
+			continue;
+		explore_deaths(&ops[i], mode, &e);
+		print_line(ops[i].name, &e);
+		add(&e);
+	}
 }
 
 /* "bytes": those that the mode makes a difference to. */
@@ -233,7 +260,9 @@ static void run(char **words, int count)
 	const char *what = count ? words[0] : "";
 	uint32_t n = count > 1 ? (uint32_t)atoi(words[1]) : 100;
 
-	if (!strcmp(what, "pairs"))
+	if (!strcmp(what, "deaths") && durability == UMFS_DURABLE_FLUSH)
+		run_deaths(words + 1, count - 1);
+	else if (!strcmp(what, "pairs"))
 		run_pairs(count > 1 ? words[1] : NULL);
 	else if (!strcmp(what, "triples"))
 		run_random(n, 3, 2, seed);

@@ -48,6 +48,7 @@ struct run {
 
 	struct sim_proc *live; /* attached before; NULL when power goes */
 	struct umfs live_fs; /* as it was during the op */
+	struct umfs_file live_file; /* without a name: of no op */
 	uint32_t *live_refs;
 
 	uint64_t points, in_recovery, checked;
@@ -148,40 +149,9 @@ static int look_at_size(const struct run *r, const struct sim_point *point, cons
 	return -1;
 }
 
-static int first_attacher(struct run *r, struct sim *sim, const struct sim_point *point,
-			  char why[256])
-{
-	struct tree t = {0};
-	int err;
-	struct sim_proc *proc = sim_attach(sim, r->mode, &err);
-
-	if (!proc) {
-		snprintf(why, 256, "attach: %s", strerror(-err));
-		return -1;
-	}
-	err = look_at_size(r, point, &proc->fs, why);
-	if (!err)
-		err = look(r, point, &proc->fs, &t, why);
-	if (!err)
-		err = use(&proc->fs, &t, why);
-	tree_free(&t);
-	sim_detach(proc);
-	return err ? err : image_check(sim, why);
-}
-
-/* ---- as fsck.umfs meets it, before anybody attaches ---- */
-
-static bool says_clean(const struct sim *sim)
-{
-	const struct umfs_runtime_pm *rt =
-		(const void *)(sim->mem + UMFS_RUNTIME_PAGE * UMFS_PAGE_BYTES);
-
-	return ld64(&rt->clean) == UMFS_CLEAN;
-}
-
 /*
- * A call that returned has left nothing to do, durably, in the lane that it had: what
- * others change from now on would be undone with it.
+ * A call that returned has left nothing to do, durably, in the lane that it had, and so has
+ * a recovery: what others change from now on would be undone with it.
  */
 static bool lanes_at_rest(const struct sim *sim)
 {
@@ -199,6 +169,47 @@ static bool lanes_at_rest(const struct sim *sim)
 			return false;
 	}
 	return true;
+}
+
+static int recovered(const struct sim *sim, char why[256])
+{
+	if (lanes_at_rest(sim))
+		return 0;
+	snprintf(why, 256, "recovery is done, and a lane is not at rest");
+	return -1;
+}
+
+static int first_attacher(struct run *r, struct sim *sim, const struct sim_point *point,
+			  char why[256])
+{
+	struct tree t = {0};
+	int err;
+	struct sim_proc *proc = sim_attach(sim, r->mode, &err);
+
+	if (!proc) {
+		snprintf(why, 256, "attach: %s", strerror(-err));
+		return -1;
+	}
+	err = recovered(sim, why);
+	if (!err)
+		err = look_at_size(r, point, &proc->fs, why);
+	if (!err)
+		err = look(r, point, &proc->fs, &t, why);
+	if (!err)
+		err = use(&proc->fs, &t, why);
+	tree_free(&t);
+	sim_detach(proc);
+	return err ? err : image_check(sim, why);
+}
+
+/* ---- as fsck.umfs meets it, before anybody attaches ---- */
+
+static bool says_clean(const struct sim *sim)
+{
+	const struct umfs_runtime_pm *rt =
+		(const void *)(sim->mem + UMFS_RUNTIME_PAGE * UMFS_PAGE_BYTES);
+
+	return ld64(&rt->clean) == UMFS_CLEAN;
 }
 
 /*
@@ -279,12 +290,27 @@ static int recover_others(struct umfs *fs, char why[256])
 	return 0;
 }
 
+/*
+ * Pages for it, before anybody recovers the dead one: what that frees later is not to be
+ * these. A full pool has none.
+ */
+static struct umfs_file allocate_first(const struct run *r)
+{
+	struct umfs_file file = r->live_file;
+
+	(void)world_append(&file, 3 * UMFS_PAGE_BYTES, 9);
+	return file;
+}
+
 static int live_process(struct run *r, const struct sim_point *point, enum way way, char why[256])
 {
 	struct umfs *fs = live_restore(r);
 	struct tree t = {0}, again = {0};
 	int err = way == WAY_SLOT ? recover_others(fs, why) : 0;
+	struct umfs_file file;
 
+	if (way == WAY_LOCK)
+		file = allocate_first(r);
 	if (!err)
 		err = look(r, point, fs, &t, why);
 	if (!err)
@@ -295,6 +321,8 @@ static int live_process(struct run *r, const struct sim_point *point, enum way w
 			err = tree_read(fs, &again, why);
 		if (!err)
 			err = tree_differ(&again, &t, NULL, why);
+		if (!err)
+			(void)world_name(&file, "/of the living"); /* for image_check() */
 	}
 	tree_free(&t);
 	tree_free(&again);
@@ -348,6 +376,7 @@ struct nested {
 	struct run *r;
 	struct sim *sim;
 	const struct sim_point *point;
+	bool done; /* the recovery came to its end: what it did is durable */
 };
 
 static int nested_image(void *arg, const struct sim_point *inner)
@@ -356,14 +385,18 @@ static int nested_image(void *arg, const struct sim_point *inner)
 	char why[256], how[128];
 
 	n->r->in_recovery++;
-	if (!first_attacher(n->r, n->sim, n->point, why))
+	if (!(inner->complete && n->done && recovered(n->sim, why)) &&
+	    !first_attacher(n->r, n->sim, n->point, why))
 		return 0;
 	snprintf(how, sizeof(how), "recovery%s, %s", n->r->used ? " and use" : "", inner->what);
 	return fail(n->r, n->point, how, why);
 }
 
-/* Attach, make a file in the root and remove it, detach: as `used` says, more or less of it. */
-static void recover(struct run *r, struct sim *sim)
+/*
+ * Attach, make a file in the root and remove it, detach: as `used` says, more or less of it.
+ * True: the pool was recovered.
+ */
+static bool recover(struct run *r, struct sim *sim)
 {
 	struct node root = {.path = "/", .attr = {.ino = UMFS_ROOT_INO, .mode = 0040000}};
 	struct tree t = {.nodes = &root, .count = 1};
@@ -371,23 +404,22 @@ static void recover(struct run *r, struct sim *sim)
 	char why[256];
 	int err;
 
-	if (!r->used) {
-		(void)recover_until(r, sim, 0);
-		return;
-	}
+	if (!r->used)
+		return !recover_until(r, sim, 0);
 	proc = sim_attach(sim, r->mode, &err);
 	if (!proc)
-		return; /* cut_image() is going to say so */
+		return false; /* cut_image() is going to say so */
 	sim->thread = r->used; /* by another lane, or the same */
 	(void)tree_use(&proc->fs, &t, why);
 	sim_detach(proc);
+	return true;
 }
 
 /* mem is the image. */
 static int cut_recovery(struct run *r, const struct sim_point *point)
 {
 	static uint32_t count, used; /* of all works */
-	struct nested n = {r, sim_copy(r->sim), point};
+	struct nested n = {r, sim_copy(r->sim), point, false};
 	struct sim_log log = {0};
 
 	if (!n.sim)
@@ -395,7 +427,7 @@ static int cut_recovery(struct run *r, const struct sim_point *point)
 	if (explore_effort.uses && ++count % explore_effort.uses == 0)
 		r->used = 1 + used++ % 2;
 	n.sim->log = &log;
-	recover(r, n.sim);
+	n.done = recover(r, n.sim);
 	n.sim->log = NULL;
 	if (r->durability == UMFS_DURABLE_FLUSH)
 		sim_images_cut(n.sim, &log, 0, &explore_effort.recovery, nested_image, &n);
@@ -528,6 +560,7 @@ static void record(struct run *r)
 	proc = attach(r);
 	if (r->durability == UMFS_DURABLE_NONE) {
 		r->live = attach(r);
+		need(world_tmpfile(&r->live->fs, "/", true, &r->live_file));
 		live_save(r);
 	}
 	if (w->tree)

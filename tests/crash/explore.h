@@ -50,6 +50,13 @@ struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct
  */
 bool explore_format(uint32_t durability, bool device, struct explored *sum);
 
+/*
+ * deaths.c: the op's process dies, another goes on and recovers it, and then power goes.
+ * For ops that are made by a process that is there already, and are not of many pieces.
+ */
+#define DEATHS_NOT (OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES | OP_FREEZES)
+bool explore_deaths(const struct op *op, uint32_t mode, struct explored *sum);
+
 /* trace.c */
 void sim_trace(const struct sim_log *log, size_t first, const struct umfs_geometry *g);
 

@@ -11,7 +11,8 @@
  * of power cuts soon after it, then few of all and then many, until an image is wrong, the call leaves another
  * tree than it should, core or the simulator end it, or it hangs: the mutant is caught.
  * Work is the ops of ops.c, the making of a pool and sequences of steps.c; with the medium
- * `readers` the ops with somebody who reads meanwhile (readers.h).
+ * `readers` the ops with somebody who reads meanwhile (readers.h), with `deaths` the ops
+ * whose process dies and is recovered by another before power goes (deaths.c).
  *
  * The last lines say how many calls there are, how many any work makes, and how
  * many mutants were caught; the others are listed. FILE:LINE does only those there;
@@ -40,7 +41,7 @@ extern struct umfs_site __start_umfs_sites[], __stop_umfs_sites[];
 struct job {
 	const struct op *list[LENGTH_MAX];
 	uint32_t count, mode, durability;
-	bool hold, format, device, readers;
+	bool hold, format, device, readers, deaths;
 	double seconds;
 	uint64_t tree; /* that it leaves */
 	uint8_t *makes; /* for each site: does it call it */
@@ -106,11 +107,17 @@ static bool job_do(const struct job *job, uint64_t *tree)
 	struct work w = {.name = name, .mode = job->mode, .durability = job->durability};
 	struct explored e = {0};
 
-	if (job->format) {
+	if (job->format || job->deaths)
 		for (uint32_t i = 0; i < site_count; i++)
 			__start_umfs_sites[i].calls = 0;
+	if (job->format) {
 		*tree = 0;
 		return explore_format(job->durability, job->device, &e);
+	}
+	if (job->deaths) {
+		explore_deaths(job->list[0], job->mode, &e);
+		*tree = e.tree;
+		return !e.failed;
 	}
 	name_of(job, name);
 	w.steps = (const struct op *const *)job->list;
@@ -166,20 +173,22 @@ static void add_work(uint32_t mode, uint32_t durability, uint32_t pairs)
 	bases[mode][durability] = explore_base(mode, durability, steps_tree);
 }
 
-/* The ops with readers beside them, in all modes: bytes are not all there is to see. */
-static void add_readers(uint32_t mode)
+/* The ops with somebody else beside them, in all modes: bytes are not all there is to see. */
+static void add_beside(uint32_t mode, bool deaths)
 {
+	const uint32_t not = deaths ? DEATHS_NOT : OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES;
 	size_t i;
 
 	for (i = 0; i < op_count; i++) {
 		struct job *job;
 
-		if (ops[i].flags & (OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES) ||
+		if (ops[i].flags & not ||
 		    (mode != UMFS_MODE_ATOMIC && !ops[i].path) ||
 		    (only_work && strcmp(only_work, ops[i].name)))
 			continue;
-		job = job_new(mode, UMFS_DURABLE_NONE);
-		job->readers = true;
+		job = job_new(mode, deaths ? UMFS_DURABLE_FLUSH : UMFS_DURABLE_NONE);
+		job->deaths = deaths;
+		job->readers = !deaths;
 		job->list[0] = &ops[i];
 		job->count = 1;
 	}
@@ -333,8 +342,8 @@ static void add_named(const char *word, uint32_t pairs)
 	static const char *const durabilities[] = {"none", "flush", "eadr"};
 	size_t len = strcspn(word, ":");
 
-	if (!strcmp(word + len, ":readers")) {
-		add_readers(choose(word, len, modes, 4));
+	if (!strcmp(word + len, ":readers") || !strcmp(word + len, ":deaths")) {
+		add_beside(choose(word, len, modes, 4), word[len + 1] == 'd');
 		return;
 	}
 	add_work(choose(word, len, modes, 4),
