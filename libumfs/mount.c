@@ -31,18 +31,29 @@ static void refuse(struct mount *m)
 	STORE(&m->state, MOUNT_FAILED);
 }
 
+struct answer {
+	char uuid[16];
+	bool given;
+};
+
 /*
- * The path that the mount was made with leads, in a container or after a pool was
- * replaced, to another pool. A daemon that does not answer any more has none to compare.
+ * Which pool the mount has. Asked with no lock held: a daemon that is stopped keeps only
+ * those waiting who ask. One that is gone gives no answer.
  */
-static bool is_mounted(const struct mount *m)
+static void ask(const struct mount *m, struct answer *a)
+{
+	a->given = m->mounted && LOAD(&m->state) == MOUNT_IDLE &&
+		   sys4(SYS_getxattr, m->dir, UMFS_XATTR_POOL, a->uuid, sizeof(a->uuid)) ==
+			   sizeof(a->uuid);
+}
+
+/* The path that it was made with leads, in a container or after a pool was replaced, to another. */
+static bool is_mounted(const struct mount *m, const struct answer *a)
 {
 	const struct umfs_super_pm *sb = (const void *)(m->pool.fs.base +
 							UMFS_SB_PAGE * UMFS_PAGE_BYTES);
-	uint8_t uuid[sizeof(sb->uuid)];
-	long n = sys4(SYS_getxattr, m->dir, UMFS_XATTR_POOL, uuid, sizeof(uuid));
 
-	return n != sizeof(uuid) || !memcmp(uuid, sb->uuid, sizeof(uuid));
+	return !a->given || !memcmp(a->uuid, sb->uuid, sizeof(sb->uuid));
 }
 
 static void attach_module(struct mount *m)
@@ -54,7 +65,7 @@ static void attach_module(struct mount *m)
 }
 
 /* heir: what an image before this one left, or NULL. */
-static void attach(struct mount *m, const struct pool_heir *heir)
+static void attach(struct mount *m, const struct pool_heir *heir, const struct answer *a)
 {
 	int err = m->module ? 0 : umfs_uinfo_init();
 
@@ -72,7 +83,7 @@ static void attach(struct mount *m, const struct pool_heir *heir)
 		err = m->pool.fs.base ?
 			      pool_resume(&m->pool, m->pool_path, umfs_config.mode) :
 			      pool_attach(&m->pool, m->pool_path, umfs_config.mode);
-	if (!err && m->mounted && !is_mounted(m)) {
+	if (!err && !is_mounted(m, a)) {
 		pool_close(&m->pool);
 		err = -ESTALE;
 	}
@@ -95,22 +106,29 @@ static void attach(struct mount *m, const struct pool_heir *heir)
 		umfs_ring_look();
 }
 
+static __attribute__((noinline)) int first_use(struct mount *m)
+{
+	struct answer a;
+	uint32_t state;
+
+	umfs_guard_enter();
+	ask(m, &a);
+	umfs_local_lock(LOCK_ATTACH);
+	if (LOAD(&m->state) == MOUNT_IDLE)
+		attach(m, NULL, &a);
+	state = LOAD(&m->state);
+	umfs_local_unlock(LOCK_ATTACH);
+	umfs_guard_leave();
+	return state == MOUNT_FAILED ? -EIO : 0;
+}
+
 int umfs_mount_get(struct mount *m)
 {
 	uint32_t state = LOAD(&m->state);
 
 	if (likely(state == MOUNT_LIVE))
 		return 0;
-	if (state == MOUNT_MODULE)
-		return umfs_module_again(m);
-	umfs_guard_enter();
-	umfs_local_lock(LOCK_ATTACH);
-	if (LOAD(&m->state) == MOUNT_IDLE)
-		attach(m, NULL);
-	state = LOAD(&m->state);
-	umfs_local_unlock(LOCK_ATTACH);
-	umfs_guard_leave();
-	return state == MOUNT_FAILED ? -EIO : 0;
+	return state == MOUNT_MODULE ? umfs_module_again(m) : first_use(m);
 }
 
 bool umfs_mount_memory(uint64_t from, uint64_t to, uint64_t *start, uint64_t *end)
@@ -129,10 +147,13 @@ bool umfs_mount_memory(uint64_t from, uint64_t to, uint64_t *start, uint64_t *en
 
 bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir)
 {
+	struct answer a;
+
 	umfs_guard_enter();
+	ask(m, &a);
 	umfs_local_lock(LOCK_ATTACH);
 	if (LOAD(&m->state) == MOUNT_IDLE)
-		attach(m, heir);
+		attach(m, heir, &a);
 	umfs_local_unlock(LOCK_ATTACH);
 	umfs_guard_leave();
 	return LOAD(&m->state) == MOUNT_LIVE;

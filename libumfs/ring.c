@@ -63,13 +63,21 @@ static bool answers(const struct mount *m)
 	return sys4(SYS_getxattr, m->dir, UMFS_XATTR_POOL, uuid, sizeof(uuid)) == sizeof(uuid);
 }
 
-/* Other mounts in the kernel's table may be gone by now: those that are in use are asked. */
 static bool all_mounted(void)
+{
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (!umfs_mounts[i].mounted)
+			return false;
+	return true;
+}
+
+/* Other mounts in the kernel's table may be gone by now: those that are in use are asked. */
+static bool all_answer(void)
 {
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		const struct mount *m = &umfs_mounts[i];
 
-		if (!m->mounted || (LOAD(&m->state) == MOUNT_LIVE && !answers(m)))
+		if (LOAD(&m->state) == MOUNT_LIVE && !answers(m))
 			return false;
 	}
 	return true;
@@ -231,9 +239,14 @@ void umfs_ring_forked(void)
 	STORE(&state, RING_NONE);
 }
 
-bool umfs_ring_possible(void)
+static bool is_possible(void)
 {
 	return LOAD(&state) != RING_NEVER && !port_quiet && all_mounted();
+}
+
+bool umfs_ring_possible(void)
+{
+	return is_possible() && all_answer();
 }
 
 long umfs_ring_begin(void)
@@ -339,10 +352,14 @@ static bool any_ring(void)
 	return found;
 }
 
-/* Files of ours, and with them the places where a ring could come in, are not open yet. */
+/*
+ * Files of ours, and with them the places where a ring could come in, are not open yet. A
+ * mount is asked only for a ring: its daemon may be stopped, and others wait for LOCK_ATTACH.
+ */
 void umfs_ring_look(void)
 {
-	if (LOAD(&state) == RING_NONE && !umfs_uinfo_open_count() && umfs_ring_possible() && any_ring()) {
+	if (LOAD(&state) == RING_NONE && !umfs_uinfo_open_count() && is_possible() && any_ring() &&
+	    all_answer()) {
 		STORE(&umfs_ring_on, true);
 		STORE(&state, RING_ON);
 	}
@@ -350,7 +367,7 @@ void umfs_ring_look(void)
 
 void umfs_ring_inherited(void)
 {
-	if (umfs_uinfo_open_count() && LOAD(&state) == RING_NONE && umfs_ring_possible() && any_ring())
+	if (umfs_uinfo_open_count() && LOAD(&state) == RING_NONE && is_possible() && any_ring())
 		(void)umfs_ring_begin();
 }
 

@@ -59,7 +59,7 @@ alone() {
 # with_uid PROGRAM: a copy that becomes user 65534, or nothing where that is not possible.
 with_uid() {
 	place=$(mktemp -d "${TMPDIR:-/tmp}/umfs-foreign-XXXXXX")
-	if cp "$1" "$place/setuid" 2>/dev/null && chown 65534 "$place/setuid" 2>/dev/null &&
+	if [ "$(id -u)" != 65534 ] && cp "$1" "$place/setuid" 2>/dev/null && chown 65534 "$place/setuid" 2>/dev/null &&
 		chmod 4755 "$place/setuid" && chmod 755 "$place" &&
 		[ "$("$place/setuid" who 1)" = 65534 ]; then
 		echo "$place/setuid"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # stop.sh - a preloaded process that is stopped inside a write keeps only those waiting
-# who want that very file, also by the mount, and however many they are.
+# who want that very file, also by the mount, and however many they are; and a stopped
+# mount only those who ask it.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -81,4 +82,44 @@ while [ $i -lt $READERS ]; do
 done
 um
 check_pool "a stopped writer"
+
+# ---- a mount whose daemon is stopped: who asks it first waits, and no other thread ----
+
+ok "mount" m
+second=$work/pool2
+mkdir "$work/mnt2"
+"$UMFS_MKFS" -q --size 32M "$second" || exit 2
+ok "mount another" timeout 60 "$UMFS_MOUNT" "$second" "$work/mnt2"
+echo text >"$work/mnt2/f"
+cat >"$work/beside.py" <<'PY'
+import os, signal, sys, threading, time
+stopped, other, daemon, before = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+if before:
+    os.stat(stopped)
+os.kill(daemon, signal.SIGSTOP)
+while open("/proc/%d/stat" % daemon).read().split()[2] != "T":
+    time.sleep(0.01)
+time.sleep(0.1)
+size = []
+t = threading.Thread(target=lambda: size.append(os.stat(stopped + "/victim").st_size))
+t.start()
+time.sleep(0.3)
+print(open(other + "/f").read().strip(), flush=True)
+if not os.fork():
+    os.close(os.open(other + "/child", os.O_CREAT | os.O_WRONLY))
+    os._exit(0)
+print(os.wait()[1], os.path.exists(other + "/child"), size, flush=True)
+os.kill(daemon, signal.SIGCONT)
+t.join()
+print(size)
+PY
+beside() {
+	LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" timeout 30 python3 "$work/beside.py" "$mnt" \
+		"$work/mnt2" "$(daemons "$pool")" "$@" 2>&1 | xargs
+}
+is "another pool's files, and a child" "text 0 True [] [1048576]" "$(beside)"
+is "where it was asked before" "text 0 True [1048576] [1048576]" "$(beside before)"
+kill -CONT $(daemons "$pool")
+ok "unmount the other" unmount "$work/mnt2"
+um
 finish
