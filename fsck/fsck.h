@@ -9,8 +9,8 @@
  *   pass 3  what hangs together: parents, loops, inodes without a name
  *   pass 4  link counts
  *   pass 5  bitmaps and counts
- *   then    what has no name gets one in lost+found (lost.c); and, where something was cut
- *           off or named, all from pass 1 on again (rounds.c)
+ *   then    what has no name gets one in lost+found (lost.c); and, where something was
+ *           mended, all from pass 1 on again (rounds.c)
  *
  * Only core's recovery is called; the format is read with the structs of
  * docs/SPEC.md and code of fsck's own. Each page of the pool may hold anything:
@@ -25,6 +25,7 @@
  * I3  When pages in use are marked free while others are marked in use and are
  *     not (c->crossed), an entry may lead to the wrong page and the right one be
  *     among those: only -y decides for the entries.
+ *     And counts stay as they are while a page is used twice: they tell who is wrong.
  * I4  It may be killed at any store: see mend.c.
  */
 #ifndef UMFS_FSCK_H
@@ -61,21 +62,28 @@ struct inode_info {
 	uint32_t subdirs; /* directories in it */
 	uint32_t parent;  /* directory: where its (first) name is */
 	uint8_t type;	  /* file type, as st_mode >> 12; 0: not in use */
-	uint8_t flags;	  /* INFO_* */
+	uint16_t flags;	  /* INFO_* */
 };
 #define INFO_BAD 1u	/* damaged: neither mended nor reclaimed */
 #define INFO_REACHED 2u /* directory: the root is above it, or one without a name */
 #define INFO_WALKED 4u
 #define INFO_SIZE 8u /* its size is wrong, and not known yet */
 #define INFO_LOST 16u /* whole and without a name: for lost+found */
+#define INFO_TORN 32u /* bad by more than that somebody else uses one of its pages, too */
+#define INFO_TWICE 64u /* a page of it was somebody else's before */
+#define INFO_ODD 128u /* its counts are not what was found, and it had all of its pages */
+#define INFO_HOME 256u /* directory: a name of it is in the directory that it calls its parent */
+#define INFO_NAMES 512u /* directory: it has more than one name */
+#define INFO_LOOP 1024u /* directory: the loop it is in is to be cut at its name */
 
 struct group_info {
 	uint8_t *used; /* a bit for each page found in use; NULL: the group was never used */
 	struct inode_info *inodes;
+	uint16_t *before; /* -y: INFO_* of each inode in the last round that cut nothing, or NULL */
 	uint64_t backed; /* units that have memory, by the mark or because they must */
 };
 
-struct low_count;
+struct later;
 
 struct fsck {
 	const char *path;
@@ -93,15 +101,19 @@ struct fsck {
 	bool unread; /* a page could not be read */
 	bool hidden; /* damage of directories hides names */
 	bool again; /* something was cut off or named: another round */
+	bool cutting; /* this round cuts off what nothing else mends */
+	bool shared; /* a page is used twice */
+	uint64_t copies_left; /* so many pages may still be copied */
+	uint64_t alloc_from; /* pages before it are not looked at for a free one */
 	const char *lost_why; /* nothing can be named in lost+found */
 	bool skipped;	/* -p on a clean pool */
 	bool was_clean; /* when fsck came */
 	bool rested;	/* pass 0 is done: slots, lanes and logs are at rest */
 	bool journal;	/* mend.c: slot 0 is ours */
-	struct low_count *low; /* counts.c: inodes with fewer pages than they say */
-	uint64_t low_count, low_room;
+	struct later *later; /* counts.c: what waits for pass 2 */
+	uint64_t later_count, later_room;
 	uint64_t lost; /* inodes with INFO_LOST */
-	bool low_lost; /* no memory for those */
+	bool later_lost; /* no memory for those */
 
 	uint64_t fixed, left, notes;
 	uint64_t shown[PR_COUNT];
@@ -193,15 +205,38 @@ static inline void bit_clear(uint8_t *bits, uint32_t n)
 	bits[n >> 3] &= (uint8_t)~(1u << (n & 7));
 }
 
+/* May what is wrong be cut off now? Not by what reads as zeros because it can not be read. */
+static inline bool cuts(const struct fsck *c)
+{
+	return c->cutting && !media_lost(c);
+}
+/* Something was cut off: what it stood for is known in the next round. */
+static inline void cut_done(struct fsck *c)
+{
+	c->again = c->unsure = true;
+}
+
 /* ---- use.c: pages and inodes ---- */
 
 /* Memory for the groups in use; what is backed is checked. 0 or -ENOMEM. */
 int use_make(struct fsck *c);
+/* All of that but what the next round wants to know of the inodes; and that, too. */
+void use_forget(struct fsck *c);
 void use_drop(struct fsck *c);
 /* Could the page be a file's: in a group that is in use, behind its head, and backed? */
 bool page_valid(const struct fsck *c, uint64_t page);
 /* Note the page as in use; false when it already was. The page is valid. */
 bool page_claim(struct fsck *c, uint64_t page);
+/* Is it noted as in use? Is it marked so in the pool? */
+bool page_claimed(const struct fsck *c, uint64_t page);
+bool page_marked(const struct fsck *c, uint64_t page);
+/* What was known of the inode in the last round that cut nothing. */
+uint32_t info_before(const struct fsck *c, uint32_t ino);
+/* May its tree be wrong, for more than a page that it shares? */
+static inline bool inode_suspect(const struct fsck *c, uint32_t ino)
+{
+	return info_before(c, ino) & (INFO_TORN | INFO_ODD);
+}
 /* Take the claim back and free the page in its bitmap. */
 void page_free(struct fsck *c, uint64_t page);
 /* A page that nothing uses, claimed and marked; 0: there is none. After pass 5. */
@@ -249,10 +284,15 @@ void mend_bytes(struct fsck *c, void *at, const void *bytes, uint32_t n);
 
 /* ---- counts.c, size.c: single words of an inode ---- */
 
-/* A count that goes by itself, against what was found; mended where the inode is sound otherwise. */
+/*
+ * A count that goes by itself, against what was found; mended after pass 2, where the inode
+ * is sound otherwise.
+ */
 void count_check(struct fsck *c, enum problem_code code, uint32_t ino, le64 *field,
 		 uint64_t found);
-/* After pass 2: those that had to wait for it. 0, or -1: out of memory. */
+/* The entry is marked as a run and is none: the same. */
+void run_check(struct fsck *c, uint32_t ino, le64 *entry, uint64_t index);
+/* After pass 2: all of those. 0, or -1: out of memory. */
 int counts_settle(struct fsck *c);
 bool size_good(const struct umfs_inode_pm *inode, uint32_t ino);
 /* The size, when all else of the inode has been looked at; `extent`: of fpt_check. */
@@ -273,6 +313,12 @@ int pass2(struct fsck *c);
 int pass3(struct fsck *c);
 int pass4(struct fsck *c);
 int pass5(struct fsck *c);
+/* Inodes of a pool whose claims are made in order of trust: pass 1 and 2 in one. */
+void trust_claim(struct fsck *c);
+/* Attributes of an inode; what a file, or a directory, owns. */
+void inode_attributes(struct fsck *c, uint32_t ino);
+void inode_body(struct fsck *c, uint32_t ino);
+void dir_check(struct fsck *c, uint32_t ino);
 /* ---- lost.c ---- */
 int lost_attach(struct fsck *c);
 /* ---- rounds.c ---- */
@@ -284,7 +330,7 @@ int passes_run(struct fsck *c);
  * Walk a file's page table, claim its pages. Pages owned; sets INFO_BAD on damage.
  * *extent: data pages up to and with the last one, holes among them.
  */
-uint64_t fpt_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino,
+uint64_t fpt_check(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino,
 		   struct inode_info *info, uint64_t *extent);
 /* Give back the pages of an inode that was found in order. */
 void fpt_drop(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino);
@@ -304,6 +350,59 @@ static inline uint16_t dentry_sum(const struct umfs_dentry_pm *e)
 	return (uint16_t)sum_crc32c(crc, e + 1, ld8(&e->len));
 }
 
+/* ---- names.c: a directory made anew ---- */
+
+/* A name that a directory is to have. */
+struct name {
+	uint64_t hash;
+	uint32_t ino;
+	uint8_t type, len;
+	const void *bytes; /* in the pool, or its owner's */
+};
+
+struct names {
+	struct fsck *c;
+	uint32_t dir;
+	struct name *all;
+	uint64_t count, room;
+	uint64_t pages; /* of the new trie */
+	bool full; /* no memory, or no pages */
+};
+
+void names_add(struct names *l, const struct name *e);
+/* The names that a sound directory has, sorted. */
+void names_read(struct names *l);
+/* Among the first `count`, which are sorted; or NULL. */
+const struct name *names_find(const struct names *l, uint64_t count, const char *name);
+/*
+ * All names of the list become those of the directory, in one change, and `also`, if any, is
+ * changed with it. The old pages are not given back. False: there is no room.
+ */
+bool names_put(struct names *l, const struct mend *also);
+
+/* ---- remake.c: inodes that are not worth their number any more, or are made anew ---- */
+
+/* What a new, empty directory in the root is to be. */
+void dir_fill(struct umfs_inode_pm *want, uint32_t ino, uint32_t generation, uint32_t perm);
+/* It is one not in use from now on. */
+void inode_clear(struct fsck *c, uint32_t ino);
+bool mode_known(uint32_t mode);
+/* A mode that is none becomes what the file's root looks like, or else the inode is cleared. */
+void mode_remake(struct fsck *c, uint32_t ino);
+/* Inode 1 becomes a directory. */
+void root_remake(struct fsck *c);
+/* Could the page be a leaf of the directory? */
+bool leaf_like(const struct fsck *c, uint64_t page, uint32_t ino);
+
+/* ---- group.c: groups that are in use and do not say so ---- */
+
+/* Flags of a group, before anything in it is looked at. */
+void group_flags_check(struct fsck *c, uint32_t group);
+/* A group that was never used is set up; false: it can not be. */
+bool group_start(struct fsck *c, uint32_t group);
+/* Memory for what is known of its pages and inodes. 0 or -ENOMEM. */
+int group_make(struct fsck *c, uint32_t group);
+
 /* ---- xattr.c ---- */
 
 /* Look through the extended attributes of an inode and claim their pages. */
@@ -316,8 +415,14 @@ void xattr_drop(struct fsck *c, const struct umfs_inode_pm *inode);
 /* Damage of this inode: it is left alone, and what it used is unknown. */
 static inline void inode_bad(struct fsck *c, struct inode_info *info)
 {
-	info->flags |= INFO_BAD;
+	info->flags |= INFO_BAD | INFO_TORN;
 	c->unsure = true;
+}
+/* Somebody else uses a page of it. */
+static inline void inode_shares(struct fsck *c, struct inode_info *info)
+{
+	info->flags |= INFO_BAD | INFO_TWICE;
+	c->unsure = c->shared = true;
 }
 
 #endif

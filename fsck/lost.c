@@ -23,241 +23,34 @@
 #include "fsck.h"
 
 #define TYPE_DIR (S_IFDIR >> 12)
-#define HASH_TOP 62u
 #define TEXT_BYTES 24
 
-static const char lost_found[] = "lost+found";
+static const char *const lost_found[] = {"lost+found", "lost+found.1", "lost+found.2"};
 
-/* A name that a directory is to have. */
-struct entry {
-	uint64_t hash;
-	uint32_t ino;
-	uint8_t type, len;
-	const void *name; /* in the pool or, new, in `text` of the list */
-};
-
-struct list {
-	struct fsck *c;
-	uint32_t dir;
-	struct entry *all;
-	uint64_t count, room;
-	char (*text)[TEXT_BYTES];
-	uint64_t pages; /* of the new trie */
-	bool full;
-};
-
-/* ---- the names there are ---- */
-
-static struct entry *list_add(struct list *l)
+/* In place of the names that the directory has; its old pages are given back. */
+static bool list_put(struct names *l, const struct mend *also)
 {
-	if (l->count == l->room) {
-		uint64_t room = l->room ? 2 * l->room : 256;
-		struct entry *all = realloc(l->all, room * sizeof(*all));
+	struct umfs_inode_pm old = *inode_at(l->c, l->dir);
 
-		if (!all) {
-			l->full = true;
-			return NULL;
-		}
-		l->all = all;
-		l->room = room;
-	}
-	return &l->all[l->count++];
-}
-
-static void list_note(void *arg, const struct umfs_dentry_pm *e)
-{
-	struct list *l = arg;
-	struct entry *to = list_add(l);
-
-	if (to)
-		*to = (struct entry){ld64(&e->hash), ld32(&e->ino), ld8(&e->type), ld8(&e->len),
-				     e + 1};
-}
-
-static void list_new(struct list *l, uint32_t ino, const char *name)
-{
-	struct entry *to = list_add(l);
-	size_t len = strlen(name);
-
-	if (to)
-		*to = (struct entry){sum_name_hash(l->c->geo.hash_key, name, len), ino,
-				     info_at(l->c, ino)->type, (uint8_t)len, name};
-}
-
-static int by_hash(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-
-	return x->hash < y->hash ? -1 : x->hash > y->hash;
-}
-
-/* The first `count` of the list are sorted. */
-static const struct entry *list_find(const struct list *l, uint64_t count, const char *name)
-{
-	size_t len = strlen(name);
-	struct entry key = {.hash = sum_name_hash(l->c->geo.hash_key, name, len)};
-	const struct entry *e = count ? bsearch(&key, l->all, count, sizeof(key), by_hash) : NULL;
-
-	if (!e)
-		return NULL;
-	while (e > l->all && e[-1].hash == key.hash)
-		e--;
-	for (; e < l->all + count && e->hash == key.hash; e++)
-		if (e->len == len && !memcmp(e->name, name, len))
-			return e;
-	return NULL;
-}
-
-static void list_read(struct list *l)
-{
-	dir_visit(l->c, inode_at(l->c, l->dir), l->dir, list_note, l);
-	if (l->count)
-		qsort(l->all, l->count, sizeof(*l->all), by_hash);
-}
-
-/* ---- the trie ---- */
-
-static bool leaf_fits(const struct entry *e, uint64_t n)
-{
-	uint64_t cells = UMFS_DLEAF_HEAD_CELLS;
-
-	for (uint64_t i = 0; i < n && cells <= UMFS_DLEAF_CELLS; i++)
-		cells += dentry_cells(e[i].len);
-	return cells <= UMFS_DLEAF_CELLS;
-}
-
-static uint64_t put_page(struct list *l, const void *bytes)
-{
-	uint64_t page = l->full ? 0 : page_alloc(l->c);
-
-	if (!page) {
-		l->full = true;
-		return 0;
-	}
-	port_copy(page_at(l->c, page), bytes, UMFS_PAGE_BYTES);
-	media_sync(l->c, page_at(l->c, page), UMFS_PAGE_BYTES);
-	l->pages++;
-	return page << UMFS_PAGE_SHIFT | UMFS_DREF_P;
-}
-
-static uint32_t put_dentry(struct umfs_dleaf_pm *leaf, uint32_t cell, const struct entry *e)
-{
-	struct umfs_dentry_pm *d = (void *)((uint8_t *)leaf + cell * 16u);
-	uint32_t cells = dentry_cells(e->len);
-
-	st64(&d->hash, e->hash);
-	st32(&d->ino, e->ino);
-	st8(&d->type, e->type);
-	st8(&d->len, e->len);
-	memcpy(d + 1, e->name, e->len);
-	st16(&d->check, dentry_sum(d));
-	st8(&leaf->tag[cell], (uint8_t)e->hash);
-	st8(&leaf->tag[cell + 1], (uint8_t)cells);
-	st64(&leaf->start[cell / 64], ld64(&leaf->start[cell / 64]) | 1ull << cell % 64);
-	return cell + cells;
-}
-
-static uint64_t put_leaf(struct list *l, uint32_t depth, const struct entry *e, uint64_t n)
-{
-	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES] = {0};
-	struct umfs_dleaf_pm *leaf = (void *)bytes;
-	uint32_t cell = UMFS_DLEAF_HEAD_CELLS;
-
-	st32(&leaf->magic, UMFS_DLEAF_MAGIC);
-	st32(&leaf->ino, l->dir);
-	for (uint64_t i = 0; i < n; i++)
-		cell = put_dentry(leaf, cell, &e[i]);
-	st16(&leaf->tail, (uint16_t)cell);
-	return put_page(l, bytes) | UMFS_DREF_LEAF | (uint64_t)depth << UMFS_DREF_DEPTH_SHIFT;
-}
-
-static uint64_t put_node(struct list *l, uint32_t level, const struct entry *e, uint64_t n);
-
-/* The references from refs[0] on that share `depth` bits: to one leaf, or half of them each. */
-static void put_refs(struct list *l, le64 *refs, uint32_t level, uint32_t depth,
-		     const struct entry *e, uint64_t n)
-{
-	uint32_t span = 1u << (UMFS_DNODE_BITS - depth);
-	uint64_t bit = 1ull << (HASH_TOP - level * UMFS_DNODE_BITS - depth);
-	uint64_t ref, low = 0;
-
-	if (!leaf_fits(e, n) && depth < UMFS_DNODE_BITS) {
-		while (low < n && !(e[low].hash & bit))
-			low++;
-		put_refs(l, refs, level, depth + 1, e, low);
-		put_refs(l, refs + span / 2, level, depth + 1, e + low, n - low);
-		return;
-	}
-	ref = leaf_fits(e, n) ? put_leaf(l, depth, e, n) : put_node(l, level + 1, e, n);
-	for (uint32_t i = 0; i < span; i++)
-		st64(&refs[i], ref);
-}
-
-static uint64_t put_node(struct list *l, uint32_t level, const struct entry *e, uint64_t n)
-{
-	le64 refs[UMFS_DNODE_REFS];
-
-	if (level >= UMFS_DIR_LEVELS_MAX) {
-		l->full = true;
-		return 0;
-	}
-	put_refs(l, refs, level, 0, e, n);
-	return put_page(l, refs);
-}
-
-/* All names of the list become those of the directory; and `also`, if any, is changed. */
-static bool list_put(struct list *l, const struct mend *also)
-{
-	struct fsck *c = l->c;
-	struct umfs_inode_pm *inode = inode_at(c, l->dir), old = *inode, want = old;
-	struct mend all[2];
-	uint32_t dirs = 0;
-	uint64_t root;
-
-	if (l->full || !l->count)
+	if (!names_put(l, also))
 		return false;
-	qsort(l->all, l->count, sizeof(*l->all), by_hash);
-	root = leaf_fits(l->all, l->count) ? put_leaf(l, 0, l->all, l->count)
-					   : put_node(l, 0, l->all, l->count);
-	if (l->full)
-		return false;
-	for (uint64_t i = 0; i < l->count; i++)
-		dirs += l->all[i].type == TYPE_DIR;
-	st64(&want.root, root);
-	st64(&want.entries, l->count);
-	st64(&want.pages, l->pages + xattr_pages(c, inode));
-	st32(&want.nlink, 2 + dirs);
-	st32(&want.crc, sum_crc32c(l->dir, &want.mode, UMFS_INODE_CRC_BYTES - 4));
-	all[0] = (struct mend){inode, &want, UMFS_INODE_CRC_BYTES};
-	if (also)
-		all[1] = *also;
-	mend_all(c, all, also ? 2 : 1); /* commit point (I1, I2) */
-	dir_drop(c, &old, l->dir);
+	dir_drop(l->c, &old, l->dir);
 	return true;
+}
+
+static void list_new(struct names *l, uint32_t ino, const char *name)
+{
+	size_t len = strlen(name);
+	struct name n = {sum_name_hash(l->c->geo.hash_key, name, len), ino,
+			 info_at(l->c, ino)->type, (uint8_t)len, name};
+
+	names_add(l, &n);
 }
 
 /* ---- lost+found itself ---- */
 
-/* What a new, empty directory in the root is to be. */
-static void dir_fill(struct umfs_inode_pm *want, uint32_t ino, uint32_t generation)
-{
-	uint64_t now = (uint64_t)port_now_ns();
-
-	*want = (struct umfs_inode_pm){0};
-	st32(&want->mode, S_IFDIR | 0700);
-	st32(&want->nlink, 2);
-	st32(&want->generation, generation);
-	st64(&want->parent, UMFS_ROOT_INO);
-	st64(&want->size, (uint64_t)sum_size_check(0, ino, generation) << UMFS_SIZE_BITS);
-	st64(&want->btime_ns, now);
-	st64(&want->mtime_ns, now);
-	st64(&want->ctime_ns, now);
-	st64(&want->atime_ns, now);
-	st32(&want->crc, sum_crc32c(ino, &want->mode, UMFS_INODE_CRC_BYTES - 4));
-}
-
 /* With a name in the root, whose names are in the list. 0: there is no room. */
-static uint32_t dir_make(struct list *root)
+static uint32_t dir_make(struct names *root, const char *name)
 {
 	uint32_t ino = root->full ? 0 : inode_alloc(root->c), generation;
 	struct umfs_inode_pm want;
@@ -267,9 +60,9 @@ static uint32_t dir_make(struct list *root)
 		return 0;
 	make = (struct mend){inode_at(root->c, ino), &want, sizeof(want)};
 	generation = ld32(&inode_at(root->c, ino)->generation) + 1;
-	dir_fill(&want, ino, generation ? generation : 1);
+	dir_fill(&want, ino, generation ? generation : 1, 0700);
 	info_at(root->c, ino)->type = TYPE_DIR;
-	list_new(root, ino, lost_found);
+	list_new(root, ino, name);
 	return list_put(root, &make) ? ino : 0;
 }
 
@@ -280,26 +73,43 @@ static bool dir_good(const struct fsck *c, uint32_t ino)
 	return info && info->type == TYPE_DIR && !(info->flags & INFO_BAD);
 }
 
-/* Its inode; 0: it can not be had, and *why. */
+/* Its inode, or that of the next of the NAMES: another file may have its name. */
+static uint32_t dir_find(struct names *root, const char **name)
+{
+	const struct fsck *c = root->c;
+
+	for (uint32_t i = 0; i < UMFS_ARRAY_LEN(lost_found); i++) {
+		const struct name *e = names_find(root, root->count, lost_found[i]);
+
+		*name = lost_found[i];
+		if (!e)
+			return 0;
+		if (dir_good(c, e->ino))
+			return e->ino;
+	}
+	*name = NULL;
+	return 0;
+}
+
+/* 0: it can not be had, and *why. */
 static uint32_t dir_get(struct fsck *c, const char **why)
 {
-	struct list l = {.c = c, .dir = UMFS_ROOT_INO};
-	const struct entry *e;
-	uint32_t ino = 0;
+	struct names root = {.c = c, .dir = UMFS_ROOT_INO};
+	const char *name;
+	uint32_t ino;
 
 	*why = "the root directory is damaged";
 	if (!dir_good(c, UMFS_ROOT_INO))
 		return 0;
-	list_read(&l);
-	e = list_find(&l, l.count, lost_found);
-	if (e) {
-		*why = "lost+found is damaged, or no directory";
-		ino = dir_good(c, e->ino) ? e->ino : 0;
-	} else {
+	names_read(&root);
+	ino = dir_find(&root, &name);
+	if (!ino && name) {
 		*why = "no room for lost+found";
-		ino = dir_make(&l);
+		ino = dir_make(&root, name);
+	} else {
+		*why = "lost+found is no directory";
 	}
-	free(l.all);
+	free(root.all);
 	return ino;
 }
 
@@ -324,7 +134,8 @@ static void lost_leave(struct fsck *c, uint32_t ino, struct inode_info *info, vo
 }
 
 struct naming {
-	struct list *l;
+	struct names *l;
+	char (*text)[TEXT_BYTES];
 	uint64_t before, made;
 };
 
@@ -340,13 +151,13 @@ static void nlink_put(struct fsck *c, uint32_t ino, uint32_t nlink, uint64_t par
 static void lost_name(struct fsck *c, uint32_t ino, struct inode_info *info, void *arg)
 {
 	struct naming *n = arg;
-	char *name = n->l->text[n->made];
+	char *name = n->text[n->made];
 
 	if (info->flags & INFO_BAD)
 		return;
 	n->made++;
 	snprintf(name, TEXT_BYTES, "#%u", ino);
-	for (uint32_t k = 1; k && list_find(n->l, n->before, name); k++)
+	for (uint32_t k = 1; k && names_find(n->l, n->before, name); k++)
 		snprintf(name, TEXT_BYTES, "#%u.%u", ino, k);
 	nlink_put(c, ino, info->type == TYPE_DIR ? 2 + info->subdirs : 1,
 		  info->type == TYPE_DIR ? n->l->dir : 0);
@@ -361,22 +172,22 @@ static void lost_say(struct fsck *c, uint32_t ino, struct inode_info *info, void
 		lost_leave(c, ino, info, NULL);
 	else
 		problem(c, PR_UNATTACHED, object("inode", ino), "it is lost+found/%s now",
-			n->l->text[n->made++]);
+			n->text[n->made++]);
 }
 
 /* NULL: they have names now; else why not. */
 static const char *name_all(struct fsck *c)
 {
-	struct list l = {.c = c, .text = calloc(c->lost, TEXT_BYTES)};
-	struct naming n = {.l = &l};
+	struct names l = {.c = c};
+	struct naming n = {.l = &l, .text = calloc(c->lost, TEXT_BYTES)};
 	const char *why = "out of memory";
 
-	if (!l.text)
+	if (!n.text)
 		return why;
 	mend_begin(c);
 	l.dir = dir_get(c, &why);
 	if (l.dir) {
-		list_read(&l);
+		names_read(&l);
 		n.before = l.count;
 		each_lost(c, lost_name, &n);
 		why = list_put(&l, NULL) ? NULL : "no room in lost+found";
@@ -385,7 +196,7 @@ static const char *name_all(struct fsck *c)
 	if (!why)
 		each_lost(c, lost_say, &n);
 	free(l.all);
-	free(l.text);
+	free(n.text);
 	return why;
 }
 

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* pass1.c - each inode by itself, its attributes, and what its page table names. */
+/*
+ * pass1.c - each inode by itself, its attributes, and what its page table names.
+ *
+ * In a round that cuts, the latter two come when all inodes are known, in the order of
+ * rounds.c.
+ */
 #include <sys/stat.h>
 
 #include "fsck.h"
@@ -11,13 +16,7 @@ struct inode_case {
 	uint32_t ino, mode;
 };
 
-#define bad(k, code, ...)                                                                \
-	do {                                                                             \
-		problem((k)->c, (code), object("inode", (k)->ino), __VA_ARGS__);         \
-		inode_bad((k)->c, (k)->info);                                            \
-	} while (0)
-
-static bool type_known(uint32_t mode)
+bool mode_known(uint32_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -49,25 +48,42 @@ static bool inode_guess(const struct inode_case *k, struct umfs_inode_pm *want)
 		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 	bytes[found / 8] ^= (uint8_t)(1u << found % 8);
-	return fits == 1 && type_known(ld32(&want->mode));
+	return fits == 1 && mode_known(ld32(&want->mode));
+}
+
+/* More than a bit is wrong. What it has is looked at as that of any other; but it gains no rights. */
+static void seal_anew(const struct inode_case *k)
+{
+	struct umfs_inode_pm want = *k->inode;
+
+	st32(&want.mode, ld32(&want.mode) & ~(uint32_t)(S_ISUID | S_ISGID));
+	inode_put(k->c, k->inode, k->ino, &want);
 }
 
 static void check_crc(struct inode_case *k)
 {
 	uint32_t crc = sum_crc32c(k->ino, &k->inode->mode, UMFS_INODE_CRC_BYTES - 4);
+	struct object about = object("inode", k->ino);
 	struct umfs_inode_pm want;
 
 	if (ld32(&k->inode->crc) == crc)
 		return;
 	if (media_lost(k->c) || !inode_guess(k, &want)) {
-		problem_keep(k->c, PR_INO_CRC, object("inode", k->ino), "found 0x%x, computed 0x%x",
-			     ld32(&k->inode->crc), crc);
-	} else if (problem(k->c, PR_INO_CRC, object("inode", k->ino), "one bit is wrong")) {
+		if (!cuts(k->c)) {
+			problem_keep(k->c, PR_INO_CRC, about, "found 0x%x, computed 0x%x",
+				     ld32(&k->inode->crc), crc);
+			inode_bad(k->c, k->info);
+		} else if (problem(k->c, PR_INO_CRC, about, "found 0x%x; it is taken as it is",
+				   ld32(&k->inode->crc))) {
+			seal_anew(k);
+			cut_done(k->c);
+		}
+	} else if (problem(k->c, PR_INO_CRC, about, "one bit is wrong")) {
 		inode_put(k->c, k->inode, k->ino, &want);
-		k->mode = ld32(&k->inode->mode);
-		return;
+	} else {
+		inode_bad(k->c, k->info);
 	}
-	inode_bad(k->c, k->info);
+	k->mode = ld32(&k->inode->mode);
 }
 
 static void check_sums(struct inode_case *k)
@@ -111,6 +127,33 @@ static void check_flags(struct inode_case *k)
 	}
 }
 
+/* Does the root lead to a page that may be a file's, when this is the base? */
+static bool base_fits(const struct inode_case *k, uint64_t base)
+{
+	uint64_t at = ld64(&k->inode->root) & UMFS_PTE_ADDR;
+
+	return at >= base && page_valid(k->c, (at - base) >> UMFS_PAGE_SHIFT);
+}
+
+static void check_base(struct inode_case *k)
+{
+	uint32_t type = k->mode & S_IFMT;
+	uint64_t base = ld64(&k->inode->base), whole = base & ~(uint64_t)UMFS_PAGE_MASK;
+	bool file = type == S_IFREG || type == S_IFLNK;
+	/* The table may be damaged, and the base not. */
+	bool better = file && !base_fits(k, base) && base_fits(k, 0);
+
+	if (!base || (file && base == whole && !(cuts(k->c) && better)))
+		return;
+	if (!problem(k->c, PR_INO_BASE, object("inode", k->ino), "0x%llx",
+		     (unsigned long long)base)) {
+		inode_bad(k->c, k->info);
+		return;
+	}
+	inode_put64(k->c, k->inode, k->ino, &k->inode->base, file && !better ? whole : 0);
+	cut_done(k->c);
+}
+
 static void check_kind(struct inode_case *k)
 {
 	uint32_t type = k->mode & S_IFMT;
@@ -127,53 +170,120 @@ static void check_kind(struct inode_case *k)
 	/* Pages past the end may be kept; that no more are is no loss. */
 	if (type != S_IFREG || ld64(&k->inode->keep) > UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT)
 		check_zero(k, PR_INO_KEEP, "keep", &k->inode->keep);
-	if (ld64(&k->inode->base) & UMFS_PAGE_MASK ||
-	    (ld64(&k->inode->base) && type != S_IFREG && type != S_IFLNK))
-		bad(k, PR_INO_BASE, "0x%llx", (unsigned long long)ld64(&k->inode->base));
+	check_base(k);
 }
 
 static void check_root_unused(struct inode_case *k)
 {
+	unsigned long long root = ld64(&k->inode->root);
+
 	count_check(k->c, PR_INO_PAGES, k->ino, &k->inode->pages, xattr_pages(k->c, k->inode));
-	if (ld64(&k->inode->root))
-		bad(k, PR_FPT_ROOT, "0x%llx in a file without data",
-		    (unsigned long long)ld64(&k->inode->root));
+	if (!root)
+		return;
+	if (!problem(k->c, PR_FPT_ROOT, object("inode", k->ino), "0x%llx in a file without data",
+		     root)) {
+		inode_bad(k->c, k->info);
+		return;
+	}
+	inode_put64(k->c, k->inode, k->ino, &k->inode->root, 0);
+	cut_done(k->c);
+}
+
+/* A link has no page, and so no target. False: it was given up. */
+static bool check_target(struct inode_case *k)
+{
+	if (k->info->flags & INFO_BAD)
+		return true;
+	if (!problem(k->c, PR_FPT_ROOT, object("inode", k->ino), "a link without a target")) {
+		inode_bad(k->c, k->info);
+		return true;
+	}
+	inode_clear(k->c, k->ino);
+	return false;
+}
+
+static void check_tree(struct inode_case *k)
+{
+	uint64_t pages, extent = 0;
+
+	if (S_ISREG(k->mode) || S_ISLNK(k->mode)) {
+		pages = fpt_check(k->c, k->inode, k->ino, k->info, &extent);
+		pages += xattr_pages(k->c, k->inode);
+		count_check(k->c, PR_INO_PAGES, k->ino, &k->inode->pages, pages);
+		if (S_ISLNK(k->mode) && !extent && !check_target(k))
+			return;
+	} else if (!S_ISDIR(k->mode)) {
+		check_root_unused(k);
+	}
+	size_check(k->c, k->inode, k->ino, k->info, extent);
+}
+
+static struct inode_case case_of(struct fsck *c, uint32_t ino)
+{
+	struct inode_case k = {.c = c, .ino = ino, .inode = inode_at(c, ino),
+			       .info = info_at(c, ino)};
+
+	if (k.inode)
+		k.mode = ld32(&k.inode->mode);
+	return k;
+}
+
+void inode_attributes(struct fsck *c, uint32_t ino)
+{
+	xattr_check(c, inode_at(c, ino), ino, info_at(c, ino));
+}
+
+void inode_body(struct fsck *c, uint32_t ino)
+{
+	struct inode_case k = case_of(c, ino);
+
+	check_tree(&k);
+}
+
+/* Its type; false: it has none, and what is to be done about that is done. */
+static bool check_type(struct inode_case *k)
+{
+	struct fsck *c = k->c;
+
+	if (k->ino == UMFS_ROOT_INO && !S_ISDIR(k->mode) && cuts(c)) {
+		(void)problem(c, PR_ROOT_DIR, object("inode", k->ino), "mode 0%o; made anew", k->mode);
+		root_remake(c);
+	} else if (k->mode && !mode_known(k->mode)) {
+		if (problem(c, PR_INO_MODE, object("inode", k->ino), "0%o", k->mode)) {
+			mode_remake(c, k->ino);
+		} else {
+			inode_bad(c, k->info);
+			c->hidden = true; /* it may be a directory */
+			return false;
+		}
+	}
+	k->mode = ld32(&k->inode->mode);
+	k->info->type = (uint8_t)((k->mode & S_IFMT) >> 12);
+	return k->mode;
 }
 
 static void check_inode(struct fsck *c, uint32_t ino)
 {
-	struct inode_case k = { .c = c, .ino = ino };
-	uint64_t pages, extent = 0;
+	struct inode_case k = case_of(c, ino);
 
-	k.inode = inode_at(c, ino);
-	k.info = info_at(c, ino);
-	if (!k.inode)
+	if (!k.inode || (!k.mode && ino != UMFS_ROOT_INO))
 		return;
-	k.mode = ld32(&k.inode->mode);
-	if (!k.mode)
-		return;
-	c->inodes_used++;
-	check_sums(&k);
-	if (!type_known(k.mode)) {
-		bad(&k, PR_INO_MODE, "0%o", k.mode);
-		c->hidden = true; /* it may be a directory */
-		return;
+	if (k.mode) {
+		c->inodes_used++;
+		check_sums(&k);
 	}
-	k.info->type = (uint8_t)((k.mode & S_IFMT) >> 12);
+	if (!check_type(&k))
+		return;
 	if (ino == UMFS_ROOT_INO && !S_ISDIR(k.mode)) { /* pass 3 says so; as it is it stays */
 		inode_bad(c, k.info);
 		c->hidden = true;
 	}
 	check_kind(&k);
 	lock_check(c, PR_INO_LOCK, object("inode", ino), "lock", &k.inode->lock);
+	if (c->cutting)
+		return;
 	xattr_check(c, k.inode, ino, k.info);
-	if (S_ISREG(k.mode) || S_ISLNK(k.mode)) {
-		pages = fpt_check(c, k.inode, ino, k.info, &extent) + xattr_pages(c, k.inode);
-		count_check(c, PR_INO_PAGES, ino, &k.inode->pages, pages);
-	} else if (!S_ISDIR(k.mode)) {
-		check_root_unused(&k);
-	}
-	size_check(c, k.inode, ino, k.info, extent);
+	check_tree(&k);
 }
 
 int pass1(struct fsck *c)

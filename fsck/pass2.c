@@ -4,8 +4,12 @@
  *
  * A name is where its hash leads: the bits of the hash that the walk consumed
  * on the way to a leaf are those of every name in it.
+ *
+ * A directory of which more is wrong than a name is made anew (names.c) in a round that cuts
+ * (rounds.c): of the names that are whole, in the leaves that can be found and are its own.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,7 +25,9 @@ struct dir {
 	bool drop; /* give the pages back; nothing is checked */
 	dir_visit_fn visit; /* or NULL: nothing is checked nor claimed */
 	void *arg;
-	bool foreign; /* the leaf that is looked at may be another's */
+	bool foreign; /* the leaf that is looked at may be another's, or has lost its signature */
+	bool torn; /* it is to be made anew, of `names` */
+	struct names names; /* when cutting */
 };
 
 /* Where the walk is: the bits of the hash consumed so far, and how many they are. */
@@ -33,18 +39,31 @@ struct where {
 
 #define bad(d, code, ...)                                                                          \
 	do {                                                                                       \
-		problem((d)->c, (code), object("inode", (d)->ino), __VA_ARGS__);                   \
-		inode_bad((d)->c, (d)->info);                                                      \
-		(d)->c->hidden = true;                                                             \
+		if (problem((d)->c, (code), object("inode", (d)->ino), __VA_ARGS__))               \
+			tear(d);                                                                   \
+		else                                                                               \
+			hide(d);                                                                   \
 	} while (0)
 
 /* The same, and it is not to be mended this time. */
 #define keep(d, code, ...)                                                                         \
 	do {                                                                                       \
 		problem_keep((d)->c, (code), object("inode", (d)->ino), __VA_ARGS__);              \
-		inode_bad((d)->c, (d)->info);                                                      \
-		(d)->c->hidden = true;                                                             \
+		hide(d);                                                                           \
 	} while (0)
+
+static void hide(struct dir *d)
+{
+	inode_bad(d->c, d->info);
+	d->c->hidden = true;
+}
+
+static void tear(struct dir *d)
+{
+	d->torn = true;
+	d->c->hidden = true;
+	cut_done(d->c);
+}
 
 static uint64_t ref_page(uint64_t ref)
 {
@@ -54,6 +73,45 @@ static uint64_t ref_page(uint64_t ref)
 static uint32_t ref_depth(uint64_t ref)
 {
 	return (uint32_t)((ref & UMFS_DREF_DEPTH_MASK) >> UMFS_DREF_DEPTH_SHIFT);
+}
+
+/* Another directory says that the page is its own, and has not got it by another way. */
+static bool others_leaf(const struct dir *d, uint32_t ino)
+{
+	const struct inode_info *info = info_at(d->c, ino);
+
+	return ino != d->ino && info && info->type == S_IFDIR >> 12 && inode_suspect(d->c, ino);
+}
+
+/* Of what looks like a leaf of this directory, or might be one all the same. */
+static bool leaf_fits(const struct dir *d, uint64_t page)
+{
+	const struct umfs_dleaf_pm *leaf = page_at(d->c, page);
+	uint32_t ino = ld32(&leaf->ino);
+
+	if (ld32(&leaf->magic) != UMFS_DLEAF_MAGIC)
+		return ino == d->ino;
+	return !others_leaf(d, ino);
+}
+
+/* Most of a node are references to what may be in it. */
+static bool node_fits(const struct dir *d, uint64_t page)
+{
+	const le64 *node = page_at(d->c, page);
+	uint32_t good = 0;
+
+	for (uint32_t i = 0; i < UMFS_DNODE_REFS; i++) {
+		uint64_t ref = ld64(&node[i]);
+
+		good += (ref & UMFS_DREF_P) && page_valid(d->c, ref_page(ref)) &&
+			(!(ref & UMFS_DREF_LEAF) || leaf_fits(d, ref_page(ref)));
+	}
+	return good > UMFS_DNODE_REFS / 2;
+}
+
+static bool page_fits(const struct dir *d, uint64_t ref)
+{
+	return ref & UMFS_DREF_LEAF ? leaf_fits(d, ref_page(ref)) : node_fits(d, ref_page(ref));
 }
 
 static bool take(struct dir *d, uint64_t ref)
@@ -68,9 +126,19 @@ static bool take(struct dir *d, uint64_t ref)
 		bad(d, PR_DIR_RANGE, "reference 0x%llx", (unsigned long long)ref);
 		return false;
 	}
-	if (!page_claim(d->c, page)) {
-		bad(d, PR_PAGE_TWICE, "pool page %llu, of the directory",
+	if (cuts(d->c) && !page_fits(d, ref)) {
+		bad(d, PR_LEAF_INO, "pool page %llu is none of this directory",
 		    (unsigned long long)page);
+		return false;
+	}
+	if (!page_claim(d->c, page)) {
+		if (problem(d->c, PR_PAGE_TWICE, object("inode", d->ino),
+			    "pool page %llu, of the directory", (unsigned long long)page)) {
+			tear(d);
+		} else {
+			inode_shares(d->c, d->info);
+			d->c->hidden = true;
+		}
 		return false;
 	}
 	d->pages++;
@@ -143,9 +211,34 @@ static bool leads_nowhere(const struct fsck *c, uint32_t ino)
 {
 	const struct umfs_inode_pm *inode = inode_at(c, ino);
 
-	if (!ino || ino == UMFS_ROOT_INO || ino / c->geo.inodes_per_group >= c->geo.group_count)
+	if (cuts(c) || !ino || ino == UMFS_ROOT_INO || ino / c->geo.inodes_per_group >= c->geo.group_count)
 		return true;
 	return inode && !ld32(&inode->mode);
+}
+
+/*
+ * A directory has one name: the one in its parent, where it has one there, else the first.
+ * And the name that closes a loop is none.
+ */
+static bool name_spare(const struct dir *d, uint32_t ino, const struct inode_info *info)
+{
+	uint32_t before = info_before(d->c, ino);
+	bool home = ld64(&inode_at(d->c, ino)->parent) == d->ino;
+
+	if (!cuts(d->c) || info->type != S_IFDIR >> 12)
+		return false;
+	return info->names || (before & INFO_LOOP) ||
+	       ((before & INFO_NAMES) && (before & INFO_HOME) && !home);
+}
+
+/* When cutting: the name is one that the directory has if it is made anew. */
+static void collect(struct dir *d, const struct umfs_dentry_pm *e, uint8_t type)
+{
+	const struct name n = {sum_name_hash(d->c->geo.hash_key, e + 1, ld8(&e->len)),
+			       ld32(&e->ino), type, ld8(&e->len), e + 1};
+
+	if (d->c->cutting)
+		names_add(&d->names, &n);
 }
 
 static void check_target(struct dir *d, const struct spot *s)
@@ -161,6 +254,12 @@ static void check_target(struct dir *d, const struct spot *s)
 		name_bad(d, s, PR_DENTRY_INO, leads_nowhere(d->c, ino), what);
 		return;
 	}
+	if (name_spare(d, ino, info)) {
+		name_bad(d, s, info->names ? PR_DIR_TWICE : info_before(d->c, ino) & INFO_LOOP ?
+			 PR_DIR_LOOP : PR_DIR_TWICE, true, what);
+		return;
+	}
+	collect(d, e, info->type);
 	if (info->type != said && (d->foreign || info->flags & INFO_BAD))
 		name_bad(d, s, PR_DENTRY_TYPE, false, what);
 	else if (info->type != said &&
@@ -173,6 +272,8 @@ static void check_target(struct dir *d, const struct spot *s)
 	info->names++;
 	if (info->type == S_IFDIR >> 12) {
 		d->info->subdirs++;
+		if (ld64(&inode_at(d->c, ino)->parent) == d->ino)
+			info->flags |= INFO_HOME;
 		if (!info->parent)
 			info->parent = d->ino;
 	}
@@ -259,9 +360,11 @@ static void check_dentry(struct dir *d, const struct spot *s, const struct where
 	}
 	/* Its check fits: the pool's key or the way here may be damaged, and the name not. */
 	if (hash != sum_name_hash(d->c->geo.hash_key, name, len))
-		name_bad(d, s, PR_DENTRY_HASH, false, "");
+		bad(d, PR_DENTRY_HASH, "pool page %llu cell %u", (unsigned long long)s->page,
+		    s->cell);
 	else if (at->bits && hash >> (HASH_BITS - at->bits) != at->prefix)
-		name_bad(d, s, PR_DENTRY_PLACE, false, "");
+		bad(d, PR_DENTRY_PLACE, "pool page %llu cell %u", (unsigned long long)s->page,
+		    s->cell);
 	check_tag(d, s->leaf, s->page, s->cell, (uint8_t)hash);
 	check_tag(d, s->leaf, s->page, s->cell + 1, (uint8_t)dentry_cells(len));
 	check_target(d, s);
@@ -331,6 +434,10 @@ static bool check_head(struct dir *d, struct umfs_dleaf_pm *leaf, uint64_t page)
 		bad(d, PR_LEAF_INO, "pool page %llu: inode %u", n, ino);
 	if (magic == UMFS_DLEAF_MAGIC)
 		return ino == d->ino;
+	if (cuts(d->c) && !near) {
+		bad(d, PR_LEAF_MAGIC, "pool page %llu: 0x%x", n, magic);
+		return false;
+	}
 	if (ino != d->ino || !near || media_lost(d->c)) {
 		keep(d, PR_LEAF_MAGIC, "pool page %llu: 0x%x", n, magic);
 		return false;
@@ -508,24 +615,40 @@ void dir_visit(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino, 
 	walk_root(&d, ld64(&inode->root));
 }
 
-static void check_dir(struct fsck *c, uint32_t ino)
+/* Of the names that were found; what it had of pages is free in the next round. */
+static void make_anew(struct dir *d)
+{
+	if (!names_put(&d->names, NULL))
+		keep(d, PR_DIR_REF, "there is no room to make it anew");
+}
+
+void dir_check(struct fsck *c, uint32_t ino)
 {
 	struct umfs_inode_pm *inode = inode_at(c, ino);
-	struct dir d = { .c = c, .ino = ino, .info = info_at(c, ino) };
+	struct dir d = {.c = c, .ino = ino, .info = info_at(c, ino), .names = {.c = c, .dir = ino}};
 
 	walk_root(&d, ld64(&inode->root));
+	if (d.torn)
+		make_anew(&d);
+	free(d.names.all);
+	if (d.torn)
+		return;
 	count_check(c, PR_INO_ENTRIES, ino, &inode->entries, d.entries);
 	count_check(c, PR_INO_PAGES, ino, &inode->pages, d.pages + xattr_pages(c, inode));
 }
 
 int pass2(struct fsck *c)
 {
+	if (c->cutting) {
+		trust_claim(c);
+		return 0;
+	}
 	for (uint32_t g = 0; g < c->geo.group_count; g++) {
 		if (!group_used(c, g))
 			continue;
 		for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)
 			if (c->groups[g].inodes[i].type == S_IFDIR >> 12)
-				check_dir(c, g * c->geo.inodes_per_group + i);
+				dir_check(c, g * c->geo.inodes_per_group + i);
 		progress(c, 2, g + 1, c->geo.group_count);
 	}
 	return 0;

@@ -38,23 +38,35 @@ static void each_inode(struct fsck *c, unsigned int pass, inode_fn fn)
 
 /* ---- directories ---- */
 
+/* Up `steps` parents from ino: does the way come by `at`? */
+static bool passes_by(const struct fsck *c, uint32_t ino, uint64_t steps, uint32_t at)
+{
+	for (; steps; steps--, ino = info_at(c, ino)->parent)
+		if (ino == at)
+			return true;
+	return false;
+}
+
 /*
  * Follow parents (where the names are) up to a directory known to be reached or
  * known not to be; each directory is marked on the way, so that all walks
- * together visit it twice at most.
+ * together visit it twice at most. A way that comes back to itself is a loop.
  */
 static bool reach(struct fsck *c, uint32_t ino)
 {
 	uint32_t at = ino;
 	struct inode_info *info = info_at(c, at);
+	uint64_t steps = 0;
 
-	while (!(info->flags & (INFO_REACHED | INFO_WALKED)) && info->parent) {
+	for (; !(info->flags & (INFO_REACHED | INFO_WALKED)) && info->parent; steps++) {
 		info->flags |= INFO_WALKED;
 		at = info->parent;
 		info = info_at(c, at);
 	}
 	if (!(info->flags & INFO_REACHED)) {
 		info->flags |= INFO_WALKED;
+		if (passes_by(c, ino, steps, at))
+			info->flags |= INFO_LOOP;
 		return false;
 	}
 	for (at = ino; !(info_at(c, at)->flags & INFO_REACHED); at = info_at(c, at)->parent)
@@ -111,8 +123,8 @@ static void check_root(struct fsck *c)
 	struct inode_info *root = info_at(c, UMFS_ROOT_INO);
 
 	if (!root || root->type != TYPE_DIR) {
-		problem(c, PR_ROOT_DIR, object("inode", UMFS_ROOT_INO), NULL);
-		c->unsure = true;
+		problem_keep(c, PR_ROOT_DIR, object("inode", UMFS_ROOT_INO), NULL);
+		c->unsure = c->hidden = true;
 		return;
 	}
 	root->flags |= INFO_REACHED;

@@ -8,8 +8,6 @@
  */
 #include "fsck.h"
 
-#define GROUP_FLAGS_KNOWN (UMFS_GROUP_INIT | UMFS_GROUP_RECOUNT)
-
 /* One kind of bits of one group, and a run of them that are wrong in the same way. */
 struct bits {
 	struct fsck *c;
@@ -175,8 +173,6 @@ static void check_group(struct fsck *c, uint32_t group)
 {
 	struct umfs_group_pm *g = group_at(c, group);
 
-	if (ld32(&g->flags) & ~GROUP_FLAGS_KNOWN)
-		problem(c, PR_GROUP_FLAGS, object("group", group), "0x%x", ld32(&g->flags));
 	lock_check(c, PR_RT_LOCK, object("group", group), "lock", &g->lock);
 	if (!group_used(c, group))
 		return;

@@ -20,7 +20,7 @@ static const struct problem problems[PR_COUNT] = {
 static bool may_fix(const struct fsck *c, enum problem_fix fix)
 {
 	if (c->mode == FSCK_YES)
-		return fix == FIX_PREEN || fix == FIX_YES;
+		return fix == FIX_PREEN || fix == FIX_YES || (fix == FIX_CUT && cuts(c));
 	return c->mode == FSCK_PREEN && fix == FIX_PREEN;
 }
 
@@ -150,6 +150,7 @@ void problem_list(void)
 	static const char *const how[] = {
 		[FIX_PREEN] = "-p -y",
 		[FIX_YES] = "-y",
+		[FIX_CUT] = "-y",
 		[FIX_NEVER] = "never",
 		[FIX_NOTE] = "note",
 	};

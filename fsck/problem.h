@@ -6,6 +6,8 @@
  * and a rule that says which modes may mend it:
  *   PREEN  by -p and -y: nothing a user could miss is lost
  *   YES    by -y only
+ *   CUT    by -y, once all that can be mended otherwise is: what is wrong is cut off or
+ *          copied, and who uses a page is known from the rounds before (rounds.c)
  *   NEVER  reported, left as it is
  *   NOTE   worth a line, not damage: does not count in the exit status
  */
@@ -36,13 +38,13 @@
 	X(ULOG_HEAD, "ulog-head", "undo log makes no sense", PREEN)                     \
 	X(IREC_KEY, "irec-key", "record of an open inode is wrong", PREEN)              \
 	X(OFD_KEY, "ofd-key", "open file description is wrong", PREEN)                  \
-	X(GROUP_FLAGS, "group-flags", "flags of the group are wrong", NEVER)            \
+	X(GROUP_FLAGS, "group-flags", "flags of the group are wrong", YES)              \
 	X(GROUP_PAGES, "group-pages", "pages of the group's bitmap are wrong", YES)     \
 	X(GROUP_BACKED, "group-backed", "backing of the group is wrong", YES)           \
 	X(INO_CRC, "ino-crc", "checksum of the inode is wrong", YES)                    \
-	X(INO_MODE, "ino-mode", "mode of the inode is wrong", NEVER)                    \
+	X(INO_MODE, "ino-mode", "mode of the inode is wrong", CUT)                      \
 	X(INO_FLAGS, "ino-flags", "inode has unknown flags", YES)                       \
-	X(INO_BASE, "ino-base", "base of the page table is wrong", NEVER)               \
+	X(INO_BASE, "ino-base", "base of the page table is wrong", CUT)                 \
 	X(INO_PARENT, "ino-parent", "parent of a file that is no directory", YES)       \
 	X(INO_RDEV, "ino-rdev", "device number of a file that is no device", YES)       \
 	X(INO_RESERVED, "ino-reserved", "reserved field of the inode is in use", YES)   \
@@ -52,12 +54,12 @@
 	X(INO_SIZE_CHECK, "ino-size-check", "check of the size is wrong", PREEN)        \
 	X(INO_SIZE, "ino-size", "size is wrong for this kind of file", PREEN)           \
 	X(INO_LOCK, "ino-lock", "lock is held by nobody", PREEN)                        \
-	X(FPT_ROOT, "fpt-root", "root of the page table is wrong", NEVER)               \
-	X(FPT_ENTRY, "fpt-entry", "entry of the page table is wrong", NEVER)            \
-	X(FPT_RANGE, "fpt-range", "page is outside the pool's data", NEVER)             \
-	X(FPT_ALIGN, "fpt-align", "2 MiB leaf is not aligned", NEVER)                   \
+	X(FPT_ROOT, "fpt-root", "root of the page table is wrong", CUT)                 \
+	X(FPT_ENTRY, "fpt-entry", "entry of the page table is wrong", CUT)              \
+	X(FPT_RANGE, "fpt-range", "page is outside the pool's data", CUT)               \
+	X(FPT_ALIGN, "fpt-align", "2 MiB leaf is not aligned", CUT)                     \
 	X(FPT_RUN, "fpt-run", "table marked as a run of pages is none", PREEN)         \
-	X(PAGE_TWICE, "page-twice", "page is used twice", NEVER)                        \
+	X(PAGE_TWICE, "page-twice", "page is used twice", CUT)                          \
 	X(FPT_PAST_END, "fpt-past-end", "file has pages past its end", NOTE)            \
 	X(XATTR_REF, "xattr-ref", "reference to extended attributes is wrong", YES)     \
 	X(XATTR_HEAD, "xattr-head", "head of extended attributes is wrong", YES)        \
@@ -65,28 +67,28 @@
 	X(XATTR_ENTRY, "xattr-entry", "extended attribute is wrong", YES)               \
 	X(XATTR_TWICE, "xattr-twice", "extended attribute is there twice", YES)         \
 	X(XATTR_COUNT, "xattr-count", "count of extended attributes is wrong", PREEN)     \
-	X(DIR_ROOT, "dir-root", "root of the directory is wrong", NEVER)                \
-	X(DIR_REF, "dir-ref", "directory reference is wrong", NEVER)                    \
-	X(DIR_RANGE, "dir-range", "page is outside the pool's data", NEVER)             \
-	X(DIR_RUN, "dir-run", "references to a directory leaf do not match its depth", NEVER) \
-	X(DIR_DEEP, "dir-deep", "directory is too deep", NEVER)                         \
+	X(DIR_ROOT, "dir-root", "root of the directory is wrong", CUT)                  \
+	X(DIR_REF, "dir-ref", "directory reference is wrong", CUT)                      \
+	X(DIR_RANGE, "dir-range", "page is outside the pool's data", CUT)               \
+	X(DIR_RUN, "dir-run", "references to a directory leaf do not match its depth", CUT)   \
+	X(DIR_DEEP, "dir-deep", "directory is too deep", CUT)                           \
 	X(LEAF_MAGIC, "leaf-magic", "directory leaf has no signature", YES)             \
-	X(LEAF_INO, "leaf-ino", "directory leaf belongs to another directory", NEVER)   \
+	X(LEAF_INO, "leaf-ino", "directory leaf belongs to another directory", CUT)     \
 	X(LEAF_START, "leaf-start", "map of the directory leaf is wrong", YES)          \
 	X(LEAF_TAIL, "leaf-tail", "tail of the directory leaf is wrong", YES)           \
 	X(LEAF_TAG, "leaf-tag", "tag of a name is wrong", YES)                          \
 	X(DENTRY_LEN, "dentry-len", "length of a name is wrong", YES)                   \
 	X(DENTRY_CHECK, "dentry-check", "check of a name is wrong", YES)                \
 	X(DENTRY_NAME, "dentry-name", "name has bytes no name may have", YES)           \
-	X(DENTRY_HASH, "dentry-hash", "hash is not that of the name", NEVER)            \
-	X(DENTRY_PLACE, "dentry-place", "name lies in the wrong leaf", NEVER)           \
+	X(DENTRY_HASH, "dentry-hash", "hash is not that of the name", CUT)              \
+	X(DENTRY_PLACE, "dentry-place", "name lies in the wrong leaf", CUT)             \
 	X(DENTRY_TWICE, "dentry-twice", "name is there twice", YES)                     \
 	X(DENTRY_INO, "dentry-ino", "name leads to no inode", YES)                      \
 	X(DENTRY_TYPE, "dentry-type", "type in the name is not the inode's", YES)       \
-	X(ROOT_DIR, "root-dir", "root directory is missing", NEVER)                     \
-	X(DIR_TWICE, "dir-twice", "directory has more than one name", NEVER)            \
+	X(ROOT_DIR, "root-dir", "root directory is missing", CUT)                       \
+	X(DIR_TWICE, "dir-twice", "directory has more than one name", CUT)              \
 	X(DIR_PARENT, "dir-parent", "parent of the directory is wrong", YES)            \
-	X(DIR_LOOP, "dir-loop", "directory can not be reached from the root", NEVER)    \
+	X(DIR_LOOP, "dir-loop", "directory can not be reached from the root", CUT)      \
 	X(ORPHAN, "orphan", "inode without a name", PREEN)                              \
 	X(UNATTACHED, "unattached", "inode has lost its names", YES)                    \
 	X(NLINK, "nlink", "link count is wrong", PREEN)                                 \
@@ -106,7 +108,7 @@ enum problem_code {
 	PR_COUNT
 };
 
-enum problem_fix { FIX_PREEN, FIX_YES, FIX_NEVER, FIX_NOTE };
+enum problem_fix { FIX_PREEN, FIX_YES, FIX_CUT, FIX_NEVER, FIX_NOTE };
 
 struct problem {
 	const char *code;

@@ -7,13 +7,50 @@
  * lost its name and which pages nothing uses. So a round in which something was cut frees
  * nothing (I2 of fsck.h), and is followed by another, from the first pass on.
  *
- * Each round but the last cuts something or names something, and finds it so afterwards.
+ * When a round mends nothing and damage is left, the next one is cutting: what follows from
+ * nothing else is cut off, and a page that two use is copied. Who may keep a page shows in
+ * the order of claims: first attributes, directories and files that nothing else was found
+ * to be wrong with, each kind of them before the next, then those that may be wrong.
+ *
+ * With -y the last round is one that finds nothing to mend. Each other mends something.
  */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "fsck.h"
 
-#define ROUNDS_MAX 12
+#define ROUNDS_MAX 64
+#define COPIES_MIN 4096 /* pages */
+
+/* ---- claims in order of trust ---- */
+
+typedef void (*claim_fn)(struct fsck *c, uint32_t ino);
+
+static void claim_kind(struct fsck *c, bool suspect, bool dirs, claim_fn fn)
+{
+	for (uint32_t g = 0; g < c->geo.group_count; g++)
+		for (uint32_t i = 0; group_used(c, g) && i < c->geo.inodes_per_group; i++) {
+			uint32_t ino = g * c->geo.inodes_per_group + i;
+			uint8_t type = c->groups[g].inodes[i].type;
+
+			if (type && (type == S_IFDIR >> 12) == dirs &&
+			    inode_suspect(c, ino) == suspect)
+				fn(c, ino);
+		}
+}
+
+void trust_claim(struct fsck *c)
+{
+	for (int suspect = 0; suspect < 2; suspect++) {
+		claim_kind(c, suspect, true, inode_attributes);
+		claim_kind(c, suspect, false, inode_attributes);
+		claim_kind(c, suspect, true, inode_body);
+		claim_kind(c, suspect, true, dir_check);
+		claim_kind(c, suspect, false, inode_body);
+	}
+}
+
+/* ---- rounds ---- */
 
 static int round_run(struct fsck *c)
 {
@@ -36,27 +73,43 @@ static int round_run(struct fsck *c)
 
 static void forget(struct fsck *c, bool unsure)
 {
-	use_drop(c);
-	c->again = c->hidden = c->crossed = false;
+	use_forget(c);
+	c->again = c->hidden = c->crossed = c->shared = c->cutting = false;
 	c->unsure = unsure || c->unread;
-	c->lost = c->inodes_used = c->inodes_all = c->pages_used = 0;
+	c->lost = c->inodes_used = c->inodes_all = c->pages_used = c->alloc_from = 0;
+}
+
+/* Is there to be another round, and of which kind? */
+static bool go_on(struct fsck *c, uint64_t fixed, uint64_t left, bool *cutting)
+{
+	bool mended = c->fixed != fixed;
+
+	*cutting = c->mode == FSCK_YES && !c->cutting && !c->again && !mended && c->left != left &&
+		   !media_lost(c);
+	return c->again || *cutting || (c->mode == FSCK_YES && mended);
 }
 
 int passes_run(struct fsck *c)
 {
-	bool unsure = c->unsure;
+	bool unsure = c->unsure, cutting;
 	struct problem_mark mark = problem_mark(c);
+	uint64_t fixed = c->fixed, pages;
 	int ret, round = 1;
 
 	for (;;) {
 		ret = round_run(c);
-		if (ret || !c->again)
+		if (ret || !go_on(c, fixed, mark.left, &cutting))
 			return ret;
 		if (round++ == ROUNDS_MAX) {
-			c->left++; /* what was cut last was not looked at again */
+			c->left++; /* what was mended last was not looked at again */
 			return 0;
 		}
 		problem_back(c, &mark);
+		fixed = c->fixed;
+		pages = c->pages_used;
 		forget(c, unsure);
+		c->cutting = cutting;
+		if (cutting)
+			c->copies_left = pages > COPIES_MIN ? pages : COPIES_MIN;
 	}
 }

@@ -131,6 +131,12 @@ void size_check(struct fsck *c, struct umfs_inode_pm *inode, uint32_t ino,
 		return;
 	if (word != size_word(inode, ino, inode_size(inode)))
 		code = PR_INO_SIZE_CHECK;
+	/* Of a link whose target is gone nothing is left. */
+	if (cuts(c) && !(info->flags & INFO_BAD) && !size_found(&s, &size)) {
+		if (problem(c, code, object("inode", ino), "a link to nowhere; given up"))
+			inode_clear(c, ino);
+		return;
+	}
 	if (info->flags & INFO_BAD || !size_found(&s, &size)) {
 		problem_keep(c, code, object("inode", ino), "size word 0x%llx", word);
 		inode_bad(c, info);

@@ -51,36 +51,61 @@ static void check_backing(struct fsck *c, uint32_t group)
 	media_sync(c, g, sizeof(*g));
 }
 
-static int group_make(struct fsck *c, struct group_info *g)
-{
-	g->used = calloc(1, UMFS_GROUP_PAGES / 8);
-	g->inodes = calloc(c->geo.inodes_per_group, sizeof(*g->inodes));
-	return g->used && g->inodes ? 0 : -ENOMEM;
-}
-
 int use_make(struct fsck *c)
 {
-	c->groups = calloc(c->geo.group_count, sizeof(*c->groups));
+	if (!c->groups)
+		c->groups = calloc(c->geo.group_count, sizeof(*c->groups));
 	if (!c->groups)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->geo.group_count; i++) {
+		group_flags_check(c, i);
 		if (!(ld32(&group_at(c, i)->flags) & UMFS_GROUP_INIT))
 			continue;
-		if (group_make(c, &c->groups[i]))
+		if (group_make(c, i))
 			return -ENOMEM;
 		check_backing(c, i);
 	}
 	return 0;
 }
 
-void use_drop(struct fsck *c)
+/* What a round that cut nothing knows of the inodes. */
+static void keep_flags(const struct fsck *c, struct group_info *g)
+{
+	for (uint32_t i = 0; g->before && g->inodes && i < c->geo.inodes_per_group; i++) {
+		g->before[i] = g->inodes[i].flags;
+		if (g->inodes[i].names > 1)
+			g->before[i] |= INFO_NAMES;
+	}
+}
+
+void use_forget(struct fsck *c)
 {
 	for (uint32_t i = 0; c->groups && i < c->geo.group_count; i++) {
-		free(c->groups[i].used);
-		free(c->groups[i].inodes);
+		struct group_info *g = &c->groups[i];
+
+		if (!c->cutting)
+			keep_flags(c, g);
+		free(g->used);
+		free(g->inodes);
+		g->used = NULL;
+		g->inodes = NULL;
 	}
+}
+
+void use_drop(struct fsck *c)
+{
+	use_forget(c);
+	for (uint32_t i = 0; c->groups && i < c->geo.group_count; i++)
+		free(c->groups[i].before);
 	free(c->groups);
 	c->groups = NULL;
+}
+
+uint32_t info_before(const struct fsck *c, uint32_t ino)
+{
+	const struct group_info *g = &c->groups[ino / c->geo.inodes_per_group];
+
+	return g->before ? g->before[ino % c->geo.inodes_per_group] : 0;
 }
 
 bool page_valid(const struct fsck *c, uint64_t page)
@@ -116,6 +141,22 @@ bool page_claim(struct fsck *c, uint64_t page)
 	return true;
 }
 
+bool page_claimed(const struct fsck *c, uint64_t page)
+{
+	uint32_t bit;
+	const uint8_t *bits = used_bits(c, page, &bit);
+
+	return bit_get(bits, bit);
+}
+
+bool page_marked(const struct fsck *c, uint64_t page)
+{
+	uint64_t rel = page - c->geo.groups_page;
+	const le64 *map = page_at(c, group_first(c, (uint32_t)(rel / UMFS_GROUP_PAGES)));
+
+	return ld64(&map[rel % UMFS_GROUP_PAGES / 64]) >> rel % 64 & 1;
+}
+
 /* Memory for a unit that had none; then nothing of it is in use. */
 static bool unit_back(struct fsck *c, uint32_t group, uint32_t rel)
 {
@@ -148,8 +189,10 @@ static uint64_t page_alloc_in(struct fsck *c, uint32_t group)
 {
 	le64 *map = page_at(c, group_first(c, group));
 	uint32_t end = group_known(c, group);
+	uint64_t first = group_first(c, group), from = c->alloc_from;
 
-	for (uint32_t i = group_head(c); i < end; i++) {
+	for (uint32_t i = from > first + group_head(c) ? (uint32_t)(from - first) : group_head(c);
+	     i < end; i++) {
 		if (bit_get(c->groups[group].used, i) || ld64(&map[i / 64]) >> i % 64 & 1)
 			continue;
 		if (!unit_back(c, group, i)) {
@@ -157,20 +200,32 @@ static uint64_t page_alloc_in(struct fsck *c, uint32_t group)
 			continue;
 		}
 		pool_bit_take(c, &map[i / 64], i, &group_at(c, group)->free_pages);
-		(void)page_claim(c, group_first(c, group) + i);
-		return group_first(c, group) + i;
+		(void)page_claim(c, first + i);
+		c->alloc_from = first + i;
+		return first + i;
 	}
 	return 0;
 }
 
-uint64_t page_alloc(struct fsck *c)
+static uint64_t page_alloc_any(struct fsck *c)
 {
 	uint64_t page = 0;
 
 	for (uint32_t g = 0; !page && g < c->geo.group_count; g++)
-		if (group_used(c, g))
+		if (c->alloc_from < group_first(c, g) + group_pages(c, g) &&
+		    (group_used(c, g) || group_start(c, g)))
 			page = page_alloc_in(c, g);
 	return page;
+}
+
+uint64_t page_alloc(struct fsck *c)
+{
+	uint64_t page = page_alloc_any(c);
+
+	if (page || !c->alloc_from)
+		return page;
+	c->alloc_from = 0; /* once more, all of them */
+	return page_alloc_any(c);
 }
 
 static uint32_t inode_alloc_in(struct fsck *c, uint32_t group)
@@ -196,7 +251,7 @@ uint32_t inode_alloc(struct fsck *c)
 	uint32_t ino = 0;
 
 	for (uint32_t g = 0; !ino && g < c->geo.group_count; g++)
-		if (group_used(c, g))
+		if (group_used(c, g) || group_start(c, g))
 			ino = inode_alloc_in(c, g);
 	return ino;
 }

@@ -189,13 +189,15 @@ void xattr_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino
 	for (uint32_t i = 0; i < pages; i++) {
 		if (page_claim(c, page + i))
 			continue;
-		problem(c, PR_PAGE_TWICE, object("inode", ino),
-			"pool page %llu, of the extended attributes",
-			(unsigned long long)(page + i));
-		inode_bad(c, info);
+		if (!problem(c, PR_PAGE_TWICE, object("inode", ino),
+			     "pool page %llu, of the extended attributes",
+			     (unsigned long long)(page + i)))
+			inode_shares(c, info);
 		all = false;
 	}
 	a.head = page_at(c, page);
 	if (all)
 		check_block(&a, pages);
+	else if (cuts(c))
+		drop_block(&a);
 }

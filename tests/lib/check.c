@@ -48,7 +48,8 @@ static void note(struct fsck *c, enum problem_code code, struct object about, bo
 static bool may_fix(const struct fsck *c, enum problem_fix fix)
 {
 	return (fix == FIX_PREEN && c->mode != FSCK_CHECK) ||
-	       (fix == FIX_YES && c->mode == FSCK_YES);
+	       (fix == FIX_YES && c->mode == FSCK_YES) ||
+	       (fix == FIX_CUT && c->mode == FSCK_YES && cuts(c));
 }
 
 bool problem(struct fsck *c, enum problem_code code, struct object about, const char *detail, ...)
