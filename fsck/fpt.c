@@ -298,7 +298,7 @@ static bool table_like(const struct walk *w, const le64 *table, uint32_t level)
 		else if (entry)
 			stray++;
 	}
-	return stray <= STRAY_MAX || stray <= good / 4;
+	return !stray || (good && (stray <= STRAY_MAX || stray <= good / 4));
 }
 
 /* False: there is no entry any more, or it is not to be followed. */

@@ -486,6 +486,8 @@ static void check_leaf(struct dir *d, uint64_t page, const struct where *at)
 	uint32_t end = UMFS_DLEAF_HEAD_CELLS;
 
 	d->foreign = !check_head(d, leaf, page);
+	if (d->foreign && ld32(&leaf->magic) != UMFS_DLEAF_MAGIC && ld32(&leaf->ino) != d->ino)
+		return; /* nothing in it is a name */
 	check_head_map(d, leaf, page);
 	for (uint32_t cell = UMFS_DLEAF_HEAD_CELLS; cell < UMFS_DLEAF_CELLS; cell++) {
 		const struct spot s = {leaf, page, cell};

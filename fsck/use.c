@@ -275,6 +275,8 @@ void page_free(struct fsck *c, uint64_t page)
 	if (!bit_get(bits, bit))
 		return;
 	c->pages_used--;
+	if (page < c->alloc_from)
+		c->alloc_from = page;
 	bit_clear(bits, bit);
 	if (pool_bit_clear(c, group_first(c, group), bit))
 		st32(&g->free_pages, ld32(&g->free_pages) + 1);

@@ -216,6 +216,37 @@ static void cut_off(struct umfs *fs)
 	st32(&umfs_inode(fs, ino_top)->mode, ld32(&umfs_inode(fs, ino_top)->mode) ^ 4);
 }
 
+static le64 *pte(struct umfs *fs, uint32_t ino, uint32_t index)
+{
+	uint64_t root = ld64(&umfs_inode(fs, ino)->root);
+
+	return (le64 *)umfs_page(fs, umfs_pte_page(root & UMFS_PTE_ADDR)) + index;
+}
+
+/* -y only: a page of two files, of which one gets a copy, and entries that become holes. */
+static void tables(struct umfs *fs)
+{
+	st64(pte(fs, ino_m, 3), ld64(pte(fs, ino_b, 1)));
+	st64(pte(fs, ino_m, 7), ld64(pte(fs, ino_m, 8)));
+	st64(pte(fs, ino_m, 12), ld64(pte(fs, ino_m, 12)) ^ 2);
+	st64(pte(fs, ino_m, 20), ld64(pte(fs, ino_m, 20)) ^ 1ull << 40);
+}
+
+/* -y only: a directory made anew, one that is in itself, and inodes that can not be kept. */
+static void torn(struct umfs *fs)
+{
+	uint64_t root = ld64(&umfs_inode(fs, ino_d)->root);
+	struct umfs_dleaf_pm *leaf = umfs_page(fs, (root & UMFS_DREF_ADDR) >> UMFS_PAGE_SHIFT);
+
+	st32(&leaf->magic, ld32(&leaf->magic) ^ 0x11);
+	st32(&umfs_inode(fs, ino_b)->mode, 0xffff);
+	reseal(fs, ino_b);
+	st64(&umfs_inode(fs, ino_m)->base, 5);
+	st32(&umfs_inode(fs, ino_m)->uid, 0x1234);
+	st32(&umfs_inode(fs, ino_root)->mode, 0100644);
+	reseal(fs, ino_root);
+}
+
 /* The rest of a crash, and damage as well. */
 static void after_crash(struct umfs *fs)
 {
@@ -235,7 +266,8 @@ static const struct damage damages[] = {
 	{"orphans", false, false, orphans},   {"super", false, false, super},
 	{"backup", false, false, backup},     {"runtime", false, false, runtime},
 	{"names", true, false, names},        {"lost-names", true, false, lost_names},
-	{"cut-off", true, false, cut_off},    {"crash", false, true, nothing},
+	{"cut-off", true, false, cut_off},    {"tables", true, false, tables},
+	{"torn", true, false, torn},          {"crash", false, true, nothing},
 	{"crash-damage", false, true, after_crash},
 };
 

@@ -287,6 +287,12 @@ def _(p):
     p.put(p.at('pte:height1:1:4'), p.get(p.at('pte:height2:1:0')))
 
 
+@special('pmd-twice')
+def _(p):
+    """A table of one file is another's, too, which has as many pages there."""
+    p.put(p.at('pte:holes:2:1024'), p.get(p.at('pte:height2:2:512')) & ~(1 << 54))
+
+
 @special('xattr-shared')
 def _(p):
     p.put(p.at('inode:dir/hard1') + 88, p.get(p.at('inode:dir/link') + 88))

@@ -43,8 +43,11 @@ POOLS = [
     # With -y. Pages taken in vain are free again and may hold anything: only -n judges.
     ('lost', 'clean', ['@file-lost', '@top-lost', 'dentry:height1 ino=3000 seal',
                        'inode:height0 xattr=5 seal'], 1),
+    ('cut', 'clean', ['@dir-two-names', '@pte-twice-other', 'pte:height1:1:5 word=^2',
+                      'dref:big:7 word=0', 'inode:height0 mode=0x3000 seal',
+                      'inode:empty uid=^0x1234', 'leaf:dir/fifo ino=+1'], 5),
 ]
-WITH_YES = {'lost'}
+WITH_YES = {'lost', 'cut'}
 
 
 class Case:

@@ -18,6 +18,9 @@ import reader  # noqa: E402
 from fscktest import Failure, Pool, check, codes, contents, damage, main  # noqa: E402
 
 
+DATA = b'\xdd' * 64  # what files are filled with
+
+
 def tree(pool):
     """Inode -> (paths, what it is)."""
     reports = reader.Reports()
@@ -60,14 +63,6 @@ def compare(before, after, lost):
 def names(before, *paths):
     by_path = {path: ino for ino, (all_paths, _) in before.items() for path in all_paths}
     return {by_path[path] for path in paths}
-
-
-def first_data_page(pool):
-    """Of group 0: its bitmaps and inodes lie before."""
-    with open(pool, 'rb') as f:
-        f.seek(136)
-        inodes, _, groups = (int.from_bytes(f.read(4), 'little') for _ in range(3))
-    return groups + 2 + inodes * 256 // 4096
 
 
 def case(tools, kind, commands, *paths):
@@ -166,22 +161,64 @@ def one_bit(tools):
     check(tree(pool) == before, 'another tree')
 
 
+def made_anew(tools):
+    """A directory of which more is wrong than a name: all names that can be found stay."""
+    for commands in (['leaf:dir/fifo ino=+1'], ['leaf:dir/fifo magic=^0x11'], ['@node-swap'],
+                     ['dentry:dir/fifo hash=^1 seal'], ['inode:dir root=^0x100 seal'],
+                     ['super hash_key[0]=^1 seal', 'backup hash_key[0]=^1 seal']):
+        pool = tools.copy_pool('clean')
+        before = tree(pool)
+        damage(tools, pool, commands)
+        mend(tools, pool)
+        if 'root=' not in commands[0]:
+            check(tree(pool) == before, '%s: another tree' % commands)
+    # In place of a reference there is none: what it led to has other names, and is there.
+    pool = tools.copy_pool('clean')
+    before = tree(pool)
+    damage(tools, pool, ['dref:big:7 word=0'])
+    mend(tools, pool)
+    check({ino: what for ino, (_, what) in tree(pool).items() if ino in before and ino != 1} ==
+          {ino: what for ino, (_, what) in before.items() if ino != 1}, 'something is gone')
+
+
+def root_anew(tools):
+    """The root is a file: a directory again, with all that was in it."""
+    pool = tools.copy_pool('clean')
+    before = tree(pool)
+    damage(tools, pool, ['inode:/ mode=0x81a4 seal'])
+    mend(tools, pool)
+    after = tree(pool)
+    check({i: n for i, n in after.items() if i != 1} == {i: n for i, n in before.items() if i != 1},
+          'another tree')
+
+
+def two_owners(tools):
+    """A page that two files use: both read as they did, and each has its own."""
+    for commands in (['@pte-twice'], ['@pte-twice-other'], ['@pmd-twice']):
+        pool = tools.copy_pool('clean')
+        before = tree(pool)
+        damage(tools, pool, commands)
+        mend(tools, pool)
+        after = tree(pool)
+        for ino in names(before, '/height2', '/height3', '/height0'):
+            check(after[ino] == before[ino], '%s: inode %d' % (commands, ino))
+
+
 def others_pages(tools):
-    """What a wrong reference leads to is not mended: it is another's."""
+    """What a wrong reference leads to is not mended: it is another's data."""
     for commands in (['pte:height2:2:0 word=^0x1000', 'pte:height3:3:0x80000 word=^0x2000'],
                      ['@dir-in-data', 'inode:height1 root=^2 seal'], ['@dir-in-other']):
         pool = tools.copy_pool('clean')
         before = contents(pool)
         damage(tools, pool, commands)
         damaged = contents(pool)
-        tools.fsck('-y', pool)
+        mend(tools, pool)
         after = contents(pool)
-        groups = first_data_page(pool)
-        wrong = [n for n in before if n >= groups and before[n] == damaged[n] != after.get(n)]
+        wrong = [n for n in before if DATA in before[n] and before[n] == damaged[n] != after.get(n)]
         check(not wrong, '%s: pages %s were changed' % (commands, wrong))
 
 
-CASES = [lost_file, lost_directory, lost_root, lost_hundreds, lost_again, lost_clash, lost_full,
+CASES = [made_anew, root_anew, two_owners, lost_file, lost_directory, lost_root, lost_hundreds, lost_again, lost_clash, lost_full,
          one_bit, others_pages]
 
 

@@ -86,6 +86,13 @@ enum object_kind {
 };
 void damage(const struct record *r);
 
+/* ---- random.c ---- */
+
+/* Numbers that a field may have: of pages, entries, inodes, sizes, states; and the edges. */
+uint64_t random_value(uint64_t *state);
+/* A change of any field of anything. */
+void random_damage(struct record *r, uint64_t *state);
+
 /* ---- calls.c ---- */
 
 enum { CALL_COUNT = 48 };

@@ -17,48 +17,9 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)(sim_random(&state) % n);
 }
 
-static uint64_t any_page(void)
-{
-	const uint32_t *lists[] = {survey.leaves, survey.xattrs, survey.tables, survey.used};
-	const uint32_t counts[] = {survey.leaf_count, survey.xattr_count, survey.table_count,
-				   survey.used_count};
-	uint32_t which = below(4);
-
-	return counts[which] ? lists[which][below(counts[which])] : below(6144);
-}
-
-/* Numbers that a field may have: of pages, entries, inodes, sizes, states; and the edges. */
-static uint64_t any_value(void)
-{
-	switch (below(12)) {
-	case 0: return 0;
-	case 1: return ~0ull >> below(64);
-	case 2: return 1ull << below(64);
-	case 3: return below(IMAGE_INODES);
-	case 4: return any_page();
-	case 5: return any_page() << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF;
-	case 6: return any_page() << UMFS_PAGE_SHIFT | UMFS_PTE_TABLE;
-	case 7: return any_page() << UMFS_PAGE_SHIFT | UMFS_DREF_P |
-		       (below(2) ? UMFS_DREF_LEAF : 0) | (uint64_t)below(16)
-							    << UMFS_DREF_DEPTH_SHIFT;
-	case 8: return any_page() << UMFS_PAGE_SHIFT | UMFS_PTE_TABLE |
-		       (uint64_t)below(4) << UMFS_ROOT_HEIGHT_SHIFT;
-	case 9: return (uint64_t)below(3) << 32 | below(IMAGE_INODES);
-	case 10: return (uint64_t)below(65536) << below(48);
-	default: return sim_random(&state);
-	}
-}
-
 static void any_record(struct record *r)
 {
-	*r = (struct record){.what = (uint8_t)below(OBJECT_KINDS),
-			     .how = (uint8_t)below(16),
-			     .index = (uint16_t)below(64),
-			     .field = (uint16_t)(below(64) | below(4) * below(256) << 8),
-			     .more = (uint16_t)below(512),
-			     .value = any_value()};
-	if (!(r->how & CHANGE_SEAL) && below(2))
-		r->how |= CHANGE_SEAL;
+	random_damage(r, &state);
 	if (below(2)) {
 		r->what = (uint8_t)(RECORD_CALL | below(CALL_COUNT));
 		r->how = (uint8_t)below(64);
@@ -76,7 +37,7 @@ static void change_part(struct record *r)
 	case 2: r->index = (uint16_t)below(64); break;
 	case 3: r->field = (uint16_t)(below(64) | below(256) << 8); break;
 	case 4: r->more ^= (uint16_t)(1u << below(16)); break;
-	default: r->value = below(3) ? any_value() : r->value + below(33) - 16; break;
+	default: r->value = below(3) ? random_value(&state) : r->value + below(33) - 16; break;
 	}
 }
 
