@@ -4,7 +4,8 @@
  *
  * Each of both is good or bad by itself: signature, checksum, version, features
  * and geometry. The primary rules where it is good; the copy must then have the
- * same bytes. A bad primary is restored from a good copy.
+ * same bytes. A bad primary is restored from a good copy. Of two bad ones -y takes that
+ * of which one bit is wrong.
  */
 #include <stdio.h>
 #include <string.h>
@@ -237,6 +238,42 @@ static void mend_supers(struct fsck *c, enum verdict v, enum verdict vb, const c
 	}
 }
 
+/* The only superblock that one bit turned makes of it. */
+static bool super_guess(const struct umfs_super_pm *sb, struct umfs_super_pm *want)
+{
+	uint8_t *bytes = (uint8_t *)want;
+	uint32_t fits = 0, found = 0;
+	const char *why;
+
+	memcpy(want, sb, sizeof(*want));
+	for (uint32_t bit = 0; bit < 8 * UMFS_SUPER_CRC_BYTES; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		if (judge(want, &why) == SB_GOOD) {
+			found = bit;
+			fits++;
+		}
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	bytes[found / 8] ^= (uint8_t)(1u << found % 8);
+	return fits == 1;
+}
+
+/* With -y, when neither is good: the first of which only a bit is wrong. */
+static bool super_revive(struct fsck *c, bool backup_too)
+{
+	const uint32_t pages[] = {UMFS_SB_PAGE, UMFS_SB_BACKUP_PAGE};
+	static const enum problem_code codes[] = {PR_SB_PRIMARY, PR_SB_BACKUP};
+	struct umfs_super_pm want;
+
+	for (uint32_t i = 0; c->mode == FSCK_YES && i < 1u + backup_too; i++)
+		if (super_guess(page_at(c, pages[i]), &want) &&
+		    problem(c, codes[i], object("page", pages[i]), "one bit is wrong")) {
+			copy_super(c, page_at(c, pages[i]), &want);
+			return true;
+		}
+	return false;
+}
+
 int pass0_super(struct fsck *c)
 {
 	static const struct umfs_super_pm none;
@@ -253,6 +290,10 @@ int pass0_super(struct fsck *c)
 	}
 	if (v == SB_LATER || (v == SB_BAD && vb == SB_LATER))
 		return refuse(c, v == SB_LATER ? why : why_backup);
+	if (v == SB_BAD && vb == SB_BAD && super_revive(c, !tiny)) {
+		v = judge(main_sb, &why);
+		vb = judge(tiny ? &none : backup, &why_backup);
+	}
 	if (v == SB_BAD && vb != SB_GOOD) {
 		problem(c, PR_SB_BOTH, object("superblock", OBJECT_ALONE), "%s; backup: %s", why,
 			why_backup);
