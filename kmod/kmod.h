@@ -10,6 +10,7 @@
  *   file.c     regular files: read, write, fsync, fallocate, lseek
  *   dir.c      directories: getdents
  *   xattr.c    extended attributes
+ *   setattr.c  attributes, by path
  *   map.c      mmap of regular files
  *   tables.c   page tables of mapped files
  *   splice.c   those tables hung into processes
@@ -155,6 +156,10 @@ struct umfs_kpool *umfs_kpool_with(const struct inode *inode);
 extern const struct xattr_handler *umfs_xattr_handlers[];
 ssize_t umfs_inode_listxattr(struct dentry *dentry, char *list, size_t size);
 long umfs_xattr_ioctl(struct umfs_kpool *pool, unsigned int cmd, void __user *arg);
+
+/* ---- setattr.c ---- */
+
+long umfs_setattr_ioctl(struct umfs_kpool *pool, void __user *arg);
 
 /* ---- file.c, dir.c, map.c ---- */
 

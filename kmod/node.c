@@ -534,8 +534,8 @@ static long do_rename(struct umfs_kpool *pool, void __user *arg)
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
-	if (a.flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE) || a.zero0 ||
-	    a.flags == (UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE))
+	if (a.flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE | UMFS_RENAME_WHITEOUT) ||
+	    a.zero0 || (a.flags & UMFS_RENAME_EXCHANGE && a.flags != UMFS_RENAME_EXCHANGE))
 		return -EINVAL;
 	umfs_kcred(&cred);
 	err = pair_get(pool, &a.from, &a.to, &p);
@@ -795,6 +795,8 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case UMFS_IOC_LISTXATTR:
 	case UMFS_IOC_REMOVEXATTR:
 		return umfs_xattr_ioctl(pool, cmd, at);
+	case UMFS_IOC_SETATTR:
+		return umfs_setattr_ioctl(pool, at);
 	case UMFS_IOC_SHARE:
 		return umfs_area_share(pool, READ_ONCE(node->area), at);
 	default:

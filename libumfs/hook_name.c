@@ -179,8 +179,6 @@ static long rename_ours(struct spot *from, struct spot *to, struct path_args *a)
 	struct umfs_cred cred;
 	long err = 0;
 
-	if ((flags & RENAME_WHITEOUT) && from->m->module)
-		return umfs_refuse(REPORT_NO_WHITEOUT, EINVAL);
 	if (!from->w.name_len || !to->w.name_len)
 		return from->w.name_len && (flags & RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
 	if (flags || !plain_name(from) || !plain_name(to))

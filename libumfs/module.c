@@ -390,6 +390,56 @@ long umfs_module_readlink(const struct spot *s, char *buf, size_t size)
 	return err ? err : (long)a.done;
 }
 
+/* ---- attributes ---- */
+
+/* Of the very thing that was walked to: that is no link, or one that is meant itself. */
+static long set_attr(const struct spot *s, struct umfs_ioc_setattr *a)
+{
+	a->path = spot_path(s);
+	if (S_ISLNK(s->w.attr.mode))
+		a->flags = UMFS_IOC_NOFOLLOW;
+	return ask_again(s, UMFS_IOC_SETATTR, a);
+}
+
+long umfs_module_truncate(const struct spot *s, off_t size)
+{
+	struct umfs_ioc_setattr a = {.what = UMFS_IOC_SET_SIZE, .size = (uint64_t)size};
+
+	return set_attr(s, &a);
+}
+
+long umfs_module_chmod(const struct spot *s, mode_t mode)
+{
+	struct umfs_ioc_setattr a = {.what = UMFS_IOC_SET_MODE, .mode = mode};
+
+	return set_attr(s, &a);
+}
+
+long umfs_module_chown(const struct spot *s, uid_t uid, gid_t gid)
+{
+	struct umfs_ioc_setattr a = {.what = UMFS_IOC_SET_OWNER, .uid = uid, .gid = gid};
+
+	return set_attr(s, &a);
+}
+
+static struct umfs_ioc_time time_of(const struct timespec *ts)
+{
+	uint64_t nsec = (uint64_t)ts->tv_nsec;
+
+	return (struct umfs_ioc_time){.sec = ts->tv_sec,
+				      .nsec = (uint32_t)UMFS_MIN(nsec, (uint64_t)UINT32_MAX)};
+}
+
+long umfs_module_utimens(const struct spot *s, const struct timespec *times)
+{
+	static const struct timespec now = {.tv_nsec = UTIME_NOW};
+	struct umfs_ioc_setattr a = {.what = UMFS_IOC_SET_TIMES,
+				     .atime = time_of(times ? &times[0] : &now),
+				     .mtime = time_of(times ? &times[1] : &now)};
+
+	return set_attr(s, &a);
+}
+
 /* ---- what is done by a descriptor ---- */
 
 /* A system call on what was walked to, whose first argument is a descriptor of that: D5. */
@@ -412,11 +462,6 @@ static int by_path(const struct spot *s)
 	return O_PATH | O_NOFOLLOW * S_ISLNK(s->w.attr.mode);
 }
 
-long umfs_module_truncate(const struct spot *s, off_t size)
-{
-	return call_by(s, O_WRONLY, SYS_ftruncate, size, 0, 0, 0);
-}
-
 static void name_of_fd(char name[40], long fd)
 {
 	struct text t;
@@ -424,37 +469,6 @@ static void name_of_fd(char name[40], long fd)
 	umfs_text_init(&t, name, 40);
 	umfs_text_add(&t, "/proc/self/fd/");
 	umfs_text_dec(&t, (uint64_t)fd);
-}
-
-static long chmod_by(long fd, mode_t mode)
-{
-	char name[40];
-
-	name_of_fd(name, fd);
-	return sys2(SYS_chmod, name, mode);
-}
-
-long umfs_module_chmod(const struct spot *s, mode_t mode)
-{
-	long fd, err;
-
-	umfs_opens_enter();
-	fd = umfs_module_open(s, by_path(s) | O_CLOEXEC, 0);
-	err = fd < 0 ? fd : chmod_by(fd, mode);
-	if (fd >= 0)
-		sys1(SYS_close, fd);
-	umfs_opens_leave();
-	return err;
-}
-
-long umfs_module_chown(const struct spot *s, uid_t uid, gid_t gid)
-{
-	return call_by(s, by_path(s), SYS_fchownat, SYS_ARG(""), uid, gid, AT_EMPTY_PATH);
-}
-
-long umfs_module_utimens(const struct spot *s, const struct timespec *times)
-{
-	return call_by(s, by_path(s), SYS_utimensat, SYS_ARG(""), SYS_ARG(times), AT_EMPTY_PATH, 0);
 }
 
 long umfs_module_access(const struct spot *s, int mode, int flags)

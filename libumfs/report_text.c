@@ -26,7 +26,6 @@ static const char *const labels[REPORT_KINDS] = {
 	[REPORT_NO_COPY] = "clone",
 	[REPORT_NO_RING] = "io_uring",
 	[REPORT_NO_STDIO] = "stdio stream",
-	[REPORT_NO_WHITEOUT] = "RENAME_WHITEOUT",
 	[REPORT_NO_PASS] = "descriptor in a message",
 	[REPORT_NO_WATCH] = "inotify watch",
 	[REPORT_NO_MODULE] = "in a pool of the kernel module",

@@ -15,7 +15,7 @@
  * number that the module does not know, EIO and EUCLEAN for a pool that is damaged.
  *
  * Since version 2: extended attributes, UMFS_IOC_MKNOD, O_TMPFILE, FIFOs that open, and
- * UMFS_IOC_EMPTY.
+ * UMFS_IOC_EMPTY. Since version 3: UMFS_IOC_SETATTR, RENAME_WHITEOUT.
  */
 #ifndef UMFS_IOCTL_H
 #define UMFS_IOCTL_H
@@ -23,7 +23,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define UMFS_IOC_ABI 2 /* what UMFS_IOC_ABOUT answers: this file */
+#define UMFS_IOC_ABI 3 /* what UMFS_IOC_ABOUT answers: this file */
 #define UMFS_IOC_TYPE 0xf5
 #define UMFS_CONTROL_NODE "/dev/umfs/control"
 
@@ -151,7 +151,7 @@ struct umfs_ioc_unlink {
 };
 #define UMFS_IOC_REMOVEDIR 1u
 
-/* As renameat2(2) with RENAME_NOREPLACE and RENAME_EXCHANGE. */
+/* As renameat2(2) with RENAME_NOREPLACE, RENAME_EXCHANGE and RENAME_WHITEOUT. */
 struct umfs_ioc_rename {
 	struct umfs_ioc_path from;
 	struct umfs_ioc_path to;
@@ -217,6 +217,31 @@ struct umfs_ioc_xattr {
 };
 #define UMFS_IOC_XATTR_CREATE 8u
 #define UMFS_IOC_XATTR_REPLACE 16u
+
+/*
+ * As chmod(2), chown(2), utimensat(2) or truncate(2), by `what`; what belongs to another of
+ * them is 0. flags: UMFS_IOC_NOFOLLOW; EOPNOTSUPP: the mode of a symbolic link.
+ */
+struct umfs_ioc_time {
+	__s64 sec;
+	__u32 nsec; /* or UTIME_NOW, UTIME_OMIT */
+	__u32 zero;
+};
+struct umfs_ioc_setattr {
+	struct umfs_ioc_path path;
+	__u32 flags;
+	__u32 what; /* one of UMFS_IOC_SET_* */
+	__u32 mode;
+	__u32 uid, gid; /* in the caller's user namespace; ~0: stays */
+	__u32 zero0;
+	__u64 size;
+	struct umfs_ioc_time atime, mtime;
+	__u64 zero[4];
+};
+#define UMFS_IOC_SET_MODE 1u
+#define UMFS_IOC_SET_OWNER 2u
+#define UMFS_IOC_SET_TIMES 4u
+#define UMFS_IOC_SET_SIZE 8u
 
 /*
  * Where a path leads, for who serves names outside of the pool as well. flags:
@@ -308,6 +333,7 @@ struct umfs_ioc_slot {
 #define UMFS_IOC_SETXATTR _IOW(UMFS_IOC_TYPE, 0x1c, struct umfs_ioc_xattr)
 #define UMFS_IOC_LISTXATTR _IOWR(UMFS_IOC_TYPE, 0x1d, struct umfs_ioc_xattr)
 #define UMFS_IOC_REMOVEXATTR _IOW(UMFS_IOC_TYPE, 0x1e, struct umfs_ioc_xattr)
+#define UMFS_IOC_SETATTR _IOW(UMFS_IOC_TYPE, 0x1f, struct umfs_ioc_setattr)
 #define UMFS_IOC_SHARE _IOWR(UMFS_IOC_TYPE, 0x20, struct umfs_ioc_share)
 
 #endif

@@ -700,7 +700,7 @@ static void reserved_fields_are_zero(void)
 static void bad_arguments_are_refused(void)
 {
 	struct umfs_ioc_open o = {.path = path_of("f"), .flags = O_RDWR | O_CREAT, .mode = 0600};
-	struct umfs_ioc_rename r = {.from = path_of("a"), .to = path_of("b"), .flags = 4};
+	struct umfs_ioc_rename r = {.from = path_of("a"), .to = path_of("b"), .flags = 8};
 	static char longest[5000];
 	struct umfs_ioc_attr a;
 

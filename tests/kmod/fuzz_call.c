@@ -104,6 +104,7 @@ static const struct command {
 	{UMFS_IOC_GETXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
 	{UMFS_IOC_SETXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
 	{UMFS_IOC_LISTXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
+	{UMFS_IOC_SETATTR, sizeof(struct umfs_ioc_setattr), {OF(umfs_ioc_setattr, path), -1}},
 	{UMFS_IOC_REMOVEXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
 	{UMFS_IOC_SHARE, sizeof(struct umfs_ioc_share), {-1, -1}},
 	{UMFS_IOC_ABOUT, sizeof(struct umfs_ioc_about), {-1, -1}},
@@ -178,6 +179,21 @@ static void put_xattr(struct fuzzer *f, unsigned cmd, struct umfs_ioc_xattr *a)
 		a->flags |= one_in(f, 2) ? UMFS_IOC_XATTR_CREATE : UMFS_IOC_XATTR_REPLACE;
 }
 
+/* Not so few rights that others could do nothing any more, nor a file that they fill. */
+static void put_setattr(struct fuzzer *f, struct umfs_ioc_setattr *a)
+{
+	a->flags = below(f, 2);
+	a->what = 1u << below(f, 4);
+	if (a->what == UMFS_IOC_SET_MODE)
+		a->mode = 0666 | below(f, 2) * 06111;
+	else if (a->what == UMFS_IOC_SET_OWNER)
+		a->uid = a->gid = below(f, 2) ? ~0u : 1000 + below(f, 2);
+	else if (a->what == UMFS_IOC_SET_TIMES)
+		a->atime.nsec = a->mtime.nsec = one_in(f, 2) ? UTIME_NOW : below(f, 1000000000);
+	else
+		a->size = below(f, 4 << 20);
+}
+
 static void put_names(struct fuzzer *f, unsigned cmd, void *arg)
 {
 	struct umfs_ioc_attach *a = arg;
@@ -224,7 +240,10 @@ static void put_fields(struct fuzzer *f, const struct command *c, char *arg)
 		((struct umfs_ioc_mkdir *)arg)->mode = 0777;
 		break;
 	case UMFS_IOC_RENAME:
-		((struct umfs_ioc_rename *)arg)->flags = below(f, 3);
+		((struct umfs_ioc_rename *)arg)->flags = below(f, 6);
+		break;
+	case UMFS_IOC_SETATTR:
+		put_setattr(f, (void *)arg);
 		break;
 	case UMFS_IOC_SYMLINK:
 		((struct umfs_ioc_symlink *)arg)->target = path_of(target);
