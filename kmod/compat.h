@@ -13,6 +13,7 @@
 #include <linux/pfn_t.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/uio.h>
 #include <linux/version.h>
 
 /* A block device opened for us alone: what is kept of it, and its struct block_device. */
@@ -92,6 +93,13 @@ typedef struct user_namespace umfs_idmap;
 #define umfs_ptlock(page) ptlock_ptr(page_ptdesc(page))
 #else
 #define umfs_ptlock(page) ptlock_ptr(page)
+#endif
+
+/* The segment that an iterator over a vector of user memory is at. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define umfs_iter_iov(iter) iter_iov(iter)
+#else
+#define umfs_iter_iov(iter) ((iter)->iov)
 #endif
 
 /* What the owner of an address space may keep with it. */

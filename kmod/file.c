@@ -2,13 +2,20 @@
 /*
  * file.c - regular files: what a descriptor can without libumfs.
  *
- * I1  User memory is copied to and from a buffer of ours outside of every lock, so that
- *     a page fault in it, which may take as long as its owner likes, keeps nobody
- *     waiting, and one in a mapping of this very file finds the file unlocked. One
- *     buffer holds what core promises to write at once (2 MiB).
+ * I1  Under locks user memory is copied to and from with page faults off: one may take as
+ *     long as its owner likes, or be in a mapping of this very file. Where a page is not
+ *     there the call is begun again, once with all pages asked for before, then by a buffer
+ *     of ours that is copied outside of every lock; it holds what core promises to write at
+ *     once (2 MiB).
  * I2  What changes where pages of the file lie is done under the inode's lock and the
  *     invalidate lock of its mapping, and mappings that may show otherwise are cut
  *     before those are let go: a page fault (map.c) sees the file before or after.
+ * I3  A read copies to user memory only under the invalidate lock. Without a lock core may
+ *     meet pages that a writer has freed and another file has got; it throws away what it
+ *     copied then, but the caller's other threads would have seen it. Who does not get the
+ *     lock at once reads to the buffer, and so waits for no writer.
+ * I4  A write from user memory has to leave nothing when a page of it is not there, since
+ *     others see the file before the next try: so only where core undoes it.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -73,62 +80,194 @@ int umfs_file_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* For the first n bytes of a call, or as many as are moved at once (I1). */
-static void *part_of(size_t n, size_t *part)
+/* ---- whose memory ---- */
+
+#define PART_IOV 8
+#define KEPT_BYTES (64u << 10)
+
+/* What core copies to or from in one go: memory of the caller's (I1), or of ours. */
+struct part {
+	struct umfs_iov iov[PART_IOV];
+	uint32_t count;
+	size_t bytes;
+};
+
+static size_t part_of(const struct iov_iter *iter)
 {
-	*part = min_t(size_t, n, UMFS_ATOMIC_BYTES);
-	return kvmalloc(*part, GFP_KERNEL_ACCOUNT);
+	return min_t(size_t, iov_iter_count(iter), UMFS_ATOMIC_BYTES);
+}
+
+static struct umfs_iov segment(const struct iov_iter *iter)
+{
+	const struct iovec *iov;
+
+	if (iter_is_ubuf(iter))
+		return (struct umfs_iov){(__force char *)iter->ubuf + iter->iov_offset,
+					 iov_iter_count(iter)};
+	iov = umfs_iter_iov(iter);
+	return (struct umfs_iov){(__force char *)iov->iov_base + iter->iov_offset,
+				 min_t(size_t, iov_iter_count(iter),
+				       iov->iov_len - iter->iov_offset)};
+}
+
+/* The next part, if it is a few pieces of user memory. */
+static bool find_direct(const struct iov_iter *iter, struct part *p)
+{
+	struct iov_iter at = *iter;
+
+	p->count = 0;
+	p->bytes = part_of(iter);
+	iov_iter_truncate(&at, p->bytes);
+	while (user_backed_iter(&at) && iov_iter_count(&at) && p->count < PART_IOV) {
+		p->iov[p->count] = segment(&at);
+		iov_iter_advance(&at, p->iov[p->count].len);
+		p->count++;
+	}
+	return !iov_iter_count(&at);
+}
+
+static void cut(struct part *p, size_t bytes)
+{
+	uint32_t i;
+
+	p->bytes = min(p->bytes, bytes);
+	for (i = 0; i < p->count; i++) {
+		p->iov[i].len = min_t(size_t, p->iov[i].len, bytes);
+		bytes -= p->iov[i].len;
+	}
+}
+
+/*
+ * A buffer of each processor's that does not have to be allocated, which means cleared. Who
+ * finds it taken, or needs more, allocates.
+ */
+static DEFINE_PER_CPU(void *, kept);
+
+struct buffer {
+	void *at;
+	void **from; /* where it was kept, or NULL */
+};
+
+static bool take_buffer(struct buffer *b, size_t bytes)
+{
+	b->from = raw_cpu_ptr(&kept);
+	b->at = bytes <= KEPT_BYTES ? xchg(b->from, NULL) : NULL;
+	if (b->at)
+		return true;
+	b->from = NULL;
+	b->at = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+	return b->at;
+}
+
+static void give_buffer(const struct buffer *b)
+{
+	if (b->from)
+		smp_store_release(b->from, b->at);
+	else
+		kvfree(b->at);
+}
+
+void umfs_files_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kvfree(per_cpu(kept, cpu));
+}
+
+int umfs_files_init(void)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		per_cpu(kept, cpu) = kvmalloc(KEPT_BYTES, GFP_KERNEL);
+		if (!per_cpu(kept, cpu)) {
+			umfs_files_exit();
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 /* ---- read ---- */
 
-static ssize_t file_read(struct kiocb *iocb, struct iov_iter *to)
+/* -EFAULT: a page is not there; -EAGAIN: this is not the way. */
+static ssize_t read_direct(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct umfs_kfile *k = iocb->ki_filp->private_data;
+	struct address_space *mapping = iocb->ki_filp->f_mapping;
+	struct part p;
+	ssize_t ret;
+
+	if (!find_direct(to, &p) || !filemap_invalidate_trylock_shared(mapping)) /* I3 */
+		return -EAGAIN;
+	if (p.count == 1)
+		ret = umfs_pread(&k->f, p.iov[0].base, p.bytes, iocb->ki_pos);
+	else
+		ret = umfs_preadv(&k->f, p.iov, p.count, iocb->ki_pos);
+	filemap_invalidate_unlock_shared(mapping);
+	if (ret > 0)
+		iov_iter_advance(to, ret);
+	return ret;
+}
+
+static ssize_t read_by_buffer(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct umfs_kfile *k = iocb->ki_filp->private_data;
+	size_t part = part_of(to);
+	struct buffer b;
+	ssize_t ret;
+
+	if (!take_buffer(&b, part))
+		return -ENOMEM;
+	ret = umfs_pread(&k->f, b.at, part, iocb->ki_pos);
+	if (ret > 0)
+		ret = copy_to_iter(b.at, ret, to) ?: -EFAULT;
+	give_buffer(&b);
+	return ret;
+}
+
+static ssize_t read_part(struct kiocb *iocb, struct iov_iter *to)
+{
+	ssize_t ret = read_direct(iocb, to);
+
+	if (ret == -EFAULT && !fault_in_iov_iter_writeable(to, part_of(to)))
+		ret = read_direct(iocb, to);
+	return ret == -EFAULT || ret == -EAGAIN ? read_by_buffer(iocb, to) : ret;
+}
+
+static ssize_t file_read(struct kiocb *iocb, struct iov_iter *to)
+{
 	ssize_t done = 0, ret = 0;
 	size_t part;
-	void *buf;
 
-	if (!iov_iter_count(to))
-		return 0;
-	buf = part_of(iov_iter_count(to), &part);
-	if (!buf)
-		return -ENOMEM;
 	while (iov_iter_count(to)) {
-		size_t copied;
-
-		ret = umfs_pread(&k->f, buf, min_t(u64, iov_iter_count(to), part), iocb->ki_pos);
+		part = part_of(to);
+		ret = read_part(iocb, to);
 		if (ret <= 0)
 			break;
-		copied = copy_to_iter(buf, ret, to);
-		iocb->ki_pos += copied;
-		done += copied;
-		if (copied < ret) {
-			ret = -EFAULT;
-			break;
-		}
-		if (fatal_signal_pending(current))
+		iocb->ki_pos += ret;
+		done += ret;
+		if ((size_t)ret < part || fatal_signal_pending(current))
 			break;
 	}
-	kvfree(buf);
 	return done ? done : ret;
 }
 
 /* ---- write ---- */
 
-/* Locked, see I2: n bytes of buf; what comes after the file's old end is at *at then. */
-static ssize_t write_part(struct kiocb *iocb, const void *buf, size_t n)
+/* Locked, see I2; what comes after the file's old end is at *at then. */
+static ssize_t write_locked(struct kiocb *iocb, const struct part *p)
 {
 	struct file *file = iocb->ki_filp;
 	struct inode *inode = file_inode(file);
 	struct umfs_kfile *k = file->private_data;
-	struct umfs_iov iov = {.base = (void *)buf, .len = n};
 	uint64_t at = iocb->ki_pos;
 	int64_t ret;
 
 	filemap_invalidate_lock(inode->i_mapping);
 	umfs_shares_stop(inode);
-	ret = umfs_pwritev(&k->f, &iov, 1, &at, iocb->ki_flags & IOCB_APPEND);
+	ret = umfs_pwritev(&k->f, p->iov, p->count, &at, iocb->ki_flags & IOCB_APPEND);
 	if (ret > 0) {
 		iocb->ki_pos = at + ret;
 		if (iocb->ki_pos > i_size_read(inode))
@@ -149,30 +288,73 @@ static ssize_t check_limits(struct kiocb *iocb, struct iov_iter *from)
 	return err ? err : generic_write_checks(iocb, from);
 }
 
-static ssize_t file_write(struct kiocb *iocb, struct iov_iter *from)
+/* I4; inode locked, limits checked. */
+static bool is_undone(const struct kiocb *iocb)
+{
+	const struct umfs_kfile *k = iocb->ki_filp->private_data;
+
+	return umfs_mode(&k->pool->fs) == UMFS_MODE_ATOMIC ||
+	       iocb->ki_pos >= i_size_read(file_inode(iocb->ki_filp));
+}
+
+static ssize_t write_from(struct kiocb *iocb, struct iov_iter *from, struct part *p, bool direct)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	ssize_t done = 0, ret = 0;
-	size_t part, n;
-	void *buf;
+	ssize_t ret;
 
-	if (!iov_iter_count(from))
-		return 0;
-	buf = part_of(iov_iter_count(from), &part);
-	if (!buf)
+	inode_lock(inode);
+	ret = check_limits(iocb, from);
+	if (ret > 0 && direct && !is_undone(iocb))
+		ret = -EAGAIN;
+	if (ret > 0) {
+		cut(p, ret);
+		ret = write_locked(iocb, p);
+	}
+	inode_unlock(inode);
+	return ret;
+}
+
+/* -EFAULT: a page is not there; -EAGAIN: this is not the way. */
+static ssize_t write_direct(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct part p;
+
+	return find_direct(from, &p) ? write_from(iocb, from, &p, true) : -EAGAIN;
+}
+
+static ssize_t write_by_buffer(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct iov_iter at = *from;
+	struct part p = {.count = 1};
+	struct buffer b;
+	ssize_t ret;
+
+	if (!take_buffer(&b, part_of(from)))
 		return -ENOMEM;
-	while (iov_iter_count(from) && !fatal_signal_pending(current)) {
-		struct iov_iter rest = *from;
+	p.bytes = copy_from_iter(b.at, part_of(from), &at);
+	p.iov[0] = (struct umfs_iov){b.at, p.bytes};
+	ret = p.bytes ? write_from(iocb, from, &p, false) : -EFAULT;
+	give_buffer(&b);
+	return ret;
+}
 
-		n = copy_from_iter(buf, part, &rest);
-		ret = n ? 0 : -EFAULT;
-		if (ret)
-			break;
-		inode_lock(inode);
-		ret = check_limits(iocb, from);
-		if (ret > 0)
-			ret = write_part(iocb, buf, min_t(size_t, n, ret));
-		inode_unlock(inode);
+static ssize_t write_part(struct kiocb *iocb, struct iov_iter *from)
+{
+	ssize_t ret = write_direct(iocb, from);
+
+	if (ret == -EFAULT && !fault_in_iov_iter_readable(from, part_of(from)))
+		ret = write_direct(iocb, from);
+	return ret == -EFAULT || ret == -EAGAIN ? write_by_buffer(iocb, from) : ret;
+}
+
+static ssize_t file_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	ssize_t done = 0, ret = 0;
+	size_t part;
+
+	while (iov_iter_count(from) && !fatal_signal_pending(current)) {
+		part = part_of(from);
+		ret = write_part(iocb, from);
 		if (ret <= 0)
 			break;
 		iov_iter_advance(from, ret);
@@ -180,7 +362,6 @@ static ssize_t file_write(struct kiocb *iocb, struct iov_iter *from)
 		if ((size_t)ret < part)
 			break;
 	}
-	kvfree(buf);
 	if (done)
 		return generic_write_sync(iocb, done);
 	return ret;

@@ -19,7 +19,7 @@
  * Invariants of the module, cited where they are held:
  *
  * M1  Core is called with no lock of core's held and in a context that may sleep; it
- *     touches pool memory and the caller's kernel memory, never user memory.
+ *     touches pool memory and the caller's, and no page fault is taken meanwhile.
  * M2  A pool's memory is used only by who is counted in `users`, or holds `live` and
  *     found the pool not gone. Detaching begins when nobody is counted.
  * M3  A page of the pool is mapped into a process only for an open file whose it is, and
@@ -163,6 +163,8 @@ long umfs_setattr_ioctl(struct umfs_kpool *pool, void __user *arg);
 
 /* ---- file.c, dir.c, map.c ---- */
 
+int umfs_files_init(void);
+void umfs_files_exit(void);
 extern const struct file_operations umfs_file_fops, umfs_dir_fops;
 int umfs_file_open(struct inode *inode, struct file *file);
 int umfs_file_release(struct inode *inode, struct file *file);

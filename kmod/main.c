@@ -18,13 +18,22 @@ static int __init umfs_init(void)
 	}
 	umfs_kport_waits_init();
 	umfs_splice_init();
-	err = umfs_tables_init();
+	err = umfs_files_init();
 	if (err)
 		return err;
+	err = umfs_tables_init();
+	if (err)
+		goto err_files;
 	umfs_inodes_init();
 	err = umfs_control_init();
 	if (err)
-		umfs_tables_exit();
+		goto err_tables;
+	return 0;
+
+err_tables:
+	umfs_tables_exit();
+err_files:
+	umfs_files_exit();
 	return err;
 }
 
@@ -33,6 +42,7 @@ static void __exit umfs_exit(void)
 	umfs_control_exit();
 	umfs_inodes_exit();
 	umfs_tables_exit();
+	umfs_files_exit();
 }
 
 module_init(umfs_init);
