@@ -4,7 +4,8 @@
  *
  * Its ELF header, the loader that it asks for and its rights say so. Loaders are told
  * apart by their names, as distributions that keep several do: glibc's begins with
- * "ld-linux" on each machine.
+ * "ld-linux" on each machine. Programs of Go load it and use it for what is not Go, but
+ * make their own system calls, so what they are given must be the kernel's.
  */
 #include "image.h"
 
@@ -19,6 +20,7 @@
 #define LINE_BYTES 256u	 /* and of a script's first line as much as the kernel reads */
 #define IMAGE_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) /* maybe no program at all */
 #define SEGMENTS_MAX 32u
+#define NOTES_MAX 8
 #define LOADER_BYTES 256u
 #define SCRIPTS_MAX 4
 
@@ -77,6 +79,44 @@ static bool raises_rights(int fd)
 LOADER_NAME(64)
 LOADER_NAME(32)
 
+/* Do the notes of [off, end) have Go's, which its linker puts into each program? */
+static bool notes_of_go(const struct program *p, uint64_t off, uint64_t end, uint64_t align)
+{
+	Elf64_Nhdr note;
+	char name[4];
+
+	if (align != 8)
+		align = 4;
+	for (int i = 0; i < NOTES_MAX && off < end; i++) {
+		if (!reads(p, &note, sizeof(note), off))
+			return false;
+		off += sizeof(note);
+		if (note.n_namesz == sizeof(name) && reads(p, name, sizeof(name), off) &&
+		    !memcmp(name, "Go\0", sizeof(name)))
+			return true;
+		off += (note.n_namesz + align - 1) & -align;
+		off += (note.n_descsz + align - 1) & -align;
+	}
+	return false;
+}
+
+static bool is_go(const struct program *p)
+{
+	Elf64_Ehdr head;
+	Elf64_Phdr s;
+
+	if (!reads(p, &head, sizeof(head), 0))
+		return false;
+	for (uint32_t i = 0; i < head.e_phnum && i < SEGMENTS_MAX; i++) {
+		if (!reads(p, &s, sizeof(s), head.e_phoff + i * sizeof(s)))
+			return false;
+		if (s.p_type == PT_NOTE &&
+		    notes_of_go(p, s.p_offset, s.p_offset + s.p_filesz, s.p_align))
+			return true;
+	}
+	return false;
+}
+
 static const char *last_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -93,8 +133,9 @@ static enum image_kind elf_look(const struct program *p)
 		return strncmp(last_part(p->path), "ld-musl-", 8) ? IMAGE_WITHOUT : IMAGE_BREAKS;
 	if (strncmp(last_part(name), "ld-linux", 8))
 		return IMAGE_BREAKS;
-	return wide && !strcmp(last_part(name), "ld-linux-x86-64.so.2") ? IMAGE_LOADS :
-									  IMAGE_WITHOUT;
+	if (!wide || strcmp(last_part(name), "ld-linux-x86-64.so.2"))
+		return IMAGE_WITHOUT;
+	return is_go(p) ? IMAGE_WITHOUT : IMAGE_LOADS;
 }
 
 static enum image_kind program_look(const struct program *p, bool rights)

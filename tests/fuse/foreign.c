@@ -5,9 +5,14 @@
  * usage: foreign [who FD | read PATH | write FD TEXT | append PATH TEXT | exec PROGRAM ARG...]
  *
  * With FOREIGN_RAW it has no libc at all, as programs of other languages: it makes its own
- * system calls, on x86-64 or i386, and has no exec. Its exit status is the error number.
+ * system calls, on x86-64 or i386, and has no exec. With FOREIGN_GO it has one and makes them
+ * by itself all the same, as programs of Go do. Its exit status is the error number.
  */
-#ifdef FOREIGN_RAW
+#ifdef FOREIGN_GO
+__asm__(".pushsection .note.go.buildid, \"a\", @note\n"
+	".balign 4\n.long 4, 4, 4\n.ascii \"Go\\0\\0none\"\n.popsection\n");
+#endif
+#if defined(FOREIGN_RAW) || defined(FOREIGN_GO)
 #define O_RDONLY 0
 #define O_WRONLY 1
 #define O_APPEND 02000
@@ -21,7 +26,9 @@ static long call(long nr, long a, long b, long c)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
+#ifdef FOREIGN_RAW
 __asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall begin\n");
+#endif
 #else
 enum { NR_READ = 3, NR_WRITE = 4, NR_OPEN = 5, NR_EUID = 201, NR_EXIT = 252 };
 static long call(long nr, long a, long b, long c)
@@ -100,7 +107,7 @@ static long append(const char *path, const char *text)
 
 static long run(int argc, char **argv)
 {
-#ifndef FOREIGN_RAW
+#if !defined(FOREIGN_RAW) && !defined(FOREIGN_GO)
 	if (argc > 2 && argv[1][0] == 'e')
 		return execv(argv[2], argv + 2) ? errno : 0;
 #endif

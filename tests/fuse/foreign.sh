@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # foreign.sh - programs that can not have libumfs in them, started from a preloaded shell:
-# without a libc, of 32 bits, of another libc, set-user-id. Where the pool is mounted
+# without a libc, as Go's, of 32 bits, of another libc, set-user-id. Where the pool is mounted
 # they work by the mount; where it is not they say why not, and end. What musl's loader starts
 # is not started with libumfs in LD_PRELOAD, however it is started.
 #
