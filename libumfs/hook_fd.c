@@ -138,6 +138,7 @@ static long dup_ours(int fd, int min, bool cloexec)
 			umfs_ofd_get(f.fs, f.ofd);
 			umfs_uinfo_set((int)to, kind, &f, cloexec);
 			umfs_uinfo_table[to].shadow = shadow;
+			umfs_uinfo_parent_set((int)to, umfs_uinfo_parent(fd));
 		}
 	}
 	umfs_local_unlock(LOCK_UINFO);
@@ -180,6 +181,7 @@ static long dup_onto(int from, int to, int flags)
 			umfs_ofd_get(f.fs, f.ofd);
 			umfs_uinfo_set(to, kind, &f, cloexec);
 			umfs_uinfo_table[to].shadow = umfs_uinfo_table[from].shadow;
+			umfs_uinfo_parent_set(to, umfs_uinfo_parent(from));
 		}
 	}
 	umfs_local_unlock(LOCK_UINFO);

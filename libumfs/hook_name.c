@@ -353,9 +353,15 @@ static long readlink_ours(struct spot *s, struct path_args *a)
 	return n;
 }
 
+/* Of a number's name the kernel says what holds it. */
 static long readlink_kernel(int dirfd, const char *path, struct path_args *a)
 {
-	return sys4(SYS_readlinkat, dirfd, path, a->p, a->a);
+	long n = sys4(SYS_readlinkat, dirfd, path, a->p, a->a), ours;
+
+	if (n <= 0 || !umfs_uinfo_open_count())
+		return n;
+	ours = umfs_fd_path(path, a->p, (size_t)a->a);
+	return ours < 0 ? n : ours;
 }
 
 long umfs_hook_readlink(int dirfd, const char *path, char *buf, size_t size)

@@ -213,6 +213,8 @@ static long open_ours(struct spot *s, struct path_args *a)
 		ret = open_new(s, flags, (mode_t)a->b, (int)fd);
 	if (ret < 0)
 		umfs_file_unreserve((int)fd);
+	else
+		umfs_uinfo_parent_set((int)ret, (uint32_t)s->w.parent); /* for fdpath.c */
 	if (ret == OPEN_FIFO) {
 		a->p = s->m;
 		a->c = (long)s->w.ino;

@@ -171,6 +171,9 @@ long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len);
 long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len);
 long umfs_hook_inotify_add_watch(int fd, const char *path, uint32_t mask);
 
+/* The path of what a number is open for that `path` names in /proc; -ENOENT: not known. */
+long umfs_fd_path(const char *path, char *buf, size_t size);
+
 /* process.c, exec.c; the arguments of the system calls. */
 long umfs_hook_sys_clone(long nr, long flags, long stack, long c, long d, long e);
 long umfs_hook_sys_clone3(void *user, size_t n);

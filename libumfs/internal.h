@@ -248,6 +248,7 @@ struct uinfo {
 
 extern struct uinfo *umfs_uinfo_table;
 extern uint32_t umfs_uinfo_count; /* 0 until the first file of ours is opened */
+extern uint32_t *umfs_uinfo_parents; /* directory in which it was opened, or what was before; 0 */
 extern int umfs_uinfo_top; /* no entry at or above it was ever used */
 
 /*
@@ -312,6 +313,14 @@ static inline bool umfs_uinfo_view_get(int fd, struct umfs_file *f, struct umfs_
 	return v->seq && LOAD_RELAXED(&u->seq) == seq;
 }
 int umfs_uinfo_init(void);
+static inline uint32_t umfs_uinfo_parent(int fd)
+{
+	return LOAD_RELAXED(&umfs_uinfo_parents[fd]);
+}
+static inline void umfs_uinfo_parent_set(int fd, uint32_t dir)
+{
+	__atomic_store_n(&umfs_uinfo_parents[fd], dir, __ATOMIC_RELAXED);
+}
 /* Under LOCK_UINFO: */
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec);
 /*

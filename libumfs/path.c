@@ -148,6 +148,14 @@ static bool names_descriptor(const char *path, int *number, const char **rest)
 	return true;
 }
 
+bool umfs_path_own_number(const char *path, int *fd)
+{
+	char copy[DIR_BYTES];
+	const char *rest;
+
+	return umfs_path_fetch(copy, path) > 0 && names_descriptor(copy, fd, &rest) && !*rest;
+}
+
 struct start {
 	umfs_node node;
 	const char *rest;

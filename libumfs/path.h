@@ -46,6 +46,8 @@ int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags);
  */
 bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags, int *ret);
 void umfs_spot_end(struct spot *s);
+/* A name in /proc of a number of this process's. */
+bool umfs_path_own_number(const char *path, int *fd);
 /* Only the working memory, for other uses; then umfs_spot_end(). */
 void umfs_spot_scratch(struct spot *s);
 /* May the kernel's answer be different because it does not know our directories? */

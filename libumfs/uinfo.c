@@ -26,6 +26,7 @@
 
 struct uinfo *umfs_uinfo_table;
 uint32_t umfs_uinfo_count;
+uint32_t *umfs_uinfo_parents;
 int umfs_uinfo_top;
 static uint32_t open_count;
 
@@ -42,17 +43,20 @@ static uint32_t table_count(void)
 int umfs_uinfo_init(void)
 {
 	uint32_t count;
+	size_t bytes;
 	long p;
 
 	if (LOAD(&umfs_uinfo_count))
 		return 0;
 	count = table_count();
 	/* One more, for the working directory. */
-	p = sys6(SYS_mmap, 0, ((long)count + 1) * (long)sizeof(struct uinfo),
-		 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	bytes = ((size_t)count + 1) * sizeof(struct uinfo);
+	p = sys6(SYS_mmap, 0, bytes + count * sizeof(*umfs_uinfo_parents), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p < 0 && p > -4096)
 		return (int)p;
 	umfs_uinfo_table = (struct uinfo *)p;
+	umfs_uinfo_parents = (uint32_t *)(p + (long)bytes);
 	STORE(&umfs_uinfo_count, count);
 	return 0;
 }

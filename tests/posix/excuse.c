@@ -73,10 +73,14 @@ static void proc_link(char *answer)
 	char link[40], to[PATH_MAX];
 	ssize_t n;
 
+	mkdir("d", 0700);
+	rename("f", "d/f");
 	sprintf(link, "/proc/self/fd/%d", fd);
 	n = readlink(link, to, sizeof(to) - 1);
 	to[n < 0 ? 0 : n] = '\0';
 	strcpy(answer, n > 2 && !strcmp(to + n - 2, "/f") ? "its path" : "another");
+	unlink("d/f");
+	rmdir("d");
 	close(fd);
 }
 
@@ -138,7 +142,7 @@ static const struct excuse excuses[] = {
 	{"opening a FIFO", "0", "EOPNOTSUPP", fifo},
 	{"POSIX and OFD locks on one file by one process, or POSIX locks and a fork: further descriptor numbers in use", "none",
 	 "one", both_locks},
-	{"`readlink` of `/proc/self/fd/N` of a regular file", "its path", "another", proc_link},
+	{"`readlink` of `/proc/self/fd/N` of a file that was moved to another directory, removed, or opened before exec", "its path", "another", proc_link},
 	{"the end of a file after a write past it failed with `EFAULT`", "5000", "0", bad_write},
 	{"time of change after a shared writable mapping was made and not stored to", "as before",
 	 "now", map_times},

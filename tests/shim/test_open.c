@@ -396,6 +396,78 @@ static void reopen_by_descriptor(void **state)
 	assert_ok(unlink(at("file")));
 }
 
+/* What /proc says that a number is open for, in whole and cut off. */
+static void assert_link(int fd, const char *expected)
+{
+	static const char *const forms[] = {"/proc/self/fd/%d", "/dev/fd/%d", "/proc/%2$d/fd/%1$d"};
+	char path[64], got[PATH_MAX], real[PATH_MAX];
+	char *volatile nowhere = (char *)1;
+	size_t n = strlen(expected);
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		snprintf(path, sizeof(path), forms[i], fd, getpid());
+		assert_int_equal(readlink(path, got, sizeof(got)), n);
+		assert_memory_equal(got, expected, n);
+		got[3] = '-';
+		assert_int_equal(readlink(path, got, 3), 3);
+		assert_memory_equal(got, expected, 3);
+		assert_int_equal(got[3], '-');
+		assert_errno(readlink(path, nowhere, sizeof(got)), EFAULT);
+		assert_non_null(realpath(path, real));
+		assert_string_equal(real, expected);
+	}
+}
+
+static void numbers_say_their_paths(void **state)
+{
+	char dir[PATH_MAX], sub[PATH_MAX + 10], file[PATH_MAX + 20], moved[PATH_MAX + 20];
+	int d, fd, path, other, again, status;
+	pid_t child;
+
+	(void)state;
+	assert_non_null(realpath(test_dir(), dir));
+	assert_ok(mkdir(at("sub"), 0755));
+	snprintf(sub, sizeof(sub), "%s/sub", dir);
+	snprintf(file, sizeof(file), "%s/file", sub);
+	snprintf(moved, sizeof(moved), "%s/moved", sub);
+	assert_link(d = open(sub, O_RDONLY | O_DIRECTORY), sub);
+	assert_link(fd = openat(d, "file", O_RDWR | O_CREAT, 0644), file);
+	assert_ok(symlink("sub/file", at("link")));
+	assert_link(path = open(at("link"), O_PATH), file);
+	assert_link(other = dup(fd), file);
+	assert_int_equal(dup2(path, other), other);
+	assert_link(other, file);
+	/* Its name of now, in a directory of now. */
+	assert_ok(rename(file, moved));
+	assert_link(fd, moved);
+	child = fork();
+	if (!child) {
+		assert_link(fd, moved);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_ok(rename(at("sub"), at("sub2")));
+	snprintf(sub, sizeof(sub), "%s/sub2", dir);
+	snprintf(moved, sizeof(moved), "%s/moved", sub);
+	assert_link(d, sub);
+	assert_link(fd, moved);
+	assert_link(again = open(at("sub2/moved"), O_RDONLY), moved);
+	assert_ok(close(again));
+	/* The number is a file of the kernel's. */
+	assert_link(again = open("/dev/null", O_RDONLY), "/dev/null");
+	assert_ok(close(again));
+	assert_link(again = open(test_dir(), O_RDONLY), dir);
+	assert_ok(close(again));
+	assert_ok(close(other));
+	assert_ok(close(path));
+	assert_ok(close(fd));
+	assert_ok(close(d));
+	assert_ok(unlink(moved));
+	assert_ok(unlink(at("link")));
+	assert_ok(rmdir(at("sub2")));
+}
+
 /* By /proc/self/fd, which every kernel lets anybody do. */
 static int name_it(int fd, const char *name)
 {
@@ -492,6 +564,7 @@ int main(void)
 		cmocka_unit_test(temporary_names),
 		cmocka_unit_test(unlinked_open_goes_on),
 		cmocka_unit_test(reopen_by_descriptor),
+		cmocka_unit_test(numbers_say_their_paths),
 		cmocka_unit_test(tmpfile_named),
 		cmocka_unit_test(tmpfile_not_to_be_named),
 		cmocka_unit_test(tmpfile_named_by_descriptor),
