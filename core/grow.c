@@ -102,6 +102,9 @@ void umfs_grow_seen(const struct umfs *known)
 		fs->broken = 1; /* what lies there can not be told from a hole */
 		return;
 	}
+	/* Who made it larger may have died before that was durable: nothing goes there sooner. */
+	umfs_flush(fs, super_at(fs, UMFS_SB_PAGE), sizeof(struct umfs_super_pm));
+	umfs_fence(fs);
 	/* Bits stand for other groups from now on: look at all of them. */
 	if (__atomic_load_n(&fs->freed_where, __ATOMIC_RELAXED))
 		__atomic_store_n(&fs->freed_where, UINT64_MAX, __ATOMIC_RELAXED);

@@ -213,22 +213,21 @@ static int image(void *arg, const struct sim_point *point)
 
 /* ---- one death ---- */
 
-static void go_on(struct deaths *d)
+static void go_on(struct deaths *d, uint32_t slot)
 {
-	struct umfs *fs = &d->other->fs;
-	uint32_t slot;
 	int err = world_append(&d->file, 3 * UMFS_PAGE_BYTES, 9);
 
 	if (err && err != -ENOSPC)
 		fail(d, "the other appends", strerror(-err));
-	for (slot = 0; slot < fs->geo.slot_count; slot++)
-		if (slot != fs->slot && (err = umfs_slot_recover(fs, slot)))
-			fail(d, "the other recovers", strerror(-err));
+	err = umfs_slot_recover(&d->other->fs, slot);
+	if (err)
+		fail(d, "the other recovers", strerror(-err));
 }
 
 static void die_at(struct deaths *d, uint64_t n)
 {
 	static jmp_buf jump;
+	uint32_t slot;
 	size_t first;
 
 	d->n = n;
@@ -240,10 +239,11 @@ static void die_at(struct deaths *d, uint64_t n)
 		need(d->op->run(&d->stage));
 		sim_kill_arm(d->sim, 0, NULL);
 	}
+	slot = d->dying->fs.slot;
 	sim_kill(d->dying);
 	d->dying = NULL;
 	first = d->log.count;
-	go_on(d);
+	go_on(d, slot);
 	d->sim->log = NULL;
 	if (getenv("UMFS_CRASH_TRACE"))
 		sim_trace(&d->log, first - UMFS_MIN(first, (size_t)30), &d->other->fs.geo);
