@@ -11,8 +11,9 @@
  * Not kept: locks stay those of whoever has them, so the other program can neither give
  * them back nor pass on its own; and what it changes by F_SETFL is its own.
  *
- * Directories are passed to rings (ring.c) only, and what is no directory and was opened
- * with O_PATH is not passed at all.
+ * A directory is opened by its path, and from then on has a position of its own. What is no
+ * directory and was opened with O_PATH is not passed, nor is a directory that was removed or
+ * that this process could not open now.
  */
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -134,10 +135,12 @@ long umfs_pass_open_dir(const struct umfs_file *f, bool path_only, const char *w
 long umfs_pass_open(int fd, const char *who)
 {
 	struct umfs_file f;
+	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
 	long passed;
 
-	if (umfs_uinfo_read(fd, &f) != UINFO_FILE)
+	if (kind == UINFO_NONE)
 		return -ENOTSUP;
-	passed = umfs_pass_open_file(&f, who, true);
+	passed = kind == UINFO_FILE ? umfs_pass_open_file(&f, who, true) :
+				      umfs_pass_open_dir(&f, kind == UINFO_PATH, who);
 	return passed < 0 ? -ENOTSUP : passed;
 }

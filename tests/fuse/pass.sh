@@ -105,6 +105,36 @@ print(open("f").read(), end="")
 PY
 same "posix_spawn and exec" "'$python3' '$work/spawn.py' \$0"
 
+# ---- directories ----
+
+same "a directory" 'mkdir d; echo text >d/f; : >f; exec 5<d; "$0" at 5 f at 5 nowhere at 5 ..; mv d e; "$0" at 5 f; echo more >e/g
+	"$0" at 5 g; exec "$0" at 5 g'
+cat >"$work/dirs.py" <<'PY'
+import os, socket, sys
+io, python, = sys.argv[1:]
+os.mkdir("d")
+for i in range(200):
+    open("d/%d" % i, "w").close()
+open("f", "w").close()
+fd = os.open("d", os.O_RDONLY | os.O_DIRECTORY)
+path = os.open("d", os.O_PATH)
+for n in fd, path:
+    os.set_inheritable(n, True)
+    pid = os.posix_spawn(io, [io, "at", str(n), "7", "at", str(n), "none"], {})
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+print(len(os.listdir(fd)), os.open("9", os.O_RDONLY, dir_fd=path) > 0, flush=True)
+ours, theirs = socket.socketpair()
+theirs.set_inheritable(True)
+child = os.posix_spawn(python, [python, "-c", """
+import os, socket
+_, fds, _, _ = socket.recv_fds(socket.socket(fileno=%d), 100, 9)
+print(len(os.listdir(fds[0])), os.fstat(fds[0]).st_nlink, os.stat("100", dir_fd=fds[1]).st_size, flush=True)
+""" % theirs.fileno()], {})
+socket.send_fds(ours, [b"two"], [fd, path])
+print(os.waitpid(child, 0)[1])
+PY
+same "directories by posix_spawn and in a message" "'$python3' '$work/dirs.py' \$0 '$python3'"
+
 # ---- in a message ----
 
 cat >"$work/send.py" <<'PY'
@@ -179,7 +209,7 @@ print(r["materialised"], {n: c["materialised"] for n, c in r["calls"].items() if
 
 is "a name that nobody gave" "No such file or directory" "$(cat "$mnt/.umfs-pass-0123456789abcdef0123456789abcdef/f" 2>&1 | sed 's/.*: //')"
 mkdir "$mnt/inner"
-is "a directory's descriptor" "refused" "$(p bash -c 'exec 5<"$1"; "$0" show 5 "" 2>/dev/null || echo refused' "$io" "$mnt/inner" 2>/dev/null)"
+is "a removed directory's descriptor" "refused" "$(p bash -c 'exec 5<"$1"; rmdir "$1"; "$0" show 5 "" 2>/dev/null || echo refused' "$io" "$mnt/inner" 2>/dev/null)"
 um
 check_pool "what was passed on"
 is "no mount: refused as ever" "refused" "$(rmdir "$mnt"; u bash -c 'exec 5>"$1/f"; "$0" show 5 "" 2>/dev/null || echo refused' "$io" "$mnt" 2>/dev/null)"

@@ -6,7 +6,7 @@
  * usage: static_io [OPERATION FD [ARGUMENT]]...
  *   write FD TEXT, read FD COUNT, pread FD OFFSET (one byte), seek FD OFFSET,
  *   append FD 0|1 (set the flag), trunc FD SIZE, show FD (links, size, flags),
- *   cwd 0 NAME (is it there), blocks FD COUNT (so many for each of four threads)
+ *   cwd 0 NAME (is it there), at FD NAME (is it there), blocks FD COUNT (so many for each of four threads)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +121,8 @@ static int one(const char *what, int fd, const char *arg)
 		return check(what, ftruncate(fd, atol(arg)));
 	if (!strcmp(what, "blocks"))
 		return blocks(fd, atol(arg));
+	if (!strcmp(what, "at"))
+		return check(arg, faccessat(fd, arg, F_OK, 0));
 	if (!strcmp(what, "cwd"))
 		return check(arg, access(arg, F_OK));
 	return show(fd);
