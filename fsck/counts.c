@@ -58,6 +58,10 @@ static void defer(struct fsck *c, const struct later *l)
 {
 	struct later *all;
 
+	if (c->dry) {
+		c->dry_found++;
+		return;
+	}
 	if (c->later_count == c->later_room) {
 		c->later_room = c->later_room ? 2 * c->later_room : 64;
 		all = realloc(c->later, c->later_room * sizeof(*all));

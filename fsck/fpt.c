@@ -221,15 +221,17 @@ static void take_large(struct walk *w, struct pte *e)
 {
 	uint64_t page = entry_page(w, e->value), first = UMFS_UNIT_PAGES;
 
+	for (uint64_t i = 0; cuts(w->c) && i < UMFS_UNIT_PAGES; i++)
+		if (page_claimed(w->c, page + i)) {
+			large_split(w, e);
+			return;
+		}
 	for (uint64_t i = 0; i < UMFS_UNIT_PAGES; i++)
-		if (page_claimed(w->c, page + i) && first == UMFS_UNIT_PAGES)
+		if (!page_claim(w->c, page + i) && first == UMFS_UNIT_PAGES) {
 			first = i;
-	if (first < UMFS_UNIT_PAGES && cuts(w->c)) {
-		large_split(w, e);
-		return;
-	}
-	for (uint64_t i = 0; i < UMFS_UNIT_PAGES; i++)
-		(void)page_claim(w->c, page + i);
+			if (w->c->hold)
+				break;
+		}
 	if (first < UMFS_UNIT_PAGES) {
 		say_twice(w, page + first, e->index + first, ", and maybe more");
 		inode_shares(w->c, w->info);

@@ -80,6 +80,7 @@ struct group_info {
 	uint8_t *used; /* a bit for each page found in use; NULL: the group was never used */
 	struct inode_info *inodes;
 	uint16_t *before; /* -y: INFO_* of each inode in the last round that cut nothing, or NULL */
+	uint32_t unsound; /* inodes that sound.c has left to pass 1 */
 	uint64_t backed; /* units that have memory, by the mark or because they must */
 };
 
@@ -89,6 +90,10 @@ struct fsck {
 	const char *path;
 	enum fsck_mode mode;
 	bool force;
+	uint32_t threads; /* as asked for; 0: as the pool is large */
+	bool dry;	  /* sound.c: a finding is only counted, in dry_found */
+	bool hold;	  /* and no page is claimed, of hold_left */
+	uint64_t dry_found, hold_left, inodes_sound;
 	int progress_fd; /* -1: none */
 
 	struct pool pool;
@@ -309,6 +314,13 @@ int pass0_runtime(struct fsck *c);
 /* Pages that lanes own; after use_make(). */
 void runtime_claim(struct fsck *c);
 int pass1(struct fsck *c);
+/* One inode of it. */
+void inode_check(struct fsck *c, uint32_t ino);
+/*
+ * sound.c: inodes with which nothing is wrong are done, and have a type. False: a page is
+ * used twice, and none is.
+ */
+bool sound_claim(struct fsck *c);
 int pass2(struct fsck *c);
 int pass3(struct fsck *c);
 int pass4(struct fsck *c);

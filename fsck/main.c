@@ -11,7 +11,7 @@
 #include "fsck.h"
 
 static const char usage_text[] =
-	"Usage: fsck.umfs [-n|-p|-a|-y] [-f] [-C FD] [--json] POOL\n"
+	"Usage: fsck.umfs [-n|-p|-a|-y] [-f] [-C FD] [-j N] [--json] POOL\n"
 	"Check a UMFS pool, and mend it where asked to.\n"
 	"\n"
 	"  -n          check only (the default); recovery runs on a private copy\n"
@@ -19,6 +19,7 @@ static const char usage_text[] =
 	"  -y          recover, mend all that can be mended\n"
 	"  -f          with -p, check a clean pool too\n"
 	"  -C FD       write progress to descriptor FD: \"pass now max pool\"\n"
+	"  -j N        look at inodes by N threads (a large pool: as many as processors)\n"
 	"      --json  report as JSON on standard output\n"
 	"      --list  list all findings there are: code, what mends it, text\n"
 	"  -h, --help     this text\n"
@@ -61,6 +62,16 @@ static int parse_fd(const char *text)
 	return (int)fd;
 }
 
+static uint32_t parse_threads(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (!*text || *end || n < 1 || n > 1024)
+		usage("-j wants a number of threads");
+	return (uint32_t)n;
+}
+
 static void say_and_exit(int option)
 {
 	if (option == OPT_LIST)
@@ -91,7 +102,7 @@ static void parse(struct fsck *c, int argc, char **argv)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":npayfC:hV", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":npayfC:j:hV", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
 			set_mode(c, &given, FSCK_CHECK);
@@ -108,6 +119,9 @@ static void parse(struct fsck *c, int argc, char **argv)
 			break;
 		case 'C':
 			c->progress_fd = parse_fd(optarg);
+			break;
+		case 'j':
+			c->threads = parse_threads(optarg);
 			break;
 		case OPT_JSON:
 			c->findings = json_object_new_array();

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -24,7 +25,7 @@ static struct {
 	uint8_t *base;
 	uint64_t bytes;
 	uint64_t page[LOST_MAX];
-	volatile sig_atomic_t count;
+	int count; /* also more than there is room for; several threads may add to it */
 } lost;
 
 static void say_and_leave(const char *text)
@@ -39,6 +40,7 @@ static void on_bus_error(int sig, siginfo_t *info, void *context)
 {
 	uint8_t *at = info->si_addr;
 	uint64_t page;
+	int n;
 
 	(void)sig;
 	(void)context;
@@ -48,18 +50,29 @@ static void on_bus_error(int sig, siginfo_t *info, void *context)
 	if (mmap(lost.base + (page << UMFS_PAGE_SHIFT), UMFS_PAGE_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
 		say_and_leave("fsck.umfs: the pool can not be read\n");
-	if (lost.count < LOST_MAX)
-		lost.page[lost.count++] = page;
+	n = __atomic_fetch_add(&lost.count, 1, __ATOMIC_RELAXED);
+	if (n < LOST_MAX)
+		lost.page[n] = page;
 }
 
 bool media_lost(const struct fsck *c)
 {
-	return lost.count || c->unread;
+	return __atomic_load_n(&lost.count, __ATOMIC_RELAXED) || c->unread;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
 }
 
 void media_report(struct fsck *c)
 {
-	for (int i = 0; i < lost.count; i++)
+	int count = lost.count < LOST_MAX ? lost.count : LOST_MAX;
+
+	qsort(lost.page, (size_t)count, sizeof(lost.page[0]), by_number);
+	for (int i = 0; i < count; i++)
 		problem(c, PR_POOL_READ, object("page", lost.page[i]), NULL);
 	if (lost.count)
 		c->unsure = c->unread = c->hidden = true;

@@ -262,7 +262,7 @@ static bool check_type(struct inode_case *k)
 	return k->mode;
 }
 
-static void check_inode(struct fsck *c, uint32_t ino)
+void inode_check(struct fsck *c, uint32_t ino)
 {
 	struct inode_case k = case_of(c, ino);
 
@@ -286,18 +286,29 @@ static void check_inode(struct fsck *c, uint32_t ino)
 	check_tree(&k);
 }
 
+/* What sound.c left, or all. */
+static void check_group(struct fsck *c, uint32_t group, bool sound)
+{
+	struct group_info *g = &c->groups[group];
+	uint32_t first = group * c->geo.inodes_per_group;
+
+	for (uint32_t i = 0; (g->unsound || !sound) && i < c->geo.inodes_per_group; i++)
+		if (!g->inodes[i].type)
+			inode_check(c, first + i);
+}
+
 int pass1(struct fsck *c)
 {
-	for (uint32_t g = 0; g < c->geo.group_count; g++) {
-		uint32_t first = g * c->geo.inodes_per_group;
+	bool sound = !c->cutting && sound_claim(c);
 
+	for (uint32_t g = 0; g < c->geo.group_count; g++) {
 		/* All of the pool, also of groups that are not set up; number 0 names nothing. */
 		c->inodes_all += c->geo.inodes_per_group - (g == 0);
 		if (!group_used(c, g))
 			continue;
-		for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)
-			check_inode(c, first + i);
-		progress(c, 1, g + 1, c->geo.group_count);
+		check_group(c, g, sound);
+		if (!sound)
+			progress(c, 1, g + 1, c->geo.group_count);
 	}
 	return 0;
 }

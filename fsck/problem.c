@@ -95,6 +95,10 @@ bool problem(struct fsck *c, enum problem_code code, struct object about, const 
 	bool fixed = may_fix(c, problems[code].fix);
 	va_list args;
 
+	if (c->dry) {
+		c->dry_found++;
+		return false;
+	}
 	if (fixed)
 		mend_begin(c);
 
@@ -109,6 +113,10 @@ void problem_keep(struct fsck *c, enum problem_code code, struct object about, c
 {
 	va_list args;
 
+	if (c->dry) {
+		c->dry_found++;
+		return;
+	}
 	va_start(args, detail);
 	report(c, code, about, false, detail, args);
 	va_end(args);

@@ -89,6 +89,7 @@ void use_forget(struct fsck *c)
 		free(g->inodes);
 		g->used = NULL;
 		g->inodes = NULL;
+		g->unsound = 0;
 	}
 }
 
@@ -134,9 +135,12 @@ bool page_claim(struct fsck *c, uint64_t page)
 	uint32_t bit;
 	uint8_t *bits = used_bits(c, page, &bit);
 
-	if (bit_get(bits, bit))
+	uint8_t mask = (uint8_t)(1u << (bit & 7));
+
+	if (c->hold)
+		return c->hold_left && c->hold_left--;
+	if (__atomic_fetch_or(&bits[bit >> 3], mask, __ATOMIC_RELAXED) & mask)
 		return false;
-	bit_set(bits, bit);
 	c->pages_used++;
 	return true;
 }
@@ -146,7 +150,7 @@ bool page_claimed(const struct fsck *c, uint64_t page)
 	uint32_t bit;
 	const uint8_t *bits = used_bits(c, page, &bit);
 
-	return bit_get(bits, bit);
+	return !c->hold && __atomic_load_n(&bits[bit >> 3], __ATOMIC_RELAXED) >> (bit & 7) & 1;
 }
 
 bool page_marked(const struct fsck *c, uint64_t page)

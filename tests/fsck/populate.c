@@ -5,6 +5,8 @@
  *   populate clean POOL  two groups, of which one was never used; detached cleanly
  *   populate crash POOL  the same, left by a process that vanished: a file unlinked
  *                        while open, pages ahead of a file's end, a slot in use
+ *   populate wide POOL   the same in many small groups
+ *   populate many POOL   16 GiB with a million inodes, for measurements
  *   populate huge POOL   1 TiB with hardly anything in it
  *   populate small POOL  one group, shorter than a whole one; detached cleanly
  *   populate full POOL   the same without a free page
@@ -23,6 +25,10 @@
 #define POOL_BYTES (192ull << 20)
 #define SMALL_BYTES (64ull << 20)
 #define HUGE_BYTES (1ull << 40)
+#define MANY_BYTES (16ull << 30)
+#define MANY_FILES 1000000
+#define WIDE_BYTES (2ull << 30)
+#define WIDE_INODES 1024 /* 64 a group, so that the files are in ten of them */
 #define MANY 700
 #define DATA_BYTE 0xdd /* no metadata page is full of these: the fuzzer skips such pages */
 
@@ -41,7 +47,8 @@ static void make_pool(const char *path, uint64_t bytes)
 {
 	struct umfs_format f = {
 		.pool_pages = bytes / UMFS_PAGE_BYTES,
-		.inode_count = bytes == HUGE_BYTES ? 0 : 8192,
+		.inode_count = bytes == HUGE_BYTES || bytes == MANY_BYTES ? 0 :
+			       bytes == WIDE_BYTES ? WIDE_INODES : 8192,
 		.uuid = "fsck test pool!",
 		.label = "fsck",
 		.hash_key = { 0x0123456789abcdefull, 0xfedcba9876543210ull },
@@ -188,6 +195,19 @@ static void fill_up(void)
 	umfs_ofd_put(&pool.fs, ofd);
 }
 
+static void fill_many(void)
+{
+	char name[32];
+	uint32_t dir = 0;
+
+	for (int i = 0; i < MANY_FILES; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		if (i % 1000 == 0)
+			dir = make(UMFS_ROOT_INO, name, S_IFDIR | 0755, 0);
+		make(dir, name, S_IFREG | 0644, 0);
+	}
+}
+
 struct kind {
 	const char *name;
 	uint64_t bytes;
@@ -200,6 +220,8 @@ static const struct kind kinds[] = {
 	{ "small", SMALL_BYTES, false, false },
 	{ "huge", HUGE_BYTES, false, false },
 	{ "full", SMALL_BYTES, false, true },
+	{ "many", MANY_BYTES, false, false },
+	{ "wide", WIDE_BYTES, false, false },
 };
 
 static void populate(const struct kind *k, const char *path)
@@ -209,6 +231,8 @@ static void populate(const struct kind *k, const char *path)
 	fill();
 	if (k->full)
 		fill_up();
+	if (k->bytes == MANY_BYTES)
+		fill_many();
 	if (k->crash) {
 		leave_open();
 		_exit(0);
@@ -224,6 +248,6 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fprintf(stderr, "usage: populate clean|crash|small|huge POOL\n");
+	fprintf(stderr, "usage: populate clean|crash|small|wide|many|huge|full POOL\n");
 	return 2;
 }

@@ -57,6 +57,10 @@ bool problem(struct fsck *c, enum problem_code code, struct object about, const 
 	bool fixed = may_fix(c, kinds[code].fix);
 	va_list args;
 
+	if (c->dry) {
+		c->dry_found++;
+		return false;
+	}
 	if (fixed)
 		mend_begin(c);
 	va_start(args, detail);
@@ -70,6 +74,10 @@ void problem_keep(struct fsck *c, enum problem_code code, struct object about, c
 {
 	va_list args;
 
+	if (c->dry) {
+		c->dry_found++;
+		return;
+	}
 	va_start(args, detail);
 	note(c, code, about, false, detail, args);
 	va_end(args);
