@@ -247,6 +247,7 @@ static void check_leaf(struct walk *w, struct pte *e, bool large)
 		take_back(w, page, count);
 		return;
 	}
+	unit_revive(w->c, page);
 	if (!leaf_form(w, e, large))
 		return;
 	if (!range_good(w, page, count)) {
@@ -309,6 +310,7 @@ static bool table_form(struct walk *w, struct pte *e, uint64_t mark)
 	uint64_t bits = e->value & ~UMFS_PTE_ADDR & ~mark, page = entry_page(w, e->value);
 	bool form = bits == TABLE_BITS;
 
+	unit_revive(w->c, page);
 	if (!form) {
 		if (!wrong(w, PR_FPT_ENTRY, e))
 			return false;

@@ -230,6 +230,11 @@ void use_forget(struct fsck *c);
 void use_drop(struct fsck *c);
 /* Could the page be a file's: in a group that is in use, behind its head, and backed? */
 bool page_valid(const struct fsck *c, uint64_t page);
+/*
+ * With -y: something leads to the page, and it has memory. If that is all that its unit's mark
+ * does not say, the mark is wrong, and so was the bitmap by which it could have been found.
+ */
+void unit_revive(struct fsck *c, uint64_t page);
 /* Note the page as in use; false when it already was. The page is valid. */
 bool page_claim(struct fsck *c, uint64_t page);
 /* Is it noted as in use? Is it marked so in the pool? */

@@ -122,6 +122,7 @@ static bool take(struct dir *d, uint64_t ref)
 		page_free(d->c, page);
 	if (d->drop || d->visit)
 		return true;
+	unit_revive(d->c, page);
 	if (!page_valid(d->c, page)) {
 		bad(d, PR_DIR_RANGE, "reference 0x%llx", (unsigned long long)ref);
 		return false;

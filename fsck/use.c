@@ -167,17 +167,32 @@ static bool unit_back(struct fsck *c, uint32_t group, uint32_t rel)
 	struct umfs_group_pm *g = group_at(c, group);
 	uint64_t unit = rel / UMFS_UNIT_PAGES,
 		 first = group_first(c, group) + unit * UMFS_UNIT_PAGES;
-	uint64_t last = first + UMFS_UNIT_PAGES;
+	uint64_t pages = UMFS_MIN(c->geo.pool_pages - first, (uint64_t)UMFS_UNIT_PAGES);
 
 	if (unit_backed(c, group, rel))
 		return true;
-	if (last > c->geo.pool_pages ||
-	    port_back(&c->pool.fs, first << UMFS_PAGE_SHIFT, UMFS_UNIT_BYTES))
+	if (port_back(&c->pool.fs, first << UMFS_PAGE_SHIFT, pages << UMFS_PAGE_SHIFT))
 		return false;
 	c->groups[group].backed |= 1ull << unit;
 	st64(&g->backed, ld64(&g->backed) | 1ull << unit);
 	media_sync(c, g, sizeof(*g));
 	return true;
+}
+
+void unit_revive(struct fsck *c, uint64_t page)
+{
+	uint64_t group = (page - c->geo.groups_page) / UMFS_GROUP_PAGES;
+	uint32_t rel = (uint32_t)((page - c->geo.groups_page) % UMFS_GROUP_PAGES);
+
+	if (c->mode != FSCK_YES || c->dry || page < c->geo.groups_page ||
+	    page >= c->geo.pool_pages || group >= c->geo.group_count ||
+	    !group_used(c, (uint32_t)group) || rel < group_head(c) ||
+	    unit_backed(c, (uint32_t)group, rel) || !media_data(c, page))
+		return;
+	if (problem(c, PR_GROUP_BACKED, object("group", group),
+		    "unit %u is not marked as backed, and pool page %llu is in use",
+		    rel / UMFS_UNIT_PAGES, (unsigned long long)page))
+		(void)unit_back(c, (uint32_t)group, rel);
 }
 
 /* The bit before the count: a crash in between leaves a count that is wrong. */

@@ -180,6 +180,7 @@ void xattr_check(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino
 
 	if (!ld64(&inode->xattr))
 		return;
+	unit_revive(c, (ld64(&inode->xattr) & UMFS_PTE_ADDR) >> UMFS_PAGE_SHIFT);
 	if (!run_of(c, inode, &page, &pages)) {
 		block_bad(&a, PR_XATTR_REF, "0x%llx", (unsigned long long)ld64(&inode->xattr));
 		if (ld64(&inode->xattr))
