@@ -71,6 +71,77 @@ sh -c "exec 9<>'$mnt/lock'; $count" "$mnt/n" &
 wait $(jobs -p)
 is "counted under a lock" 180 "$(cat "$mnt/n")"
 
+# Each of the three kinds of lock; and it goes with who holds it, however he dies.
+cat >"$work/lock.py" <<'PY'
+import fcntl, os, struct, sys, time
+kind, what, path, count = sys.argv[1:]
+fd = os.open(path, os.O_RDWR)
+
+def change(how, wait=True):
+    if kind == "flock":
+        fcntl.flock(fd, how | (0 if wait else fcntl.LOCK_NB))
+    elif kind == "posix":
+        fcntl.lockf(fd, how | (0 if wait else fcntl.LOCK_NB), 10, 100)
+    else:
+        type = fcntl.F_UNLCK if how == fcntl.LOCK_UN else fcntl.F_WRLCK
+        command = 38 if wait else 37  # F_OFD_SETLKW, F_OFD_SETLK
+        fcntl.fcntl(fd, command, struct.pack("hhqqi4x", type, 0, 100, 10, 0))
+
+if what == "count":
+    for i in range(60):
+        change(fcntl.LOCK_EX)
+        n = int(os.pread(os.open(count, os.O_RDONLY), 20, 0))
+        out = os.open(count, os.O_WRONLY | os.O_TRUNC)
+        os.write(out, b"%d" % (n + 1))
+        os.close(out)
+        change(fcntl.LOCK_UN)
+elif what == "try":
+    try:
+        change(fcntl.LOCK_EX, False)
+        print("free")
+    except OSError:
+        print("held")
+else:
+    change(fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(100 if what == "hold" else 0)
+PY
+python3=$(readlink -f "$(command -v python3)")
+# as WHO LOCK-ARGUMENT...
+as() {
+	who=$1
+	shift
+	case $who in
+	ours) LIBUMFS_MOUNT=$mnt=$pool LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" exec "$python3" "$work/lock.py" "$@" ;;
+	*) exec "$python3" "$work/lock.py" "$@" ;;
+	esac
+}
+for kind in flock posix ofd; do
+	echo 0 >"$mnt/n"
+	(as ours $kind count "$mnt/lock" "$mnt/n") &
+	(as theirs $kind count "$mnt/lock" "$mnt/n") &
+	(as ours $kind count "$mnt/lock" "$mnt/n") &
+	# shellcheck disable=SC2046
+	wait $(jobs -p)
+	is "counted under a lock of kind $kind" 180 "$(cat "$mnt/n")"
+	for pair in "ours theirs" "theirs ours"; do
+		holder=${pair% *} other=${pair#* }
+		: >"$work/held"
+		(as $holder $kind hold "$mnt/lock" 0 >"$work/held") &
+		held_by=$!
+		ok "$kind: $holder hold it" wait_for 20 grep -q held "$work/held"
+		is "$kind: $other are told" held "$( (as $other $kind try "$mnt/lock" 0))"
+		(as $other $kind wait "$mnt/lock" 0 >"$work/waited") &
+		waiter=$!
+		sleep 0.1
+		kill -9 $held_by
+		wait $waiter
+		is "$kind: $holder dead, $other have it" held "$(cat "$work/waited")"
+		wait
+		is "$kind: and it is free" free "$( (as $holder $kind try "$mnt/lock" 0))"
+	done
+done
+
 if command -v sqlite3 >/dev/null; then
 	writer() {
 		i=0
