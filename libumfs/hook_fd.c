@@ -193,6 +193,8 @@ static long dup_onto(int from, int to, int flags)
 
 long umfs_hook_dup3(int from, int to, int flags)
 {
+	if (flags & ~O_CLOEXEC)
+		return -EINVAL;
 	if (unlikely(umfs_place_protected(to) || umfs_place_protected(from)))
 		return -EBADF;
 	if (from != to)

@@ -312,7 +312,7 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode)
 		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	a.a = flags;
 	if (flags & TMPFILE_ONLY) {
-		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || !(wanted_access(flags) & 2))
+		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || (flags & O_ACCMODE) == O_RDONLY)
 			return -EINVAL;
 		how = SPOT_MODULE | (flags & O_NOFOLLOW ? SPOT_NOFOLLOW : 0);
 		ret = umfs_path_call(dirfd, path, how, tmpfile_ours, open_kernel, &a);

@@ -224,7 +224,7 @@ static bool still_kept(const struct mount *m)
 
 bool umfs_place_protected(int fd)
 {
-	if (fd < 0 || !umfs_active())
+	if (fd < 0 || fd == INT_MAX || !umfs_active()) /* INT_MAX: that there is no next one */
 		return false;
 	if (fd == LOAD_RELAXED(&place_fd) || fd == LOAD_RELAXED(&null_fd) ||
 	    fd == umfs_report_fd || umfs_lock_keeps(fd) || umfs_load_keeps_next(fd) == fd)

@@ -65,6 +65,9 @@ static void dup2_replaces(void **state)
 	assert_ok(close(700));
 	assert_errno(dup2(ours, -1), EBADF);
 	assert_errno(dup3(ours, ours, 0), EINVAL);
+	assert_errno(dup3(INT_MAX, INT_MAX, O_CLOEXEC), EINVAL);
+	assert_errno(dup3(ours, INT_MAX, O_APPEND), EINVAL);
+	assert_errno(dup3(ours, INT_MAX, 0), EBADF);
 	assert_errno(dup2(ours, 1 << 30), EBADF);
 	close(ours);
 	close(other);

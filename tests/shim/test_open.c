@@ -486,6 +486,8 @@ static void tmpfile_named(void **state)
 	(void)state;
 	umask(022);
 	assert_errno(open(test_dir(), O_TMPFILE | O_RDONLY, 0600), EINVAL);
+	assert_errno(open(test_dir(), O_TMPFILE | O_RDONLY | O_TRUNC, 0600), EINVAL);
+	assert_errno(open(at("none"), O_TMPFILE | O_RDONLY | O_TRUNC, 0600), EINVAL);
 	assert_errno(open(at("none"), O_TMPFILE | O_RDWR, 0600), ENOENT);
 	put_file("f", "x");
 	assert_errno(open(at("f"), O_TMPFILE | O_RDWR, 0600), ENOTDIR);
