@@ -396,6 +396,8 @@ const struct name *names_find(const struct names *l, uint64_t count, const char 
  * changed with it. The old pages are not given back. False: there is no room.
  */
 bool names_put(struct names *l, const struct mend *also);
+/* One name more, in the leaf of a sound directory where it belongs. False: that is full. */
+bool names_insert(struct fsck *c, uint32_t dir, const struct name *n);
 
 /* ---- remake.c: inodes that are not worth their number any more, or are made anew ---- */
 

@@ -12,6 +12,9 @@
  * I2  A new lost+found is made by the same change that gives the root a name for it.
  * I3  A lost inode has the link count and the parent that its name will give it before
  *     that name is there; the count is never 0, so that nobody reclaims it.
+ * Where there are no pages for that, a name goes into the leaf where it belongs as it is, of
+ * lost+found or, when there is none, of the root, if the leaf has room.
+ *
  * I4  Pages are taken that are marked free and that nothing was found to use: where damage
  *     hides what is in use, nothing that is hidden has been marked free (I2 of fsck.h).
  */
@@ -139,6 +142,14 @@ struct naming {
 	uint64_t before, made;
 };
 
+/* One that none of the first `count` has. */
+static void name_choose(const struct names *l, uint64_t count, uint32_t ino, char *name)
+{
+	snprintf(name, TEXT_BYTES, "#%u", ino);
+	for (uint32_t k = 1; k && names_find(l, count, name); k++)
+		snprintf(name, TEXT_BYTES, "#%u.%u", ino, k);
+}
+
 static void nlink_put(struct fsck *c, uint32_t ino, uint32_t nlink, uint64_t parent)
 {
 	struct umfs_inode_pm want = *inode_at(c, ino);
@@ -156,9 +167,7 @@ static void lost_name(struct fsck *c, uint32_t ino, struct inode_info *info, voi
 	if (info->flags & INFO_BAD)
 		return;
 	n->made++;
-	snprintf(name, TEXT_BYTES, "#%u", ino);
-	for (uint32_t k = 1; k && names_find(n->l, n->before, name); k++)
-		snprintf(name, TEXT_BYTES, "#%u.%u", ino, k);
+	name_choose(n->l, n->before, ino, name);
 	nlink_put(c, ino, info->type == TYPE_DIR ? 2 + info->subdirs : 1,
 		  info->type == TYPE_DIR ? n->l->dir : 0);
 	list_new(n->l, ino, name);
@@ -200,6 +209,59 @@ static const char *name_all(struct fsck *c)
 	return why;
 }
 
+/* ---- without a page ---- */
+
+struct squeeze {
+	struct names *l;
+	const char *why;
+	bool left;
+};
+
+static void lost_squeeze(struct fsck *c, uint32_t ino, struct inode_info *info, void *arg)
+{
+	struct squeeze *s = arg;
+	uint32_t dir = s->l->dir;
+	char text[TEXT_BYTES];
+	struct name n = {.ino = ino, .type = info->type, .bytes = text};
+
+	if (info->flags & INFO_BAD) {
+		lost_leave(c, ino, info, NULL);
+		return;
+	}
+	name_choose(s->l, s->l->count, ino, text);
+	n.len = (uint8_t)strlen(text);
+	n.hash = sum_name_hash(c->geo.hash_key, text, n.len);
+	nlink_put(c, ino, info->type == TYPE_DIR ? 2 + info->subdirs : 1,
+		  info->type == TYPE_DIR ? dir : 0);
+	if (names_insert(c, dir, &n)) {
+		problem(c, PR_UNATTACHED, object("inode", ino), "it is %s%s now",
+			dir == UMFS_ROOT_INO ? "/" : "lost+found/", text);
+		return;
+	}
+	s->left = true;
+	lost_leave(c, ino, info, (void *)(uintptr_t)s->why);
+}
+
+/* NULL: they have names now; else why not all of them. */
+static const char *squeeze_all(struct fsck *c, const char *why)
+{
+	struct names l = {.c = c, .dir = UMFS_ROOT_INO};
+	struct squeeze s = {.l = &l, .why = why};
+	const char *name;
+	uint32_t dir;
+
+	names_read(&l);
+	dir = dir_find(&l, &name);
+	if (dir) {
+		l.dir = dir;
+		l.count = 0;
+		names_read(&l);
+	}
+	each_lost(c, lost_squeeze, &s);
+	free(l.all);
+	return s.left ? why : NULL;
+}
+
 static bool any_whole(const struct fsck *c)
 {
 	for (uint32_t g = 0; g < c->geo.group_count; g++)
@@ -219,8 +281,10 @@ int lost_attach(struct fsck *c)
 	if (c->lost_why)
 		why = c->lost_why;
 	else if (tried)
-		c->lost_why = why = name_all(c);
-	if (why)
+		why = name_all(c);
+	if (why && tried && dir_good(c, UMFS_ROOT_INO))
+		c->lost_why = squeeze_all(c, why);
+	else if (why)
 		each_lost(c, lost_leave, (void *)(uintptr_t)why);
 	c->again |= tried; /* also for the pages that it took in vain */
 	return 0;

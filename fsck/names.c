@@ -210,3 +210,44 @@ bool names_put(struct names *l, const struct mend *also)
 	mend_all(l->c, all, also ? 2 : 1); /* commit point */
 	return true;
 }
+
+/* ---- one name more, where there is no page for a new trie ---- */
+
+/* Of a sound directory: the leaf where the hash leads; NULL: it has none. */
+static struct umfs_dleaf_pm *leaf_of(const struct fsck *c, uint32_t dir, uint64_t hash)
+{
+	uint64_t ref = ld64(&inode_at(c, dir)->root);
+
+	for (uint32_t level = 0; level <= UMFS_DIR_LEVELS_MAX && ref; level++) {
+		le64 *page = page_at(c, (ref & UMFS_DREF_ADDR) >> UMFS_PAGE_SHIFT);
+
+		if (ref & UMFS_DREF_LEAF)
+			return (struct umfs_dleaf_pm *)page;
+		ref = ld64(&page[hash >> (HASH_TOP + 1 - (level + 1) * UMFS_DNODE_BITS) &
+				 (UMFS_DNODE_REFS - 1)]);
+	}
+	return NULL;
+}
+
+bool names_insert(struct fsck *c, uint32_t dir, const struct name *n)
+{
+	struct umfs_dleaf_pm *leaf = leaf_of(c, dir, n->hash);
+	struct umfs_inode_pm *inode = inode_at(c, dir), want = *inode;
+	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES];
+	struct umfs_dleaf_pm *copy = (void *)bytes;
+	const struct mend all[] = {{leaf, bytes, UMFS_PAGE_BYTES},
+				   {inode, &want, UMFS_INODE_CRC_BYTES}};
+	uint32_t tail;
+
+	if (!leaf || ld16(&leaf->tail) + dentry_cells(n->len) > UMFS_DLEAF_CELLS)
+		return false;
+	memcpy(bytes, leaf, sizeof(bytes));
+	tail = ld16(&leaf->tail);
+	tail = put_dentry(copy, tail < UMFS_DLEAF_HEAD_CELLS ? UMFS_DLEAF_HEAD_CELLS : tail, n);
+	st16(&copy->tail, (uint16_t)tail);
+	st64(&want.entries, ld64(&want.entries) + 1);
+	st32(&want.nlink, ld32(&want.nlink) + (n->type == TYPE_DIR));
+	st32(&want.crc, sum_crc32c(dir, &want.mode, UMFS_INODE_CRC_BYTES - 4));
+	mend_all(c, all, 2); /* commit point */
+	return true;
+}

@@ -74,6 +74,8 @@ static int round_run(struct fsck *c)
 static void forget(struct fsck *c, bool unsure)
 {
 	use_forget(c);
+	if (c->cutting)
+		c->lost_why = NULL; /* there may be room now */
 	c->again = c->hidden = c->crossed = c->shared = c->cutting = false;
 	c->unsure = unsure || c->unread;
 	c->lost = c->inodes_used = c->inodes_all = c->pages_used = c->alloc_from = 0;

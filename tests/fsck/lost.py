@@ -138,9 +138,18 @@ def lost_clash(tools):
 
 
 def lost_full(tools):
-    """No page is left for lost+found: said, and left as it is; with room it is done."""
+    """No page is left for lost+found: the name is in the root, where that has room."""
     pool = tools.copy_pool('full')
-    damage(tools, pool, ['@file-lost'])
+    before = tree(pool)
+    damage(tools, pool, ['@file-lost', '@dir-lost'])
+    mend(tools, pool)
+    after = tree(pool)
+    for path in '/dir/socket', '/other':
+        ino = names(before, path).pop()
+        check(after[ino] == ({'/#%d' % ino}, before[ino][1]), '%s: %s' % (path, after[ino]))
+    check(after.keys() == before.keys(), 'other inodes')
+    pool = tools.copy_pool('full')
+    damage(tools, pool, ['@file-lost', 'leaf:dir tail=256'])
     for _ in range(2):
         status, found, _ = tools.fsck('-y', pool)
         check(status & 4 and 'unattached' in codes(found), '-y exits %d: %s' % (status, found))
