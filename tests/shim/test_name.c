@@ -470,6 +470,23 @@ static void many_names(void **state)
 	assert_ok(rmdir(at("many")));
 }
 
+static void link_of_no_descriptor_leaves_no_trace(void **state)
+{
+	const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 2000}};
+	struct stat st;
+
+	(void)state;
+	assert_ok(mkdir(at("dir"), 0755));
+	assert_ok(symlink("dir", at("way")));
+	assert_ok(utimensat(AT_FDCWD, at("way"), old, AT_SYMLINK_NOFOLLOW));
+	assert_errno(linkat(699, "", AT_FDCWD, at("way/new"), AT_EMPTY_PATH), EBADF);
+	assert_errno(linkat(699, "f", AT_FDCWD, at("way/new"), 0), EBADF);
+	assert_ok(lstat(at("way"), &st));
+	assert_int_equal(st.st_atim.tv_sec, 1000);
+	assert_ok(unlink(at("way")));
+	assert_ok(rmdir(at("dir")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +503,7 @@ int main(void)
 		cmocka_unit_test(links_in_the_middle),
 		cmocka_unit_test(special_files),
 		cmocka_unit_test(many_names),
+		cmocka_unit_test(link_of_no_descriptor_leaves_no_trace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
