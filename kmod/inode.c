@@ -247,6 +247,11 @@ static const struct inode_operations dir_inode_ops = {
 
 /* ---- inodes ---- */
 
+/* O_DIRECT is what all reads and writes are. */
+static const struct address_space_operations mapping_ops = {
+	.direct_IO = noop_direct_IO,
+};
+
 static int is_node(struct inode *inode, void *arg)
 {
 	return umfs_knode(inode) == *(const umfs_node *)arg;
@@ -272,12 +277,14 @@ static int set_up(struct umfs_kpool *pool, struct inode *inode)
 	inode->i_op = S_ISDIR(inode->i_mode) ? &dir_inode_ops : &inode_ops;
 	inode->i_flags |= S_NOATIME | S_NOCMTIME; /* core's matter */
 	/* Others are opened by O_PATH only: the kernel's own answer to open is ENXIO. */
-	if (S_ISREG(inode->i_mode))
+	if (S_ISREG(inode->i_mode)) {
 		inode->i_fop = &umfs_file_fops;
-	else if (S_ISDIR(inode->i_mode))
+		inode->i_mapping->a_ops = &mapping_ops;
+	} else if (S_ISDIR(inode->i_mode)) {
 		inode->i_fop = &umfs_dir_fops;
-	else if (S_ISFIFO(inode->i_mode))
+	} else if (S_ISFIFO(inode->i_mode)) {
 		init_special_inode(inode, inode->i_mode, 0); /* I4 */
+	}
 	return 0;
 }
 

@@ -17,10 +17,11 @@
 
 #define OPEN_FLAGS                                                                       \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECTORY | O_NOFOLLOW |  \
-	 O_CLOEXEC | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_LARGEFILE | O_NOCTTY |       \
-	 __O_TMPFILE)
+	 O_CLOEXEC | O_NONBLOCK | O_NOATIME | O_DIRECT | O_SYNC | O_DSYNC | O_LARGEFILE | \
+	 O_NOCTTY | FASYNC | __O_TMPFILE)
 #define FILE_FLAGS                                                                       \
-	(O_ACCMODE | O_APPEND | O_DIRECTORY | O_NONBLOCK | O_NOATIME | O_SYNC | O_DSYNC | O_PATH)
+	(O_ACCMODE | O_APPEND | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_DIRECT |   \
+	 O_SYNC | O_DSYNC | FASYNC | O_PATH)
 #define PATH_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 static uint32_t wanted(int flags)
@@ -64,9 +65,10 @@ struct opening {
 	bool made; /* out */
 };
 
+/* As F_GETFL shows them. */
 static int file_flags(const struct opening *o)
 {
-	return (o->flags & FILE_FLAGS) | O_LARGEFILE;
+	return (o->flags & FILE_FLAGS) | (o->flags & O_PATH ? 0 : O_LARGEFILE);
 }
 
 /*
@@ -100,12 +102,18 @@ static struct file *make_nameless(struct umfs_kpool *pool, const struct umfs_cre
 				  umfs_node dir, struct opening *o)
 {
 	int flags = file_flags(o) & ~O_DIRECTORY;
+	struct file *file;
 	uint32_t ofd;
 	int err = umfs_tmpfile(&pool->fs, cred, dir, o->mode, !(o->flags & O_EXCL),
 			       (uint32_t)flags, &ofd);
 
-	o->made = !err;
-	return err ? ERR_PTR(err) : umfs_kopen_made(pool, ofd, flags);
+	if (err)
+		return ERR_PTR(err);
+	o->made = true;
+	file = umfs_kopen_made(pool, ofd, flags);
+	if (!IS_ERR(file))
+		file->f_flags |= O_TMPFILE; /* for F_GETFL: it is nobody else's yet */
+	return file;
 }
 
 static struct file *find_or_make(struct umfs_kpool *pool, const struct umfs_cred *cred,
@@ -227,7 +235,7 @@ static long do_open(struct umfs_kpool *pool, void __user *arg)
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
 	if (a.flags & ~(a.flags & O_PATH ? PATH_FLAGS : OPEN_FLAGS) || a.mode & ~07777u || a.zero0 ||
-	    memchr_inv(a.zero, 0, sizeof(a.zero)) || (a.flags & O_ACCMODE) == O_ACCMODE ||
+	    memchr_inv(a.zero, 0, sizeof(a.zero)) ||
 	    (a.flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) ||
 	    (a.flags & __O_TMPFILE && !fits_tmpfile(a.flags)))
 		return -EINVAL;

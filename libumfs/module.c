@@ -291,11 +291,10 @@ int umfs_module_walk(struct spot *s, uint32_t wflags)
 
 /* ---- names ---- */
 
-/* FASYNC means nothing on a file, and is refused there. */
 long umfs_module_open(const struct spot *s, int flags, mode_t mode)
 {
 	struct umfs_ioc_open a = {.path = spot_path(s),
-				  .flags = (uint32_t)(flags & ~FASYNC),
+				  .flags = (uint32_t)flags,
 				  .mode = flags & (O_CREAT | TMPFILE_ONLY) ? mode & 07777 : 0};
 	long err = ask_again(s, UMFS_IOC_OPEN, &a);
 

@@ -15,7 +15,8 @@
  * number that the module does not know, EIO and EUCLEAN for a pool that is damaged.
  *
  * Since version 2: extended attributes, UMFS_IOC_MKNOD, O_TMPFILE, FIFOs that open, and
- * UMFS_IOC_EMPTY. Since version 3: UMFS_IOC_SETATTR, RENAME_WHITEOUT.
+ * UMFS_IOC_EMPTY. Since version 3: UMFS_IOC_SETATTR, RENAME_WHITEOUT, O_DIRECT,
+ * O_ASYNC.
  */
 #ifndef UMFS_IOCTL_H
 #define UMFS_IOCTL_H
@@ -107,8 +108,8 @@ struct umfs_ioc_attr {
 
 /*
  * As openat(2): O_ACCMODE, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW,
- * O_CLOEXEC, O_NONBLOCK, O_NOATIME, O_SYNC, O_DSYNC and O_TMPFILE in `flags`, others are
- * refused. A FIFO is one of the kernel's, as anywhere; sockets and devices are ENXIO.
+ * O_CLOEXEC, O_NONBLOCK, O_NOATIME, O_DIRECT, O_ASYNC, O_SYNC, O_DSYNC and O_TMPFILE in `flags`,
+ * others are refused. A FIFO is one of the kernel's, as anywhere; sockets and devices are ENXIO.
  * `mode` is that of a new file, less the umask; where the call fails, but with EFAULT for
  * its own structure, nothing was made. The descriptor is one like any other:
  * read, write, lseek, mmap, fstat, ftruncate, fchmod, fsync, getdents and the rest work.
