@@ -33,6 +33,11 @@ _Static_assert(UMFS_IOC_CWD == AT_FDCWD, "s->dir is a descriptor as programs giv
 _Static_assert(UMFS_IOC_REST_BYTES <= UMFS_WALK_ROOM, "what remains fits in the working memory");
 
 #define TMPFILE_ONLY (O_TMPFILE & ~O_DIRECTORY)
+/* What open(2) knows; it is silent of all other bits. */
+#define OPEN_FLAGS                                                                         \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | \
+	 FASYNC | O_DIRECT | 0100000 | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |     \
+	 O_PATH | O_TMPFILE)
 
 static struct umfs_ioc_path path_of(int dir, const char *text)
 {
@@ -294,7 +299,7 @@ int umfs_module_walk(struct spot *s, uint32_t wflags)
 long umfs_module_open(const struct spot *s, int flags, mode_t mode)
 {
 	struct umfs_ioc_open a = {.path = spot_path(s),
-				  .flags = (uint32_t)flags,
+				  .flags = (uint32_t)(flags & OPEN_FLAGS),
 				  .mode = flags & (O_CREAT | TMPFILE_ONLY) ? mode & 07777 : 0};
 	long err = ask_again(s, UMFS_IOC_OPEN, &a);
 

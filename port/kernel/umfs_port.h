@@ -63,10 +63,7 @@ static inline void port_relax(void)
 	cpu_relax();
 }
 uint32_t port_thread(void);
-static inline bool port_keeps_setid(void)
-{
-	return false;
-}
+bool port_keeps_setid(void);
 int64_t port_now_ns(void);
 uint32_t port_random(void);
 

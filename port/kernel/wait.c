@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * wait.c - waiting for lock words, thread numbers, time, chance, failed assertions.
+ * wait.c - waiting for lock words, thread numbers and rights, time, chance, failed assertions.
  *
  * Who waits sits in one of a few queues, by the word's address, and is woken with all
  * others of that queue: spurious returns are allowed. A wake that comes between the
  * look at the word and the sleep is lost only for as long as core's bound says.
  */
 #include <linux/atomic.h>
+#include <linux/capability.h>
 #include <linux/hash.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -70,6 +71,12 @@ uint32_t port_thread(void)
 {
 	cond_resched();
 	return (uint32_t)current->pid;
+}
+
+/* Of who writes: it is his thread. */
+bool port_keeps_setid(void)
+{
+	return capable(CAP_FSETID);
 }
 
 int64_t port_now_ns(void)
