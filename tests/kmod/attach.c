@@ -7,6 +7,7 @@
  *   kmod-attach detach NAME
  *   kmod-attach list
  *   kmod-attach as UID COMMAND...
+ *   kmod-attach with NODE FILE COMMAND...   which has the file, made if need be, as descriptor 9
  *
  * Exit code 0, or the errno of what failed.
  */
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,12 +104,29 @@ static int as(char **argv)
 	return failed(argv[1]);
 }
 
+static int with(char **argv)
+{
+	struct umfs_ioc_open a = {.path = {.text = (uintptr_t)argv[1],
+					   .bytes = (uint32_t)strlen(argv[1]),
+					   .dir = UMFS_IOC_ROOT},
+				  .flags = O_RDWR | O_CREAT,
+				  .mode = 0600};
+	int node = open(argv[0], O_RDONLY | O_CLOEXEC);
+
+	if (node < 0 || ioctl(node, UMFS_IOC_OPEN, &a) || dup2(a.fd, 9) != 9)
+		return failed(argv[0]);
+	execvp(argv[2], argv + 2);
+	return failed(argv[2]);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
 	if (!strcmp(what, "as") && argc >= 4)
 		return as(argv + 2);
+	if (!strcmp(what, "with") && argc >= 5)
+		return with(argv + 2);
 	fd = open(UMFS_CONTROL_NODE, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return failed(UMFS_CONTROL_NODE);
@@ -119,6 +138,6 @@ int main(int argc, char **argv)
 		return detach(argv[2]);
 	if (!strcmp(what, "list"))
 		return list();
-	fprintf(stderr, "usage: kmod-attach about | attach DEVICE NAME [MODE] | detach NAME | list | as UID COMMAND\n");
+	fprintf(stderr, "usage: kmod-attach about | attach DEVICE NAME [MODE] | detach NAME | list | as UID COMMAND | with NODE FILE COMMAND\n");
 	return EINVAL;
 }

@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 HERE = os.path.join(ROOT, 'tests', 'kmod')
 QEMU = 'qemu-system-x86_64'
 # In the order in which they are wanted; what they depend on comes by itself.
-MODULES = ['nfit', 'nd_e820', 'nd_pmem', 'brd']
+MODULES = ['nfit', 'nd_e820', 'nd_pmem', 'brd', 'hwpoison_inject']
 MODULES_BENCH = ['crc32c_generic', 'ext4']
 MIB = 1 << 20
 APT_SECONDS = 180 # no network must not be the end of time
@@ -262,10 +262,10 @@ class Guest:
     """One run of the virtual machine. What it prints is in `console`, its results in `said`."""
 
     def __init__(self, kernel, initramfs, work, memory_mib=1024, nvdimm=None, cmdline='',
-                 counted=False):
+                 counted=False, nodes=1):
         # Counted: one processor, and time that goes on by one with each instruction.
         accel = ['-accel', 'tcg,thread=single', '-icount', 'shift=0', '-smp', '1'] if counted \
-            else ['-accel', 'tcg,thread=multi', '-smp', '2']
+            else ['-accel', 'tcg,thread=multi', '-smp', '2,sockets=2,cores=1']
         self.console_path = os.path.join(work, 'console.log')
         self.results_path = os.path.join(work, 'results.log')
         for path in (self.console_path, self.results_path):
@@ -277,6 +277,9 @@ class Guest:
                 '-kernel', kernel.image, '-initrd', initramfs, '-append',
                 'console=ttyS0 quiet loglevel=7 panic=-1 oops=panic nowatchdog '
                 'rcupdate.rcu_cpu_stall_suppress=1 mitigations=off no_timer_check ' + cmdline]
+        for node in range(nodes if nodes > 1 else 0): # one processor in each
+            args += ['-object', 'memory-backend-ram,id=m%d,size=%dM' % (node, memory_mib // nodes),
+                     '-numa', 'node,memdev=m%d,cpus=%d' % (node, node)]
         if nvdimm:
             args += ['-object', 'memory-backend-file,id=nv,share=on,mem-path=%s,size=%d'
                      % (nvdimm, os.path.getsize(nvdimm)), '-device', 'nvdimm,id=nv0,memdev=nv']

@@ -12,6 +12,6 @@ int main(int argc, char **argv)
 		return compare_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "excuses"))
 		return excuse_main(argc - 1, argv + 1);
-	fprintf(stderr, "usage: posix compare [-s FIRST-SEED] [-n SEQUENCES] [-w WORKERS] [-l STEPS] [-i]\n");
+	fprintf(stderr, "usage: posix compare [-s FIRST-SEED] [-n SEQUENCES] [-w WORKERS] [-l STEPS] [-i] [-x]\n");
 	return 2;
 }
