@@ -52,6 +52,7 @@ struct cutter {
 	uint32_t dirty_count, dirty_room;
 	struct piece *pieces;
 	uint32_t piece_count, piece_room;
+	uint32_t fenced; /* pieces from here on were stored since the last fence */
 	uint32_t *take; /* for each of `dirty`: pieces in the image */
 	bool changed; /* something is pending that no image was made of */
 };
@@ -157,6 +158,7 @@ static void fence(struct cutter *c)
 	}
 	if (!c->dirty_count)
 		c->piece_count = 0;
+	c->fenced = c->piece_count;
 	c->changed = true;
 }
 
@@ -252,15 +254,38 @@ static void pick(struct cutter *c, enum pick what)
 		c->take[i] = what == PICK_ALL ? count_of(c, i) : least(c, i);
 }
 
+static void dirty_swap(struct cutter *c, uint32_t i, uint32_t k)
+{
+	uint32_t number = c->dirty[i];
+
+	c->dirty[i] = c->dirty[k];
+	c->dirty[k] = number;
+	c->lines[c->dirty[i]].dirty_at = i;
+	c->lines[c->dirty[k]].dirty_at = k;
+}
+
+/* The lines stored to since the last fence come first: how many. Others may never be flushed. */
+static uint32_t recent_first(struct cutter *c)
+{
+	uint32_t count = 0, i;
+
+	for (i = 0; i < c->dirty_count; i++)
+		if (c->lines[c->dirty[i]].tail >= c->fenced)
+			dirty_swap(c, i, count++);
+	return count;
+}
+
 static void try_singles(struct cutter *c)
 {
-	uint32_t n = UMFS_MIN(c->effort->singles, c->dirty_count);
+	uint32_t n = UMFS_MIN(c->effort->singles, c->dirty_count), recent = recent_first(c);
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		/* all lines when there are few, else some anywhere */
-		uint32_t line =
-			n == c->dirty_count ? i : (uint32_t)(sim_random(&c->seed) % c->dirty_count);
+		/* all lines when there are few, else the recent ones, else some of those */
+		uint32_t line = i, of = recent > n ? recent : c->dirty_count;
+
+		if (n < c->dirty_count && (recent > n || i >= recent))
+			line = (uint32_t)(sim_random(&c->seed) % of);
 
 		pick(c, PICK_NONE);
 		c->take[line] = count_of(c, line);
@@ -391,6 +416,7 @@ uint64_t sim_images_cut(struct sim *sim, const struct sim_log *log, size_t first
 	c.near = effort->near && marked(log, first) ? 0 : UINT32_MAX;
 	for (c.at = 0; c.at < log->count && !c.stop; c.at++)
 		step(&c, &log->events[c.at]);
+	c.near = UINT32_MAX; /* the end is looked at wherever marks are: all is to be durable */
 	cut(&c);
 	/* Leave the medium as if all had been written back at leisure. */
 	for (c.at = 0; !c.stop && c.at < c.dirty_count; c.at++)
