@@ -155,7 +155,7 @@ static bool take_buffer(struct buffer *b, size_t bytes)
 	if (b->at)
 		return true;
 	b->from = NULL;
-	b->at = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+	b->at = kvmalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return b->at;
 }
 

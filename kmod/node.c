@@ -744,7 +744,7 @@ static long do_where(struct umfs_kpool *pool, void __user *arg)
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
 	bytes = min_t(u32, a.bytes, WHERE_BYTES_MAX) + 1;
-	to = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+	to = kvmalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!to)
 		return -ENOMEM;
 	umfs_kcred(&cred);

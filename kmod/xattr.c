@@ -194,7 +194,7 @@ static int get_value(struct request *r)
 	if (set && r->a.bytes > XATTR_SIZE_MAX)
 		return -E2BIG;
 	r->bytes = min_t(size_t, r->a.bytes, XATTR_SIZE_MAX); /* lists have the same limit */
-	r->value = kvzalloc(max_t(size_t, r->bytes, 1), GFP_KERNEL_ACCOUNT);
+	r->value = kvzalloc(max_t(size_t, r->bytes, 1), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!r->value)
 		return -ENOMEM;
 	return set && copy_from_user(r->value, u64_to_user_ptr(r->a.value), r->bytes) ? -EFAULT : 0;
