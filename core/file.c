@@ -12,6 +12,7 @@
 
 #define TRIES 4
 #define DAY_NS 86400000000000ll
+#define MINUTE_NS 60000000000ull
 
 int umfs_file_init(struct umfs *fs, uint32_t ofd, struct umfs_file *f)
 {
@@ -191,11 +192,14 @@ void umfs_accessed(const struct umfs_file *f)
 		touch_atime(f->fs, f->inode);
 }
 
+/* A day is a day to the minute: threads that open files do not take the line from each other. */
 void umfs_atime_day(struct umfs *fs)
 {
 	int64_t ago = fs->atime == UMFS_ATIME_ALWAYS ? INT64_MAX : port_now_ns() - DAY_NS;
+	int64_t was = __atomic_load_n(&fs->day_ago_ns, __ATOMIC_RELAXED);
 
-	__atomic_store_n(&fs->day_ago_ns, ago, __ATOMIC_RELAXED);
+	if (ago < was || (uint64_t)ago - (uint64_t)was > MINUTE_NS)
+		__atomic_store_n(&fs->day_ago_ns, ago, __ATOMIC_RELAXED);
 }
 
 void umfs_atime_set(struct umfs *fs, enum umfs_atime when)

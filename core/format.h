@@ -120,9 +120,8 @@ struct umfs_slot_pm {
 	le32 state;	  /* UMFS_SLOT_* */
 	le32 pid;	  /* for people; never used to decide anything */
 	le32 flags;
-	le32 busy[UMFS_LANES_MAX]; /* 1: a thread is at work in the lane */
 	le32 cleaning; /* how many threads of it clean up after dead slots, or leave */
-	le8 pad[12];
+	le8 pad[44];
 };
 #define UMFS_SLOT_FREE 0u
 #define UMFS_SLOT_LIVE 1u
@@ -316,7 +315,8 @@ struct umfs_lane_pm {
 	le64 done;  /* how many allocations are undone (ACTIVE) or frees done (COMMITTED) */
 	le64 group; /* thread << 32 | 1 + the group whose lock this lane holds or is about to take */
 	le64 promise; /* generation << 32 | inode that is freed, or trimmed, after a commit; 0: none */
-	le8 pad0[32];
+	le32 busy; /* the slot's incarnation while a thread is at work in the lane */
+	le8 pad0[28];
 	/* A line of its own: the page swap of one FPT entry (see core/swap.c). */
 	le64 swap_entry; /* pool offset of the FPT entry in exchange; 0: none */
 	le64 swap_old;	 /* entry before */

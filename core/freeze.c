@@ -157,9 +157,12 @@ static const le32 *at_work(struct umfs *fs, uint32_t slot)
 	if (ld32(&s->state) == UMFS_SLOT_FREE ||
 	    (slot != fs->slot && !umfs_slot_recover(fs, slot)))
 		return NULL;
-	for (i = 0; i < fs->geo.lanes_per_slot; i++)
-		if (ld32(&s->busy[i]))
-			return &s->busy[i];
+	for (i = 0; i < fs->geo.lanes_per_slot; i++) {
+		const le32 *busy = &umfs_lane(fs, slot, i)->busy;
+
+		if (ld32(busy) == ld32(&s->incarnation))
+			return busy;
+	}
 	return ld32(&s->cleaning) ? &s->cleaning : NULL;
 }
 

@@ -32,7 +32,7 @@ static inline uint32_t umfs_group_nth(const struct umfs *fs, uint32_t near, cons
 
 static inline void umfs_group_found(uint32_t *walk, uint32_t i, uint32_t group)
 {
-	if (i)
+	if (i && __atomic_load_n(walk, __ATOMIC_RELAXED) != group + 1)
 		__atomic_store_n(walk, group + 1, __ATOMIC_RELAXED);
 }
 

@@ -57,6 +57,7 @@ struct search {
 	uint32_t least; /* a group with fewer free inodes will not do */
 	bool fresh; /* groups that were never used will do */
 	bool wait; /* for a group's lock */
+	bool met; /* somebody who had a group's lock */
 	bool no_backing; /* there is no more to be had */
 };
 
@@ -72,6 +73,8 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, struct search *s, 
 	if (init ? ld32(&grp->free_inodes) < s->least : !s->fresh || s->no_backing)
 		return 0;
 	ret = umfs_group_lock(fs, tx->lane, group, s->wait);
+	if (ret == -EAGAIN)
+		s->met = true;
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = umfs_group_init(fs, group);
@@ -95,7 +98,10 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, struct search *s, 
 }
 
 /*
- * Files go near their directory. A directory goes to a group near by that is in
+ * Files go near their directory, unless others who made some were met there several times:
+ * from then on they go to a group of the lane's own while that has room, so that who makes
+ * files beside others shares no line of a group with them. Their pages follow them.
+ * A directory goes to a group near by that is in
  * use and has many inodes left, so that each has room for its files. A group
  * whose lock is busy is passed over as long as there are others. Groups never used
  * before cost backing: after the others, but before waiting.
@@ -103,13 +109,56 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, struct search *s, 
 enum { PASS_HALF, PASS_FREE, PASS_NEW, PASS_WAIT, PASSES };
 
 #define HALF_GROUPS 64u /* so many are searched for one with many inodes left */
+#define MET_OFTEN 8u
+
+static uint32_t first_group(const struct umfs *fs, uint32_t near_ino, const uint32_t *home)
+{
+	return home && *home && *home <= fs->geo.group_count ? *home - 1
+							     : umfs_ino_group(fs, near_ino);
+}
+
+/* Found in another group than the first one: it is home if it was others who were in the way. */
+static void settle(uint32_t *home, const struct search *s, uint32_t group)
+{
+	uint32_t to = s->met ? group + 1 : 0;
+
+	if (home && *home != to)
+		*home = to;
+}
+
+static int alloc_in_pass(struct umfs_tx *tx, uint32_t first, struct search *s, uint32_t from,
+			 uint32_t to, uint32_t *home, uint32_t *ino)
+{
+	struct umfs *fs = tx->fs;
+	uint32_t i;
+
+	for (i = from; i <= to; i++) {
+		uint32_t group = umfs_group_nth(fs, first, &fs->inode_walk, i);
+		int ret = inode_in_group(tx, group, s, ino);
+
+		if (ret <= 0) {
+			if (ret)
+				return ret;
+			continue;
+		}
+		umfs_group_found(&fs->inode_walk, i, group);
+		if (i)
+			settle(home, s, group);
+		return 1;
+	}
+	return 0;
+}
 
 static int alloc_known(struct umfs_tx *tx, uint32_t near_ino, bool directory, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
-	uint32_t first = umfs_ino_group(fs, near_ino), groups = fs->geo.group_count;
+	uint32_t lane = tx->lane_index % UMFS_LANES_MAX, groups = fs->geo.group_count;
+	uint32_t *home = directory ? NULL : &fs->inode_home[lane];
+	uint32_t first = first_group(fs, near_ino, home);
 	struct search s = {.no_backing = false};
-	uint32_t pass, i;
+	bool often = false;
+	uint32_t pass;
+	int ret;
 
 	for (pass = directory ? PASS_HALF : PASS_FREE; pass < PASSES; pass++) {
 		bool half = pass == PASS_HALF;
@@ -117,17 +166,12 @@ static int alloc_known(struct umfs_tx *tx, uint32_t near_ino, bool directory, ui
 		s.least = half ? fs->geo.inodes_per_group / 2 : 1;
 		s.fresh = pass >= PASS_NEW;
 		s.wait = pass >= PASS_WAIT;
-		for (i = 0; i <= (half ? UMFS_MIN(groups, HALF_GROUPS) : groups); i++) {
-			uint32_t group = umfs_group_nth(fs, first, &fs->inode_walk, i);
-			int ret = inode_in_group(tx, group, &s, ino);
-
-			if (ret < 0)
-				return ret;
-			if (ret) {
-				umfs_group_found(&fs->inode_walk, i, group);
-				return 0;
-			}
-		}
+		if (pass == PASS_NEW && s.met && home)
+			often = ++fs->inode_met[lane] % MET_OFTEN == 0;
+		ret = alloc_in_pass(tx, first, &s, pass == PASS_NEW && often,
+				    half ? UMFS_MIN(groups, HALF_GROUPS) : groups, home, ino);
+		if (ret)
+			return ret < 0 ? ret : 0;
 	}
 	return -ENOSPC;
 }

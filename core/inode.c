@@ -85,12 +85,18 @@ static uint64_t checked_word(uint32_t ino, uint64_t seq)
 	return (uint64_t)ino << 32 | (uint32_t)seq;
 }
 
-static bool checked_before(const struct umfs *fs, const struct umfs_inode_pm *in, uint32_t ino)
+/* Neighbours lie in different lines: those who work on them apart do not share one. */
+static uint64_t *checked_place(struct umfs *fs, uint32_t ino)
+{
+	return &fs->checked[ino * 9u % UMFS_CHECKED];
+}
+
+static bool checked_before(struct umfs *fs, const struct umfs_inode_pm *in, uint32_t ino)
 {
 	uint64_t seq = ld64(&in->seq);
 
-	return !(seq & 1) && __atomic_load_n(&fs->checked[ino % UMFS_CHECKED],
-					     __ATOMIC_RELAXED) == checked_word(ino, seq);
+	return !(seq & 1) && __atomic_load_n(checked_place(fs, ino), __ATOMIC_RELAXED) ==
+				     checked_word(ino, seq);
 }
 
 int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **inode)
@@ -111,8 +117,8 @@ int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **ino
 
 		err = check_once(in, node, seq);
 		if (!err)
-			__atomic_store_n(&fs->checked[ino % UMFS_CHECKED],
-					 checked_word(ino, seq), __ATOMIC_RELAXED);
+			__atomic_store_n(checked_place(fs, ino), checked_word(ino, seq),
+					 __ATOMIC_RELAXED);
 		if (err != -EAGAIN)
 			return err;
 		port_relax();

@@ -29,29 +29,44 @@ struct umfs_irec_pm *umfs_irec_find(struct umfs *fs, const struct umfs_inode_pm 
 	return umfs_irec(fs, index);
 }
 
+/* Take the record for the inode, if it is free. */
+static bool claim_at(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, uint32_t index)
+{
+	struct umfs_irec_pm *r = umfs_irec(fs, index);
+	uint64_t key = ld64(&r->key);
+	uint32_t k;
+
+	if (umfs_key_epoch(key) == fs->epoch ||
+	    !cas64(&r->key, &key, (uint64_t)fs->epoch << 32 | ino))
+		return false;
+	for (k = 0; k < 4; k++)
+		st64(&r->opens[k], 0);
+	st32(&r->flags, 0);
+	st32(&r->generation, ld32(&inode->generation));
+	st64(&r->dirty_lo, 0);
+	st64(&r->dirty_hi, 0); /* a line that need not be durable before it has a flag */
+	st64(&inode->rec, (uint64_t)fs->epoch << 32 | index);
+	return true;
+}
+
 int umfs_irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 		    struct umfs_irec_pm **rec)
 {
-	uint64_t mine = (uint64_t)fs->epoch << 32 | ino;
-	uint32_t cursor = __atomic_load_n(&fs->irec_cursor, __ATOMIC_RELAXED), i, k;
+	struct umfs_recent *recent = umfs_recent(fs);
+	uint32_t cursor, index, i;
 
-	for (i = 0; i < fs->geo.irec_count; i++) {
-		uint32_t index = (cursor + i) % fs->geo.irec_count;
-		struct umfs_irec_pm *r = umfs_irec(fs, index);
-		uint64_t key = ld64(&r->key);
-
-		if (umfs_key_epoch(key) == fs->epoch || !cas64(&r->key, &key, mine))
-			continue;
-		for (k = 0; k < 4; k++)
-			st64(&r->opens[k], 0);
-		st32(&r->flags, 0);
-		st32(&r->generation, ld32(&inode->generation));
-		st64(&r->dirty_lo, 0);
-		st64(&r->dirty_hi, 0); /* a line that need not be durable before it has a flag */
-		st64(&inode->rec, (uint64_t)fs->epoch << 32 | index);
-		__atomic_store_n(&fs->irec_cursor, index + 1, __ATOMIC_RELAXED);
-		*rec = r;
+	if (umfs_recent_take(&recent->irec, &index) && claim_at(fs, inode, ino, index)) {
+		*rec = umfs_irec(fs, index);
 		return 0;
+	}
+	cursor = __atomic_load_n(&recent->irec_cursor, __ATOMIC_RELAXED);
+	for (i = 0; i < fs->geo.irec_count; i++) {
+		index = (cursor + i) % fs->geo.irec_count;
+		if (claim_at(fs, inode, ino, index)) {
+			__atomic_store_n(&recent->irec_cursor, index + 1, __ATOMIC_RELAXED);
+			*rec = umfs_irec(fs, index);
+			return 0;
+		}
 	}
 	return -ENFILE;
 }
@@ -180,6 +195,7 @@ static bool drop_locked(struct umfs *fs, struct umfs_tx *tx, struct umfs_irec_pm
 		st64(&inode->rec, 0);
 		st64(&rec->key, 0);
 	}
+	umfs_recent_give(&umfs_recent(fs)->irec, irec);
 	return true;
 }
 

@@ -41,12 +41,15 @@ static uint32_t rec_crc(const struct umfs_rec_pm *rec, uint64_t txid, uint32_t l
  */
 static inline le32 *busy_word(const struct umfs *fs, uint32_t lane)
 {
-	return &umfs_slot(fs, fs->slot)->busy[lane];
+	return &umfs_lane(fs, fs->slot, lane)->busy;
 }
 
+/* What an owner of the slot before this one left there means nothing. */
 static inline bool lane_take(struct umfs *fs, uint32_t lane)
 {
-	return !ld32(busy_word(fs, lane)) && cas32(busy_word(fs, lane), 0, 1);
+	uint32_t seen = ld32(busy_word(fs, lane));
+
+	return seen != fs->incarnation && cas32(busy_word(fs, lane), seen, fs->incarnation);
 }
 
 static void lane_let(struct umfs *fs, uint32_t lane)
@@ -76,7 +79,7 @@ int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 {
 	uint32_t lane;
 
-	umfs_order_wait(fs, umfs_slot(fs, fs->slot)->busy);
+	umfs_order_wait(fs, busy_word(fs, 0));
 	while (!fs->broken) {
 		if (fs->readonly)
 			return -EROFS;

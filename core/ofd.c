@@ -6,7 +6,8 @@
  * process counts its own references in private memory.
  *
  * I1  An ofd is freed by one compare-and-swap of its key, which never repeats
- *     within an epoch while anybody can remember it.
+ *     while anybody can remember it: the serial in it stays when it is freed, and the
+ *     next who takes it adds one. So no count is shared by those who open files.
  * I2  A call may be inside when another thread closes its ofd. It holds the ofd's
  *     lock, and found under it that the ofd was still the one it meant
  *     (umfs_ofd_lock). So an ofd is taken anew, and filled in, only by who has its
@@ -65,6 +66,14 @@ int umfs_ofd_set_flags(const struct umfs_file *f, uint32_t mask, uint32_t flags)
 	return 0;
 }
 
+#define SERIAL_MASK 0xffffffu
+
+/* Of no epoch. */
+static uint64_t freed_key(uint64_t key)
+{
+	return key & SERIAL_MASK;
+}
+
 /* The claimer's slot is part of the key, so that its death in here is cleaned up. Lock held. */
 static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
 {
@@ -73,7 +82,7 @@ static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
 
 	if (umfs_key_epoch(key) == fs->epoch)
 		return false;
-	mine |= __atomic_add_fetch(&fs->serial, 1, __ATOMIC_RELAXED) & 0xffffffu;
+	mine |= (key + 1) & SERIAL_MASK;
 	if (!cas64(&o->key, &key, mine))
 		return false;
 	for (k = 0; k < 4; k++)
@@ -81,26 +90,34 @@ static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
 	return true;
 }
 
-/* A free one, locked (I2). */
+/* Take this one, locked (I2), if it is free. */
+static bool claim_at(struct umfs *fs, uint32_t index)
+{
+	struct umfs_ofd_pm *o = ofd_at(fs, index);
+
+	if (umfs_key_epoch(ld64(&o->key)) == fs->epoch ||
+	    !umfs_lock_try(fs, &o->lock, umfs_lock_value(fs, fs->slot)))
+		return false;
+	if (claim_one(fs, o))
+		return true;
+	umfs_unlock(fs, &o->lock);
+	return false;
+}
+
 int umfs_ofd_claim(struct umfs *fs, uint32_t *ofd)
 {
-	uint64_t mine = umfs_lock_value(fs, fs->slot);
-	uint32_t cursor = __atomic_load_n(&fs->ofd_cursor, __ATOMIC_RELAXED), i;
+	struct umfs_recent *recent = umfs_recent(fs);
+	uint32_t cursor, i;
 
-	for (i = 0; i < fs->geo.ofd_count; i++) {
-		uint32_t index = (cursor + i) % fs->geo.ofd_count;
-		struct umfs_ofd_pm *o = ofd_at(fs, index);
-
-		if (umfs_key_epoch(ld64(&o->key)) == fs->epoch ||
-		    !umfs_lock_try(fs, &o->lock, mine))
-			continue;
-		if (!claim_one(fs, o)) {
-			umfs_unlock(fs, &o->lock);
-			continue;
-		}
-		__atomic_store_n(&fs->ofd_cursor, index + 1, __ATOMIC_RELAXED);
-		*ofd = index;
+	if (umfs_recent_take(&recent->ofd, ofd) && claim_at(fs, *ofd))
 		return 0;
+	cursor = __atomic_load_n(&recent->ofd_cursor, __ATOMIC_RELAXED);
+	for (i = 0; i < fs->geo.ofd_count; i++) {
+		*ofd = (cursor + i) % fs->geo.ofd_count;
+		if (claim_at(fs, *ofd)) {
+			__atomic_store_n(&recent->ofd_cursor, *ofd + 1, __ATOMIC_RELAXED);
+			return 0;
+		}
 	}
 	return -ENFILE;
 }
@@ -131,7 +148,7 @@ void umfs_ofd_unclaim(struct umfs *fs, uint32_t ofd)
 {
 	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
 
-	st64(&o->key, 0);
+	st64(&o->key, freed_key(ld64(&o->key)));
 	umfs_unlock(fs, &o->lock);
 }
 
@@ -185,7 +202,7 @@ static void ofd_leave(struct umfs_ofd_pm *o, uint32_t slot)
 
 	and64(&o->slots[slot / 64u], ~umfs_slot_bit(slot));
 	if (umfs_slots_empty(o->slots))
-		(void)cas64(&o->key, &key, 0);
+		(void)cas64(&o->key, &key, freed_key(key));
 }
 
 void umfs_ofd_put(struct umfs *fs, uint32_t ofd)
@@ -197,6 +214,7 @@ void umfs_ofd_put(struct umfs *fs, uint32_t ofd)
 	if (__atomic_sub_fetch(&fs->ofd_refs[ofd], 1, __ATOMIC_ACQ_REL) || fs->broken)
 		return;
 	ofd_leave(o, fs->slot);
+	umfs_recent_give(&umfs_recent(fs)->ofd, ofd);
 	if (irec < fs->geo.irec_count)
 		umfs_irec_drop(fs, irec);
 }
@@ -259,7 +277,7 @@ static void drop_ofd(struct umfs *fs, struct umfs_ofd_pm *o, uint32_t slot)
 	if (ld64(&o->slots[slot / 64u]) & umfs_slot_bit(slot))
 		ofd_leave(o, slot);
 	else if (umfs_slots_empty(o->slots) && ((uint32_t)key >> 24) == slot)
-		(void)cas64(&o->key, &key, 0); /* it died claiming it */
+		(void)cas64(&o->key, &key, freed_key(key)); /* it died claiming it */
 }
 
 /* Nobody is attached: it is free, whoever its bits name. */
@@ -268,7 +286,7 @@ void umfs_ofd_forget(struct umfs *fs, uint32_t ofd)
 	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
 
 	if (umfs_key_epoch(ld64(&o->key)) == fs->epoch)
-		st64(&o->key, 0);
+		st64(&o->key, freed_key(ld64(&o->key)));
 }
 
 /* Bits of a slot that is dead and claimed; files it was the last to hold become zombies. */

@@ -50,6 +50,24 @@ static inline void umfs_widen(uint64_t *range, uint32_t index)
 			return;
 }
 
+static inline struct umfs_recent *umfs_recent(struct umfs *fs)
+{
+	return &fs->recent[port_thread() % UMFS_RECENTS];
+}
+static inline void umfs_recent_give(uint32_t *recent, uint32_t index)
+{
+	__atomic_store_n(recent, index + 1, __ATOMIC_RELAXED);
+}
+/* Others may have taken it meanwhile: it is only where to look first. */
+static inline bool umfs_recent_take(uint32_t *recent, uint32_t *index)
+{
+	*index = __atomic_load_n(recent, __ATOMIC_RELAXED) - 1;
+	if (*index == UINT32_MAX)
+		return false;
+	__atomic_store_n(recent, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
 /* `slot` lets go of a record: this process's own that leaves, or a dead, claimed one. */
 void umfs_irec_drop_slot(struct umfs *fs, struct umfs_irec_pm *rec, uint32_t slot);
 

@@ -21,7 +21,8 @@ static enum level level_of(const struct umfs *fs, const void *what)
 
 	if (what == fs)
 		return ATTACH;
-	if (within(at, UMFS_SLOTS_PAGE, UMFS_SLOTS_MAX * sizeof(struct umfs_slot_pm)))
+	if (within(at, g->lanes_page,
+		   (uint64_t)g->slot_count * g->lanes_per_slot * UMFS_LANE_PAGES * UMFS_PAGE_BYTES))
 		return LANE;
 	if (what == &umfs_runtime(fs)->rename_lock)
 		return RENAME;

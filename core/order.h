@@ -34,7 +34,7 @@ struct umfs_order {
 };
 
 /*
- * `what`: a lock word of the pool; `busy` of a slot for a lane; fs itself for the
+ * `what`: a lock word of the pool; `busy` for a lane; fs itself for the
  * attach lock.
  */
 void umfs_order_wait(struct umfs *fs, const void *what); /* about to take it, may wait */

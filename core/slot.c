@@ -96,11 +96,7 @@ static void clean_reserves(struct umfs *fs, uint32_t slot)
 static void set_slot(struct umfs *fs, uint32_t slot, uint32_t state)
 {
 	struct umfs_slot_pm *s = umfs_slot(fs, slot);
-	uint32_t i;
 
-	for (i = 0; i < UMFS_LANES_MAX; i++)
-		if (ld32(&s->busy[i]))
-			st32(&s->busy[i], 0);
 	if (ld32(&s->cleaning))
 		st32(&s->cleaning, 0);
 	/*
@@ -335,16 +331,31 @@ int umfs_attach(struct umfs *fs, uint32_t mode)
 	return err;
 }
 
+#define REFS_PER_LINE (UMFS_LINE_BYTES / 4u)
+
+/* Apart, and so that their counts in this process lie in different lines, too. */
+static void recents_init(struct umfs *fs)
+{
+	uint32_t irecs = fs->geo.irec_count / fs->geo.slot_count;
+	uint32_t ofds = fs->geo.ofd_count / fs->geo.slot_count, i;
+
+	for (i = 0; i < UMFS_RECENTS; i++) {
+		struct umfs_recent *r = &fs->recent[i];
+
+		r->irec = r->ofd = 0;
+		r->irec_cursor = fs->slot * irecs + i * REFS_PER_LINE;
+		r->ofd_cursor = fs->slot * ofds + i * REFS_PER_LINE;
+	}
+}
+
 void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 {
 	fs->slot = slot;
 	fs->incarnation = incarnation;
 	fs->lane_wanted = 0;
-	fs->serial = incarnation * 2654435761u; /* keys of one slot's owners differ */
 	umfs_atime_day(fs);
 	umfs_slot_recount_opens(fs);
-	fs->irec_cursor = slot * (fs->geo.irec_count / fs->geo.slot_count);
-	fs->ofd_cursor = slot * (fs->geo.ofd_count / fs->geo.slot_count);
+	recents_init(fs);
 }
 
 static int slot_for_another(struct umfs *fs, uint32_t state, uint32_t *slot,

@@ -63,6 +63,18 @@ struct umfs_prefix {
 };
 
 /*
+ * Where a thread looks for a free record of an open inode, and of a description: first the
+ * one that it let go of last, plus one (0: none), while the processor still has its lines.
+ * Threads are spread over these, and each is so far from the next that no two share a line.
+ */
+struct umfs_recent {
+	uint32_t irec, ofd;
+	uint32_t irec_cursor, ofd_cursor;
+	uint8_t pad[112];
+};
+#define UMFS_RECENTS 8u
+
+/*
  * One attached pool in one address space. The owner fills `base`, `bytes`,
  * `port` and the two reference arrays before umfs_attach() and zeroes the rest.
  */
@@ -82,9 +94,8 @@ struct umfs {
 	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
 	uint32_t readonly;   /* 1: looked at only (private copy) */
 	uint32_t alone;	     /* 1: recovering a pool that nobody has attached */
-	uint32_t irec_cursor, ofd_cursor; /* where to look for a free record */
 	uint64_t irec_range, ofd_range;	  /* where those with references here lie: see open.h */
-	uint32_t serial;
+	struct umfs_recent recent[UMFS_RECENTS];
 	int64_t day_ago_ns; /* at the last open, less a day: older atimes are renewed */
 	/* The caller's to set, at any time after umfs_attach(). */
 	uint64_t end_max;     /* bytes: no file grows, and nothing is written, past it */
@@ -95,6 +106,8 @@ struct umfs {
 	struct umfs_prefix prefixes[UMFS_PREFIXES];
 	/* 1 + the group where a walk over all groups last found pages, inodes; 0: none. */
 	uint32_t page_walk, inode_walk;
+	/* Of each lane: 1 + the group of its new files; how often it met others: see ialloc.c. */
+	uint32_t inode_home[UMFS_LANES_MAX], inode_met[UMFS_LANES_MAX];
 	/* Memory to give back: see unback.c. */
 	uint64_t freed_where; /* bit: groups in which pages were freed */
 	int64_t unback_next_ns;

@@ -79,7 +79,7 @@ static void free_lanes(void *arg)
 
 	h->waits++;
 	for (i = 0; i < h->fs->geo.lanes_per_slot; i++)
-		st32(&umfs_slot(h->fs, h->fs->slot)->busy[i], 0);
+		st32(&umfs_lane(h->fs, h->fs->slot, i)->busy, 0);
 	h->fs->lane_wanted = 0;
 }
 
@@ -95,7 +95,7 @@ void nospace_lanes(const struct op *op, uint32_t mode)
 	nospace_look(&t);
 	h.fs = &t.proc->fs;
 	for (i = 0; i < h.fs->geo.lanes_per_slot; i++)
-		st32(&umfs_slot(h.fs, h.fs->slot)->busy[i], 1);
+		st32(&umfs_lane(h.fs, h.fs->slot, i)->busy, h.fs->incarnation);
 	t.sim->turn = free_lanes;
 	t.sim->turn_arg = &h;
 	err = op->run(&t.stage);
