@@ -91,11 +91,17 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 /*
  * Durable, as the way from the inode to the record is, by the caller's next fence: the one
  * before the commit of what it announces, or of the record that the pages are noted in (I2).
+ * In a recovery the record may be one whose claim a power cut left in part: its first words
+ * and the inode's are there, and the generation is a former owner's.
  */
 void umfs_irec_flag(struct umfs *fs, struct umfs_inode_pm *inode, struct umfs_irec_pm *rec,
 		    uint32_t flag)
 {
-	if ((ld32(&rec->flags) & flag) == flag)
+	uint32_t generation = ld32(&inode->generation);
+
+	if (ld32(&rec->generation) != generation)
+		st32(&rec->generation, generation);
+	else if ((ld32(&rec->flags) & flag) == flag)
 		return;
 	umfs_flush(fs, &inode->rec, sizeof(inode->rec));
 	st32(&rec->flags, ld32(&rec->flags) | flag);

@@ -260,11 +260,38 @@ static void promise_about_a_locked_file_is_not_kept(void **state)
 	assert_ok(world_stat(u->fs, "/f", &attr));
 }
 
+/*
+ * A power cut in a recovery kept the first words of a record and the inode's, that leads to
+ * it: the rest is of whoever had the record before.
+ */
+static void record_claimed_in_part_is_completed(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_irec_pm *rec;
+	struct umfs_inode_pm *inode;
+	struct umfs_file file;
+	uint32_t flags;
+
+	u->sim->log = NULL;
+	for (flags = 0; flags <= UMFS_IREC_ORPHAN; flags++) {
+		assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+		assert_ok(world_unlink(u->fs, "/f"));
+		inode = umfs_inode(u->fs, (uint32_t)file.ino);
+		rec = umfs_irec_find(u->fs, inode, (uint32_t)file.ino);
+		st32(&rec->generation, ld32(&inode->generation) + 7);
+		st32(&rec->flags, flags);
+		promise(u->proc, 0, umfs_file_node(&file));
+		unit_die(u);
+		assert_int_equal(ld32(&umfs_inode(u->fs, (uint32_t)file.ino)->mode), 0);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(killed_without_records_survivor_frees),
 	CASE(killed_without_records_next_attacher_frees),
 	CASE(promise_about_files_in_use_frees_nothing),
 	CASE(promise_about_a_locked_file_is_not_kept),
+	CASE(record_claimed_in_part_is_completed),
 };
 
 UNIT_MAIN("promise", tests)
