@@ -94,9 +94,6 @@ static bool pass_on(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino)
 
 	if (!rec && umfs_irec_claim(fs, inode, ino, &rec))
 		return false;
-	/* Of one that a recovery was making when power went, the beginning may be all there is. */
-	if (ld32(&rec->generation) != ld32(&inode->generation))
-		st32(&rec->generation, ld32(&inode->generation));
 	umfs_irec_flag(fs, inode, rec, ld32(&inode->nlink) ? UMFS_IREC_TRIM : UMFS_IREC_ORPHAN);
 	umfs_fence(fs); /* before the promise is forgotten */
 	fs->zombies = 1;
