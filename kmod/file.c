@@ -19,6 +19,7 @@
  */
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #include "splice.h"
@@ -110,6 +111,15 @@ static struct umfs_iov segment(const struct iov_iter *iter)
 				       iov->iov_len - iter->iov_offset)};
 }
 
+/*
+ * Whoever made the iterator has looked at this already. Core's port tells a program's memory by
+ * its address, so it is not left to them.
+ */
+static bool is_programs(const struct umfs_iov *iov)
+{
+	return access_ok((__force void __user *)iov->base, iov->len);
+}
+
 /* The next part, if it is a few pieces of user memory. */
 static bool find_direct(const struct iov_iter *iter, struct part *p)
 {
@@ -120,6 +130,8 @@ static bool find_direct(const struct iov_iter *iter, struct part *p)
 	iov_iter_truncate(&at, p->bytes);
 	while (user_backed_iter(&at) && iov_iter_count(&at) && p->count < PART_IOV) {
 		p->iov[p->count] = segment(&at);
+		if (!is_programs(&p->iov[p->count]))
+			return false;
 		iov_iter_advance(&at, p->iov[p->count].len);
 		p->count++;
 	}
