@@ -4,12 +4,16 @@
  *
  * A group that was never used has zeros for its entry, or what a process left that died
  * while it set the group up: bitmaps in which nothing but the head is in use. One that has
- * more in them, and a count of pages that fits, has lost its flag. The first group has the root.
+ * more in them, and a count of pages that fits, has lost its flag. After a power cut bits may
+ * be there without the flag, of pages and inodes that were taken and never came into use:
+ * then it takes an inode that is in use, which recovery would have taken back. The first group
+ * has the root.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "fsck.h"
+#include "sum.h"
 
 #define GROUP_FLAGS_KNOWN (UMFS_GROUP_INIT | UMFS_GROUP_RECOUNT)
 
@@ -50,12 +54,40 @@ static bool bitmaps_used(const struct fsck *c, uint32_t group)
 	return !all_are(pages, group_head(c), said, false) || !all_are(inodes, 0, ipg, false);
 }
 
+/* The group is not one that inode_at() knows. */
+static bool inode_used(const struct fsck *c, uint32_t group, uint32_t index)
+{
+	uint32_t ino = group * c->geo.inodes_per_group + index;
+	uint32_t rel = UMFS_GROUP_HEAD_PAGES + index / (UMFS_PAGE_BYTES / UMFS_INODE_BYTES);
+	const struct umfs_inode_pm *inode =
+		(struct umfs_inode_pm *)page_at(c, group_first(c, group) + UMFS_GROUP_HEAD_PAGES) +
+		index;
+
+	return (ld64(&group_at(c, group)->backed) >> (rel >> UMFS_UNIT_SHIFT) & 1) &&
+	       ld32(&inode->mode) &&
+	       ld32(&inode->crc) ==
+		       sum_crc32c(ino, &inode->mode, UMFS_INODE_CRC_BYTES - sizeof(inode->crc));
+}
+
+static bool inodes_used(const struct fsck *c, uint32_t group)
+{
+	for (uint32_t i = 0; i < c->geo.inodes_per_group; i++)
+		if (map_get(inode_bits(c, group), i) && inode_used(c, group, i))
+			return true;
+	return false;
+}
+
+static bool lost_its_flag(const struct fsck *c, uint32_t group)
+{
+	return bitmaps_used(c, group) && (c->was_clean || inodes_used(c, group));
+}
+
 void group_flags_check(struct fsck *c, uint32_t group)
 {
 	struct umfs_group_pm *g = group_at(c, group);
 	uint32_t said = ld32(&g->flags), want = said & GROUP_FLAGS_KNOWN;
 
-	if (!(said & UMFS_GROUP_INIT) && (!group || bitmaps_used(c, group)))
+	if (!(said & UMFS_GROUP_INIT) && (!group || lost_its_flag(c, group)))
 		want |= UMFS_GROUP_INIT;
 	if (want == said)
 		return;
