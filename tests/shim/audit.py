@@ -40,7 +40,9 @@ OWN = re.compile(
 # a new image finds out where it is.
 LIMBO = "/.umfs-cwd-"
 CWD = re.compile(r"AT_FDCWD<([^>]*)>")
-RELATIVE = re.compile(r'(?!execve|memfd_create|symlinkat\("UMFS"|stat\("\.")\w+\((AT_FDCWD<[^>]*>, )?"(?!/)[^"]')
+RELATIVE = re.compile(
+    r'(?!execve|memfd_create|symlink|stat\("\.")\w+\((AT_FDCWD<[^>]*>, )?"(?!/)[^"]'
+    r'|symlink(at)?\("[^"]*", (AT_FDCWD<[^>]*>, )?"(?!/)[^"]')  # what comes first is no path
 MOVES = re.compile(r'f?chdir\([^"<]*["<]([^">]*)[">].* = 0$')
 MADE = re.compile(r"(?:clone3?|v?fork)\(.* = ([0-9]+)$")
 # And with the files that locks are taken on, and their directory.
