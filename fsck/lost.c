@@ -101,9 +101,6 @@ static uint32_t dir_get(struct fsck *c, const char **why)
 	const char *name;
 	uint32_t ino;
 
-	*why = "the root directory is damaged";
-	if (!dir_good(c, UMFS_ROOT_INO))
-		return 0;
 	names_read(&root);
 	ino = dir_find(&root, &name);
 	if (!ino && name) {
@@ -273,8 +270,10 @@ static bool any_whole(const struct fsck *c)
 
 int lost_attach(struct fsck *c)
 {
-	const char *why = "damaged directories may hide its name";
-	bool tried = c->lost && !c->lost_why && !c->hidden && any_whole(c);
+	bool root = dir_good(c, UMFS_ROOT_INO);
+	bool tried = c->lost && root && !c->lost_why && !c->hidden && any_whole(c);
+	const char *why = root ? "damaged directories may hide its name"
+			       : "the root directory is damaged";
 
 	if (!c->lost)
 		return 0;
@@ -282,7 +281,7 @@ int lost_attach(struct fsck *c)
 		why = c->lost_why;
 	else if (tried)
 		why = name_all(c);
-	if (why && tried && dir_good(c, UMFS_ROOT_INO))
+	if (why && tried)
 		c->lost_why = squeeze_all(c, why);
 	else if (why)
 		each_lost(c, lost_leave, (void *)(uintptr_t)why);

@@ -2,8 +2,8 @@
 /*
  * target_fsck.c - fsck's passes over a damaged pool: -n, -p and -y each on the same one.
  *
- * Where -y leaves nothing a second -y finds nothing. That it leaves nothing is asked in mend.c,
- * with what becomes of the files; corpus/fsck ends with an input for which it does not yet.
+ * -y leaves nothing, or says that it can not check the pool; and a second -y finds nothing.
+ * More of that, with what becomes of the files, is in mend.c.
  */
 #include "check.h"
 #include "fuzz.h"
@@ -20,8 +20,10 @@ static void load(const struct input *in)
 
 static void second_run(const struct image_fsck *mended, const struct image_fsck *after)
 {
-	if (mended->ret || mended->left)
-		return; /* and it said so */
+	if (mended->ret)
+		return; /* it could not go on, and said so */
+	if (mended->left)
+		die("fsck -y left: %s", mended->first);
 	if (after->ret || after->left || after->fixed)
 		die("fsck -y left nothing, and then: %s", after->first);
 }
