@@ -277,6 +277,15 @@ static long link_kernel(const struct path_pair *p, struct path_args *a)
 	return sys5(SYS_linkat, p->from_dirfd, p->from, p->to_dirfd, p->to, a->a);
 }
 
+/*
+ * A file by its descriptor alone: Linux before 6.10 lets only CAP_DAC_READ_SEARCH do it, and says
+ * ENOENT to others before anything else; there is no descriptor -1 that it could come by.
+ */
+static bool empty_refused(void)
+{
+	return !port_quiet && sys5(SYS_linkat, -1, "", -1, "-", AT_EMPTY_PATH) == -ENOENT;
+}
+
 long umfs_hook_link(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
 {
 	struct path_pair p = {.from_dirfd = from_dirfd,
@@ -290,8 +299,11 @@ long umfs_hook_link(int from_dirfd, const char *from, int to_dirfd, const char *
 		return -EINVAL;
 	if (!(flags & AT_SYMLINK_FOLLOW))
 		p.from_flags |= SPOT_NOFOLLOW;
-	if (flags & AT_EMPTY_PATH)
+	if (flags & AT_EMPTY_PATH) {
+		if (empty_refused())
+			return -ENOENT;
 		p.from_flags |= SPOT_EMPTY;
+	}
 	return umfs_path_pair(&p, link_ours, link_kernel, &a);
 }
 
