@@ -528,6 +528,8 @@ int umfs_fpt_trim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
 		return -EUCLEAN;
 	if (height == 0)
 		return index == 0 ? drop_root(tx, inode, ino) : 0;
+	if (index && umfs_fpt_next(fs, root, 0, index) == index)
+		at = index = 0; /* a hole is all that stays: no table is needed for it */
 	while (!err && (at = umfs_fpt_next(fs, root, at, FPT_PAGES_MAX)) < FPT_PAGES_MAX)
 		err = trim_step(tx, inode, ino, &at, index);
 	top = umfs_page(fs, umfs_pte_page(root));

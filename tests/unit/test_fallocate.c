@@ -164,6 +164,28 @@ static void truncate_lets_kept_pages_go(void **state)
 	world_close(&file);
 }
 
+/* Before the new end there is a hole: no table is kept for it, of any height. */
+static void truncate_to_a_hole_keeps_no_page(void **state)
+{
+	static const uint64_t at[] = {3 * PAGE, 600 * PAGE, 2 * GIB};
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint64_t before;
+	uint32_t i;
+
+	open_new(u, &file);
+	before = unit_pages_free(u);
+	for (i = 0; i < UMFS_ARRAY_LEN(at); i++) {
+		assert_ok(world_write(&file, at[i], PAGE, 1));
+		assert_ok(umfs_truncate(u->fs, file.ino, at[i] - PAGE + 511));
+		assert_int_equal(pages_of(&file), 0);
+		assert_int_equal(size_of(&file), at[i] - PAGE + 511);
+		assert_int_equal(unit_pages_free(u), before);
+		assert_ok(umfs_truncate(u->fs, file.ino, 0));
+	}
+	world_close(&file);
+}
+
 static void allocate_too_much_takes_nothing(void **state)
 {
 	struct unit *u = *state;
@@ -749,6 +771,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(kept_pages_survive_close_and_death),
 	CASE(pages_ahead_of_kept_ones_trimmed),
 	CASE(truncate_lets_kept_pages_go),
+	CASE(truncate_to_a_hole_keeps_no_page),
 	CASE(allocate_too_much_takes_nothing),
 	CASE(modes_and_ranges_refused),
 	CASE(last_page_of_largest_file_given),
