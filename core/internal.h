@@ -662,6 +662,11 @@ struct umfs_acl {
 };
 #define UMFS_ACL_EMPTY_BYTES 4u	   /* a head without entries */
 #define UMFS_ACL_MINIMAL_BYTES 28u /* and with the three that a mode says as well */
+/*
+ * The head and the tags of a list in the caller's memory, which Linux looks at before it looks
+ * at the file. -EINVAL, -EOPNOTSUPP, -EFAULT.
+ */
+int umfs_acl_check_form(const uint8_t *value, uint32_t size);
 /* An access control list as system.posix_acl_* has it. -EINVAL, -EOPNOTSUPP. */
 int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl);
 /* In a list that was parsed and has a mask: owner, mask and others get the bits of `mode`. */

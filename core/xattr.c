@@ -94,20 +94,23 @@ static int may_get(struct umfs *fs, const struct umfs_cred *cred, umfs_node node
 	return umfs_is_link(a.mode) ? -EOPNOTSUPP : 0;
 }
 
-/* Locked. */
+static bool is_owner(const struct umfs_cred *cred, const struct umfs_inode_pm *in)
+{
+	return cred->override || cred->uid == ld32(&in->uid);
+}
+
+/* Locked; not for access control lists: may_set_acl(). */
 static int may_set(const struct umfs_cred *cred, const struct umfs_inode_pm *in,
 		   enum space space)
 {
 	uint32_t mode = ld32(&in->mode);
-	bool owner = cred->override || cred->uid == ld32(&in->uid);
 
 	if (space == TRUSTED || space == SECURITY)
 		return cred->override ? 0 : -EPERM;
-	if (is_acl(space))
-		return umfs_is_link(mode) ? -EOPNOTSUPP : owner ? 0 : -EPERM;
 	if (space == UNKNOWN)
 		return umfs_may(cred, in, 2) ? 0 : -EACCES;
-	if (!may_have_user(mode) || (umfs_is_dir(mode) && (mode & UMFS_S_ISVTX) && !owner))
+	if (!may_have_user(mode) ||
+	    (umfs_is_dir(mode) && (mode & UMFS_S_ISVTX) && !is_owner(cred, in)))
 		return -EPERM;
 	return umfs_may(cred, in, 2) ? 0 : -EACCES;
 }
@@ -525,6 +528,26 @@ static int set_acl(struct edit *e)
 	return change(e);
 }
 
+/* Only directories have default lists, and what has none may be told to have none. */
+static bool has_no_default(const struct edit *e)
+{
+	return e->space == ACL_DEFAULT && !umfs_is_dir(ld32(&e->in->mode));
+}
+
+/* In the order in which Linux looks. */
+static int may_set_acl(const struct edit *e)
+{
+	int err = e->remove ? 0 : umfs_acl_check_form(e->value, e->size);
+
+	if (err)
+		return err;
+	if (umfs_is_link(ld32(&e->in->mode)))
+		return -EOPNOTSUPP;
+	if (has_no_default(e))
+		return e->remove || e->size <= UMFS_ACL_EMPTY_BYTES ? 0 : -EACCES;
+	return is_owner(e->cred, e->in) ? 0 : -EPERM;
+}
+
 static int edit_locked(struct edit *e, umfs_node node)
 {
 	struct umfs *fs = e->tx.fs;
@@ -534,11 +557,11 @@ static int edit_locked(struct edit *e, umfs_node node)
 	if (!err && !umfs_inode_sealed(e->in, e->ino))
 		err = -EUCLEAN;
 	if (!err)
-		err = may_set(e->cred, e->in, e->space);
+		err = is_acl(e->space) ? may_set_acl(e) : may_set(e->cred, e->in, e->space);
 	if (!err)
 		err = check_name(e->name, e->len, e->space);
-	if (!err && e->space == ACL_DEFAULT && !umfs_is_dir(ld32(&e->in->mode)))
-		return e->remove || e->size <= UMFS_ACL_EMPTY_BYTES ? 0 : -EACCES;
+	if (!err && has_no_default(e))
+		return 0;
 	if (!err)
 		err = umfs_xblock_load(fs, ld64(&e->in->xattr), e->ino, &e->old);
 	if (err)

@@ -33,12 +33,17 @@ static uint32_t le_at(const uint8_t *p, uint32_t bytes)
 	return v;
 }
 
+static bool tag_known(uint32_t tag)
+{
+	return tag && !(tag & (tag - 1)) && tag <= OTHER;
+}
+
 static int parse_entry(struct parse *p, const uint8_t *entry)
 {
 	uint32_t tag = le_at(entry, 2), perm = le_at(entry + 2, 2);
 	bool many = tag == USER || tag == GROUP;
 
-	if (!tag || (tag & (tag - 1)) || tag > OTHER || (perm & ~7u))
+	if (!tag_known(tag) || (perm & ~7u))
 		return -EINVAL;
 	if (tag < p->last || (tag == p->last && !many))
 		return -EINVAL;
@@ -61,6 +66,33 @@ static int parse_end(const struct parse *p, struct umfs_acl *acl)
 	return 0;
 }
 
+/* `head`: ACL_HEAD_BYTES of a list of `size`. */
+static int check_head(const uint8_t *head, uint32_t size)
+{
+	if (le_at(head, 4) != ACL_VERSION)
+		return -EOPNOTSUPP;
+	return (size - ACL_HEAD_BYTES) % ACL_ENTRY_BYTES ? -EINVAL : 0;
+}
+
+int umfs_acl_check_form(const uint8_t *value, uint32_t size)
+{
+	uint8_t part[ACL_ENTRY_BYTES];
+	uint32_t pos;
+	int err;
+
+	if (size < ACL_HEAD_BYTES)
+		return size ? -EINVAL : 0;
+	err = port_copy_in(part, value, ACL_HEAD_BYTES);
+	if (!err)
+		err = check_head(part, size);
+	for (pos = ACL_HEAD_BYTES; !err && pos < size; pos += ACL_ENTRY_BYTES) {
+		err = port_copy_in(part, value + pos, ACL_ENTRY_BYTES);
+		if (!err && !tag_known(le_at(part, 2)))
+			err = -EINVAL;
+	}
+	return err;
+}
+
 int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl)
 {
 	const uint8_t *at = value;
@@ -75,12 +107,9 @@ int umfs_acl_parse(const void *value, uint32_t size, struct umfs_acl *acl)
 		return 0;
 	if (size < ACL_HEAD_BYTES)
 		return -EINVAL;
-	if (le_at(at, 4) != ACL_VERSION)
-		return -EOPNOTSUPP;
-	if ((size - ACL_HEAD_BYTES) % ACL_ENTRY_BYTES)
-		return -EINVAL;
-	if (acl->empty)
-		return 0;
+	err = check_head(at, size);
+	if (err || acl->empty)
+		return err;
 	for (pos = ACL_HEAD_BYTES; pos < size; pos += ACL_ENTRY_BYTES) {
 		err = parse_entry(&p, at + pos);
 		if (err)

@@ -445,11 +445,18 @@ static void list_that_is_a_mode_set_on_full_pool(void **state)
 static void default_list_is_for_directories(void **state)
 {
 	static const uint8_t minimal[] = {ACL_HEAD, ACL_OWNER(6), ACL_GROUP(4), ACL_OTHER(0)};
+	static const uint8_t version[] = {1, 0, 0, 0, ACL_OWNER(6), ACL_GROUP(4), ACL_OTHER(0)};
+	static const uint8_t tag[] = {ACL_HEAD, ACL_OWNER(6), 3, 0, 4, 0, ACL_ANY, ACL_OTHER(0)};
 	struct unit *u = *state;
 	umfs_node node = make(u, "/f", 0100644), dir = make(u, "/d", 0040755);
 	char buf[100];
 
-	assert_err(set_acl(u, &owner, node, DEFAULT, minimal, sizeof(minimal)), EACCES);
+	/* The list is looked at first, then what it is for, then whose it is. */
+	assert_err(set_acl(u, &other, node, DEFAULT, version, sizeof(version)), EOPNOTSUPP);
+	assert_err(set_acl(u, &other, node, DEFAULT, tag, sizeof(tag)), EINVAL);
+	assert_err(set_acl(u, &other, node, DEFAULT, minimal, sizeof(minimal) - 1), EINVAL);
+	assert_err(set_acl(u, &other, node, DEFAULT, minimal, sizeof(minimal)), EACCES);
+	assert_err(set_acl(u, &other, dir, DEFAULT, minimal, sizeof(minimal)), EPERM);
 	assert_ok(set_acl(u, &owner, dir, DEFAULT, minimal, sizeof(minimal)));
 	assert_int_equal(get(u, &owner, dir, DEFAULT, buf, sizeof(buf)), sizeof(minimal));
 	assert_int_equal(mode_of(u, dir), 0755);
