@@ -20,8 +20,8 @@
  *      the keeper with the last. It passes exec where a lock would.
  *  K5  The kernel drops this process's POSIX locks when any descriptor of the
  *      shadow is closed in it. So what K1 needs for a moment is closed at once
- *      only when there is no keeper, and else stays until a descriptor of the
- *      inode is closed (`spare`), which drops these locks anyway.
+ *      only when no keeper was asked for a lock yet, and else stays until a
+ *      descriptor of the inode is closed (`spare`), which drops these locks anyway.
  *  K6  Nothing of ours is held during the call that takes a lock: it waits, and
  *      is interrupted, as the kernel does it.
  */
@@ -36,6 +36,7 @@ struct keeper {
 	struct umfs *fs; /* NULL: that number is none */
 	uint32_t ino;
 	bool spare;
+	bool locks; /* a keeper that may hold some */
 	int next; /* of its bucket: number + 1, or 0 */
 };
 #define BUCKETS 64u
@@ -88,6 +89,7 @@ static int keeper_add(struct umfs *fs, uint32_t ino, int fd, bool spare)
 		return -ENOLCK;
 	keepers[fd].ino = ino;
 	keepers[fd].spare = spare;
+	keepers[fd].locks = false;
 	keepers[fd].next = *bucket;
 	STORE(&keepers[fd].fs, fs);
 	*bucket = fd + 1;
@@ -196,7 +198,8 @@ static int keeper_make(const struct umfs_file *f)
 	return fd;
 }
 
-static int keeper_get(int fd, const struct umfs_file *f)
+/* `locks`: not only to ask about locks. */
+static int keeper_get(int fd, const struct umfs_file *f, bool locks)
 {
 	struct umfs_file now;
 	int keeper = -EBADF;
@@ -207,6 +210,8 @@ static int keeper_get(int fd, const struct umfs_file *f)
 		keeper = keeper_find(f->fs, f->ino);
 		if (keeper < 0)
 			keeper = keeper_make(f);
+		if (keeper >= 0 && locks)
+			keepers[keeper].locks = true;
 	}
 	umfs_local_unlock(LOCK_UINFO);
 	umfs_guard_leave();
@@ -261,7 +266,7 @@ static int put_onto_all(int shadow, int known, const struct umfs_file *f)
 static int share_make(int fd, enum uinfo_kind kind, const struct umfs_file *f)
 {
 	int access = kind == UINFO_DIR ? O_RDONLY : (int)f->flags & O_ACCMODE;
-	int shadow, err;
+	int shadow, keeper, err;
 
 	if (!held_alone(f))
 		return -ENOLCK;
@@ -270,7 +275,8 @@ static int share_make(int fd, enum uinfo_kind kind, const struct umfs_file *f)
 		return shadow;
 	err = put_onto_all(shadow, fd, f);
 	/* K5 */
-	if (keeper_find(f->fs, f->ino) < 0 || keeper_add(f->fs, f->ino, shadow, true))
+	keeper = keeper_find(f->fs, f->ino);
+	if (keeper < 0 || !keepers[keeper].locks || keeper_add(f->fs, f->ino, shadow, true))
 		sys1(SYS_close, shadow);
 	return err;
 }
@@ -363,6 +369,8 @@ void umfs_lock_inherit(struct umfs *fs, uint32_t ino, int fd)
 	sys3(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
 	if (!inode_open_here(fs, ino) || keeper_add(fs, ino, fd, false))
 		sys1(SYS_close, fd);
+	else
+		keepers[fd].locks = true;
 }
 
 /* ---- the calls ---- */
@@ -475,7 +483,7 @@ static long lock_posix(const struct umfs_file *f, int fd, int cmd, struct flock 
 
 	if (!may_lock(f, cmd, lk->l_type))
 		return -EBADF;
-	keeper = keeper_get(fd, f);
+	keeper = keeper_get(fd, f, cmd != F_GETLK && lk->l_type != F_UNLCK);
 	if (keeper < 0)
 		return keeper;
 	if (cmd == F_SETLKW)

@@ -245,6 +245,27 @@ static void posix_fork_does_not_inherit(void **state)
 	assert_ok(close(fd));
 }
 
+static int child_does_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* Who only asked has no lock that a descriptor would have to be kept for. */
+static void posix_asking_takes_no_number(void **state)
+{
+	int fd = open_file(), next = dup(fd), after;
+
+	(void)state;
+	assert_ok(close(next));
+	assert_ok(fcntl(fd, F_GETLK, LK(F_WRLCK, 0, 0)));
+	assert_int_equal(in_child(child_does_nothing, NULL), 0);
+	after = dup(fd);
+	assert_int_equal(after, next);
+	assert_ok(close(after));
+	assert_ok(close(fd));
+}
+
 /* ---- waiting ---- */
 
 struct waiter {
@@ -853,6 +874,7 @@ int main(int argc, char **argv)
 		TEST(posix_errors_are_the_kernel_s),
 		TEST(posix_any_close_in_the_process_releases),
 		TEST(posix_fork_does_not_inherit),
+		TEST(posix_asking_takes_no_number),
 		TEST(waiting_ends_when_the_holder_lets_go),
 		TEST(waiting_ends_when_the_holder_dies),
 		TEST(waiting_is_interrupted_by_a_signal),
