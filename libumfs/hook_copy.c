@@ -267,6 +267,27 @@ static long send_from(struct side *in, int out, size_t n, bool pipe, bool wait)
 	return ret;
 }
 
+static bool is_pipe(int fd, long *err)
+{
+	struct stat st;
+
+	*err = sys2(SYS_fstat, fd, &st);
+	return !*err && S_ISFIFO(st.st_mode);
+}
+
+/* There is nothing to send in a directory, and yet Linux has it read by then, but for a pipe. */
+static long dir_sent(const struct side *from, const struct side *to)
+{
+	long err;
+
+	if (to->kind == UINFO_NONE && is_pipe(to->fd, &err))
+		return -EINVAL;
+	umfs_guard_enter();
+	umfs_accessed(&from->f);
+	umfs_guard_leave();
+	return -EINVAL;
+}
+
 long umfs_hook_sendfile(int out, int in, off_t *off, size_t n)
 {
 	struct side from = side_of(in, off), to = side_of(out, NULL);
@@ -281,9 +302,10 @@ long umfs_hook_sendfile(int out, int in, off_t *off, size_t n)
 		err = may_write(&to);
 	if (err || !n)
 		return err;
-	if (from.kind == UINFO_DIR || to.kind == UINFO_DIR ||
-	    (to.kind == UINFO_FILE && is_append(&to.f)))
+	if (to.kind == UINFO_DIR || (to.kind == UINFO_FILE && is_append(&to.f)))
 		return -EINVAL;
+	if (from.kind == UINFO_DIR)
+		return dir_sent(&from, &to);
 	err = send_from(&from, out, n, false, true);
 	return err == -EISDIR ? -EINVAL : err;
 }
@@ -346,14 +368,6 @@ static long take_waiting(int in, const struct side *to, size_t n, unsigned flags
 			break;
 	}
 	return ret;
-}
-
-static bool is_pipe(int fd, long *err)
-{
-	struct stat st;
-
-	*err = sys2(SYS_fstat, fd, &st);
-	return !*err && S_ISFIFO(st.st_mode);
 }
 
 static long splice_in(int in, const off_t *in_off, struct side *to, size_t n, unsigned flags)

@@ -43,6 +43,15 @@ static long fetch_name(char to[UMFS_NAME_MAX + 1], const char *from)
 	return -ERANGE;
 }
 
+/* As newer kernels do, it is looked at before the path is. */
+static long check_name(const char *from)
+{
+	char name[UMFS_NAME_MAX + 1];
+	long len = umfs_active() ? fetch_name(name, from) : 0;
+
+	return UMFS_MIN(len, 0l);
+}
+
 /* Under the guard. */
 static long serve(struct umfs *fs, umfs_node node, const struct request *r)
 {
@@ -142,8 +151,9 @@ long umfs_hook_getxattr(const char *path, const char *name, void *v, size_t n, b
 			      .d = (long)&r,
 			      .p = (void *)(uintptr_t)name,
 			      .q = v};
+	long err = check_name(name);
 
-	return umfs_path_call(AT_FDCWD, path, how(follow), serve_ours, get_kernel, &a);
+	return err ? err : umfs_path_call(AT_FDCWD, path, how(follow), serve_ours, get_kernel, &a);
 }
 
 long umfs_hook_setxattr(const char *path, const char *name, const void *v, size_t n, int flags,
@@ -161,8 +171,9 @@ long umfs_hook_setxattr(const char *path, const char *name, const void *v, size_
 			      .d = (long)&r,
 			      .p = (void *)(uintptr_t)name,
 			      .q = (void *)(uintptr_t)v};
+	long err = check_name(name);
 
-	return umfs_path_call(AT_FDCWD, path, how(follow), serve_ours, set_kernel, &a);
+	return err ? err : umfs_path_call(AT_FDCWD, path, how(follow), serve_ours, set_kernel, &a);
 }
 
 long umfs_hook_listxattr(const char *path, char *list, size_t n, bool follow)
@@ -182,8 +193,10 @@ long umfs_hook_removexattr(const char *path, const char *name, bool follow)
 	struct path_args a = {.a = follow ? SYS_removexattr : SYS_lremovexattr,
 			      .d = (long)&r,
 			      .p = (void *)(uintptr_t)name};
+	long err = check_name(name);
 
-	return umfs_path_call(AT_FDCWD, path, how(follow), serve_ours, remove_kernel, &a);
+	return err ? err : umfs_path_call(AT_FDCWD, path, how(follow), serve_ours, remove_kernel,
+					  &a);
 }
 
 /* False: the descriptor is the kernel's. */

@@ -70,8 +70,10 @@ static void copy_range_between_files(void **state)
 
 static void sendfile_to_anything(void **state)
 {
-	int in = make_file("in", ""), out = make_file("out", ""), sv[2];
+	static const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	int in = make_file("in", ""), out = make_file("out", ""), sv[2], dir;
 	char buf[40000];
+	struct stat st;
 	off_t from = 1000;
 	size_t got = 0;
 
@@ -94,6 +96,13 @@ static void sendfile_to_anything(void **state)
 	check_fill(out, 0, 0, 40000, 'b');
 	assert_int_equal(sendfile(sv[0], in, NULL, 10), 0);
 	assert_errno(sendfile(sv[0], in, (off_t *)8, 10), EFAULT);
+	/* A directory has no bytes, and counts as read. */
+	assert_ok(utimensat(AT_FDCWD, test_dir(), old, 0));
+	dir = open(test_dir(), O_RDONLY);
+	assert_errno(sendfile(sv[0], dir, NULL, 10), EINVAL);
+	assert_ok(fstat(dir, &st));
+	assert_true(st.st_atime > old[0].tv_sec);
+	assert_ok(close(dir));
 	assert_ok(close(sv[0]));
 	assert_ok(close(sv[1]));
 	assert_ok(close(in));
