@@ -40,9 +40,27 @@ static void do_realpath(void)
 		free(p);
 }
 
+/* Lines that come in the order of a directory, which is nobody's promise. */
+static char found[128][80];
+static unsigned found_count;
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void say_found(void)
+{
+	qsort(found, found_count, sizeof(found[0]), by_text);
+	for (unsigned i = 0; i < found_count; i++)
+		say(" %s", found[i]);
+}
+
 static int on_error(const char *path, int err)
 {
-	say(" !%s:%s", path, strerrorname_np(err));
+	if (found_count < COUNT(found))
+		snprintf(found[found_count++], sizeof(found[0]), "!%.60s:%s", path,
+			 strerrorname_np(err));
 	return 0;
 }
 
@@ -57,19 +75,13 @@ static void do_glob(void)
 	glob_t g = {0};
 
 	say("glob(%s, %#x)", pattern, f);
+	found_count = 0;
 	ret = glob(pattern, f, on_error, &g);
+	say_found();
 	say(" = %d", ret);
 	for (size_t i = 0; !ret && i < g.gl_pathc && i < 40; i++)
 		say(" %s", g.gl_pathv[i]);
 	globfree(&g);
-}
-
-static char found[128][80];
-static unsigned found_count;
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(a, b);
 }
 
 static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -78,13 +90,6 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 		snprintf(found[found_count++], sizeof(found[0]), "%.40s/%d/%d/%s", show(path), type,
 			 ftw->level, type == FTW_NS ? "" : state_type(st->st_mode));
 	return 0;
-}
-
-static void say_found(void)
-{
-	qsort(found, found_count, sizeof(found[0]), by_text);
-	for (unsigned i = 0; i < found_count; i++)
-		say(" %s", found[i]);
 }
 
 static void do_nftw(void)

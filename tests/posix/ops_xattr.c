@@ -164,6 +164,7 @@ static void do_inherit(void)
 	answer(ret);
 	run.mapped = run.mapped || !ret; /* what is made there may take blocks for its list */
 	run.acl = run.acl || !ret;
+	unlink("d/b"); /* it might be a FIFO, to wait at */
 	fd = open("d/b", O_CREAT | O_WRONLY, chance(50) ? 0666 : 0640);
 	answer(fd);
 	keep_fd(fd);
