@@ -5,6 +5,8 @@
  *   control.c  /dev/umfs/control: attach, detach, list
  *   pool.c     a device becomes a pool, and goes
  *   node.c     /dev/umfs/NAME: what is asked of a pool, by path
+ *   open.c     opening and making files for it
+ *   names.c    making, reading, moving and removing names for it
  *   walk.c     paths, and who asks
  *   inode.c    inodes of the pool as the kernel's, their attributes
  *   file.c     regular files: read, write, fsync, fallocate, lseek
@@ -84,11 +86,13 @@ void umfs_kpool_leave(struct umfs_kpool *pool);
 int umfs_kpool_close(struct umfs_kpool *pool);
 void umfs_kpool_put(struct umfs_kpool *pool);
 
-/* ---- control.c, node.c ---- */
+/* ---- control.c, node.c, open.c, names.c ---- */
 
 int umfs_control_init(void);
 void umfs_control_exit(void);
 extern const struct file_operations umfs_node_fops;
+long umfs_open_ioctl(struct umfs_kpool *pool, void __user *arg);
+long umfs_names_ioctl(struct umfs_kpool *pool, unsigned int cmd, void __user *arg);
 
 /* ---- walk.c ---- */
 
@@ -116,6 +120,7 @@ void umfs_kpath_put(struct umfs_kpath *p);
 /* Whether the walk is to be done again after `err`: somebody changed what it saw. */
 bool umfs_walk_again(int err, int *tries);
 void umfs_kattr(const struct umfs_attr *in, struct umfs_ioc_attr *out);
+int umfs_knode_attr(struct umfs_kpool *pool, umfs_node node, struct umfs_ioc_attr *out);
 
 /* ---- inode.c ---- */
 

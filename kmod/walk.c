@@ -169,3 +169,13 @@ void umfs_kattr(const struct umfs_attr *in, struct umfs_ioc_attr *out)
 	out->ctime_ns = in->ctime_ns;
 	out->btime_ns = in->btime_ns;
 }
+
+int umfs_knode_attr(struct umfs_kpool *pool, umfs_node node, struct umfs_ioc_attr *out)
+{
+	struct umfs_attr attr;
+	int err = umfs_getattr(&pool->fs, node, &attr);
+
+	if (!err)
+		umfs_kattr(&attr, out);
+	return err;
+}
