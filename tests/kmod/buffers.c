@@ -392,17 +392,6 @@ int main(int argc, char **argv)
 		write_is_seen_whole,
 		nothing_of_other_files_is_seen,
 	};
-	size_t i;
 
-	if (argc != 2)
-		return 2;
-	pool = open(argv[1], O_RDONLY | O_CLOEXEC);
-	if (pool < 0) {
-		perror(argv[1]);
-		return 1;
-	}
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		cases[i]();
-	printf("buffers: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -787,17 +787,6 @@ int main(int argc, char **argv)
 		reserved_fields_are_zero,
 		bad_arguments_are_refused,
 	};
-	size_t i;
 
-	if (argc != 2)
-		return 2;
-	pool = open(argv[1], O_RDONLY | O_CLOEXEC);
-	if (pool < 0) {
-		perror(argv[1]);
-		return 1;
-	}
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		cases[i]();
-	printf("%zu cases, %d checks, %d failed\n", i, checks, failures);
-	return failures ? 1 : 0;
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -101,6 +101,24 @@ extern int checks, failures;
 		CHECK((call) == -1 && errno == (err));                                    \
 	} while (0)
 
+/* A program's whole work: its one argument is the pool's node. What main() returns. */
+static inline int run_cases(int argc, char **argv, void (*const cases[])(void), size_t count)
+{
+	size_t i;
+
+	if (argc != 2)
+		return 2;
+	pool = open(argv[1], O_RDONLY | O_CLOEXEC);
+	if (pool < 0) {
+		perror(argv[1]);
+		return 1;
+	}
+	for (i = 0; i < count; i++)
+		cases[i]();
+	printf("%zu cases, %d checks, %d failed\n", count, checks, failures);
+	return failures ? 1 : 0;
+}
+
 /* Does touching the byte end in this signal? In a child, so that we live on. */
 static inline int touch(volatile char *at, bool store)
 {

@@ -309,32 +309,36 @@ static void is_the_waiters(const char *name)
 
 /* ---- in this namespace ---- */
 
-static void stopped_owner_is_waited_for(void **state)
+/* Somebody writes behind an owner that is stopped in a write, which goes on or dies by `sig`. */
+static void wait_for_owner(const char *how, void (*meanwhile)(pid_t waiter), int sig)
 {
 	struct stopped s;
 	pid_t waiter;
 
-	(void)state;
-	assert_int_equal(start(&s, "victim", "plain", middle_of_write("plain")), 'W');
+	assert_int_equal(start(&s, "victim", how, middle_of_write(how)), 'W');
 	waiter = start_waiter("victim");
-	still_waits(waiter);
-	end(&s, SIGCONT); /* it comes to its end, and then the waiter */
+	meanwhile(waiter);
+	end(&s, sig);
 	ends_soon(waiter);
 	is_the_waiters("victim");
 }
 
+static void stopped_owner_is_waited_for(void **state)
+{
+	(void)state;
+	wait_for_owner("plain", still_waits, SIGCONT);
+}
+
+static void nobody_else_waits(pid_t waiter)
+{
+	(void)waiter;
+	others_are_quick();
+}
+
 static void dead_owner_with_much_memory_is_not(void **state)
 {
-	struct stopped s;
-	pid_t waiter;
-
 	(void)state;
-	assert_int_equal(start(&s, "victim", "large", middle_of_write("large")), 'W');
-	waiter = start_waiter("victim");
-	others_are_quick();
-	end(&s, SIGKILL);
-	ends_soon(waiter);
-	is_the_waiters("victim");
+	wait_for_owner("large", nobody_else_waits, SIGKILL);
 }
 
 /* The process is gone and reaped, its number free; its memory is not, and might be stored from. */
