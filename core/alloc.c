@@ -18,6 +18,7 @@ struct wish {
 	uint32_t least; /* a shorter run than that will not do */
 	bool behind; /* the hint is the page behind the file's last: alignment does not matter */
 	bool wait; /* for a group's lock */
+	bool more; /* where there is no such run all groups are looked at again */
 	bool no_backing; /* there is no more to be had */
 };
 
@@ -25,21 +26,11 @@ struct run {
 	uint32_t first, count;
 };
 
-#define ALIGN_PAGES_MIN 16u
-
-/* The alignment that a run of `want` pages deserves: gaps between small files are not worth it. */
-static uint32_t run_align(uint32_t want)
-{
-	if (want < ALIGN_PAGES_MIN)
-		return 1;
-	return want >= UMFS_UNIT_PAGES ? UMFS_UNIT_PAGES : 1u << (31 - __builtin_clz(want));
-}
-
 /* Look in [from, to): the first aligned run of `want`, else the longest seen. True: it is whole. */
 static bool find_run(const struct umfs_search *s, uint32_t from, uint32_t to, uint32_t want,
 		     struct run *best)
 {
-	uint32_t align = run_align(want);
+	uint32_t align = umfs_run_align(want);
 
 	while (from < to) {
 		uint32_t first = umfs_bits_next(s, from, to, false);
@@ -63,22 +54,22 @@ static bool find_run(const struct umfs_search *s, uint32_t from, uint32_t to, ui
 	return false;
 }
 
-static bool find_around(const struct umfs_search *s, uint32_t hint, const struct wish *wish,
-			struct run *best)
+/* Right behind what the file has already: no alignment asked for. */
+static bool find_behind(const struct umfs_search *s, uint32_t hint, const struct wish *wish,
+			struct run *run)
 {
-	struct run exact = {0, 0};
-	uint32_t want = wish->want;
+	if (!wish->behind || hint >= s->end || wish->want > s->end - hint ||
+	    umfs_bits_next(s, hint, hint + wish->want, true) != hint + wish->want)
+		return false;
+	*run = (struct run){hint, wish->want};
+	return true;
+}
 
-	/* Right behind what the file has already: no alignment asked for. */
-	if (wish->behind && hint < s->end && umfs_bits_next(s, hint, hint + 1, false) == hint) {
-		exact.first = hint;
-		exact.count = umfs_bits_next(s, hint, UMFS_MIN(s->end, hint + want), true) - hint;
-		if (exact.count == want) {
-			*best = exact;
-			return true;
-		}
-	}
-	return find_run(s, hint, s->end, want, best) || find_run(s, wish->head, hint, want, best);
+static bool find_around(const struct umfs_search *s, uint32_t hint, const struct wish *wish,
+			uint32_t want, struct run *best)
+{
+	return find_behind(s, hint, wish, best) || find_run(s, hint, s->end, want, best) ||
+	       find_run(s, wish->head, hint, want, best);
 }
 
 /* ---- allocating ---- */
@@ -97,33 +88,48 @@ static int back_pages(struct umfs *fs, uint32_t group, uint32_t first, uint32_t 
 	return 0;
 }
 
-/*
- * A run in this group (lock held, group set up): in backed units if a whole one
- * is there, else by backing more, else the longest that is backed.
- */
+/* In backed units if a whole run is there, else by backing more, else the longest that is backed. */
+static void search_run(struct umfs *fs, uint32_t group, struct umfs_search *s, uint32_t hint,
+		       uint32_t want, struct wish *wish, struct run *run)
+{
+	struct run any = {0, 0};
+
+	if (find_around(s, hint, wish, want, run) || s->backed == ~0ull || wish->no_backing)
+		return;
+	s->backed = ~0ull;
+	find_around(s, hint, wish, want, &any);
+	if (any.count <= run->count)
+		return;
+	if (back_pages(fs, group, any.first, any.count) == 0)
+		*run = any;
+	else
+		wish->no_backing = true;
+}
+
+/* A run in this group (lock held, group set up). */
 static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wish *wish,
 		       struct run *run)
 {
 	struct umfs_search s = {umfs_group_page_bits(fs, group),
 				ld64(&umfs_group(fs, group)->backed), umfs_group_known(fs, group)};
-	struct run any = {0, 0};
+	uint32_t want = wish->want;
 
-	run->count = 0;
 	hint = UMFS_MIN(UMFS_MAX(hint, wish->head), s.end); /* I2 */
 	if (fs->geo.flags & UMFS_SB_BACKED)
 		s.backed = ~0ull;
-	if (find_around(&s, hint, wish, run) || s.backed == ~0ull)
-		return run->count != 0;
-	if (!wish->no_backing) {
-		s.backed = ~0ull;
-		find_around(&s, hint, wish, &any);
-		if (any.count > run->count) {
-			if (back_pages(fs, group, any.first, any.count) == 0)
-				*run = any;
-			else
-				wish->no_backing = true;
-		}
+	if (find_behind(&s, hint, wish, run))
+		return true;
+	if (umfs_runs_take(fs, group, &s, wish->head, want, &run->first)) {
+		run->count = want;
+		return true;
 	}
+	if (wish->more && umfs_runs_pass(fs, group, want))
+		return false;
+	if (want > wish->least) /* the longest will do */
+		want = UMFS_MIN(want, UMFS_MAX(umfs_runs_longest(fs, group), wish->least));
+	search_run(fs, group, &s, hint, want, wish, run);
+	if (run->count < want && !wish->no_backing)
+		umfs_runs_searched(fs, group, run->count);
 	return run->count != 0;
 }
 
@@ -203,6 +209,7 @@ static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_
 
 		wish.least = pass ? least : wish.want;
 		wish.wait = pass == 2;
+		wish.more = pass == 0;
 		for (i = 0; i <= (pass ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
 			uint32_t group = umfs_group_nth(fs, first, &fs->page_walk, i);
 			struct run run = {0, 0};

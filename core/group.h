@@ -5,6 +5,8 @@
 
 #include "internal.h"
 
+#define UMFS_ALIGN_PAGES_MIN 16u
+
 static inline le64 *umfs_group_page_bits(const struct umfs *fs, uint32_t group)
 {
 	return umfs_page(fs, umfs_group_page(fs, group));
@@ -45,6 +47,28 @@ static inline void umfs_group_freed(uint32_t *walk, uint32_t group)
 	if (group + 1 < __atomic_load_n(walk, __ATOMIC_RELAXED))
 		__atomic_store_n(walk, group + 1, __ATOMIC_RELAXED);
 }
+
+/* The alignment that a run of `want` pages deserves: gaps between small files are not worth it. */
+static inline uint32_t umfs_run_align(uint32_t want)
+{
+	if (want < UMFS_ALIGN_PAGES_MIN)
+		return 1;
+	return want >= UMFS_UNIT_PAGES ? UMFS_UNIT_PAGES : 1u << (31 - __builtin_clz(want));
+}
+
+/* ---- runs.c: hints; the group's lock is held, but for umfs_runs_longest() ---- */
+
+struct umfs_search;
+/* Pages [first, first+count) of the group are free now. */
+void umfs_runs_freed(struct umfs *fs, uint32_t group, uint32_t first, uint32_t count);
+/* The run freed last, where it has `want` pages that are free: *first. */
+bool umfs_runs_take(struct umfs *fs, uint32_t group, const struct umfs_search *s, uint32_t head,
+		    uint32_t want, uint32_t *first);
+/* A search of all the group saw no longer run than that. */
+void umfs_runs_searched(struct umfs *fs, uint32_t group, uint32_t longest);
+uint32_t umfs_runs_longest(struct umfs *fs, uint32_t group);
+/* Is a search for `want` pages on end most likely in vain? */
+bool umfs_runs_pass(struct umfs *fs, uint32_t group, uint32_t want);
 
 /* So many of its pages the group's bitmap knows: all, but for a while after the pool grew. */
 uint32_t umfs_group_known(const struct umfs *fs, uint32_t group);

@@ -46,6 +46,7 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
 		st32(&grp->free_pages, ld32(&grp->free_pages) + cleared);
 		umfs_group_freed(&fs->page_walk, group);
 		umfs_freed_note(fs, group, cleared);
+		umfs_runs_freed(fs, group, from, (uint32_t)count);
 		/* Taken ahead and not used: the next one starts here, and no gap is left. */
 		if (to == ld32(&grp->page_hint))
 			st32(&grp->page_hint, from);

@@ -44,6 +44,7 @@ struct umfs_geometry {
 
 #define UMFS_CHECKED 256u
 #define UMFS_ROOMS 64u
+#define UMFS_RUNS 16u
 
 /* Where the directory part of a path led: see prefix.c. */
 #define UMFS_PREFIXES 16u /* a power of two, 16 at most */
@@ -106,6 +107,7 @@ struct umfs {
 	struct umfs_prefix prefixes[UMFS_PREFIXES];
 	/* 1 + the group where a walk over all groups last found pages, inodes; 0: none. */
 	uint32_t page_walk, inode_walk;
+	uint64_t runs[UMFS_RUNS]; /* free runs of some groups: see runs.c */
 	/* Of each lane: 1 + the group of its new files; how often it met others: see ialloc.c. */
 	uint32_t inode_home[UMFS_LANES_MAX], inode_met[UMFS_LANES_MAX];
 	/* Memory to give back: see unback.c. */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_alloc.c - pages and inodes: runs, alignment, exhaustion, backing. */
+#include "bits.h"
+#include "group.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -99,6 +101,74 @@ static void pages_until_full_never_twice(void **state)
 	assert_true(all > pages / 2);
 	umfs_lane_put(&tx);
 	free(seen);
+}
+
+static uint64_t take(struct unit *u, uint64_t goal, uint32_t want)
+{
+	struct umfs_tx tx;
+	uint64_t page;
+	uint32_t got;
+
+	begin(u, &tx);
+	assert_ok(umfs_pages_alloc(&tx, goal, want, &page, &got));
+	assert_int_equal(got, want);
+	umfs_tx_commit(&tx);
+	umfs_lane_put(&tx);
+	return page;
+}
+
+static void give(struct unit *u, uint64_t page, uint32_t count)
+{
+	struct umfs_tx tx;
+
+	begin(u, &tx);
+	assert_ok(umfs_pages_free(&tx, page, count));
+	umfs_tx_commit(&tx);
+	umfs_lane_put(&tx);
+}
+
+/* A search in vain is not repeated for each request, and yet not for the last time. */
+static void gaps_not_searched_each_time(void **state)
+{
+	struct unit *u = *state;
+	uint32_t head, i, near = 0, at = 0;
+	le64 *bits;
+
+	unit_pool(u, 300 * MIB, 4096);
+	u->damaged = true;
+	head = UMFS_GROUP_HEAD_PAGES + u->fs->geo.itable_pages;
+	bits = umfs_group_page_bits(u->fs, 0);
+	for (i = head; i < UMFS_GROUP_PAGES; i += 2)
+		umfs_bits_fill(bits, i, i + 1);
+	for (i = 0; i < 100; i++) {
+		if (take(u, umfs_group_page(u->fs, 0) + head, 4) < umfs_group_page(u->fs, 1)) {
+			near++;
+			at = i;
+		}
+		if (i == 1) /* somebody else gives back, which nobody here hears of */
+			umfs_bits_clear(bits, 20001, 20005);
+	}
+	assert_int_equal(near, 1);
+	assert_true(at > 50);
+}
+
+static void run_given_back_taken_next(void **state)
+{
+	struct unit *u = *state;
+	uint64_t page, next;
+
+	u->damaged = true;
+	page = take(u, 0, 8);
+	next = take(u, 0, 8);
+	give(u, page, 8);
+	assert_int_equal(take(u, 0, 5), page);
+	assert_int_equal(take(u, 0, 3), page + 5);
+	give(u, page, 8);
+	umfs_bits_fill(umfs_group_page_bits(u->fs, 0), (uint32_t)(page - umfs_group_page(u->fs, 0)) + 1,
+		       (uint32_t)(page - umfs_group_page(u->fs, 0)) + 2); /* somebody else's now */
+	page = take(u, 0, 8);
+	assert_true(page >= next + 8 || page + 8 <= next);
+	assert_true(page != next - 8);
 }
 
 static void pages_without_backing_refused(void **state)
@@ -248,7 +318,8 @@ static void files_grown_leave_no_gaps(void **state)
 static const struct CMUnitTest tests[] = {
 	CASE(pages_run_whole_and_neighbouring),	 CASE(pages_of_a_unit_aligned),
 	CASE(pages_of_a_head_never_given_out),
-	CASE(pages_until_full_never_twice),	 CASE(pages_without_backing_refused),
+	CASE(pages_until_full_never_twice),	 CASE(gaps_not_searched_each_time),
+	CASE(run_given_back_taken_next),	 CASE(pages_without_backing_refused),
 	CASE(pages_freed_found_again),		 CASE(inodes_until_none_left_each_once),
 	CASE(inode_without_backing_found_where_it_is),
 	CASE(inode_reused_has_other_generation), CASE(counts_doubted_counted_again),
