@@ -37,6 +37,8 @@ static const char *const targets[ENTRIES] = {
 
 const char *umfs_redirect_refusal = "not tried";
 
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden"))); /* the linker's */
+
 /* ---- which libc is it ---- */
 
 static void read_id(const ElfW(Nhdr) * note, const uint8_t *end, char *id)
@@ -60,12 +62,28 @@ static void read_id(const ElfW(Nhdr) * note, const uint8_t *end, char *id)
 	}
 }
 
+static void see_own(const struct dl_phdr_info *info, struct libc *libc)
+{
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t start = (info->dlpi_addr + ph->p_vaddr) & ~(PAGE - 1);
+		uintptr_t end = (info->dlpi_addr + ph->p_vaddr + ph->p_memsz) & ~(PAGE - 1);
+
+		if (ph->p_type == PT_GNU_RELRO && start < end) {
+			libc->relro = (const uint8_t *)start;
+			libc->relro_bytes = end - start;
+		}
+	}
+}
+
 static int see_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	const char *slash = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
 	struct libc *libc = arg;
 
 	(void)size;
+	if (info->dlpi_addr == (uintptr_t)&__ehdr_start)
+		see_own(info, libc);
 	if (!slash || strcmp(slash, "/libc.so.6") != 0)
 		return 0;
 	libc->base = (const uint8_t *)info->dlpi_addr;
@@ -80,7 +98,7 @@ static int see_object(struct dl_phdr_info *info, size_t size, void *arg)
 			read_id((const void *)start, start + ph->p_memsz, libc->id);
 		}
 	}
-	return 1;
+	return libc->relro != NULL;
 }
 
 static const struct build *find_build(const struct libc *libc)
@@ -91,7 +109,7 @@ static const struct build *find_build(const struct libc *libc)
 	return NULL;
 }
 
-static bool unaltered(const struct libc *libc, const struct build *b)
+bool umfs_libc_unaltered(const struct libc *libc, const struct build *b)
 {
 	uint32_t crc = 0;
 
@@ -138,9 +156,17 @@ const char *umfs_redirect_init(void)
 	b = find_build(&libc);
 	if (!b)
 		return "unknown build of libc";
-	if (!unaltered(&libc, b))
-		return "libc was altered";
 	if (!in_reach(&libc, b))
 		return "libc is too far away";
-	return umfs_redirect_text(&libc, b) ? NULL : umfs_redirect_file(&libc, b);
+	switch (umfs_redirect_text(&libc, b)) {
+	case REDIRECT_DONE:
+		return NULL;
+	case REDIRECT_NOT_PERMITTED:
+		if (umfs_libc_unaltered(&libc, b))
+			return umfs_redirect_file(&libc, b);
+		break;
+	case REDIRECT_ALTERED:
+		break;
+	}
+	return "libc was altered";
 }

@@ -12,7 +12,6 @@
 
 #include "redirect.h"
 
-#define TEXT_PAGES_MAX 1024u
 #define RUN_GAP 1u /* pages in between that are copied rather than mapped apart */
 
 /* Pages of the text that a jump goes to; where each lies in the memory file, plus one. */
