@@ -30,16 +30,17 @@
 
 #define MISC_MAJOR 10u
 
-struct config umfs_config;
+struct config umfs_config PORT_START;
 struct mount umfs_mounts[MOUNTS_MAX];
 
 static const char *find(char **envp, const char *name)
 {
-	size_t n = strlen(name);
+	for (; envp && *envp; envp++) {
+		const char *value = umfs_text_after(*envp, name);
 
-	for (; envp && *envp; envp++)
-		if (!strncmp(*envp, name, n) && (*envp)[n] == '=')
-			return *envp + n + 1;
+		if (value && *value == '=')
+			return value + 1;
+	}
 	return NULL;
 }
 
@@ -158,21 +159,24 @@ static void take_mount(const char *all, const char **p)
 {
 	struct mount *m = &umfs_mounts[umfs_config.mount_count];
 	const char *why;
+	char *pool;
 
 	if (umfs_config.mount_count == MOUNTS_MAX)
 		refuse("LIBUMFS_MOUNT=", all, ": too many mounts");
-	if (!take_word(p, m->dir, sizeof(m->dir)) || **p != '=')
+	if (!take_word(p, m->dir, DIR_BYTES) || **p != '=')
 		refuse("LIBUMFS_MOUNT=", all, ": not of the form DIR=POOL[,DIR=POOL...]");
 	(*p)++;
-	if (!take_word(p, m->pool_path, sizeof(m->pool_path)) || **p == '=')
+	m->pool_off = (uint32_t)strlen(m->dir) + 1;
+	pool = m->dir + m->pool_off;
+	if (!take_word(p, pool, DIR_BYTES) || **p == '=')
 		refuse("LIBUMFS_MOUNT=", all, ": not of the form DIR=POOL[,DIR=POOL...]");
 	why = clean_dir(m->dir);
 	if (why)
 		refuse("LIBUMFS_MOUNT: directory ", m->dir[0] ? m->dir : "/", why);
-	why = absolute_pool(m->pool_path);
+	why = absolute_pool(pool);
 	if (why)
-		refuse("LIBUMFS_MOUNT: pool ", m->pool_path, why);
-	m->module = is_module(m->pool_path);
+		refuse("LIBUMFS_MOUNT: pool ", pool, why);
+	m->module = is_module(pool);
 	umfs_config.modules |= m->module;
 	m->dir_len = (uint32_t)strlen(m->dir);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
@@ -246,15 +250,19 @@ static void take_form(char **envp)
 
 static void take_report(const char *value)
 {
+	static char path[DIR_BYTES];
+
 	if (!value || !*value || !strcmp(value, "0"))
 		return;
 	umfs_config.report = true;
 	if (!strcmp(value, "1"))
 		return;
-	if (strlen(value) < sizeof(umfs_config.report_path))
-		memcpy(umfs_config.report_path, value, strlen(value) + 1);
-	else
+	if (strlen(value) >= sizeof(path)) {
 		umfs_text_say("LIBUMFS_REPORT", ": the name is too long", "", "; it goes to stderr");
+		return;
+	}
+	memcpy(path, value, strlen(value) + 1);
+	umfs_config.report_path = path;
 }
 
 void umfs_config_init(char **envp)

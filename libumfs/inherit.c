@@ -590,7 +590,7 @@ static char *take_value(char **envp)
 	char *found = NULL, **to = envp;
 
 	for (; *envp; envp++) {
-		if (!strncmp(*envp, NAME, strlen(NAME)))
+		if (umfs_text_after(*envp, NAME))
 			found = *envp + strlen(NAME);
 		else
 			*to++ = *envp;
@@ -614,7 +614,7 @@ static struct mount *mount_of_fd(int fd)
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 
-		if (!sys4(SYS_newfstatat, AT_FDCWD, m->pool_path, &pool, 0) &&
+		if (!sys4(SYS_newfstatat, AT_FDCWD, umfs_pool_path(m), &pool, 0) &&
 		    pool.st_dev == st.st_dev && pool.st_ino == st.st_ino)
 			return m;
 	}

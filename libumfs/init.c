@@ -14,8 +14,8 @@
 #include "internal.h"
 #include "path.h"
 
-uint32_t umfs_init_done;
-static uint32_t init_begun;
+uint32_t umfs_init_done PORT_START;
+static uint32_t init_begun PORT_START;
 
 static void init(char **envp)
 {
@@ -26,8 +26,8 @@ static void init(char **envp)
 		umfs_cred_init();
 		umfs_signal_install();
 		umfs_report_init();
-		umfs_process_init();
 		umfs_redirect_refusal = umfs_redirect_init();
+		umfs_process_init(); /* its page of libc may be one that was stored to just now */
 		umfs_inherit_init(envp);
 	}
 	STORE(&umfs_init_done, 1);
@@ -52,7 +52,8 @@ __attribute__((destructor)) static void destructor(void)
 	if (!umfs_active())
 		return;
 	umfs_process_look();
-	umfs_report_write();
+	if (umfs_config.report)
+		umfs_report_write();
 	/* Where threads go on, or files are still open, the pools stay for them. */
 	if (!port_quiet && !umfs_guard_self.busy && !umfs_uinfo_open_count() &&
 	    umfs_process_alone()) {

@@ -84,6 +84,8 @@ void umfs_text_dec(struct text *t, uint64_t v);
 void umfs_text_hex(struct text *t, uint64_t v);
 /* Decimal or hexadecimal number at *p, which moves past it; false: no digit there. */
 bool umfs_text_number(const char **p, unsigned base, uint64_t *v);
+/* Behind `begin`, where `s` begins with that; or NULL. */
+const char *umfs_text_after(const char *s, const char *begin);
 void umfs_text_say(const char *a, const char *b, const char *c, const char *d);
 uint64_t umfs_text_hash(const void *p, size_t n);
 
@@ -92,11 +94,11 @@ uint64_t umfs_text_hash(const void *p, size_t n);
 #define MOUNTS_MAX 8u
 #define DIR_BYTES 4096u
 
+/* What a start stores to comes first, and the names one behind the other: one page of it. */
 struct mount {
-	char dir[DIR_BYTES]; /* absolute, lexically clean, no trailing slash */
 	uint32_t dir_len;
+	uint32_t pool_off; /* in `dir`, behind its end: umfs_pool_path() */
 	uint32_t cwd_off; /* kernel's working directory is dir up to here; 0: not above dir */
-	char pool_path[DIR_BYTES];
 	uint32_t state; /* enum mount_state */
 	int error;	/* MOUNT_FAILED: why */
 	uint32_t name_off; /* the last component of dir */
@@ -113,8 +115,13 @@ struct mount {
 	uint32_t lent_state;
 	bool spawned; /* attached by such a child, which has the pool's descriptor */
 	uint64_t dev; /* st_dev of its files */
+	char dir[2 * DIR_BYTES]; /* absolute, lexically clean, no trailing slash */
 	struct pool pool;
 };
+static inline const char *umfs_pool_path(const struct mount *m)
+{
+	return m->dir + m->pool_off;
+}
 enum mount_state { MOUNT_IDLE = 0, MOUNT_LIVE, MOUNT_FAILED, MOUNT_MODULE /* live, and `module` */ };
 
 struct config {
@@ -124,7 +131,7 @@ struct config {
 	enum umfs_atime atime;
 	bool redirect; /* libc's entries, where that can be had */
 	bool report, report_json;
-	char report_path[DIR_BYTES]; /* empty: stderr */
+	const char *report_path; /* NULL: stderr */
 	char wrong[256]; /* a variable that can not be understood; no pool is attached */
 };
 extern struct config umfs_config;
@@ -391,6 +398,7 @@ void umfs_guard_flush(void);
 
 /* process.c: zero behind it in a process that was made past us; it then loses the pools. */
 extern const uint32_t *umfs_process_known;
+void umfs_process_know(void); /* from now on; under LOCK_ATTACH, when a pool is attached */
 void umfs_process_unknown(void);
 static inline void umfs_process_look(void)
 {

@@ -10,7 +10,8 @@
 
 #include "internal.h"
 
-static uint32_t words[LOCK_COUNT]; /* 0 free, 1 held, 2 held and waited for */
+/* 0 free, 1 held, 2 held and waited for; in a cache line of their own. */
+static uint32_t words[UMFS_MAX(LOCK_COUNT, 16)] PORT_START __attribute__((aligned(64)));
 
 bool umfs_local_trylock(enum lock which)
 {

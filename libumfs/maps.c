@@ -21,7 +21,7 @@
 
 #define RANGES_MAX 65536u /* as many mappings as the kernel lets a process have */
 
-uint32_t umfs_maps_count;
+uint32_t umfs_maps_count PORT_START;
 static struct range *table;
 
 static bool is_free(const struct range *r)

@@ -98,7 +98,7 @@ bool umfs_module_has_node(const struct mount *m)
 
 static int open_node(const struct mount *m)
 {
-	long fd = sys4(SYS_openat, AT_FDCWD, m->pool_path, O_RDONLY | O_CLOEXEC, 0);
+	long fd = sys4(SYS_openat, AT_FDCWD, umfs_pool_path(m), O_RDONLY | O_CLOEXEC, 0);
 	int high;
 
 	if (fd < 0)

@@ -60,7 +60,7 @@ static void attach_module(struct mount *m)
 {
 	m->error = umfs_module_attach(m);
 	if (m->error)
-		umfs_text_say("pool ", m->pool_path, ": ", umfs_module_strerror(m->error));
+		umfs_text_say("pool ", umfs_pool_path(m), ": ", umfs_module_strerror(m->error));
 	STORE(&m->state, m->error ? MOUNT_FAILED : MOUNT_MODULE);
 }
 
@@ -77,19 +77,20 @@ static void attach(struct mount *m, const struct pool_heir *heir, const struct a
 		attach_module(m);
 		return;
 	}
-	if (!err && heir && pool_inherit(&m->pool, m->pool_path, heir))
+	umfs_process_know();
+	if (!err && heir && pool_inherit(&m->pool, umfs_pool_path(m), heir))
 		return; /* as if there were none */
 	if (!err && !heir)
 		err = m->pool.fs.base ?
-			      pool_resume(&m->pool, m->pool_path, umfs_config.mode) :
-			      pool_attach(&m->pool, m->pool_path, umfs_config.mode);
+			      pool_resume(&m->pool, umfs_pool_path(m), umfs_config.mode) :
+			      pool_attach(&m->pool, umfs_pool_path(m), umfs_config.mode);
 	if (!err && !is_mounted(m, a)) {
 		pool_close(&m->pool);
 		err = -ESTALE;
 	}
 	if (err) {
 		m->error = err;
-		umfs_text_say("pool ", m->pool_path, ": ",
+		umfs_text_say("pool ", umfs_pool_path(m), ": ",
 			      err == -ESTALE ? "is not the one that is mounted" :
 					       pool_strerror(err));
 		STORE(&m->state, MOUNT_FAILED);

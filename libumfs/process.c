@@ -12,7 +12,7 @@
  *
  * A process that was made by instructions that nobody sees must not go on in its
  * parent's slot: two would write one journal. It is known by a page that the kernel
- * wipes in it, and has no pools.
+ * wipes in it, and has no pools. A process that has attached none needs no such page.
  */
 #include <pthread.h>
 #include <linux/seccomp.h>
@@ -23,6 +23,10 @@
 #include "hooks.h"
 #include "internal.h"
 
+/* What pthread_atfork calls, which would be linked in at the far end of the text. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+			     const void *library);
+
 static struct pool_fork forks[MOUNTS_MAX];
 static int fork_errors[MOUNTS_MAX];
 static bool fork_taken[MOUNTS_MAX];
@@ -31,18 +35,25 @@ static const uint32_t always = 1;
 const uint32_t *umfs_process_known = &always;
 static uint32_t *known_page;
 
-/* Where the kernel can not wipe a page such processes are not found out. */
-static void make_known(void)
+static uint32_t *make_page(void)
 {
 	long at = sys6(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (at < 0 && at > -4096)
+		return NULL;
+	if (!sys3(SYS_madvise, at, 4096, MADV_WIPEONFORK))
+		return (uint32_t *)at;
+	sys2(SYS_munmap, at, 4096);
+	return NULL;
+}
+
+/* Where the kernel can not wipe a page such processes are not found out. */
+void umfs_process_know(void)
+{
+	if (!known_page)
+		known_page = make_page();
+	if (!known_page)
 		return;
-	if (sys3(SYS_madvise, at, 4096, MADV_WIPEONFORK)) {
-		sys2(SYS_munmap, at, 4096);
-		return;
-	}
-	known_page = (uint32_t *)at;
 	*known_page = 1;
 	STORE(&umfs_process_known, known_page);
 }
@@ -64,7 +75,7 @@ void umfs_process_unknown(void)
 		if (LOAD(&m->state) != MOUNT_LIVE)
 			continue;
 		lose(m, -EIO);
-		umfs_text_say("pool ", m->pool_path, ": not usable in a process that was not "
+		umfs_text_say("pool ", umfs_pool_path(m), ": not usable in a process that was not "
 						     "made by libc's fork, vfork, clone or syscall", "");
 	}
 	umfs_guard_self.busy--;
@@ -127,7 +138,7 @@ void umfs_process_forked_child(void)
 			continue;
 		/* The parent's slot is not ours to use. */
 		lose(m, fork_errors[i]);
-		umfs_text_say("pool ", m->pool_path, ": not usable in a child of fork: ",
+		umfs_text_say("pool ", umfs_pool_path(m), ": not usable in a child of fork: ",
 			      pool_strerror(fork_errors[i]));
 	}
 	umfs_report_forked();
@@ -138,8 +149,9 @@ void umfs_process_forked_child(void)
 
 void umfs_process_init(void)
 {
-	pthread_atfork(umfs_process_fork, umfs_process_forked_parent, umfs_process_forked_child);
-	make_known();
+	/* The library is never unloaded, so whatever stands for it will do. */
+	__register_atfork(umfs_process_fork, umfs_process_forked_parent,
+			  umfs_process_forked_child, &always);
 }
 
 /* A thread that has ended leaves libc's own variable as it was; the kernel knows. */
@@ -168,7 +180,10 @@ void umfs_process_leave(void)
 	if (!umfs_active())
 		return;
 	umfs_process_look();
-	umfs_report_write();
+	if (umfs_config.report)
+		umfs_report_write();
+	if (!LOAD(&umfs_uinfo_count) && !LOAD(&umfs_maps_count))
+		return; /* no pool was ever attached: nothing far from here is touched */
 	if (port_quiet || umfs_guard_self.busy || !umfs_process_alone())
 		return;
 	umfs_maps_end();
@@ -241,6 +256,11 @@ long umfs_hook_seccomp(long nr, const long *a)
 
 	if (sets && umfs_ready()) {
 		(void)port_thread();
+		umfs_guard_enter();
+		umfs_local_lock(LOCK_ATTACH);
+		umfs_process_know();
+		umfs_local_unlock(LOCK_ATTACH);
+		umfs_guard_leave();
 		umfs_cred_get(&cred);
 	}
 	if (sets)

@@ -135,7 +135,7 @@ void umfs_report_init(void)
 	if (!umfs_config.report)
 		return;
 	start();
-	if (umfs_config.report_path[0])
+	if (umfs_config.report_path)
 		fd = sys4(SYS_openat, AT_FDCWD, umfs_config.report_path,
 			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (fd < 0)

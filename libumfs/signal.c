@@ -36,7 +36,7 @@ int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
 __thread struct guard umfs_guard_self __attribute__((tls_model("initial-exec")));
 static struct sigaction host[SIG_COUNT];
-static uint64_t wrapped;      /* the kernel's handler is ours; under LOCK_SIGNAL */
+static uint64_t wrapped PORT_START; /* the kernel's handler is ours; under LOCK_SIGNAL */
 static uint64_t interrupting; /* siginterrupt(sig, 1) was called */
 
 /* Unwinders know a signal frame by exactly these bytes. */
@@ -180,7 +180,7 @@ static bool contain(void *addr)
 		if (!base || (uint8_t *)addr < base || (uint8_t *)addr >= base + m->pool.map_bytes)
 			continue;
 		if (!__atomic_exchange_n(&m->pool.fs.broken, 1, __ATOMIC_ACQ_REL))
-			umfs_text_say("pool ", m->pool_path,
+			umfs_text_say("pool ", umfs_pool_path(m),
 				      ": its memory is gone (cut short, or no space behind it);",
 				      " everything in it now fails with EIO");
 	}
@@ -234,7 +234,8 @@ void umfs_signal_install(void)
 
 		if (sys4(SYS_rt_sigaction, sig, &act, &old, sizeof(act.mask)))
 			continue;
-		host_from_kernel(&host[sig], &old);
+		if (old.handler || old.flags || old.mask) /* else it is that already */
+			host_from_kernel(&host[sig], &old);
 		wrapped |= BIT(sig);
 	}
 	umfs_local_unlock(LOCK_SIGNAL);

@@ -127,12 +127,13 @@ static void take(const struct line *l)
 	size_t dir_len = strlen(l->dir), pool_len = strlen(l->source);
 
 	if (umfs_config.mount_count == MOUNTS_MAX || strcmp(l->root, "/") || l->dir[0] != '/' ||
-	    dir_len < 2 || dir_len >= sizeof(m->dir) || l->source[0] != '/' ||
-	    pool_len >= sizeof(m->pool_path) || !usable(l->source))
+	    dir_len < 2 || dir_len >= DIR_BYTES || l->source[0] != '/' ||
+	    pool_len >= DIR_BYTES || !usable(l->source))
 		return;
 	memcpy(m->dir, l->dir, dir_len + 1);
-	memcpy(m->pool_path, l->source, pool_len + 1);
 	m->dir_len = (uint32_t)dir_len;
+	m->pool_off = m->dir_len + 1;
+	memcpy(m->dir + m->pool_off, l->source, pool_len + 1);
 	m->mounted = true;
 	m->dev = device(l->device);
 	umfs_config.mount_count++;

@@ -71,6 +71,15 @@ bool umfs_text_number(const char **p, unsigned base, uint64_t *v)
 	return true;
 }
 
+/* Not by strncmp, whose page of libc a short program may have no other use for. */
+const char *umfs_text_after(const char *s, const char *begin)
+{
+	for (; *begin; s++, begin++)
+		if (*s != *begin)
+			return NULL;
+	return s;
+}
+
 /* One line on stderr, in one write so that lines of several processes do not mix. */
 void umfs_text_say(const char *a, const char *b, const char *c, const char *d)
 {

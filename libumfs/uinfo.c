@@ -24,8 +24,8 @@
 #define COUNT_MIN (1u << 16)
 #define COUNT_MAX (1u << 24)
 
-struct uinfo *umfs_uinfo_table;
-uint32_t umfs_uinfo_count;
+struct uinfo *umfs_uinfo_table PORT_START;
+uint32_t umfs_uinfo_count PORT_START;
 uint32_t *umfs_uinfo_parents;
 int umfs_uinfo_top;
 static uint32_t open_count;
@@ -155,7 +155,7 @@ enum uinfo_kind umfs_uinfo_clear(int fd, struct umfs_file *f)
 
 bool umfs_uinfo_inheritable(void)
 {
-	if (!LOAD_RELAXED(&open_count))
+	if (!LOAD_RELAXED(&umfs_uinfo_count) || !LOAD_RELAXED(&open_count))
 		return false;
 	for (int fd = 0; fd < umfs_uinfo_top; fd++)
 		if (umfs_uinfo_table[fd].kind != UINFO_NONE && !umfs_uinfo_table[fd].cloexec)
@@ -165,7 +165,8 @@ bool umfs_uinfo_inheritable(void)
 
 uint32_t umfs_uinfo_open_count(void)
 {
-	return LOAD_RELAXED(&open_count);
+	/* The former lies among what a start has touched, the latter does not. */
+	return LOAD_RELAXED(&umfs_uinfo_count) ? LOAD_RELAXED(&open_count) : 0;
 }
 
 enum uinfo_kind umfs_uinfo_cwd(struct umfs_file *f)

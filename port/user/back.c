@@ -24,7 +24,7 @@
 #define EINTR_RETRIES 8
 #define PIECE_BYTES (64u << 10)
 
-uint32_t port_quiet;
+uint32_t port_quiet PORT_START;
 
 /* Without a system call: what is touched is there, or it is a fault that the copy answers. */
 static int touch(const struct pool *p, uint64_t off, uint64_t end)

@@ -7,10 +7,11 @@
  * in a virtual machine itself.
  */
 #include "cpu.h"
+#include "sys.h"
 
 #include <sys/platform/x86.h>
 
-uint32_t port_cpu;
+uint32_t port_cpu PORT_START;
 
 /* "Active" is what the kernel also keeps the registers of. */
 __attribute__((constructor(101))) static void cpu_init(void)
