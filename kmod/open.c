@@ -33,10 +33,10 @@ static int check_existing(struct umfs_kpool *pool, const struct umfs_cred *cred,
 {
 	int err;
 
-	if (S_ISLNK(attr->mode) && !(flags & O_PATH))
-		return -ELOOP;
 	if (flags & O_DIRECTORY && !S_ISDIR(attr->mode))
 		return -ENOTDIR;
+	if (S_ISLNK(attr->mode) && !(flags & O_PATH))
+		return -ELOOP;
 	if (flags & O_PATH)
 		return 0;
 	if (S_ISDIR(attr->mode) && (wanted(flags) & 2 || flags & O_CREAT))

@@ -301,7 +301,7 @@ long umfs_hook_sendfile(int out, int in, off_t *off, size_t n)
 	if (!err)
 		err = may_write(&to);
 	if (err || !n)
-		return err;
+		return err ? err : side_start(&from);
 	if (to.kind == UINFO_DIR || (to.kind == UINFO_FILE && is_append(&to.f)))
 		return -EINVAL;
 	if (from.kind == UINFO_DIR)

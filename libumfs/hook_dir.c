@@ -82,7 +82,7 @@ static long getdents_ours(const struct umfs_file *f, void *buf, size_t n)
 	pos = umfs_seek(f, 0, SEEK_CUR);
 	out.pos = (uint64_t)pos;
 	ret = pos < 0 ? pos : fill(&s, f, &out);
-	if (!ret)
+	if (!ret || ret == -EINVAL) /* though the buffer was too short */
 		umfs_accessed(f);
 	if (!ret && out.used && port_copy_out(buf, out.buf, out.used))
 		ret = -EFAULT;

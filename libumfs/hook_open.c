@@ -76,10 +76,10 @@ static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t 
 	bool writes = wanted_access(flags) & 2;
 	long err = 0;
 
-	if (S_ISLNK(mode) && !(flags & O_PATH))
-		return -ELOOP;
 	if ((flags & O_DIRECTORY) && !S_ISDIR(mode))
 		return -ENOTDIR;
+	if (S_ISLNK(mode) && !(flags & O_PATH))
+		return -ELOOP;
 	if (S_ISDIR(mode) && (writes || (flags & O_CREAT)) && !(flags & O_PATH))
 		return -EISDIR;
 	umfs_cred_get(&cred);

@@ -135,7 +135,8 @@ long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off)
 		return ret;
 	if (unlikely(off < 0))
 		return -EINVAL;
-	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err))
+	if (!umfs_uinfo_quick(fd, UINFO_MAY_READ, &f) && !may(fd, UINFO_MAY_READ, &f, &err) &&
+	    (err != -EISDIR || n <= (size_t)(INT64_MAX - off)))
 		return or_kernel(err, SYS_pread64, fd, buf, n, off);
 	if (unlikely(n > (size_t)(INT64_MAX - off)))
 		return -EINVAL;

@@ -595,7 +595,9 @@ static long pair_once(const struct path_pair *p, pair_fn ours, kernel_pair_fn ke
 	if (!ret && !from.m && !from.unread && from.dirfd != AT_FDCWD &&
 	    (from.path[0] ? from.path[0] != '/' : !!(p->from_flags & SPOT_EMPTY)))
 		ret = UMFS_MIN(sys3(SYS_fcntl, from.dirfd, F_GETFD, 0), 0l);
-	if (!ret) {
+	if (!ret && from.unread) {
+		ret = kernel(p, a);
+	} else if (!ret) {
 		long err = umfs_spot_find(&to, p->to_dirfd, p->to, p->to_flags);
 
 		kernels = !err && !from.m && !to.m;

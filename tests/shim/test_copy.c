@@ -95,6 +95,8 @@ static void sendfile_to_anything(void **state)
 	assert_int_equal(pwrite(out, buf, 40000, 0), 40000);
 	check_fill(out, 0, 0, 40000, 'b');
 	assert_int_equal(sendfile(sv[0], in, NULL, 10), 0);
+	from = -1;
+	assert_errno(sendfile(sv[0], in, &from, 0), EINVAL);
 	assert_errno(sendfile(sv[0], in, (off_t *)8, 10), EFAULT);
 	/* A directory has no bytes, and counts as read. */
 	assert_ok(utimensat(AT_FDCWD, test_dir(), old, 0));

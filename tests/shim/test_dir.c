@@ -263,8 +263,10 @@ static void scan(void **state)
 
 static void raw_entries(void **state)
 {
+	static const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
 	char buf[512];
 	int total = 0, fd;
+	struct stat st;
 	ssize_t n;
 
 	(void)state;
@@ -280,7 +282,12 @@ static void raw_entries(void **state)
 	assert_int_equal(n, 0);
 	assert_int_equal(total, 102);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_ok(futimens(fd, old));
 	assert_errno(getdents64(fd, buf, 10), EINVAL);
+	assert_ok(fstat(fd, &st));
+	assert_true(st.st_atime > old[0].tv_sec); /* nothing fits, and yet it was read */
+	assert_errno(pread(fd, buf, 10, 0), EISDIR);
+	assert_errno(pread(fd, buf, 10, INT64_MAX), EINVAL);
 	assert_ok(close(fd));
 	fd = open(at("d/file1"), O_RDONLY);
 	assert_errno(getdents64(fd, buf, sizeof(buf)), ENOTDIR);

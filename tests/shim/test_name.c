@@ -129,7 +129,9 @@ static unsigned links_of(const char *name)
 /* A path that can not be read names nothing, whatever was named before. */
 static void bad_pointers_efault(void **state)
 {
+	static const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
 	const char *bad = (const char *)8;
+	struct stat st;
 
 	(void)state;
 	put_file("a", "A");
@@ -143,6 +145,13 @@ static void bad_pointers_efault(void **state)
 	check_file("a", "A");
 	check_file("b", "B");
 	assert_errno(access(at("c"), F_OK), ENOENT);
+	/* Nor is the way to the other one gone, which would leave a trace in a link. */
+	assert_ok(symlink(".", at("here")));
+	assert_ok(utimensat(AT_FDCWD, at("here"), old, AT_SYMLINK_NOFOLLOW));
+	assert_errno(rename(bad, at("here/a")), EFAULT);
+	assert_ok(lstat(at("here"), &st));
+	assert_int_equal(st.st_atime, old[0].tv_sec);
+	assert_ok(unlink(at("here")));
 	assert_ok(unlink(at("a")));
 	assert_ok(unlink(at("b")));
 }

@@ -101,6 +101,8 @@ static void nofollow_link_eloop(void **state)
 	put_file("file", "x");
 	assert_ok(symlink("file", at("link")));
 	assert_errno(open(at("link"), O_RDONLY | O_NOFOLLOW), ELOOP);
+	assert_errno(open(at("link"), O_RDONLY | O_NOFOLLOW | O_DIRECTORY), ENOTDIR);
+	assert_errno(open(at("link"), O_ACCMODE | O_NOFOLLOW | O_DIRECTORY), ENOTDIR);
 	assert_ok(close(open(at("link"), O_RDONLY)));
 	assert_ok(unlink(at("link")));
 	assert_ok(symlink("loop", at("loop")));
