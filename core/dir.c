@@ -482,7 +482,7 @@ static int clear_below(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t d
 		node = deepest_node(tx->fs, top, &named_by);
 		while (!err && at < UMFS_DNODE_REFS)
 			err = clear_refs(tx, dir, dir_ino, node, at, &at);
-		if (named_by)
+		if (!err && named_by)
 			st64(named_by, ld64(named_by) | UMFS_DREF_LEAF);
 	} while (!err && named_by);
 	return err;

@@ -145,8 +145,10 @@ static int zero_by_reserve(struct umfs_write *w, bool grow)
 		if (err)
 			return err;
 		umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, to - w->off, NULL);
-		if (w->fs->broken)
-			return -EIO;
+		if (w->fs->broken) {
+			err = -EIO;
+			goto out; /* nothing was overwritten: others may have the log */
+		}
 	}
 	if (to > w->off)
 		umfs_write_zero_gap(w->fs, w->in, w->off, to);
@@ -154,11 +156,12 @@ static int zero_by_reserve(struct umfs_write *w, bool grow)
 		store_end(w);
 		w->old = w->end;
 	}
+out:
 	if (log) {
 		umfs_ulog_retire(w->fs, log); /* commit point */
 		umfs_unlock(w->fs, &log->lock);
 	}
-	return 0;
+	return err;
 }
 
 /* Of the root, which the transaction saved, or of `count` entries of a PTE page. */

@@ -81,14 +81,16 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, struct search *s, 
 	if (!ret)
 		ret = choose_inode(fs, group, &index);
 	if (ret == 1) {
-		*ino = group * fs->geo.inodes_per_group + index;
-		ret = umfs_tx_note(tx, UMFS_REC_INODE_ALLOC, *ino, 1);
+		uint32_t chosen = group * fs->geo.inodes_per_group + index;
+
+		ret = umfs_tx_note(tx, UMFS_REC_INODE_ALLOC, chosen, 1);
 		umfs_tx_fence(tx);
 		if (!ret) {
 			take_inode(fs, group, index);
+			*ino = chosen; /* not before: who has a number unlocks it */
 			ret = 1;
 		} else {
-			umfs_unlock(fs, &umfs_inode(fs, *ino)->lock);
+			umfs_unlock(fs, &umfs_inode(fs, chosen)->lock);
 		}
 	}
 	umfs_group_unlock(fs, tx->lane, group);

@@ -201,7 +201,7 @@ struct umfs_tx {
 	uint32_t lane_index;
 	uint32_t slot;	 /* whose lane it is */
 	uint32_t used;	 /* bytes of records */
-	uint64_t txid;
+	uint64_t txid;	 /* 0: begun when the pool was lost already; nothing goes into the lane */
 	bool active;	 /* umfs_tx_begin was called and neither commit nor abort */
 	bool frees;	 /* something is freed after the commit */
 };

@@ -160,7 +160,8 @@ static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umf
 
 /*
  * The last holder is gone. The record is let go of after what it promises is
- * done, so that a death in between leaves it to be found again.
+ * done, so that a death in between leaves it to be found again. Who lost the pool on
+ * the way holds it, so that it is found when that process is dead.
  */
 static void irec_finish(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umfs_inode_pm *inode,
 			uint32_t ino)
@@ -171,6 +172,10 @@ static void irec_finish(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umf
 	if (its && ld32(&inode->mode) && ld32(&inode->generation) == ld32(&rec->generation)) {
 		umfs_irec_sync(fs, inode, rec);
 		irec_settle(tx, rec, inode, ino);
+	}
+	if (fs->broken) {
+		or64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
+		return;
 	}
 	if (its)
 		st64(&inode->rec, 0);

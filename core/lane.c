@@ -122,10 +122,13 @@ void umfs_tx_begin(struct umfs_tx *tx)
 	struct umfs_lane_pm *lane = tx->lane;
 
 	umfs_assert(tx->fs, !tx->active);
-	tx->txid = (ld64(&lane->state) >> 2) + 1;
+	tx->txid = 0;
 	tx->used = 0;
 	tx->frees = false;
 	tx->active = true;
+	if (tx->fs->broken) /* what rest() left there is recovery's to finish */
+		return;
+	tx->txid = (ld64(&lane->state) >> 2) + 1;
 	st64(&lane->done, 0);
 	st64(&lane->state, tx->txid << 2 | UMFS_TX_ACTIVE);
 	umfs_flush(tx->fs, lane, UMFS_LINE_BYTES);
@@ -422,6 +425,9 @@ void umfs_tx_commit(struct umfs_tx *tx)
 	struct umfs_lane_pm *lane = tx->lane;
 
 	umfs_assert(fs, tx->active);
+	tx->active = false;
+	if (!tx->txid) /* the pool was lost before it began */
+		return;
 	flush_saved(tx);
 	umfs_fence(fs);
 	if (!tx->frees) {
@@ -432,7 +438,6 @@ void umfs_tx_commit(struct umfs_tx *tx)
 		run_frees(fs, tx->slot, lane, tx->txid, tx->used);
 		rest(fs, lane, tx->txid);
 	}
-	tx->active = false;
 }
 
 void umfs_tx_abort(struct umfs_tx *tx)

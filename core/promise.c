@@ -29,9 +29,14 @@ void umfs_promise_make(struct umfs_tx *tx, const struct umfs_inode_pm *inode, ui
 	umfs_flush(tx->fs, &tx->lane->promise, sizeof(tx->lane->promise));
 }
 
-/* Not fenced: a promise that is there again after a crash asks for nothing new (I3). */
+/*
+ * Not fenced: a promise that is there again after a crash asks for nothing new (I3). Who lost
+ * the pool on the way may not have kept it: then it is for recovery, as after a death.
+ */
 static void forget(const struct umfs *fs, struct umfs_lane_pm *lane)
 {
+	if (fs->broken)
+		return;
 	st64(&lane->promise, 0);
 	umfs_flush(fs, &lane->promise, sizeof(lane->promise));
 }
@@ -129,6 +134,5 @@ void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	}
 	if (inode && !pass_on(fs, inode, (uint32_t)node))
 		(void)settle(&tx, inode, (uint32_t)node);
-	if (!fs->broken)
-		forget(fs, lane);
+	forget(fs, lane);
 }

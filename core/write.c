@@ -258,8 +258,10 @@ static int write_with_undo(struct umfs_write *w, struct umfs_ulog_pm *log, uint6
 	int err;
 
 	umfs_ulog_arm(w->fs, log, w->in, w->ino, w->off, UMFS_MIN(w->end, w->old) - w->off, NULL);
-	if (w->fs->broken)
+	if (w->fs->broken) {
+		umfs_ulog_retire(w->fs, log); /* nothing was overwritten: others may have the log */
 		return -EIO;
+	}
 	err = write_in_place(w);
 	if (err) {
 		umfs_write_drain(w);

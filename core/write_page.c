@@ -75,8 +75,10 @@ static int write_undo(struct umfs_tx *tx, const struct umfs_file *f, uint8_t *da
 	int err;
 
 	umfs_ulog_arm(f->fs, log, f->inode, f->ino, off, n, data);
-	if (f->fs->broken)
+	if (f->fs->broken) {
+		umfs_ulog_retire(f->fs, log); /* nothing was overwritten: others may write here */
 		return -EIO;
+	}
 	err = write_over(f->fs, f->inode, data, buf, n);
 	if (err)
 		(void)umfs_ulog_recover(f->fs, log, UMFS_ULOG_LANE_BYTES);
