@@ -87,6 +87,9 @@ static void prepare(struct stores *s, const struct libc *libc, const struct buil
 static void populate(const uint8_t *start, const uint64_t *pages)
 {
 	for (uint64_t i = 0, n; i < TEXT_PAGES_MAX; i += n + 1) {
+		n = 63; /* most of the words are empty */
+		if (i % 64 == 0 && !pages[i / 64])
+			continue;
 		for (n = 0; marked(pages, i + n); n++)
 			;
 		if (n)
