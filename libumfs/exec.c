@@ -163,6 +163,8 @@ static long exec_kernel(int dirfd, const char *path, struct path_args *a)
 	err = umfs_heirs_make(&heirs, dirfd, path, a->q, (int)a->a);
 	if (err)
 		return err;
+	if (a->b)
+		umfs_heirs_program(&heirs, (const char *)a->b, dirfd);
 	if (umfs_active() && !heirs.known)
 		shown = umfs_cwd_show();
 	if (umfs_active() && !shown)
@@ -288,6 +290,8 @@ static NEVER_RETURNS __attribute__((noinline)) long exec_spawned(const char *pat
 		return exec_script(image.line, path, argv, h->envp, depth);
 	err = w.path ? umfs_heirs_spawned(h, AT_FDCWD, w.path, 0) :
 		       umfs_heirs_spawned(h, image.fd, "", AT_EMPTY_PATH);
+	if (!err && !w.path)
+		umfs_heirs_program(h, path, image.fd);
 	if (!err)
 		show_cwd(h);
 	if (w.path)
@@ -319,6 +323,8 @@ static NEVER_RETURNS long exec_file(int dirfd, const char *path, char *const arg
 		return err;
 	if (image.fd >= 0) {
 		a.a = AT_EMPTY_PATH;
+		if (*path && (*path == '/' || dirfd == AT_FDCWD))
+			a.b = (long)path;
 		err = exec_kernel(image.fd, "", &a);
 		sys1(SYS_close, image.fd);
 		return err;

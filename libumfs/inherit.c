@@ -295,6 +295,7 @@ static void finish(struct heirs *h, void (*each)(struct pool *, const struct poo
 	if (h->memory)
 		sys2(SYS_munmap, h->memory, h->memory_bytes);
 	umfs_preload_drop(&h->without);
+	umfs_needed_drop(&h->passing);
 	umfs_guard_leave();
 }
 
@@ -326,8 +327,16 @@ static long look(struct heirs *h, int dirfd, const char *path, int flags)
 	return image == IMAGE_BREAKS ? umfs_preload_without(h->envp, &h->without) : 0;
 }
 
+void umfs_heirs_program(struct heirs *h, const char *path, int fd)
+{
+	if (h->known && !h->without.envp && !port_quiet)
+		umfs_needed_pass(&h->passing, path, fd, h->envp);
+}
+
 char **umfs_heirs_environment(const struct heirs *h)
 {
+	if (h->passing.envp)
+		return h->passing.envp;
 	return h->without.envp ? h->without.envp : h->envp;
 }
 
@@ -556,6 +565,7 @@ long umfs_heirs_spawned(struct heirs *h, int dirfd, const char *path, int flags)
 	if (h->late) /* what was made for a program that was not there is of no use */
 		h->envp[h->vars] = NULL;
 	umfs_preload_drop(&h->without);
+	umfs_needed_drop(&h->passing);
 	n = look(h, dirfd, path, flags);
 	if (n || !h->late)
 		return n;
@@ -698,6 +708,7 @@ void umfs_inherit_init(char **envp)
 {
 	const char *p = take_value(envp);
 
+	umfs_needed_init(envp);
 	while (p && *p && take_part(&p))
 		;
 	if (p)

@@ -30,6 +30,7 @@
 #include <sys/types.h>
 
 #include "image.h"
+#include "needed.h"
 #include "pool.h"
 #include "sys.h"
 #include "umfs.h"
@@ -521,6 +522,7 @@ struct heirs {
 	bool made[MOUNTS_MAX];
 	char **envp; /* the new image's environment, but see umfs_heirs_environment() */
 	struct without without; /* for a program of another libc */
+	struct passing passing; /* for one that lies in a pool */
 	bool known; /* the new image loads libumfs, which will know what it gets */
 	char *memory;
 	size_t memory_bytes;
@@ -555,6 +557,8 @@ long umfs_heirs_spawned(struct heirs *h, int dirfd, const char *path, int flags)
 char **umfs_heirs_environment(const struct heirs *h);
 void umfs_heirs_drop(struct heirs *h);
 void umfs_heirs_pass(struct heirs *h);
+/* The image is a program in a pool, given by the descriptor of its copy. */
+void umfs_heirs_program(struct heirs *h, const char *path, int fd);
 /* Take what the image before this one left, and that out of the environment. */
 void umfs_inherit_init(char **envp);
 

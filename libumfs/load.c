@@ -4,19 +4,21 @@
  *
  * The dynamic linker makes its own system calls. It is given a copy in a memory
  * file, by its name in /proc; or where the kernel module has the pool, the library
- * itself by a descriptor's name.
+ * itself by a descriptor's name. What it needs in turn is loaded before (needed.c).
  *
  *  B1  The same file has the same name as long as it does not change: by that the
  *      linker knows that it is loaded already. So the descriptors stay open.
  *  B2  dlopen asks who calls it (whose search path, which namespace). So ours is
  *      entered and left with the caller's return address in its place.
  */
+#include <dlfcn.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "hooks.h"
 #include "module.h"
+#include "needed.h"
 
 #define LOADS_MAX 256u
 #define NAME_BYTES 32u
@@ -158,6 +160,62 @@ static long load_ours(struct spot *s, struct path_args *a)
 	return err;
 }
 
+static long open_ours(struct spot *s, struct path_args *a)
+{
+	struct load what = {.fs = umfs_mount_fs(s->m), .node = s->w.ino};
+	struct umfs_attr attr;
+	long err = s->m->module ? -ENOENT : check(s, &attr);
+
+	if (err)
+		return err;
+	what.size = attr.size;
+	umfs_opens_enter();
+	err = get(s, &what);
+	umfs_opens_leave();
+	a->d = what.fd;
+	return err;
+}
+
+static long open_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	(void)dirfd;
+	(void)path;
+	(void)a;
+	return -ENOENT;
+}
+
+long umfs_load_open(const char *path)
+{
+	struct path_args a = {.d = -1};
+	long err = umfs_path_call(AT_FDCWD, path, SPOT_MODULE, open_ours, open_kernel, &a);
+
+	return err ? err : a.d;
+}
+
+static long file_ours(struct spot *s, struct path_args *a)
+{
+	struct umfs_attr attr;
+
+	(void)a;
+	return check(s, &attr);
+}
+
+static long file_kernel(int dirfd, const char *path, struct path_args *a)
+{
+	struct stat st;
+	long err = sys4(SYS_newfstatat, dirfd, path, &st, 0);
+
+	(void)a;
+	return err ? err : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+}
+
+bool umfs_load_is_file(const char *path)
+{
+	struct path_args a = {.p = NULL};
+
+	return !umfs_path_call(AT_FDCWD, path, SPOT_MODULE, file_ours, file_kernel, &a);
+}
+
 static long load_kernel(int dirfd, const char *path, struct path_args *a)
 {
 	(void)a;
@@ -165,19 +223,58 @@ static long load_kernel(int dirfd, const char *path, struct path_args *a)
 }
 
 __attribute__((visibility("hidden"), used)) void *umfs_load_real;
-__attribute__((visibility("hidden"), used)) const char *umfs_load_name(const char *path);
+__attribute__((visibility("hidden"), used)) const char *umfs_load_name(const char *path,
+								       int flags);
 
-/* What the linker is to be given for what the program gave. */
-const char *umfs_load_name(const char *path)
+const char *umfs_load_copy(const char *path)
 {
 	struct path_args a = {.p = NULL};
 
+	if (!umfs_hook_path_ours(path) ||
+	    umfs_path_call(AT_FDCWD, path, SPOT_MODULE, load_ours, load_kernel, &a))
+		return NULL;
+	return a.p;
+}
+
+/* By the linker's search: only what LD_LIBRARY_PATH has in a pool, if it is not loaded. */
+static __attribute__((noinline)) const char *find_copy(const char *name, load_fn load)
+{
+	char path[PATH_MAX];
+	const char *copy;
+	void *lib;
+
+	if (!umfs_needed_find(name, path))
+		return NULL;
+	lib = load(name, RTLD_LAZY | RTLD_NOLOAD);
+	if (lib) {
+		dlclose(lib);
+		return NULL;
+	}
+	copy = umfs_load_copy(path);
+	if (copy)
+		umfs_needed_load(path, copy, load);
+	return copy;
+}
+
+/* What the linker is to be given for what the program gave. */
+const char *umfs_load_name(const char *path, int flags)
+{
+	const char *copy;
+	load_fn load;
+
 	if (!umfs_load_real)
 		umfs_load_real = umfs_libc("dlopen");
-	if (path && umfs_ready() && strchr(path, '/') && umfs_hook_path_ours(path) &&
-	    !umfs_path_call(AT_FDCWD, path, SPOT_MODULE, load_ours, load_kernel, &a) && a.p)
-		return a.p;
-	return path;
+	load = (load_fn)(uintptr_t)umfs_load_real;
+	if (!path || !*path || !umfs_ready())
+		return path;
+	if (!strchr(path, '/')) {
+		copy = find_copy(path, load);
+	} else {
+		copy = umfs_load_copy(path);
+		if (copy && !(flags & RTLD_NOLOAD))
+			umfs_needed_load(path, copy, load);
+	}
+	return copy ? copy : path;
 }
 
 /* B2: void *dlopen(const char *path, int flags). */
