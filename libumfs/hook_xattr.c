@@ -25,22 +25,9 @@ struct request {
 /* The caller's name: its length, -ERANGE, -EFAULT. */
 static long fetch_name(char to[UMFS_NAME_MAX + 1], const char *from)
 {
-	size_t n = 0;
+	long n = umfs_string_fetch(to, from, UMFS_NAME_MAX + 1);
 
-	while (n <= UMFS_NAME_MAX) {
-		/* Never past the page that its end may lie in. */
-		size_t part = UMFS_PAGE_BYTES - ((uintptr_t)(from + n) & UMFS_PAGE_MASK);
-		const char *end;
-
-		part = UMFS_MIN(part, UMFS_NAME_MAX + 1 - n);
-		if (port_copy_out(to + n, from + n, part))
-			return -EFAULT;
-		end = memchr(to + n, '\0', part);
-		if (end)
-			return end == to ? -ERANGE : end - to;
-		n += part;
-	}
-	return -ERANGE;
+	return !n || n == -ENAMETOOLONG ? -ERANGE : n;
 }
 
 /* As newer kernels do, it is looked at before the path is. */

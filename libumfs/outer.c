@@ -11,24 +11,9 @@
 
 #include "path.h"
 #include "pool.h"
+#include "valgrind.h"
 
 #define LINKS_MAX 40u
-
-/*
- * Valgrind tells its user at length of system calls that it does not know. What it executes
- * in place of these instructions (its client request RUNNING_ON_VALGRIND) has no effect elsewhere.
- */
-static bool on_valgrind(void)
-{
-	uint64_t request[6] = {0x1001}, answer = 0;
-
-	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi;"
-			 "xchgq %%rbx, %%rbx"
-			 : "+d"(answer)
-			 : "a"(request)
-			 : "cc", "memory");
-	return answer != 0;
-}
 
 /*
  * Is there no link on the way to what is missing, nor ".."? One call, where to look at each
@@ -40,7 +25,7 @@ static bool way_is_plain(int dirfd, const char *path)
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
 	long fd;
 
-	if (port_quiet || LOAD_RELAXED(&unknown) || strstr(path, "..") || on_valgrind())
+	if (port_quiet || LOAD_RELAXED(&unknown) || strstr(path, "..") || umfs_on_valgrind())
 		return false;
 	fd = sys4(SYS_openat2, dirfd, path, &how, sizeof(how));
 	if (fd >= 0)

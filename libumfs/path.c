@@ -23,6 +23,7 @@
 
 #include "module.h"
 #include "umfs/ioctl.h"
+#include "valgrind.h"
 
 #define SCRATCHES 32u
 #define TRIES 256 /* others rename over the very name: each try misses by itself */
@@ -71,16 +72,17 @@ void umfs_spot_end(struct spot *s)
 #define FETCH_BYTES 128u
 
 /* Piece by piece; each comes to `to`, at `step` times its place. */
-static long fetch(char *to, const char *from, size_t step)
+static long fetch(char *to, const char *from, size_t max, size_t step)
 {
-	size_t n = 0;
+	size_t most = umfs_on_valgrind() ? 1 : FETCH_BYTES, n = 0;
 
-	while (n < DIR_BYTES) {
-		size_t part = DIR_BYTES - ((uintptr_t)(from + n) & (DIR_BYTES - 1));
+	while (n < max) {
+		/* Never past the page that the end may lie in. */
+		size_t part = UMFS_PAGE_BYTES - ((uintptr_t)(from + n) & UMFS_PAGE_MASK);
 		char *piece = to + n * step;
 		const char *end;
 
-		part = UMFS_MIN(part, UMFS_MIN(DIR_BYTES - n, FETCH_BYTES));
+		part = UMFS_MIN(part, UMFS_MIN(max - n, most));
 		if (port_copy_out(piece, from + n, part))
 			return -EFAULT;
 		end = memchr(piece, '\0', part);
@@ -93,14 +95,19 @@ static long fetch(char *to, const char *from, size_t step)
 
 long umfs_path_fetch(char *to, const char *from)
 {
-	return fetch(to, from, 1);
+	return fetch(to, from, DIR_BYTES, 1);
+}
+
+long umfs_string_fetch(char *to, const char *from, size_t max)
+{
+	return fetch(to, from, max, 1);
 }
 
 long umfs_path_length(const char *from)
 {
 	char piece[FETCH_BYTES];
 
-	return fetch(piece, from, 0);
+	return fetch(piece, from, DIR_BYTES, 0);
 }
 
 static bool begins(const char *path, const char *with, const char **rest)

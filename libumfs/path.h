@@ -57,6 +57,8 @@ bool umfs_spot_doubtful(long ret);
 long umfs_path_fetch(char *to, const char *from);
 /* The same without the copy. */
 long umfs_path_length(const char *from);
+/* The same of any string in the caller's memory, of less than `max` bytes. */
+long umfs_string_fetch(char *to, const char *from, size_t max);
 /*
  * Follow dirfd and path outside, component by component. 1 when that enters a
  * mount: *rest is what remains; 0 when it does not; -ELOOP. `links` counts

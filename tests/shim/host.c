@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* host.c - a program with threads and a child that works with files; hosts.sh builds it with sanitizers. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define ROUNDS 60
@@ -41,6 +43,25 @@ static const char *calls(const char *path)
 	return close(fd) ? "close" : NULL;
 }
 
+/* Strings that end where their memory does. */
+static const char *names(const char *path)
+{
+	char *own = strdup(path), *name = strdup("user.name"), *none = strdup("/nowhere/to/be/found");
+	const char *bad = NULL;
+	char value[2];
+
+	if (!own || !name || !none)
+		return "strdup";
+	if (setxattr(own, name, "v", 1, 0) || getxattr(own, name, value, sizeof(value)) != 1)
+		bad = "xattr";
+	if (open(none, O_RDONLY) != -1 || errno != ENOENT)
+		bad = "open";
+	free(own);
+	free(name);
+	free(none);
+	return bad;
+}
+
 static void *work(void *name)
 {
 	const char *bad = NULL;
@@ -51,6 +72,8 @@ static void *work(void *name)
 		bad = stream(path);
 		if (!bad)
 			bad = calls(path);
+		if (!bad)
+			bad = names(path);
 	}
 	if (!bad && unlink(path))
 		bad = "unlink";
