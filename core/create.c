@@ -91,7 +91,7 @@ static int make_inode(struct umfs_tx *tx, const struct umfs_inode_pm *dir, uint3
 
 	if (err)
 		return err;
-	in = umfs_inode(fs, *ino);
+	in = umfs_inode_known(fs, *ino);
 	umfs_seq_begin(in);
 	init_inode(fs, in, *ino, dir, dir_ino, b);
 	err = b->target ? put_target(tx, in, *ino, b) :
@@ -112,7 +112,7 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 	if (!err)
 		err = umfs_dir_insert(tx, dir, n, *ino, umfs_mode_type(b->mode));
 	if (!err && b->held) /* the last that can fail: nobody would let go of it */
-		err = umfs_irec_hold(fs, umfs_inode(fs, *ino), *ino, &b->held->irec);
+		err = umfs_irec_hold(fs, umfs_inode_known(fs, *ino), *ino, &b->held->irec);
 	if (err)
 		return err;
 	if (umfs_is_dir(b->mode))
@@ -147,8 +147,8 @@ static int create_locked(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t
 	else
 		umfs_tx_commit(tx); /* commit point */
 	if (*ino) {
-		b->generation = ld32(&umfs_inode(tx->fs, *ino)->generation);
-		umfs_unlock(tx->fs, &umfs_inode(tx->fs, *ino)->lock);
+		b->generation = ld32(&umfs_inode_known(tx->fs, *ino)->generation);
+		umfs_unlock(tx->fs, &umfs_inode_known(tx->fs, *ino)->lock);
 	}
 	return err;
 }
@@ -309,7 +309,7 @@ static int tmpfile_locked(struct umfs_tx *tx, const struct umfs_inode_pm *dir, u
 	else
 		umfs_tx_commit(tx); /* commit point */
 	if (h->ino)
-		umfs_unlock(tx->fs, &umfs_inode(tx->fs, h->ino)->lock);
+		umfs_unlock(tx->fs, &umfs_inode_known(tx->fs, h->ino)->lock);
 	return err;
 }
 

@@ -16,6 +16,7 @@ static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
 {
 	struct umfs_search s = {umfs_group_inode_bits(fs, group), ~0ull, fs->geo.inodes_per_group};
 	uint32_t hint = ld32(&umfs_group(fs, group)->inode_hint), tries;
+	uint32_t first = group * fs->geo.inodes_per_group;
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
 
 	if (hint >= s.end)
@@ -32,9 +33,7 @@ static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
 			hint = 0; /* where there is memory already */
 			continue;
 		}
-		if (umfs_lock_try(fs,
-				  &umfs_inode(fs, group * fs->geo.inodes_per_group + *index)->lock,
-				  mine))
+		if (umfs_lock_try(fs, &umfs_inode_known(fs, first + *index)->lock, mine))
 			return 1;
 		hint = *index + 1 < s.end ? *index + 1 : 0;
 	}
@@ -90,7 +89,7 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, struct search *s, 
 			*ino = chosen; /* not before: who has a number unlocks it */
 			ret = 1;
 		} else {
-			umfs_unlock(fs, &umfs_inode(fs, chosen)->lock);
+			umfs_unlock(fs, &umfs_inode_known(fs, chosen)->lock);
 		}
 	}
 	umfs_group_unlock(fs, tx->lane, group);

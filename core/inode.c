@@ -183,7 +183,7 @@ static void unlock_up_to(struct umfs *fs, const uint32_t *ino, uint32_t count, u
 	uint32_t at = 0;
 
 	while ((at = next_above(ino, count, at)) && at <= last)
-		umfs_unlock(fs, &umfs_inode(fs, at)->lock);
+		umfs_unlock(fs, &umfs_inode_known(fs, at)->lock);
 }
 
 /* All locks without waiting, or none: -EAGAIN, and *busy is the one that is held. */
@@ -226,8 +226,8 @@ int umfs_enter(struct umfs *fs, struct umfs_tx *tx, const uint32_t *ino, uint32_
 		umfs_lane_put(tx);
 		if (err != -EAGAIN)
 			return err;
-		umfs_order_wait(fs, &umfs_inode(fs, busy)->lock);
-		umfs_lock_await(fs, &umfs_inode(fs, busy)->lock, &w);
+		umfs_order_wait(fs, &umfs_inode_known(fs, busy)->lock);
+		umfs_lock_await(fs, &umfs_inode_known(fs, busy)->lock, &w);
 	}
 }
 
@@ -267,7 +267,7 @@ void umfs_leave_others(struct umfs_tx *tx, const uint32_t *ino, uint32_t count, 
 
 	while ((at = next_above(ino, count, at)))
 		if (at != keep)
-			umfs_unlock(tx->fs, &umfs_inode(tx->fs, at)->lock);
+			umfs_unlock(tx->fs, &umfs_inode_known(tx->fs, at)->lock);
 }
 
 void umfs_seq_heal(struct umfs_inode_pm *inode)

@@ -316,6 +316,16 @@ static inline struct umfs_inode_pm *umfs_inode(const struct umfs *fs, uint32_t i
 		return umfs_inode_at(fs, group, index);
 	return umfs_inode_now(fs, ino); /* which looks whether the pool was made larger */
 }
+/*
+ * The place of one that umfs_inode() has found before, as whoever has it locked knows: a
+ * hostile neighbour may since have said that it is not backed.
+ */
+static inline struct umfs_inode_pm *umfs_inode_known(const struct umfs *fs, uint32_t ino)
+{
+	uint32_t group = umfs_ino_group(fs, ino);
+
+	return umfs_inode_at(fs, group, ino - group * fs->geo.inodes_per_group);
+}
 /* In use as the node says: 0, -ENOENT, -ESTALE. Locked, or a sequence tells whether it counts. */
 int umfs_node_check(const struct umfs_inode_pm *inode, umfs_node node);
 /* In use, and its checksums hold: 0, -ENOENT, -ESTALE, -EUCLEAN. */

@@ -216,7 +216,7 @@ static int put_whiteout(struct umfs_tx *tx, struct rename *r)
 	if (err)
 		return err;
 	return umfs_dir_replace(tx, r->x.in[FROM_DIR], r->x.ino[FROM_DIR], &r->from, r->whiteout,
-				ld32(&umfs_inode(tx->fs, r->whiteout)->mode) >> 12);
+				ld32(&umfs_inode_known(tx->fs, r->whiteout)->mode) >> 12);
 }
 
 /* What becomes of the old one. */
@@ -290,7 +290,7 @@ static int rename_locked(struct umfs_tx *tx, struct rename *r)
 	else
 		umfs_tx_abort(tx);
 	if (r->whiteout)
-		umfs_unlock(fs, &umfs_inode(fs, r->whiteout)->lock);
+		umfs_unlock(fs, &umfs_inode_known(fs, r->whiteout)->lock);
 	if (err)
 		umfs_orphan_cancel(tx, &r->orphan);
 	return err;
