@@ -92,6 +92,10 @@ void damage(const struct record *r);
 uint64_t random_value(uint64_t *state);
 /* A change of any field of anything. */
 void random_damage(struct record *r, uint64_t *state);
+/* That, or a call. */
+void random_record(struct record *r, uint64_t *state);
+/* An input of some of those, of any pool; its length. */
+size_t random_input(uint8_t *data, size_t room, uint64_t *state);
 
 /* ---- calls.c ---- */
 

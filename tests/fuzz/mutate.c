@@ -17,18 +17,6 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)(sim_random(&state) % n);
 }
 
-static void any_record(struct record *r)
-{
-	random_damage(r, &state);
-	if (below(2)) {
-		r->what = (uint8_t)(RECORD_CALL | below(CALL_COUNT));
-		r->how = (uint8_t)below(64);
-		r->more = (uint16_t)(below(65536) & (below(2) ? 0x43u : 0xffffu));
-		r->value = (uint64_t)below(16) << 56 | (uint64_t)below(65536) << 32 |
-			   below(8) << 24 | below(65536);
-	}
-}
-
 static void change_part(struct record *r)
 {
 	switch (below(6)) {
@@ -61,7 +49,7 @@ static void change(struct input *in)
 			break;
 		memmove(&in->records[at + 1], &in->records[at],
 			(in->count++ - at) * sizeof(in->records[0]));
-		any_record(&in->records[at]);
+		random_record(&in->records[at], &state);
 		break;
 	case 2:
 		memmove(&in->records[at], &in->records[at + 1],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* random.c - a change of a field that may matter, at random. */
+/* random.c - a change of a field that may matter, or a call, at random. */
 #include "fuzz.h"
 
 static uint32_t below(uint64_t *state, uint32_t n)
@@ -50,4 +50,29 @@ void random_damage(struct record *r, uint64_t *state)
 			     .value = random_value(state)};
 	if (!(r->how & CHANGE_SEAL) && below(state, 2))
 		r->how |= CHANGE_SEAL;
+}
+
+void random_record(struct record *r, uint64_t *state)
+{
+	random_damage(r, state);
+	if (below(state, 2)) {
+		r->what = (uint8_t)(RECORD_CALL | below(state, CALL_COUNT));
+		r->how = (uint8_t)below(state, 64);
+		r->more = (uint16_t)(below(state, 65536) & (below(state, 2) ? 0x43u : 0xffffu));
+		r->value = (uint64_t)below(state, 16) << 56 | (uint64_t)below(state, 65536) << 32 |
+			   below(state, 8) << 24 | below(state, 65536);
+	}
+}
+
+size_t random_input(uint8_t *data, size_t room, uint64_t *state)
+{
+	static struct input in;
+
+	in.head = (struct head){.op = (uint16_t)below(state, 65536),
+				.point = (uint8_t)below(state, 256),
+				.flags = (uint8_t)below(state, 16)};
+	in.count = 1 + below(state, 12);
+	for (uint32_t i = 0; i < in.count; i++)
+		random_record(&in.records[i], state);
+	return input_write(&in, data, room);
 }

@@ -4,6 +4,8 @@
  *
  *   fuzz-TARGET CORPUS...          each input of these lists, which must not find anything
  *   fuzz-TARGET --unpack DIR CORPUS...  a file for each, for libFuzzer to begin with
+ *   fuzz-TARGET --random COUNT FIRST    inputs at random, of these numbers: for where there is
+ *                                       no libFuzzer
  *
  * A list has an input a line, in hexadecimal, and comments behind '#'.
  */
@@ -95,12 +97,32 @@ static unsigned int each(const char *path, const char *dir)
 	return count;
 }
 
+static void at_random(unsigned long count, unsigned long first)
+{
+	static uint8_t data[INPUT_MAX];
+
+	for (unsigned long number = first; number < first + count; number++) {
+		uint64_t state = number;
+
+		place_len = (size_t)snprintf(place, sizeof(place), "--random 1 %lu\n", number);
+		alarm(SECONDS);
+		/* What a number may be depends on what the last pool held: so that one alone is the same. */
+		image_load(&(struct head){0});
+		fuzz_one(data, random_input(data, INPUT_MAX, &state));
+		alarm(0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *dir = argc > 3 && !strcmp(argv[1], "--unpack") ? argv[2] : NULL;
 	unsigned int count = 0;
 
 	say_where();
+	if (argc == 4 && !strcmp(argv[1], "--random")) {
+		at_random(strtoul(argv[2], NULL, 0), strtoul(argv[3], NULL, 0));
+		return 0;
+	}
 	for (int i = dir ? 3 : 1; i < argc; i++)
 		count += each(argv[i], dir);
 	fprintf(stderr, "%u inputs\n", count);
