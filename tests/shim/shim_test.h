@@ -132,6 +132,19 @@ static inline int in_child(int (*child)(void *), void *arg)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* A library or a program, to where it is to be tried. */
+static inline void copy_file(const char *from, const char *to)
+{
+	static char buf[4 << 20];
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	ssize_t n = read(in, buf, sizeof(buf));
+
+	assert_true(n > 0 && n < (ssize_t)sizeof(buf));
+	assert_int_equal(write(out, buf, (size_t)n), n);
+	assert_ok(close(in));
+	assert_ok(close(out));
+}
+
 /*
  * Until the task sleeps, seen three times in a row: it waits for what it was about to
  * wait for, however long the machine took to let it.

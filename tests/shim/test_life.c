@@ -381,18 +381,6 @@ static void loaded_and_let_go(void **state)
 	assert_ok(unlink(at("loaded")));
 }
 
-static void copy_file(const char *from, const char *to)
-{
-	static char buf[1 << 20];
-	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-	ssize_t n = read(in, buf, sizeof(buf));
-
-	assert_true(n > 0 && n < (ssize_t)sizeof(buf));
-	assert_int_equal(write(out, buf, (size_t)n), n);
-	assert_ok(close(in));
-	assert_ok(close(out));
-}
-
 /* From where the tests' own files are. */
 static void loaded_from_there(void **state)
 {

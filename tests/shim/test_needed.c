@@ -11,18 +11,6 @@
 
 extern char **environ;
 
-static void copy_file(const char *from, const char *to)
-{
-	static char buf[4 << 20];
-	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-	ssize_t n = read(in, buf, sizeof(buf));
-
-	assert_true(n > 0 && n < (ssize_t)sizeof(buf));
-	assert_int_equal(write(out, buf, (size_t)n), n);
-	assert_ok(close(in));
-	assert_ok(close(out));
-}
-
 /* Where they are built, by the name that they are needed by. */
 static void copy_library(const char *name, const char *to)
 {
