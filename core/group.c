@@ -35,7 +35,7 @@ int umfs_group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, 
 
 void umfs_group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group)
 {
-	umfs_unlock(fs, &umfs_group(fs, group)->lock);
+	umfs_unlock_now(fs, &umfs_group(fs, group)->lock);
 	st64(&lane->group, 0);
 }
 

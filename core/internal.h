@@ -161,7 +161,10 @@ struct umfs_wait {
 int umfs_lock_sleep(struct umfs *fs, le64 *word, struct umfs_wait *w);
 void umfs_lock_await(struct umfs *fs, le64 *word, struct umfs_wait *w);
 uint32_t umfs_lock_slot(uint64_t word);
+/* Of an inode or the like; once a transaction was left for recovery they all stay held for it. */
 void umfs_unlock(struct umfs *fs, le64 *word);
+/* Of what is whole by itself: a group. */
+void umfs_unlock_now(struct umfs *fs, le64 *word);
 /* Is the word held by this very slot incarnation? */
 bool umfs_lock_held_by(const struct umfs *fs, uint64_t word, uint32_t slot);
 bool umfs_lock_free(const struct umfs *fs, uint64_t word);

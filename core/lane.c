@@ -415,7 +415,9 @@ static void flush_saved(struct umfs_tx *tx)
 /* Nothing is left to do, unless an assertion failed on the way: then recovery has to look. */
 static void rest(struct umfs *fs, struct umfs_lane_pm *lane, uint64_t txid)
 {
-	if (!fs->broken)
+	if (fs->broken)
+		fs->unfinished = 1; /* umfs_unlock() */
+	else
 		umfs_persist64(fs, &lane->state, txid << 2 | UMFS_TX_IDLE);
 }
 

@@ -152,6 +152,15 @@ int umfs_lock_soon(struct umfs *fs, le64 *word)
 
 void umfs_unlock(struct umfs *fs, le64 *word)
 {
+	/* What recovery will undo is nobody else's to change before. */
+	if (__builtin_expect(fs->unfinished, 0))
+		umfs_order_let(fs, word);
+	else
+		umfs_unlock_now(fs, word);
+}
+
+void umfs_unlock_now(struct umfs *fs, le64 *word)
+{
 	uint64_t old = ld64(word);
 
 	umfs_assert(fs, umfs_lock_held_by(fs, old, fs->slot));

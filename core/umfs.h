@@ -93,6 +93,7 @@ struct umfs {
 	uint32_t lane_wanted; /* a thread waits for one */
 	uint32_t freezing;    /* 1: inside umfs_freeze(), which may clean up after the dead */
 	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
+	uint32_t unfinished; /* 1: it broke with a transaction that its recovery has to end */
 	uint32_t readonly;   /* 1: looked at only (private copy) */
 	uint32_t alone;	     /* 1: recovering a pool that nobody has attached */
 	uint64_t irec_range, ofd_range;	  /* where those with references here lie: see open.h */

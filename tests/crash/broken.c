@@ -7,11 +7,13 @@
  * A process has no pool any more once an assertion failed in it or a page of metadata could
  * not be read, in whatever thread. Here that happens after the n-th store of an op, for n =
  * 1, 2, ... until it comes to its end. The op has to come back, with EIO or as if nothing
- * had been; all that is called afterwards answers EIO; and whoever attaches when the process is
+ * had been; all that is called afterwards answers EIO; the inodes of a transaction that is left
+ * for recovery stay locked for it; and whoever attaches when the process is
  * dead finds the tree of before or after, the one after when it was told so, and fsck nothing.
  * Of an op of very many stores only some are tried.
  */
 #include "check.h"
+#include "internal.h"
 #include "ops.h"
 #include "sim.h"
 
@@ -105,6 +107,26 @@ static bool answers_eio(struct umfs *fs)
 	       umfs_chmod(fs, &world_root, UMFS_ROOT_INO, 0700) == -EIO;
 }
 
+/*
+ * A transaction that will be undone at the process's end: is an inode of it kept from others
+ * until then? They are all held by it or none is, since it is one store that decides.
+ */
+static bool undo_is_kept(struct umfs *fs)
+{
+	bool active = false;
+	uint32_t i;
+
+	for (i = 0; i < UMFS_LANES_MAX; i++)
+		active |= (ld64(&umfs_lane(fs, fs->slot, i)->state) & 3) == UMFS_TX_ACTIVE;
+	for (i = UMFS_ROOT_INO; active && i < POOL_INODES; i++) {
+		const struct umfs_inode_pm *in = umfs_inode(fs, i);
+
+		if (in && umfs_lock_held_by(fs, ld64(&in->lock), fs->slot))
+			return true;
+	}
+	return !active;
+}
+
 /* False: it was done before the n-th store. */
 static bool at_store(const struct op *op, uint64_t n, const struct tree trees[2])
 {
@@ -131,6 +153,8 @@ static bool at_store(const struct op *op, uint64_t n, const struct tree trees[2]
 	}
 	if (fired && !answers_eio(&proc->fs))
 		fail(op, n, "the process goes on with it");
+	if (fired && !undo_is_kept(&proc->fs))
+		fail(op, n, "others may change what will be undone");
 	torn = op_torn(op, mode, false, !err);
 	torn.times = false;
 	if (look(proc, &t, why) || tree_between(&t, trees, 1, &torn, why) ||
