@@ -446,9 +446,11 @@ void umfs_tx_abort(struct umfs_tx *tx)
 {
 	if (!tx->active)
 		return;
+	tx->active = false;
+	if (!tx->txid) /* the pool was lost before it began */
+		return;
 	undo(tx->fs, tx->slot, tx->lane, tx->txid, tx->used);
 	rest(tx->fs, tx->lane, tx->txid);
-	tx->active = false;
 }
 
 /*

@@ -108,23 +108,22 @@ static bool answers_eio(struct umfs *fs)
 }
 
 /*
- * A transaction that will be undone at the process's end: is an inode of it kept from others
- * until then? They are all held by it or none is, since it is one store that decides.
+ * A transaction that recovery will undo or finish at the process's end keeps its inodes from
+ * others until then, and nothing else does.
  */
-static bool undo_is_kept(struct umfs *fs)
+static bool kept_for_recovery(struct umfs *fs)
 {
-	bool active = false;
+	bool left_over = false, held = false;
 	uint32_t i;
 
 	for (i = 0; i < UMFS_LANES_MAX; i++)
-		active |= (ld64(&umfs_lane(fs, fs->slot, i)->state) & 3) == UMFS_TX_ACTIVE;
-	for (i = UMFS_ROOT_INO; active && i < POOL_INODES; i++) {
+		left_over |= (ld64(&umfs_lane(fs, fs->slot, i)->state) & 3) != UMFS_TX_IDLE;
+	for (i = UMFS_ROOT_INO; i < POOL_INODES; i++) {
 		const struct umfs_inode_pm *in = umfs_inode(fs, i);
 
-		if (in && umfs_lock_held_by(fs, ld64(&in->lock), fs->slot))
-			return true;
+		held |= in && umfs_lock_held_by(fs, ld64(&in->lock), fs->slot);
 	}
-	return !active;
+	return held == left_over;
 }
 
 /* False: it was done before the n-th store. */
@@ -153,8 +152,8 @@ static bool at_store(const struct op *op, uint64_t n, const struct tree trees[2]
 	}
 	if (fired && !answers_eio(&proc->fs))
 		fail(op, n, "the process goes on with it");
-	if (fired && !undo_is_kept(&proc->fs))
-		fail(op, n, "others may change what will be undone");
+	if (fired && !kept_for_recovery(&proc->fs))
+		fail(op, n, "what recovery will change is free, or what it will not is held");
 	torn = op_torn(op, mode, false, !err);
 	torn.times = false;
 	if (look(proc, &t, why) || tree_between(&t, trees, 1, &torn, why) ||
