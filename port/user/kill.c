@@ -3,9 +3,10 @@
  * kill.c - die, or stop, at a given store into a pool (builds with kill hooks).
  *
  * UMFS_KILL_AT=n in the environment kills the process with SIGKILL right after
- * its n-th store into a pool, UMFS_STOP_AT=n stops it there. A program counts
- * its own with port_kill_arm. UMFS_COUNT_FD=n has it write to that descriptor, at
- * its end, how many lines it flushed and how many fences it made.
+ * its n-th store into a pool, UMFS_STOP_AT=n stops it there; UMFS_STORE_BYTES=n
+ * has only stores of so many bytes or more counted, which are those of data. A
+ * program counts its own with port_kill_arm. UMFS_COUNT_FD=n has it write to that
+ * descriptor, at its end, how many lines it flushed and how many fences it made.
  */
 #include "kill.h"
 #include "ranges.h"
@@ -16,6 +17,7 @@
 
 static uint64_t count;
 static uint64_t last;
+static uint64_t least_bytes;
 static int what = SIGKILL;
 static bool armed;
 static int count_fd = -1;
@@ -29,8 +31,8 @@ void port_fenced(void)
 
 void port_stored(const void *p, uint64_t n)
 {
-	(void)n;
-	if (!__atomic_load_n(&armed, __ATOMIC_RELAXED) || !port_range_has((uintptr_t)p))
+	if (!__atomic_load_n(&armed, __ATOMIC_RELAXED) || n < least_bytes ||
+	    !port_range_has((uintptr_t)p))
 		return;
 	if (__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) == last)
 		(void)sys2(SYS_kill, sys0(SYS_getpid), what);
@@ -89,6 +91,9 @@ __attribute__((constructor(102))) static void kill_init(int argc, char **argv, c
 		n = number_of(*env, "UMFS_STOP_AT");
 		if (n)
 			port_stop_arm(n);
+		n = number_of(*env, "UMFS_STORE_BYTES");
+		if (n)
+			least_bytes = n;
 		n = number_of(*env, "UMFS_COUNT_FD");
 		if (n)
 			count_fd = (int)n;

@@ -9,8 +9,7 @@
 
 READERS=40
 
-# Of several groups: a writer may be stopped while it takes pages from one.
-make_pool 1G
+make_pool 64M
 ok "mount" m
 head -c 1M /dev/zero >"$mnt/victim"
 echo other >"$mnt/other"
@@ -27,28 +26,21 @@ gone() {
 	[ -z "$(state "$1")" ] || [ "$(state "$1")" = Z ]
 }
 
-# A writer that is stopped at its n-th store, such that a reader of the file waits. Readers
-# are not ended: who waits for an answer of FUSE can not be.
-stopped=
-for n in 150 200 250 300 350 400 450 500 550; do
-	(
-		export UMFS_STOP_AT=$n LIBUMFS_MOUNT="$mnt=$pool"
-		export LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_HOOKS_LIB"
-		exec dd if=/dev/urandom of="$mnt/victim" bs=1M count=1 conv=notrunc status=none
-	) &
-	writer=$!
-	ok "stopped or done at $n" wait_for 20 stopped_or_gone $writer
-	cat "$mnt/victim" >"$work/read.0" &
-	reader=$!
-	if [ "$(state $writer)" = T ] && ! wait_for 1 gone $reader; then
-		stopped=$n
-		break
-	fi
-	kill -9 $writer
-	wait $writer $reader
-done 2>/dev/null
-[ -n "$stopped" ] || fail "no store was found inside the write"
-echo "stopped at store $stopped"
+# A writer that is stopped at its first store of data, where a reader of the file waits.
+# Readers are not ended: who waits for an answer of FUSE can not be.
+(
+	export UMFS_STOP_AT=1 UMFS_STORE_BYTES=4096 LIBUMFS_MOUNT="$mnt=$pool"
+	export LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_HOOKS_LIB"
+	exec dd if=/dev/urandom of="$mnt/victim" bs=1M count=1 conv=notrunc status=none
+) &
+writer=$!
+ok "stopped or done" wait_for 20 stopped_or_gone $writer
+is "the writer's state" T "$(state $writer)"
+cat "$mnt/victim" >"$work/read.0" &
+reader=$!
+if wait_for 1 gone $reader; then
+	fail "the reader did not wait"
+fi
 
 i=1
 readers=$reader

@@ -89,15 +89,16 @@ static int writer(const char *name, const char *how)
 	return write(1, "D", 1) == 1 ? 0 : 1;
 }
 
-/* In place of this process. */
-static _Noreturn void become_writer(const char *name, const char *how, int at_store, int out)
+/*
+ * In place of this process. It is stopped after its first store of data, which is inside
+ * the write and where it has its file's lock and no other.
+ */
+static _Noreturn void become_writer(const char *name, const char *how, int out)
 {
-	char n[16];
-
-	snprintf(n, sizeof(n), "%d", at_store);
 	dup2(out, 1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not stay, stopped, after a failure */
-	setenv("UMFS_STOP_AT", n, 1);
+	setenv("UMFS_STOP_AT", "1", 1);
+	setenv("UMFS_STORE_BYTES", "4096", 1);
 	execl(self, self, "writer", name, how, (char *)NULL);
 	_exit(99);
 }
@@ -122,26 +123,21 @@ static int progress(struct stopped *s)
 	return last;
 }
 
-static int start(struct stopped *s, const char *name, const char *how, int at_store)
+static void start(struct stopped *s, const char *name, const char *how)
 {
-	int fds[2], status, got;
+	int fds[2], status;
 
 	memset(s, 0, sizeof(*s));
 	assert_ok(pipe2(fds, O_CLOEXEC));
 	s->pid = fork();
 	assert_true(s->pid >= 0);
 	if (!s->pid)
-		become_writer(name, how, at_store, fds[1]);
+		become_writer(name, how, fds[1]);
 	close(fds[1]);
 	s->out = fds[0];
 	assert_int_equal(waitpid(s->pid, &status, WUNTRACED), s->pid);
-	got = progress(s);
-	if (WIFSTOPPED(status))
-		return got;
-	assert_int_equal(status, 0);
-	close(s->out);
-	s->pid = 0; /* it ran through */
-	return 'D';
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(progress(s), 'W');
 }
 
 static void end(struct stopped *s, int sig)
@@ -154,8 +150,6 @@ static void end(struct stopped *s, int sig)
 	close(s->out);
 }
 
-/* ---- where it is stopped ---- */
-
 static void fill(const char *name)
 {
 	static char buf[BYTES + BEFORE];
@@ -165,51 +159,6 @@ static void fill(const char *name)
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, buf, sizeof(buf), 0), (ssize_t)sizeof(buf));
 	assert_ok(close(fd));
-}
-
-static bool reaches(const char *how, int at_store, int what)
-{
-	struct stopped s;
-	int got = start(&s, "victim", how, at_store);
-
-	if (s.pid)
-		end(&s, SIGKILL);
-	if (s.sharer > 0)
-		assert_ok(kill(s.sharer, SIGKILL));
-	fill("victim");
-	return what == 'W' ? got == 'W' || got == 'D' : got == 'D';
-}
-
-/* The first store at which it has got so far. */
-static int first_store(const char *how, int what)
-{
-	int low = 1, high = 4096;
-
-	while (low < high) {
-		int middle = (low + high) / 2;
-
-		if (reaches(how, middle, what))
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
-static int middle_of_write(const char *how)
-{
-	static int plain;
-	int begun, ended;
-
-	fill("victim");
-	if (plain && !strcmp(how, "plain"))
-		return plain;
-	begun = first_store(how, 'W');
-	ended = first_store(how, 'D');
-	assert_true(ended - begun >= 5);
-	if (!strcmp(how, "plain"))
-		plain = (begun + ended) / 2;
-	return (begun + ended) / 2;
 }
 
 /* ---- who wants what ---- */
@@ -315,7 +264,8 @@ static void wait_for_owner(const char *how, void (*meanwhile)(pid_t waiter), int
 	struct stopped s;
 	pid_t waiter;
 
-	assert_int_equal(start(&s, "victim", how, middle_of_write(how)), 'W');
+	fill("victim");
+	start(&s, "victim", how);
 	waiter = start_waiter("victim");
 	meanwhile(waiter);
 	end(&s, sig);
@@ -349,7 +299,8 @@ static void dead_owner_with_memory_in_use_is_waited_for(void **state)
 
 	(void)state;
 	assert_ok(prctl(PR_SET_CHILD_SUBREAPER, 1));
-	assert_int_equal(start(&s, "victim", "shared", middle_of_write("shared")), 'W');
+	fill("victim");
+	start(&s, "victim", "shared");
 	assert_true(s.sharer > 0);
 	waiter = start_waiter("victim");
 	end(&s, SIGKILL);
@@ -357,8 +308,7 @@ static void dead_owner_with_memory_in_use_is_waited_for(void **state)
 	assert_ok(kill(s.sharer, SIGKILL));
 	ends_soon(waiter);
 	is_the_waiters("victim");
-	while (waitpid(-1, NULL, 0) > 0) /* those of the search, too */
-		;
+	assert_int_equal(waitpid(s.sharer, NULL, 0), s.sharer);
 }
 
 /* ---- in others ---- */
@@ -397,14 +347,14 @@ static int user(const char *name)
  * The first process of a namespace: makes the writer, answers with how it is, and then
  * obeys. c: it goes on to its end; k: it is killed; r: that, and its number is another's.
  */
-static _Noreturn void namespace_init(const char *name, int at_store, int out, int from, int to)
+static _Noreturn void namespace_init(const char *name, int out, int from, int to)
 {
 	int status = 0, in[2];
 	char c = 'x';
 	pid_t pid = fork();
 
 	if (!pid)
-		become_writer(name, "plain", at_store, out);
+		become_writer(name, "plain", out);
 	if (pid == INSIDE_PID && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status))
 		c = 's';
 	while (write(to, &c, 1) == 1 && read(from, &c, 1) == 1) {
@@ -463,7 +413,7 @@ static bool may_unshare(void)
 	return !status;
 }
 
-static void start_in_namespace(struct stopped *s, const char *name, int at_store)
+static void start_in_namespace(struct stopped *s, const char *name)
 {
 	int out[2], to[2], from[2];
 
@@ -484,7 +434,7 @@ static void start_in_namespace(struct stopped *s, const char *name, int at_store
 		init = fork();
 		if (!init) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			namespace_init(name, at_store, out[1], to[0], from[1]);
+			namespace_init(name, out[1], to[0], from[1]);
 		}
 		waitpid(init, NULL, 0);
 		_exit(0);
@@ -512,15 +462,14 @@ static void owner_is_not_the_dead_of_another_namespace(void **state)
 {
 	struct stopped dead, alive;
 	pid_t waiter, other;
-	int n;
 
 	(void)state;
 	if (!may_unshare())
 		SKIP("no pid namespace may be made here");
-	n = middle_of_write("plain");
+	fill("victim");
 	fill("second");
-	start_in_namespace(&dead, "victim", n);
-	start_in_namespace(&alive, "second", n);
+	start_in_namespace(&dead, "victim");
+	start_in_namespace(&alive, "second");
 	waiter = start_waiter("victim");
 	other = start_waiter("second");
 	assert_int_equal(order(&dead, 'k'), 'k');
@@ -543,7 +492,8 @@ static void dead_owner_whose_number_is_reused_is_dead(void **state)
 	(void)state;
 	if (!may_unshare())
 		SKIP("no pid namespace may be made here");
-	start_in_namespace(&s, "victim", middle_of_write("plain"));
+	fill("victim");
+	start_in_namespace(&s, "victim");
 	waiter = start_waiter("victim");
 	got = order(&s, 'r');
 	if (got == '-') {
