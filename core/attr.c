@@ -46,11 +46,11 @@ static int change_begin(struct umfs *fs, umfs_node node, struct change *c)
 	int err;
 
 	c->ino = (uint32_t)node;
-	c->in = umfs_inode(fs, c->ino);
 	err = umfs_enter(fs, &c->tx, &c->ino, 1);
 	if (err)
 		return err;
-	err = c->in ? umfs_node_check(c->in, node) : -ENOENT;
+	c->in = umfs_inode_known(fs, c->ino);
+	err = umfs_node_check(c->in, node);
 	if (err) {
 		umfs_leave(&c->tx, &c->ino, 1);
 		return err;

@@ -157,7 +157,7 @@ static int create(struct umfs *fs, umfs_node node, const char *name, uint32_t le
 		  struct newborn *b, uint32_t *ino)
 {
 	uint32_t dir = (uint32_t)node;
-	struct umfs_inode_pm *in = umfs_inode(fs, dir);
+	struct umfs_inode_pm *in;
 	struct umfs_name n;
 	struct umfs_tx tx;
 	int err = umfs_name_init(fs, &n, name, len);
@@ -169,6 +169,7 @@ static int create(struct umfs *fs, umfs_node node, const char *name, uint32_t le
 	err = umfs_enter(fs, &tx, &dir, 1);
 	if (err)
 		return err;
+	in = umfs_inode_known(fs, dir);
 	err = umfs_dir_check(in, node);
 	if (!err) {
 		umfs_seq_begin(in);
@@ -283,7 +284,7 @@ static int tmpfile_in_tx(struct umfs_tx *tx, const struct umfs_inode_pm *dir, ui
 
 	if (err)
 		return err;
-	in = umfs_inode(fs, h->ino);
+	in = umfs_inode_known(fs, h->ino);
 	h->generation = ld32(&in->generation);
 	err = umfs_irec_hold(fs, in, h->ino, &h->irec);
 	if (!err)
@@ -331,7 +332,7 @@ int umfs_tmpfile(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, 
 	err = umfs_enter(fs, &tx, &dir, 1);
 	if (err)
 		return err;
-	err = tmpfile_locked(&tx, umfs_inode(fs, dir), node, &b, &h);
+	err = tmpfile_locked(&tx, umfs_inode_known(fs, dir), node, &b, &h);
 	umfs_leave(&tx, &dir, 1);
 	return err ? err : umfs_ofd_new(fs, &h, flags, ofd);
 }

@@ -143,12 +143,13 @@ int umfs_getattr(struct umfs *fs, umfs_node node, struct umfs_attr *attr)
 
 int umfs_access(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mask)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
+	struct umfs_inode_pm *in;
 	struct umfs_attr a;
 	enum found how;
 	int err = read_attr(fs, node, &a, &how);
 
 	if (!err && how == MIXED && !fs->readonly) {
+		in = umfs_inode_known(fs, (uint32_t)node);
 		err = umfs_lock(fs, &in->lock);
 		if (!err)
 			err = read_locked(fs, in, node, &a);

@@ -28,11 +28,12 @@ int umfs_dir_check(const struct umfs_inode_pm *dir, umfs_node node)
 
 int umfs_four_enter(struct umfs *fs, struct umfs_tx *tx, struct umfs_four *x)
 {
+	int err = umfs_enter(fs, tx, x->ino, 4);
 	uint32_t i;
 
-	for (i = 0; i < 4; i++)
-		x->in[i] = x->ino[i] ? umfs_inode(fs, x->ino[i]) : NULL;
-	return umfs_enter(fs, tx, x->ino, 4);
+	for (i = 0; !err && i < 4; i++)
+		x->in[i] = x->ino[i] ? umfs_inode_known(fs, x->ino[i]) : NULL;
+	return err;
 }
 
 bool umfs_four_first(const struct umfs_four *x, int i)

@@ -91,7 +91,7 @@ static int resize(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino,
 int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)
 {
 	uint32_t ino = (uint32_t)node;
-	struct umfs_inode_pm *in = umfs_inode(fs, ino);
+	struct umfs_inode_pm *in;
 	struct umfs_irec_pm *rec = NULL;
 	struct umfs_tx tx;
 	uint32_t irec = 0, mode;
@@ -102,6 +102,7 @@ int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)
 	err = umfs_enter(fs, &tx, &ino, 1);
 	if (err)
 		return err;
+	in = umfs_inode_known(fs, ino);
 	mode = ld32(&in->mode);
 	err = umfs_node_check(in, node);
 	if (!err && !umfs_is_reg(mode))

@@ -586,10 +586,10 @@ static int edit(struct umfs *fs, struct edit *e, umfs_node node)
 	if (err)
 		return err;
 	e->ino = (uint32_t)node;
-	e->in = umfs_inode(fs, e->ino);
 	err = umfs_enter(fs, &e->tx, &e->ino, 1);
 	if (err)
 		return err;
+	e->in = umfs_inode_known(fs, e->ino);
 	err = edit_locked(e, node);
 	umfs_leave(&e->tx, &e->ino, 1);
 	return err;
