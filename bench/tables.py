@@ -123,7 +123,7 @@ def part_paper(report):
         pattern, count = key.split()
         cells = []
         for other in others:
-            ratios = [row["atomic"][b] / row[other][b] for b in row["atomic"] if row[other][b]]
+            ratios = [row["atomic"][b] / row[other][b] for b in row["atomic"] if row["atomic"][b] and row[other][b]]
             cells.append(f"{times(statistics.geometric_mean(ratios))}"
                          f" ({times(min(ratios))} to {times(max(ratios))})" if ratios else "-")
         rows.append([pattern, count, *cells])

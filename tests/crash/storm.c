@@ -25,6 +25,7 @@
 
 #define POOL_BYTES (64 * MIB)
 #define STUCK_NS 3000000000ull /* a second, and what a busy machine may add */
+#define STALL_NS 200000000ull  /* after so long without being run the parent knows nothing of others */
 
 struct board *storm_board;
 static const struct storm_kind *const kinds[] = {&storm_files, &storm_names, &storm_maps, &storm_freeze};
@@ -108,6 +109,17 @@ static void start(const char *path, uint32_t mode, uint32_t number, uint64_t *ra
 	seen_at[number] = now_ns();
 }
 
+/* Time in which this process itself stood still is nobody's fault. */
+static void leave_out_stalls(uint64_t now)
+{
+	static uint64_t last;
+	uint64_t stall = last && now - last > STALL_NS ? now - last : 0;
+
+	last = now;
+	for (uint32_t i = 0; i < workers; i++)
+		seen_at[i] = UMFS_MIN(seen_at[i] + stall, now);
+}
+
 /* All workers have moved lately and none has ended by itself. */
 static bool watch(void)
 {
@@ -115,6 +127,7 @@ static bool watch(void)
 	uint32_t i;
 	int status;
 
+	leave_out_stalls(now);
 	for (i = 0; i < workers; i++) {
 		uint64_t steps = __atomic_load_n(&storm_board->steps[i], __ATOMIC_RELAXED);
 

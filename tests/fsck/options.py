@@ -3,16 +3,16 @@
 """fsck.umfs's options, exit codes, and what it says to files that are no pools to check."""
 import fcntl
 import os
+import resource
 import struct
 import sys
-import time
 
 from fscktest import Failure, check, codes, contents, main, run
 
 F_OFD_SETLK = 37
 LOCK_ATTACH = 1 << 62
 LOCK_SLOTS = LOCK_ATTACH + 1
-HUGE_SECONDS = 10
+HUGE_SECONDS = 10  # of processor time, which is the same whatever else the machine does
 
 
 def usage(t):
@@ -129,12 +129,18 @@ def progress(t):
           'lines of -C')
 
 
+def cpu_seconds():
+    """Of all children that were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def huge(t):
     pool = t.base_pool('huge')
     used = os.stat(pool).st_blocks * 512
-    start = time.monotonic()
+    start = cpu_seconds()
     status, found, _ = t.fsck('-n', pool)
-    took = time.monotonic() - start
+    took = cpu_seconds() - start
     check(status == 0 and not found, '1 TiB: %s' % found)
     check(took < HUGE_SECONDS, '1 TiB took %.1f s' % took)
     grown = os.stat(pool).st_blocks * 512 - used

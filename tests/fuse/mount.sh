@@ -112,7 +112,8 @@ if [ "$(id -u)" = 0 ]; then
 		"mount -t fuse.umfs -o ro,mode=sync,noatime $pool $mnt"; do
 		unshare --mount sh -c 'mount --bind "$1/sbin" "$(readlink -f /sbin)" && $2 &&
 			grep " $3 .* - fuse.umfs $4 " /proc/self/mountinfo >"$1/line" && cat "$3/f" &&
-			umount "$3" && ! grep " $3 " /proc/self/mountinfo' - "$work" "$command" "$mnt" "$pool" >"$work/out" 2>&1
+			for _ in $(seq 100); do umount "$3" 2>/dev/null && break; sleep 0.1; done
+			! grep " $3 " /proc/self/mountinfo' - "$work" "$command" "$mnt" "$pool" >"$work/out" 2>&1
 		is "$command" text "$(cat "$work/out")"
 		ok "its daemon ends" wait_for 20 no_daemon
 	done
@@ -172,6 +173,7 @@ for round in 1 2 3; do
 		done
 	) 2>/dev/null &
 	writer=$!
+	ok "it writes in round $round" wait_for 20 test -s "$work/done"
 	sleep 0.$((round * 2))
 	kill -9 $(daemons "$pool")
 	wait $writer

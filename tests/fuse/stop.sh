@@ -89,13 +89,15 @@ stopped, other, daemon, before = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys
 if before:
     os.stat(stopped)
 os.kill(daemon, signal.SIGSTOP)
-while open("/proc/%d/stat" % daemon).read().split()[2] != "T":
+def states(pid):
+    tasks = "/proc/%d/task/" % pid
+    return {open(tasks + t + "/stat").read().rpartition(")")[2].split()[0] for t in os.listdir(tasks)}
+while states(daemon) != {"T"}:
     time.sleep(0.01)
-time.sleep(0.1)
 size = []
 t = threading.Thread(target=lambda: size.append(os.stat(stopped + "/victim").st_size))
 t.start()
-time.sleep(0.3)
+t.join(20 if before else 0.3) # it knows already, or it waits
 print(open(other + "/f").read().strip(), flush=True)
 if not os.fork():
     os.close(os.open(other + "/child", os.O_CREAT | os.O_WRONLY))

@@ -4,9 +4,13 @@
 # locks.sh - file locks between programs, users and mount namespaces; what is
 # left behind in /dev/shm.
 
-# In a /dev/shm of its own, where one can be had, so that what is there is ours.
+# In a /dev/shm of its own, where one can be had, so that what is there is ours. What others have
+# mounted below theirs goes first: a mount has a daemon until the last namespace that has it is gone.
 if [ -z "${LOCKS_ALONE:-}" ] && unshare -m mount -t tmpfs none /dev/shm 2>/dev/null; then
-	LOCKS_ALONE=1 exec unshare -m sh -c 'mount -t tmpfs none /dev/shm && exec "$0"' "$0"
+	LOCKS_ALONE=1 exec unshare -m sh -c '
+		awk "index(\$5, \"/dev/shm/\") == 1 { print \$5 }" /proc/self/mountinfo | sort -r |
+			while read -r at; do umount -l "$(printf "%b" "$at")" 2>/dev/null; done
+		mount -t tmpfs none /dev/shm && exec "$0"' "$0"
 fi
 
 . "$(dirname "$0")/lib.sh"

@@ -231,15 +231,30 @@ static void still_waits(pid_t waiter)
 	assert_int_equal(waitpid(waiter, NULL, WNOHANG), 0);
 }
 
+static double slowest;
+
 static void ends_soon(pid_t waiter)
 {
-	double begun = now();
+	double begun = now(), took;
 	int status;
 
 	assert_int_equal(waitpid(waiter, &status, 0), waiter);
 	assert_int_equal(status, 0);
-	if (now() - begun > SOON_SECONDS)
-		fail_msg("waited %.3f s for the dead", now() - begun);
+	took = now() - begun;
+	if (took > slowest)
+		slowest = took;
+}
+
+/* A wait that the dead is to blame for comes again with the next; one of the machine's does not. */
+static void soon_at_last(void (*part)(void))
+{
+	for (int tries = 0; tries < 3; tries++) {
+		slowest = 0;
+		part();
+		if (slowest <= SOON_SECONDS)
+			return;
+	}
+	fail_msg("waited %.3f s for the dead", slowest);
 }
 
 /* What the waiter wrote, behind the first bytes. */
@@ -273,10 +288,15 @@ static void wait_for_owner(const char *how, void (*meanwhile)(pid_t waiter), int
 	is_the_waiters("victim");
 }
 
+static void stopped_owner(void)
+{
+	wait_for_owner("plain", still_waits, SIGCONT);
+}
+
 static void stopped_owner_is_waited_for(void **state)
 {
 	(void)state;
-	wait_for_owner("plain", still_waits, SIGCONT);
+	soon_at_last(stopped_owner);
 }
 
 static void nobody_else_waits(pid_t waiter)
@@ -285,19 +305,23 @@ static void nobody_else_waits(pid_t waiter)
 	others_are_quick();
 }
 
-static void dead_owner_with_much_memory_is_not(void **state)
+static void dead_owner_with_much_memory(void)
 {
-	(void)state;
 	wait_for_owner("large", nobody_else_waits, SIGKILL);
 }
 
+static void dead_owner_with_much_memory_is_not(void **state)
+{
+	(void)state;
+	soon_at_last(dead_owner_with_much_memory);
+}
+
 /* The process is gone and reaped, its number free; its memory is not, and might be stored from. */
-static void dead_owner_with_memory_in_use_is_waited_for(void **state)
+static void dead_owner_with_memory_in_use(void)
 {
 	struct stopped s;
 	pid_t waiter;
 
-	(void)state;
 	assert_ok(prctl(PR_SET_CHILD_SUBREAPER, 1));
 	fill("victim");
 	start(&s, "victim", "shared");
@@ -309,6 +333,12 @@ static void dead_owner_with_memory_in_use_is_waited_for(void **state)
 	ends_soon(waiter);
 	is_the_waiters("victim");
 	assert_int_equal(waitpid(s.sharer, NULL, 0), s.sharer);
+}
+
+static void dead_owner_with_memory_in_use_is_waited_for(void **state)
+{
+	(void)state;
+	soon_at_last(dead_owner_with_memory_in_use);
 }
 
 /* ---- in others ---- */
@@ -458,14 +488,11 @@ static void end_namespace(struct stopped *s)
 }
 
 /* Two have the same number, each in a namespace of its own; one dies. */
-static void owner_is_not_the_dead_of_another_namespace(void **state)
+static void one_dead_of_two_namespaces(void)
 {
 	struct stopped dead, alive;
 	pid_t waiter, other;
 
-	(void)state;
-	if (!may_unshare())
-		SKIP("no pid namespace may be made here");
 	fill("victim");
 	fill("second");
 	start_in_namespace(&dead, "victim");
@@ -483,24 +510,32 @@ static void owner_is_not_the_dead_of_another_namespace(void **state)
 	end_namespace(&dead);
 }
 
-static void dead_owner_whose_number_is_reused_is_dead(void **state)
+static void owner_is_not_the_dead_of_another_namespace(void **state)
+{
+	(void)state;
+	if (!may_unshare())
+		SKIP("no pid namespace may be made here");
+	soon_at_last(one_dead_of_two_namespaces);
+}
+
+static bool may_choose_pids;
+
+static void number_of_the_dead_is_reused(void)
 {
 	struct stopped s;
 	pid_t waiter;
 	char got;
 
-	(void)state;
-	if (!may_unshare())
-		SKIP("no pid namespace may be made here");
 	fill("victim");
 	start_in_namespace(&s, "victim");
 	waiter = start_waiter("victim");
 	got = order(&s, 'r');
-	if (got == '-') {
+	may_choose_pids = got != '-';
+	if (!may_choose_pids) {
 		assert_ok(kill(waiter, SIGKILL));
 		assert_int_equal(waitpid(waiter, NULL, 0), waiter);
 		end_namespace(&s);
-		SKIP("the next process number may not be chosen here");
+		return;
 	}
 	assert_int_equal(got, 'U'); /* it is at work, by that number */
 	ends_soon(waiter);
@@ -508,6 +543,17 @@ static void dead_owner_whose_number_is_reused_is_dead(void **state)
 	assert_int_equal(order(&s, 'u'), 'U'); /* and still is */
 	check_file("neighbour", "used");
 	end_namespace(&s);
+	assert_ok(unlink(at("neighbour")));
+}
+
+static void dead_owner_whose_number_is_reused_is_dead(void **state)
+{
+	(void)state;
+	if (!may_unshare())
+		SKIP("no pid namespace may be made here");
+	soon_at_last(number_of_the_dead_is_reused);
+	if (!may_choose_pids)
+		SKIP("the next process number may not be chosen here");
 }
 
 int main(int argc, char **argv)

@@ -295,6 +295,8 @@ static struct waiter start_waiter(int cmd, int type)
 	return w;
 }
 
+#define PATIENCE_MS 60000 /* until a process is started and at work, on however busy a machine */
+
 static bool has_more(int fd, int ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -333,13 +335,13 @@ static void waiting_ends_when_the_holder_lets_go(void **state)
 		else
 			assert_ok(flock(fd, LOCK_EX));
 		w = start_waiter(kinds[i].cmd, kinds[i].type);
-		assert_true(has_more(w.out, 5000));
+		assert_true(has_more(w.out, PATIENCE_MS));
 		assert_false(has_more(w.out, 100));
 		if (kinds[i].set)
 			assert_ok(fcntl(fd, kinds[i].set, LK(F_UNLCK, 0, 0)));
 		else
 			assert_ok(flock(fd, LOCK_UN));
-		assert_true(has_more(w.out, 5000));
+		assert_true(has_more(w.out, PATIENCE_MS));
 		end_waiter(&w);
 		assert_ok(close(fd));
 	}
@@ -368,15 +370,15 @@ static void waiting_ends_when_the_holder_dies(void **state)
 			for (;;)
 				pause();
 		}
-		assert_true(has_more(pipes[0], 5000));
+		assert_true(has_more(pipes[0], PATIENCE_MS));
 		w = start_waiter(kind == 0   ? F_SETLKW
 				 : kind == 1 ? F_OFD_SETLKW
 					     : 0,
 				 kind == 2 ? LOCK_EX : F_WRLCK);
-		assert_true(has_more(w.out, 5000));
+		assert_true(has_more(w.out, PATIENCE_MS));
 		assert_false(has_more(w.out, 50));
 		assert_ok(kill(holder, SIGKILL));
-		assert_true(has_more(w.out, 5000));
+		assert_true(has_more(w.out, PATIENCE_MS));
 		end_waiter(&w);
 		assert_int_equal(waitpid(holder, &status, 0), holder);
 		assert_ok(close(pipes[0]) | close(pipes[1]));

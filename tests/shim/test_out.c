@@ -119,8 +119,8 @@ static void poll_waits_for_others(void **state)
 	assert_int_equal(read(quiet[0], &c, 1), 1);
 	p[0].events = POLLIN;
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	assert_int_equal(poll(p, 2, 5000), 1);
-	assert_true(ms_since(&start) < 2000);
+	assert_int_equal(poll(p, 2, 60000), 1);
+	assert_true(ms_since(&start) < 30000);
 }
 
 static void poll_of_many_and_of_closed(void **state)

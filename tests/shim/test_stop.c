@@ -109,7 +109,8 @@ static void work_elsewhere(int round)
 	assert_true(S_ISREG(st.st_mode));
 }
 
-static void old_or_new(bool finished)
+/* False: it took too long. */
+static bool old_or_new(bool finished)
 {
 	static char buf[BYTES + 100];
 	double begun = now();
@@ -126,7 +127,7 @@ static void old_or_new(bool finished)
 	memset(buf, 'o', sizeof(buf));
 	assert_int_equal(pwrite(fd, buf, sizeof(buf), 0), BYTES + 100);
 	assert_ok(close(fd));
-	assert_true(now() - begun < SOON_SECONDS);
+	return now() - begun < SOON_SECONDS;
 }
 
 /*
@@ -167,7 +168,7 @@ static void work_unhindered(int n)
 static void stopped_inside_a_write(void **state)
 {
 	static char buf[BYTES + 100];
-	int inside = 0, n, fd, out, status, how;
+	int inside = 0, late = 0, n, fd, out, status, how;
 
 	(void)state;
 	memset(buf, 'o', sizeof(buf));
@@ -195,10 +196,12 @@ static void stopped_inside_a_write(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		close(out);
 		if (how == 'W')
-			old_or_new(n % 2 == 0);
+			late += !old_or_new(n % 2 == 0);
 	}
 	printf("stopped at %d stores, %d of them inside the write\n", n - 1, inside);
 	assert_true(inside >= 5);
+	/* A wait that the dead is to blame for comes with each of them; one of the machine's does not. */
+	assert_true(late <= inside / 10);
 }
 
 int main(int argc, char **argv)
