@@ -286,6 +286,7 @@ class Guest:
         self.errors = open(os.path.join(work, 'qemu.log'), 'w+', encoding='utf-8')
         self.words = self.reported = 0
         self.started = self.since = self.spoke = time.monotonic()
+        self.delayed = 0
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=self.errors,
                                         stderr=self.errors, preexec_fn=die_with_parent)
 
@@ -304,7 +305,7 @@ class Guest:
         words = os.path.getsize(self.results_path) + os.path.getsize(self.console_path)
         now = time.monotonic()
         if words != self.words:
-            self.words, self.spoke = words, now
+            self.words, self.spoke, self.delayed = words, now, self.delay()
             self.report(now)
         if self.process.poll() is not None:
             return 'ended'
@@ -345,6 +346,22 @@ class Guest:
             fields = file.read().rpartition(')')[2].split()
         used = (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
         return used / (time.monotonic() - self.started)
+
+    def delay(self):
+        """Seconds in which its threads were ready to run and others had the processors."""
+        waited = 0
+        for path in glob.glob('/proc/%d/task/*/schedstat' % self.process.pid):
+            try:
+                with open(path, encoding='ascii') as file:
+                    waited += int(file.read().split()[1])
+            except (OSError, IndexError): # a thread that has ended
+                pass
+        return waited / 1e9
+
+    def starved(self):
+        """Of the time in which it said nothing, the part in which it waited for a processor. A
+        guest that hangs waits for none."""
+        return (self.delay() - self.delayed) / (time.monotonic() - self.spoke)
 
     def cut_power(self):
         """By its pid, and until it is gone: no QEMU outlives this program."""
