@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -132,10 +133,13 @@ static void slot_is_taken_without_free_descriptors(void **state)
 static void attach_lock_excludes(void **state)
 {
 	struct pool *p = *state;
+	uint32_t *let_go = mmap(NULL, UMFS_PAGE_BYTES, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int about_to[2], status;
 	pid_t child;
-	int status;
-	int64_t start;
 
+	assert_ptr_not_equal(let_go, MAP_FAILED);
+	assert_int_equal(pipe(about_to), 0);
 	assert_int_equal(port_attach_lock(&p->fs), 0);
 	child = fork();
 	if (!child) {
@@ -143,15 +147,19 @@ static void attach_lock_excludes(void **state)
 
 		if (pool_map(mine, pool_path, 0) || pool_in_use(mine) != 1)
 			_exit(2);
-		start = port_now_ns();
-		if (port_attach_lock(&mine->fs))
+		if (write(about_to[1], "x", 1) != 1 || port_attach_lock(&mine->fs))
 			_exit(3);
-		_exit(port_now_ns() - start > 20000000 ? 0 : 4);
+		_exit(__atomic_load_n(let_go, __ATOMIC_SEQ_CST) ? 0 : 4);
 	}
-	usleep(200000);
+	close(about_to[1]);
+	assert_int_equal(read(about_to[0], &(char){0}, 1), 1);
+	usleep(200000); /* for it to get there, if it can */
+	__atomic_store_n(let_go, 1, __ATOMIC_SEQ_CST);
 	port_attach_unlock(&p->fs);
 	waitpid(child, &status, 0);
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(status, 0);
+	close(about_to[0]);
+	munmap(let_go, UMFS_PAGE_BYTES);
 	assert_int_equal(port_attach_lock(&p->fs), 0);
 	port_attach_unlock(&p->fs);
 }
