@@ -470,8 +470,9 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 	if (fs->broken)
 		return -EIO;
 	/*
-	 * Fenced by whatever comes next, at the latest before the slot's locks are free: until
-	 * then nobody is in between, and a second recovery may do all of it again.
+	 * Fenced by whatever comes next, at the latest before the slot is free (slot_clean), and
+	 * its locks with it: until then nobody is in between, and a second recovery may do all of
+	 * it again.
 	 */
 	st64(&lane->state, (txid + 1) << 2 | UMFS_TX_IDLE);
 	umfs_flush(fs, &lane->state, sizeof(lane->state));

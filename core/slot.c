@@ -124,6 +124,12 @@ static void slot_clean(struct umfs *fs, uint32_t slot)
 	umfs_slot_drop_opens(fs, slot);
 	if (!fs->alone) /* else the word says what is to be done: umfs_freeze_recover() */
 		(void)umfs_thaw_of(fs, slot);
+	/*
+	 * The lanes are at rest on the medium before the slot is free there: what lies in a free
+	 * slot nobody looks at, until who takes the slot dies, and then it would be undone again
+	 * though others have changed it since.
+	 */
+	umfs_fence(fs);
 	set_slot(fs, slot, UMFS_SLOT_FREE);
 }
 

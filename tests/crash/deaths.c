@@ -3,13 +3,14 @@
  * deaths.c - a process dies inside a call, another goes on with what it left, and then
  * power goes.
  *
- * The other one needs pages before anything else, and so makes the dead one let go of the
- * group that it may have locked, and then recovers it. At each fence of that lines are
- * lost. What is found then must be the tree before the call or after it, the other one's
- * file whole, and no page may be two's or nobody's.
+ * The other one needs pages before anything else, or frees some first, and so makes the dead
+ * one let go of the group that it may have locked, and then recovers it. At each fence of
+ * that lines are lost. What is found then must be the tree before the call or after it, the
+ * other one's files whole, and no page may be two's or nobody's.
  *
- * The call dies at some of its stores: at those where a group is locked or frees are under
- * way, since what is done then is done again, and at some others.
+ * The call dies at some of its stores: at those that are made durable at once, being commit
+ * points, at those where a group is locked or frees are under way, since what is done then is
+ * done again, and at some others.
  */
 #include "explore.h"
 
@@ -19,10 +20,13 @@
 #include <stdlib.h>
 
 #define OTHERS "/others"
-#define OTHERS_BYTES 100u
+#define OTHERS_BYTES (3 * UMFS_PAGE_BYTES) /* in the end */
+#define FREED "/others too"
+#define FREED_BYTES 100u /* at first */
 #define STORES_MAX 100000u
-#define INSIDE_MAX 10u /* stores of each of both kinds that it dies at */
-#define OUTSIDE_MAX 5u
+#define INSIDE_MAX 8u /* stores of each of both kinds that it dies at */
+#define COMMITS_MAX 4u
+#define OUTSIDE_MAX 2u
 
 struct deaths {
 	const struct op *op;
@@ -40,7 +44,8 @@ struct deaths {
 static void make(struct umfs *fs)
 {
 	op_tree(fs);
-	need(world_put(fs, OTHERS, 0, OTHERS_BYTES, 1));
+	need(world_creat(fs, OTHERS, 0644));
+	need(world_put(fs, FREED, 0, FREED_BYTES, 1));
 }
 
 static struct sim_proc *attach(struct sim *sim, uint32_t mode)
@@ -90,9 +95,12 @@ static void end(struct deaths *d)
 
 /* ---- where to die ---- */
 
-static const struct umfs *watched;
+enum kind { OUTSIDE, INSIDE, COMMIT };
+
+static const struct deaths *watched;
 static uint64_t store_count;
-static bool inside[STORES_MAX];
+static uint8_t kinds[STORES_MAX];
+static size_t behind[STORES_MAX]; /* the event that follows the store */
 
 static bool is_inside(const struct umfs *fs)
 {
@@ -110,8 +118,24 @@ static bool is_inside(const struct umfs *fs)
 
 static void note_store(void)
 {
-	if (++store_count < STORES_MAX)
-		inside[store_count] = is_inside(watched);
+	if (++store_count >= STORES_MAX)
+		return;
+	kinds[store_count] = is_inside(&watched->dying->fs) ? INSIDE : OUTSIDE;
+	behind[store_count] = watched->log.count;
+}
+
+/* What is written back and fenced as soon as it is stored: mostly a commit point. */
+static void find_commits(const struct deaths *d)
+{
+	uint64_t n;
+
+	for (n = 1; n <= store_count && n < STORES_MAX; n++) {
+		const struct sim_event *e = &d->log.events[behind[n]];
+
+		if (kinds[n] == OUTSIDE && behind[n] + 1 < d->log.count &&
+		    e[0].kind == SIM_FLUSH && e[1].kind == SIM_FENCE)
+			kinds[n] = COMMIT;
+	}
 }
 
 /* Undisturbed: the trees before and after, and which stores are which. */
@@ -126,11 +150,12 @@ static void look_on(struct deaths *d)
 		struct sim *copy;
 
 		if (i) {
-			watched = &d->dying->fs;
+			watched = d;
 			store_count = 0;
 			d->sim->on_store = note_store;
 			need(d->op->run(&d->stage));
 			d->sim->on_store = NULL;
+			find_commits(d);
 		}
 		d->sim->log = NULL; /* a fence is one for all pools */
 		copy = sim_copy(d->sim);
@@ -148,27 +173,26 @@ static void look_on(struct deaths *d)
 
 /* ---- what is found ---- */
 
-/* The other one's file is taken out of the tree, being one of two. */
-static int take_others(struct tree *t, char why[256])
+/* A file of the other one's is taken out of the tree: `full` bytes of that version, or none. */
+static int take_one(struct tree *t, const char *path, uint64_t full, uint32_t version, char why[256])
 {
-	struct node *node = (struct node *)(uintptr_t)tree_find(t, OTHERS);
-	uint64_t size = node ? node->attr.size : 0;
+	struct node *node = (struct node *)(uintptr_t)tree_find(t, path);
+	uint64_t size = node ? node->attr.size : 1;
 	uint8_t *want;
 	int bad;
 
-	if (size != OTHERS_BYTES && size != OTHERS_BYTES + 3 * UMFS_PAGE_BYTES) {
-		snprintf(why, 256, "the other's file has %llu bytes", (unsigned long long)size);
+	if (size && size != full) {
+		snprintf(why, 256, "%s has %llu bytes", path, (unsigned long long)size);
 		return -1;
 	}
-	want = malloc(size);
+	want = malloc(full);
 	if (!want)
 		die("out of memory");
-	world_fill(want, OTHERS_BYTES, 0, 1);
-	world_fill(want + OTHERS_BYTES, size - OTHERS_BYTES, OTHERS_BYTES, 9);
+	world_fill(want, full, 0, version);
 	bad = node->data_bytes != size || memcmp(node->data, want, size);
 	free(want);
 	if (bad)
-		snprintf(why, 256, "the other's file is not what was written");
+		snprintf(why, 256, "%s is not what was written", path);
 	free(node->path);
 	free(node->data);
 	free(node->xattrs);
@@ -177,13 +201,23 @@ static int take_others(struct tree *t, char why[256])
 	return bad ? -1 : 0;
 }
 
+static int take_others(struct tree *t, char why[256])
+{
+	int err = take_one(t, OTHERS, OTHERS_BYTES, 9, why);
+
+	return err ? err : take_one(t, FREED, FREED_BYTES, 1, why);
+}
+
 static int look(struct deaths *d, char why[256])
 {
 	struct tree_torn torn = op_torn(d->op, d->mode, true, false);
 	struct tree t = {0};
 	int err;
-	struct sim_proc *proc = sim_attach(d->sim, d->mode, &err);
+	struct sim_proc *proc;
 
+	if (explore_free_slots(d->sim, why))
+		return -1;
+	proc = sim_attach(d->sim, d->mode, &err);
 	if (!proc) {
 		snprintf(why, 256, "attach: %s", strerror(-err));
 		return -1;
@@ -213,18 +247,29 @@ static int image(void *arg, const struct sim_point *point)
 
 /* ---- one death ---- */
 
-static void go_on(struct deaths *d, uint32_t slot)
+/*
+ * Pages that the dead one may have freed; before that, where `frees`, some are freed: who
+ * does that makes the dead one let go of the group, and leaves the rest for later.
+ */
+static void go_on(struct deaths *d, uint32_t slot, bool frees)
 {
-	int err = world_append(&d->file, 3 * UMFS_PAGE_BYTES, 9);
+	struct umfs *fs = &d->other->fs;
+	int err = frees ? world_truncate(fs, FREED, 0) : 0;
 
+	if (err)
+		fail(d, "the other truncates", strerror(-err));
+	explore_hint_low(fs);
+	err = world_append(&d->file, OTHERS_BYTES, 9);
 	if (err && err != -ENOSPC)
 		fail(d, "the other appends", strerror(-err));
-	err = umfs_slot_recover(&d->other->fs, slot);
+	err = umfs_slot_recover(fs, slot);
 	if (err)
 		fail(d, "the other recovers", strerror(-err));
+	if (fs->zombies)
+		umfs_reap(fs, true);
 }
 
-static void die_at(struct deaths *d, uint64_t n)
+static void die_at(struct deaths *d, uint64_t n, bool frees)
 {
 	static jmp_buf jump;
 	uint32_t slot;
@@ -243,7 +288,7 @@ static void die_at(struct deaths *d, uint64_t n)
 	sim_kill(d->dying);
 	d->dying = NULL;
 	first = d->log.count;
-	go_on(d, slot);
+	go_on(d, slot, frees);
 	d->sim->log = NULL;
 	if (getenv("UMFS_CRASH_TRACE"))
 		sim_trace(&d->log, first - UMFS_MIN(first, (size_t)30), &d->other->fs.geo);
@@ -254,18 +299,22 @@ static void die_at(struct deaths *d, uint64_t n)
 	sim_free(d->sim);
 }
 
-/* Some of the stores of that kind. */
-static void die_at_some(struct deaths *d, bool in, uint64_t max)
+/* Some of the stores of that kind, in turn with the one and the other way to go on. */
+static void die_at_some(struct deaths *d, enum kind kind, uint64_t max)
 {
-	uint64_t count = 0, at = 0, n;
+	uint64_t count = 0, at = 0, done = 0, n;
 
+	max *= explore_effort.deaths;
 	for (n = 1; n <= store_count && n < STORES_MAX; n++)
-		count += inside[n] == in;
+		count += kinds[n] == kind;
 	for (n = 1; n <= store_count && n < STORES_MAX && !d->sum->failed; n++) {
-		if (inside[n] != in)
+		if (kinds[n] != kind)
 			continue;
-		if (count <= max || at * max / count != (at + 1) * max / count)
-			die_at(d, n);
+		if (count <= max || at * max / count != (at + 1) * max / count) {
+			die_at(d, n, done++ % 2);
+			if (explore_effort.deaths > 1 && !d->sum->failed)
+				die_at(d, n, done % 2);
+		}
 		at++;
 	}
 }
@@ -282,8 +331,9 @@ bool explore_deaths(const struct op *op, uint32_t mode, struct explored *sum)
 	for (i = 0; i < 2; i++)
 		if (take_others(&d.trees[i], why))
 			die("deaths: %s: %s", op->name, why);
-	die_at_some(&d, true, INSIDE_MAX);
-	die_at_some(&d, false, OUTSIDE_MAX);
+	die_at_some(&d, COMMIT, COMMITS_MAX);
+	die_at_some(&d, INSIDE, INSIDE_MAX);
+	die_at_some(&d, OUTSIDE, OUTSIDE_MAX);
 	for (i = 0; i < 2; i++)
 		tree_free(&d.trees[i]);
 	sim_log_free(&d.log);

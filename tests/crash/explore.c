@@ -23,6 +23,7 @@
 #include "explore.h"
 
 #include "check.h"
+#include "group.h"
 #include "internal.h"
 
 #include <stdio.h>
@@ -53,6 +54,7 @@ struct run {
 
 	uint64_t points, in_recovery, checked;
 	size_t next_recovery; /* event from which on a recovery is cut short again */
+	uint32_t busy_images; /* that had a lane not at rest when it was to be */
 	uint32_t used; /* the image is of a pool that was recovered, and then used by this thread */
 	bool failed;
 };
@@ -64,6 +66,7 @@ struct explore_effort explore_effort = {
 	.recoveries = 5,
 	.uses = 12,
 	.checks = 6,
+	.deaths = 1,
 };
 
 /* ---- what the image holds ---- */
@@ -149,6 +152,12 @@ static int look_at_size(const struct run *r, const struct sim_point *point, cons
 	return -1;
 }
 
+static bool lane_at_rest(struct umfs_lane_pm *lane)
+{
+	return (ld64(&lane->state) & 3) == UMFS_TX_IDLE && !ld64(&lane->swap_entry) &&
+	       !(ld64(&umfs_lane_ulog(lane)->state) & 1);
+}
+
 /*
  * A call that returned has left nothing to do, durably, in the lane that it had, and so has
  * a recovery: what others change from now on would be undone with it.
@@ -161,14 +170,33 @@ static bool lanes_at_rest(const struct sim *sim)
 
 	if (umfs_super_load(&fs, &from_backup))
 		return true; /* that is said elsewhere */
-	for (i = 0; i < fs.geo.lanes_per_slot; i++) {
-		struct umfs_lane_pm *lane = umfs_lane(&fs, 0, i);
-
-		if ((ld64(&lane->state) & 3) != UMFS_TX_IDLE || ld64(&lane->swap_entry) ||
-		    (ld64(&umfs_lane_ulog(lane)->state) & 1))
+	for (i = 0; i < fs.geo.lanes_per_slot; i++)
+		if (!lane_at_rest(umfs_lane(&fs, 0, i)))
 			return false;
-	}
 	return true;
+}
+
+int explore_free_slots(const struct sim *sim, char why[256])
+{
+	struct umfs fs = {.base = sim->mem, .bytes = sim->bytes};
+	bool from_backup;
+	uint32_t slot, i;
+
+	if (umfs_super_load(&fs, &from_backup))
+		return 0; /* that is said elsewhere */
+	for (slot = 0; slot < fs.geo.slot_count; slot++) {
+		if (ld32(&umfs_slot(&fs, slot)->state) != UMFS_SLOT_FREE)
+			continue;
+		for (i = 0; i < fs.geo.lanes_per_slot; i++) {
+			struct umfs_lane_pm *lane = umfs_lane(&fs, slot, i);
+
+			if (lane_at_rest(lane) && !ld64(&lane->spare))
+				continue;
+			snprintf(why, 256, "slot %u is free, and its lane %u is not at rest", slot, i);
+			return -1;
+		}
+	}
+	return 0;
 }
 
 static int recovered(const struct sim *sim, char why[256])
@@ -231,6 +259,8 @@ static int look_at_rest(struct run *r, const struct sim_point *point, char why[2
 		snprintf(why, 256, "the call has returned, and a lane is not at rest");
 		return -1;
 	}
+	if (explore_free_slots(r->sim, why))
+		return -1;
 	if (clean)
 		return image_check(r->sim, why);
 	if (!explore_effort.checks || r->checked++ % explore_effort.checks)
@@ -290,6 +320,17 @@ static int recover_others(struct umfs *fs, char why[256])
 	return 0;
 }
 
+void explore_hint_low(struct umfs *fs)
+{
+	struct umfs_group_pm *grp = umfs_group(fs, 0);
+	const le64 *bits = umfs_group_page_bits(fs, 0);
+	uint32_t page = 0, end = ld32(&grp->pages);
+
+	while (page < end && ld64(&bits[page / 64]) >> page % 64 & 1)
+		page++;
+	st32(&grp->page_hint, page);
+}
+
 /*
  * Pages for it, before anybody recovers the dead one: what that frees later is not to be
  * these. A full pool has none.
@@ -298,6 +339,7 @@ static struct umfs_file allocate_first(const struct run *r)
 {
 	struct umfs_file file = r->live_file;
 
+	explore_hint_low(&r->live->fs);
 	(void)world_append(&file, 3 * UMFS_PAGE_BYTES, 9);
 	return file;
 }
@@ -386,7 +428,7 @@ static int nested_image(void *arg, const struct sim_point *inner)
 
 	n->r->in_recovery++;
 	if (!(inner->complete && n->done && recovered(n->sim, why)) &&
-	    !first_attacher(n->r, n->sim, n->point, why))
+	    !explore_free_slots(n->sim, why) && !first_attacher(n->r, n->sim, n->point, why))
 		return 0;
 	snprintf(how, sizeof(how), "recovery%s, %s", n->r->used ? " and use" : "", inner->what);
 	return fail(n->r, n->point, how, why);
@@ -439,12 +481,22 @@ static int cut_recovery(struct run *r, const struct sim_point *point)
 	return r->failed;
 }
 
+/*
+ * At so many events of the log, at one image of each: one with something to undo or to
+ * finish, if such a one comes along, and mostly not the first of those, in which nothing
+ * is pending.
+ */
 static bool recovery_due(struct run *r, const struct sim_point *point)
 {
+	size_t span;
+
 	if (!explore_effort.recoveries || point->event < r->next_recovery)
 		return false;
-	r->next_recovery =
-		point->event + (r->log.count - r->first) / explore_effort.recoveries + 1;
+	span = (r->log.count - r->first) / explore_effort.recoveries + 1;
+	if (point->event < r->next_recovery + span &&
+	    (lanes_at_rest(r->sim) || r->busy_images++ % 11 != point->event % 11))
+		return false;
+	r->next_recovery = point->event + span / 2 + 1;
 	return true;
 }
 
@@ -578,6 +630,7 @@ static void record(struct run *r)
 			snapshot(r, k);
 	}
 	r->first = r->ends[w->from];
+	r->next_recovery = r->first;
 	r->sim->log = NULL;
 	if (!sim_log_complete(r->sim, &r->log))
 		die("%s: core stored into the pool without telling", w->name);

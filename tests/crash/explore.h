@@ -36,6 +36,7 @@ struct explore_effort {
 	uint32_t eadr_randoms, recoveries;
 	uint32_t uses; /* each so many-th recovered pool that is cut short is used before */
 	uint32_t checks; /* each so many-th image is checked before anybody attaches */
+	uint32_t deaths; /* 1, or so many times as many, and each with both ways to go on: deaths.c */
 };
 extern struct explore_effort explore_effort;
 
@@ -43,6 +44,11 @@ extern struct explore_effort explore_effort;
 bool explore(const struct work *w, struct explored *sum);
 /* A pool at rest in which only `make` was done; for work.base. */
 struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct umfs *fs));
+
+/* A slot that nobody has, durably, has left nothing to do in its lanes. 0, or -1 with why. */
+int explore_free_slots(const struct sim *sim, char why[256]);
+/* Who needs pages next gets those that are free first: maybe what was freed a moment ago. */
+void explore_hint_low(struct umfs *fs);
 
 /*
  * explore_format.c: the making of a pool, cut short. On a `device` the groups hold

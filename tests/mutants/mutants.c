@@ -204,6 +204,7 @@ static const struct explore_effort few = {
 	.eadr_randoms = 1,
 	.recoveries = 2,
 	.checks = 6,
+	.deaths = 1,
 };
 /* Where what is missing is likely to show: near to it. */
 static const struct explore_effort near = {
@@ -213,6 +214,7 @@ static const struct explore_effort near = {
 	.recoveries = 3,
 	.uses = 2,
 	.checks = 2,
+	.deaths = 4,
 };
 
 static void baseline(void)
