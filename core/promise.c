@@ -128,10 +128,8 @@ void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	if (!node)
 		return;
 	inode = promised(fs, slot, node);
-	if (inode) { /* the end that pages are cut off by: who died may have stored it, and no more */
-		umfs_flush(fs, &inode->size, sizeof(inode->size));
-		umfs_fence(fs);
-	}
+	if (inode) /* the end that pages are cut off by: who died may have stored it, and no more */
+		umfs_flush(fs, &inode->size, sizeof(inode->size)); /* fenced before they are */
 	if (inode && !pass_on(fs, inode, (uint32_t)node))
 		(void)settle(&tx, inode, (uint32_t)node);
 	forget(fs, lane);
