@@ -541,6 +541,18 @@ static int hole_prepare(struct stage *s)
 	return open_for(s, "/h");
 }
 
+/* One page that reads as zeros: its entry lies in the inode, under the checksum. */
+static int write_zeros_prepare(struct stage *s)
+{
+	need(open_for(s, "/h"));
+	return umfs_fallocate(&s->file, 0, 0, 3000);
+}
+
+static int write_zeros_run(struct stage *s)
+{
+	return world_write(&s->file, 100, 1000, 2);
+}
+
 static int write_hole_run(struct stage *s)
 {
 	return world_write(&s->file, 12288 + 100, 64, 2);
@@ -1021,6 +1033,19 @@ static int xattr_mode_run(struct stage *s)
 	return set_list(s, "/b", "system.posix_acl_access", 0, 5);
 }
 
+/* A list that says what a mode can say: the mode alone changes. */
+static int xattr_mode_only_run(struct stage *s)
+{
+	const uint8_t acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
+			       4, 0, 5, 0, 0xff, 0xff, 0xff, 0xff,
+			       32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
+	uint32_t ino;
+
+	need(world_ino(s->fs, "/b", &ino));
+	return umfs_setxattr(s->fs, &world_root, ino, "system.posix_acl_access",
+			     (uint32_t)strlen("system.posix_acl_access"), acl, sizeof(acl), 0);
+}
+
 /* /e passes on a list with a mask, to files as theirs, to directories as both. */
 static int inherit_prepare(struct stage *s)
 {
@@ -1112,10 +1137,22 @@ static int xattr_unlink_fifo_run(struct stage *s)
 /* Without free pages side by side an attribute is struck out where it is. */
 static int take_first_group(struct stage *s, uint32_t leave);
 
+/* Single pages are left, and no two together: none for a new block that keeps the others. */
 static int xattr_full_prepare(struct stage *s)
 {
+	struct umfs_file file;
+	uint64_t i;
+	int err = 0;
+
 	need(xattr_prepare(s));
-	return take_first_group(s, 200);
+	need(take_first_group(s, 0));
+	need(world_open(s->fs, "/t/f", O_RDWR, &file));
+	for (i = 0; !err && i < 2 * 64; i += 2) /* of what was taken 64 pages at a time */
+		err = umfs_fallocate(&file, UMFS_FALLOC_PUNCH | UMFS_FALLOC_KEEP_SIZE,
+				     MIB + (i / 64 * 65 + i % 64) * UMFS_PAGE_BYTES,
+				     UMFS_PAGE_BYTES);
+	world_close(&file);
+	return err;
 }
 
 static int xattr_remove_full_run(struct stage *s)
@@ -1342,6 +1379,7 @@ const struct op ops[] = {
 	DATA_OP(write_past_end, OP_NEEDS_PAGE, "/b", 70000, 100),
 	DATA_OP(write_past_end_far, OP_NEEDS_PAGE, "/a", 3 * MIB, 100),
 	DATA_OP(write_past_end_1g, OP_NEEDS_PAGE, "/a", 1 * GIB + 5, 100),
+	{"write_zeros", write_zeros_prepare, write_zeros_run, 0, "/h", 100, 1000},
 	{"write_hole", hole_prepare, write_hole_run, OP_NEEDS_PAGE, "/h", 12388, 64},
 	{"write_hole_pages", hole_prepare, write_hole_pages_run, OP_NEEDS_PAGE, "/h", 8192, 8192},
 	{"write_over_hole", hole_prepare, write_over_hole_run, OP_NEEDS_PAGE, "/h", 1000, 43000},
@@ -1433,6 +1471,7 @@ const struct op ops[] = {
 	NAME_OP(xattr_replace, xattr_prepare, OP_NEEDS_PAGE),
 	NAME_OP(xattr_replace_shorter, xattr_prepare, OP_NEEDS_PAGE),
 	NAME_OP(xattr_mode, xattr_prepare, OP_NEEDS_PAGE),
+	NAME_OP(xattr_mode_only, NULL, 0),
 	NAME_OP(xattr_remove, xattr_prepare, 0),
 	NAME_OP(xattr_remove_full, xattr_full_prepare, 0),
 	NAME_OP(xattr_remove_last, xattr_prepare, 0),
