@@ -218,6 +218,26 @@ static void pair_put(struct pair *p)
 	umfs_kpath_put(&p->to);
 }
 
+typedef int (*pair_fn)(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
+		       uint32_t flags);
+
+static int on_pair(struct umfs_kpool *pool, const struct umfs_ioc_path *from,
+		   const struct umfs_ioc_path *to, pair_fn act, uint32_t flags)
+{
+	struct umfs_cred cred;
+	int tries = 0, err;
+	struct pair p;
+
+	umfs_kcred(&cred);
+	err = pair_get(pool, from, to, &p);
+	if (!err)
+		do
+			err = act(pool, &cred, &p, flags);
+		while (umfs_walk_again(err, &tries));
+	pair_put(&p);
+	return err;
+}
+
 /* from_flags: UMFS_WALK_NOFOLLOW or 0. */
 static int pair_walk(struct umfs_kpool *pool, const struct umfs_cred *cred, struct pair *p,
 		     uint32_t from_flags)
@@ -263,23 +283,13 @@ static int rename_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, st
 static long do_rename(struct umfs_kpool *pool, void __user *arg)
 {
 	struct umfs_ioc_rename a;
-	struct umfs_cred cred;
-	int tries = 0, err;
-	struct pair p;
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
 	if (a.flags & ~(UMFS_RENAME_NOREPLACE | UMFS_RENAME_EXCHANGE | UMFS_RENAME_WHITEOUT) ||
 	    a.zero0 || (a.flags & UMFS_RENAME_EXCHANGE && a.flags != UMFS_RENAME_EXCHANGE))
 		return -EINVAL;
-	umfs_kcred(&cred);
-	err = pair_get(pool, &a.from, &a.to, &p);
-	if (!err)
-		do
-			err = rename_pair(pool, &cred, &p, a.flags);
-		while (umfs_walk_again(err, &tries));
-	pair_put(&p);
-	return err;
+	return on_pair(pool, &a.from, &a.to, rename_pair, a.flags);
 }
 
 /*
@@ -357,9 +367,6 @@ static long link_open(struct umfs_kpool *pool, const struct umfs_ioc_link *a)
 static long do_link(struct umfs_kpool *pool, void __user *arg)
 {
 	struct umfs_ioc_link a;
-	struct umfs_cred cred;
-	int tries = 0, err;
-	struct pair p;
 
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
@@ -367,14 +374,7 @@ static long do_link(struct umfs_kpool *pool, void __user *arg)
 		return -EINVAL;
 	if (a.flags & UMFS_IOC_EMPTY)
 		return a.from.bytes ? -EINVAL : link_open(pool, &a);
-	umfs_kcred(&cred);
-	err = pair_get(pool, &a.from, &a.to, &p);
-	if (!err)
-		do
-			err = link_pair(pool, &cred, &p, a.flags);
-		while (umfs_walk_again(err, &tries));
-	pair_put(&p);
-	return err;
+	return on_pair(pool, &a.from, &a.to, link_pair, a.flags);
 }
 
 long umfs_names_ioctl(struct umfs_kpool *pool, unsigned int cmd, void __user *arg)
