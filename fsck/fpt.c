@@ -126,6 +126,11 @@ static bool page_shared(struct walk *w, struct pte *e)
 	mend_begin(w->c);
 	if (!hidden && !(e->level && inode_suspect(w->c, w->ino)))
 		copy = page_copy(w->c, page);
+	if (!copy && room_may_come(w->c)) {
+		say_twice(w, page, e->index, "");
+		inode_shares(w->c, w->info);
+		return false;
+	}
 	entry_put(w, e, copy ? entry_of(w, copy, bits) : 0);
 	say_twice(w, page, e->index, copy ? "; it has a copy now" : "; cut off");
 	return copy;

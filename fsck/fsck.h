@@ -20,7 +20,7 @@
  * I1  A page is followed only after page_claim() returned true for it, so no
  *     page is walked twice and no walk runs for ever.
  * I2  When something was found that hides what is in use (c->unsure), nothing
- *     is given back: a bit may be set, never cleared.
+ *     is given back: a bit may be set, never cleared. But see rounds.c on c->freeing.
  *     (with -p also while pages may have been lost: see counts.c)
  * I3  When pages in use are marked free while others are marked in use and are
  *     not (c->crossed), an entry may lead to the wrong page and the right one be
@@ -108,6 +108,9 @@ struct fsck {
 	bool again; /* something was cut off or named: another round */
 	bool cutting; /* this round cuts off what nothing else mends */
 	bool shared; /* a page is used twice */
+	bool no_room; /* a page was wanted and there was none */
+	bool freeing; /* this round frees what it finds unused, though damage is left */
+	bool freed; /* one did */
 	uint64_t copies_left; /* so many pages may still be copied */
 	uint64_t alloc_from; /* pages before it are not looked at for a free one */
 	const char *lost_why; /* nothing can be named in lost+found */
@@ -214,6 +217,11 @@ static inline void bit_clear(uint8_t *bits, uint32_t n)
 static inline bool cuts(const struct fsck *c)
 {
 	return c->cutting && !media_lost(c);
+}
+/* There may be room once the pages are free that nothing uses: what needs some is not cut off before. */
+static inline bool room_may_come(const struct fsck *c)
+{
+	return c->no_room && !c->freed;
 }
 /* Something was cut off: what it stood for is known in the next round. */
 static inline void cut_done(struct fsck *c)

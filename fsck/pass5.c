@@ -41,7 +41,7 @@ static void end_run(struct bits *b)
 	if (pages && b->c->crossed && b->c->mode == FSCK_PREEN)
 		problem_keep(b->c, b->code, about,
 			     "%u of them; an entry may lead to the wrong page", b->count);
-	else if (!b->value && b->c->unsure)
+	else if (!b->value && b->c->unsure && !b->c->freeing)
 		problem_keep(b->c, b->code, about,
 			     "%u of them; nothing is freed while damage is left", b->count);
 	else if (problem(b->c, b->code, about, "%u of them", b->count))

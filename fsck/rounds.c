@@ -12,6 +12,12 @@
  * the order of claims: first attributes, directories and files that nothing else was found
  * to be wrong with, each kind of them before the next, then those that may be wrong.
  *
+ * What is made anew, and a copy, takes pages, and there may be none: in a bitmap that has lost
+ * its zeros all are in use, and with damage left nothing is freed. So the round after a cutting
+ * one that lacked room is freeing: it does free what it finds unused. By then all has been
+ * cut off but what waits for that room, and that is found, and claimed, as far as it can be
+ * read. Once: if there is no room then, there will be none.
+ *
  * With -y the last round is one that finds nothing to mend. Each other mends something.
  */
 #include <stdio.h>
@@ -74,33 +80,49 @@ static int round_run(struct fsck *c)
 static void forget(struct fsck *c, bool unsure)
 {
 	use_forget(c);
-	if (c->cutting)
+	if (c->cutting || c->freeing)
 		c->lost_why = NULL; /* there may be room now */
-	c->again = c->hidden = c->crossed = c->shared = c->cutting = false;
+	c->again = c->hidden = c->crossed = c->shared = c->cutting = c->freeing = c->no_room =
+		false;
 	c->unsure = unsure || c->unread;
 	c->lost = c->inodes_used = c->inodes_all = c->pages_used = c->alloc_from = 0;
 }
 
-/* Is there to be another round, and of which kind? */
-static bool go_on(struct fsck *c, uint64_t fixed, uint64_t left, bool *cutting)
-{
-	bool mended = c->fixed != fixed;
+enum next { END, AGAIN, CUTTING, FREEING };
 
-	*cutting = c->mode == FSCK_YES && !c->cutting && !c->again && !mended && c->left != left &&
-		   !media_lost(c);
-	return c->again || *cutting || (c->mode == FSCK_YES && mended);
+/* What comes after this round, which began with so many problems fixed and left. */
+static enum next what_next(const struct fsck *c, uint64_t fixed, uint64_t left)
+{
+	bool mended = c->fixed != fixed, yes = c->mode == FSCK_YES;
+
+	if (cuts(c) && room_may_come(c))
+		return FREEING;
+	if (c->again || (yes && mended))
+		return AGAIN;
+	return yes && !c->cutting && c->left != left && !media_lost(c) ? CUTTING : END;
+}
+
+static void prepare(struct fsck *c, enum next next, uint64_t pages)
+{
+	c->cutting = next == CUTTING;
+	c->freeing = next == FREEING;
+	c->freed |= c->freeing;
+	if (c->cutting)
+		c->copies_left = pages > COPIES_MIN ? pages : COPIES_MIN;
 }
 
 int passes_run(struct fsck *c)
 {
-	bool unsure = c->unsure, cutting;
+	bool unsure = c->unsure;
 	struct problem_mark mark = problem_mark(c);
 	uint64_t fixed = c->fixed, pages;
 	int ret, round = 1;
+	enum next next;
 
 	for (;;) {
 		ret = round_run(c);
-		if (ret || !go_on(c, fixed, mark.left, &cutting))
+		next = what_next(c, fixed, mark.left);
+		if (ret || next == END)
 			return ret;
 		if (round++ == ROUNDS_MAX) {
 			c->left++; /* what was mended last was not looked at again */
@@ -110,8 +132,6 @@ int passes_run(struct fsck *c)
 		fixed = c->fixed;
 		pages = c->pages_used;
 		forget(c, unsure);
-		c->cutting = cutting;
-		if (cutting)
-			c->copies_left = pages > COPIES_MIN ? pages : COPIES_MIN;
+		prepare(c, next, pages);
 	}
 }

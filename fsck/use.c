@@ -241,10 +241,12 @@ uint64_t page_alloc(struct fsck *c)
 {
 	uint64_t page = page_alloc_any(c);
 
-	if (page || !c->alloc_from)
-		return page;
-	c->alloc_from = 0; /* once more, all of them */
-	return page_alloc_any(c);
+	if (!page && c->alloc_from) {
+		c->alloc_from = 0; /* once more, all of them */
+		page = page_alloc_any(c);
+	}
+	c->no_room |= !page;
+	return page;
 }
 
 static uint32_t inode_alloc_in(struct fsck *c, uint32_t group)
