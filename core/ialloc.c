@@ -17,25 +17,26 @@ static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
 	struct umfs_search s = {umfs_group_inode_bits(fs, group), ~0ull, fs->geo.inodes_per_group};
 	uint32_t hint = ld32(&umfs_group(fs, group)->inode_hint), tries;
 	uint32_t first = group * fs->geo.inodes_per_group;
+	uint32_t lowest = !first; /* whatever the bitmap says of it, there is no inode 0 */
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
 
-	if (hint >= s.end)
-		hint = 0;
+	if (hint < lowest || hint >= s.end)
+		hint = lowest;
 	for (tries = 0; tries < 8; tries++) {
 		*index = umfs_bits_next(&s, hint, s.end, false);
 		if (*index == s.end)
-			*index = umfs_bits_next(&s, 0, s.end, false);
+			*index = umfs_bits_next(&s, lowest, s.end, false);
 		if (*index == s.end)
 			return 0;
 		if (umfs_group_back(fs, group, umfs_inode_unit(*index))) {
-			if (!hint)
+			if (hint == lowest)
 				return -ENOSPC;
-			hint = 0; /* where there is memory already */
+			hint = lowest; /* where there is memory already */
 			continue;
 		}
 		if (umfs_lock_try(fs, &umfs_inode_known(fs, first + *index)->lock, mine))
 			return 1;
-		hint = *index + 1 < s.end ? *index + 1 : 0;
+		hint = *index + 1 < s.end ? *index + 1 : lowest;
 	}
 	return 0;
 }

@@ -260,6 +260,20 @@ static void inode_without_backing_found_where_it_is(void **state)
 	assert_int_equal(attr.ino, 10000);
 }
 
+static void there_is_no_inode_0(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_attr attr;
+	le64 *bits = umfs_group_inode_bits(u->fs, 0);
+
+	st64(&bits[0], ld64(&bits[0]) & ~1ull); /* damage */
+	st32(&umfs_group(u->fs, 0)->inode_hint, 0);
+	assert_ok(world_creat(u->fs, "/a", 0644));
+	assert_ok(world_stat(u->fs, "/a", &attr));
+	assert_true(attr.ino > UMFS_ROOT_INO);
+	st64(&bits[0], ld64(&bits[0]) | 1);
+}
+
 static void inode_reused_has_other_generation(void **state)
 {
 	struct unit *u = *state;
@@ -322,7 +336,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(run_given_back_taken_next),	 CASE(pages_without_backing_refused),
 	CASE(pages_freed_found_again),		 CASE(inodes_until_none_left_each_once),
 	CASE(inode_without_backing_found_where_it_is),
-	CASE(inode_reused_has_other_generation), CASE(counts_doubted_counted_again),
-	CASE(files_grown_leave_no_gaps),
+	CASE(there_is_no_inode_0),		 CASE(inode_reused_has_other_generation),
+	CASE(counts_doubted_counted_again),	 CASE(files_grown_leave_no_gaps),
 };
 UNIT_MAIN("alloc", tests)
