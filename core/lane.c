@@ -49,7 +49,11 @@ static inline bool lane_take(struct umfs *fs, uint32_t lane)
 {
 	uint32_t seen = ld32(busy_word(fs, lane));
 
-	return seen != fs->incarnation && cas32(busy_word(fs, lane), seen, fs->incarnation);
+	if (seen == fs->incarnation || !cas32(busy_word(fs, lane), seen, fs->incarnation))
+		return false;
+	if (!__atomic_load_n(&fs->lane_taken, __ATOMIC_RELAXED))
+		__atomic_store_n(&fs->lane_taken, 1, __ATOMIC_RELAXED);
+	return true;
 }
 
 static void lane_let(struct umfs *fs, uint32_t lane)

@@ -298,8 +298,11 @@ static int attach_locked(struct umfs *fs, uint32_t mode)
 
 	fs->slot = NO_SLOT;
 	/* Known of the pool before others may have had it. */
-	memset(fs->checked, 0, sizeof(fs->checked));
-	memset(fs->prefixes, 0, sizeof(fs->prefixes));
+	if (!fs->fresh) {
+		memset(fs->checked, 0, sizeof(fs->checked));
+		memset(fs->prefixes, 0, sizeof(fs->prefixes));
+	}
+	fs->fresh = 0;
 	umfs_grow_seen(fs);
 	if (!port_slot_any(fs)) {
 		err = attach_first(fs, mode ? mode : UMFS_MODE_ATOMIC);
@@ -359,6 +362,7 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	fs->slot = slot;
 	fs->incarnation = incarnation;
 	fs->lane_wanted = 0;
+	fs->lane_taken = 0;
 	umfs_atime_day(fs);
 	umfs_slot_recount_opens(fs);
 	recents_init(fs);
@@ -439,7 +443,8 @@ static void recover_dead(struct umfs *fs)
 
 /*
  * Spare pages go back; no thread of this process is inside any more. False: there are
- * some, and the pool is frozen.
+ * some, and the pool is frozen. Lanes that were not used are not looked at: two page faults
+ * of a process that only reads.
  */
 static bool leave_lanes(struct umfs *fs)
 {
@@ -448,7 +453,7 @@ static bool leave_lanes(struct umfs *fs)
 
 	umfs_cleaning_begin(fs);
 	may = umfs_freeze_lets_clean(fs, fs->slot);
-	for (i = 0; may && i < fs->geo.lanes_per_slot; i++)
+	for (i = 0; may && fs->lane_taken && i < fs->geo.lanes_per_slot; i++)
 		umfs_swap_recover(fs, fs->slot, umfs_lane(fs, fs->slot, i));
 	umfs_cleaning_end(fs);
 	return may;

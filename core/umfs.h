@@ -91,11 +91,13 @@ struct umfs {
 	uint32_t incarnation;
 	uint32_t epoch;
 	uint32_t lane_wanted; /* a thread waits for one */
+	uint32_t lane_taken;  /* 1: some was, in this slot */
 	uint32_t freezing;    /* 1: inside umfs_freeze(), which may clean up after the dead */
 	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
 	uint32_t unfinished; /* 1: it broke with a transaction that its recovery has to end */
 	uint32_t readonly;   /* 1: looked at only (private copy) */
 	uint32_t alone;	     /* 1: recovering a pool that nobody has attached */
+	uint32_t fresh;	     /* 1, the owner's to say: nothing is known of the pool but its geometry */
 	uint64_t irec_range, ofd_range;	  /* where those with references here lie: see open.h */
 	struct umfs_recent recent[UMFS_RECENTS];
 	int64_t day_ago_ns; /* at the last open, less a day: older atimes are renewed */
