@@ -114,6 +114,7 @@ struct mount {
 	bool lent; /* a child of posix_spawn changed node and state, which were these: */
 	int lent_node;
 	uint32_t lent_state;
+	bool used; /* `pool` is not zero any more */
 	bool spawned; /* attached by such a child, which has the pool's descriptor */
 	uint64_t dev; /* st_dev of its files */
 	char dir[2 * DIR_BYTES]; /* absolute, lexically clean, no trailing slash */

@@ -64,6 +64,19 @@ static void attach_module(struct mount *m)
 	STORE(&m->state, m->error ? MOUNT_FAILED : MOUNT_MODULE);
 }
 
+static int join(struct mount *m)
+{
+	const char *path = umfs_pool_path(m);
+	/* Mapped just now, one below the other. */
+	uintptr_t near = UMFS_MIN((uintptr_t)umfs_uinfo_table, (uintptr_t)umfs_process_known);
+
+	if (!m->used)
+		return pool_attach_zero(&m->pool, path, umfs_config.mode, near);
+	if (m->pool.fs.base)
+		return pool_resume(&m->pool, path, umfs_config.mode);
+	return pool_attach(&m->pool, path, umfs_config.mode);
+}
+
 /* heir: what an image before this one left, or NULL. */
 static void attach(struct mount *m, const struct pool_heir *heir, const struct answer *a)
 {
@@ -78,12 +91,11 @@ static void attach(struct mount *m, const struct pool_heir *heir, const struct a
 		return;
 	}
 	umfs_process_know();
+	if (!err && !heir)
+		err = join(m);
+	m->used = true;
 	if (!err && heir && pool_inherit(&m->pool, umfs_pool_path(m), heir))
 		return; /* as if there were none */
-	if (!err && !heir)
-		err = m->pool.fs.base ?
-			      pool_resume(&m->pool, umfs_pool_path(m), umfs_config.mode) :
-			      pool_attach(&m->pool, umfs_pool_path(m), umfs_config.mode);
 	if (!err && !is_mounted(m, a)) {
 		pool_close(&m->pool);
 		err = -ESTALE;

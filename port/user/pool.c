@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
 	return (n + to - 1) / to * to;
@@ -28,11 +32,11 @@ static bool failed(long ret)
 	return ret < 0 && ret > -4096;
 }
 
-/* Map the file over [at, at + map_bytes), as the medium allows. */
-static long map_file(struct pool *p, uint64_t at)
+/* Map the file over [at, at + map_bytes), as the medium allows. `how`: MAP_FIXED or _NOREPLACE. */
+static long map_file(struct pool *p, uint64_t at, int how)
 {
 	const int prot = PROT_READ | PROT_WRITE;
-	const int flags = MAP_FIXED | MAP_NORESERVE;
+	const int flags = how | MAP_NORESERVE;
 	long ret;
 
 	/* devdax knows no private mappings: stores fault there instead of staying private. */
@@ -42,12 +46,29 @@ static long map_file(struct pool *p, uint64_t at)
 		return map(at, p->map_bytes, prot, flags | MAP_PRIVATE, p->fd);
 	/* Files on persistent memory: what lines hold is then all that is to be written back. */
 	ret = map(at, p->map_bytes, prot, flags | MAP_SHARED_VALIDATE | MAP_SYNC, p->fd);
-	if (!failed(ret)) {
-		p->is_synced = true;
+	p->is_synced = !failed(ret) || p->is_device;
+	if (!failed(ret) || ret == -EEXIST)
 		return ret;
-	}
-	p->is_synced = p->is_device;
 	return map(at, p->map_bytes, prot, flags | MAP_SHARED, p->fd);
+}
+
+/* Below what was mapped last there is room, mostly: one call in place of three. */
+static bool map_near(struct pool *p, uint64_t align)
+{
+	uint64_t at = (p->near - p->map_bytes) & -align;
+	long ret;
+
+	if (p->near <= p->map_bytes + align || p->map_bytes == p->fs.bytes)
+		return false;
+	ret = map_file(p, at, MAP_FIXED_NOREPLACE);
+	if (failed(ret))
+		return false;
+	if ((uint64_t)ret != at) { /* a kernel that takes the address for a hint */
+		(void)sys2(SYS_munmap, ret, p->map_bytes);
+		return false;
+	}
+	p->fs.base = (uint8_t *)at;
+	return true;
 }
 
 /* Reserve more than is needed, map at the first aligned place, give back the ends. */
@@ -58,6 +79,8 @@ static int map_aligned(struct pool *p)
 	uint64_t start, end;
 	long at, ret;
 
+	if (map_near(p, align))
+		return 0;
 	at = -ENOMEM;
 	if (p->map_bytes == p->fs.bytes && !(p->flags & POOL_READONLY))
 		at = pool_lonely(room);
@@ -67,7 +90,7 @@ static int map_aligned(struct pool *p)
 		return (int)at;
 	start = round_up((uint64_t)at, align);
 	end = start + p->map_bytes;
-	ret = map_file(p, start);
+	ret = map_file(p, start, MAP_FIXED);
 	if (failed(ret)) {
 		(void)sys2(SYS_munmap, at, room);
 		return (int)ret;
@@ -93,7 +116,8 @@ int pool_map(struct pool *p, const char *path, uint32_t flags)
 {
 	int err;
 
-	memset(p, 0, sizeof(*p));
+	if (!(flags & POOL_ZERO))
+		memset(p, 0, sizeof(*p));
 	p->flags = flags;
 	p->attach_fd = -1;
 	err = pool_file_open(p, path);
@@ -187,7 +211,7 @@ static bool grew_meanwhile(const struct pool *p)
 	       (uint64_t)st.st_size > p->fs.bytes;
 }
 
-static bool all_persistent;
+static bool all_persistent PORT_START;
 
 void pool_all_persistent(void)
 {
@@ -218,7 +242,7 @@ int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backu
 
 	if (err == -ENOSPC && p->fs.base && grew_meanwhile(p)) {
 		pool_close(p);
-		err = map_and_load(p, path, flags, from_backup);
+		err = map_and_load(p, path, flags & ~POOL_ZERO, from_backup);
 	}
 	if (err && !p->fs.base)
 		return err;
@@ -236,13 +260,14 @@ int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backu
 /* It is mapped and its superblock loaded; closed when it can not be attached. */
 static int join(struct pool *p, uint32_t mode)
 {
-	uint32_t epoch = pool_shadow_epoch(p);
+	bool clean;
+	uint32_t epoch = pool_shadow_epoch(p, &clean);
 	int err = umfs_attach(&p->fs, mode);
 
 	if (err)
 		pool_close(p);
 	else
-		pool_shadow_begin(p, epoch);
+		pool_shadow_begin(p, epoch, clean);
 	return err;
 }
 
@@ -251,6 +276,17 @@ int pool_attach(struct pool *p, const char *path, uint32_t mode)
 	bool from_backup;
 	int err = pool_open(p, path, 0, &from_backup);
 
+	return err ? err : join(p, mode);
+}
+
+int pool_attach_zero(struct pool *p, const char *path, uint32_t mode, uintptr_t near)
+{
+	bool from_backup;
+	int err;
+
+	p->near = near;
+	err = pool_open(p, path, POOL_ZERO, &from_backup);
+	p->fs.fresh = 1;
 	return err ? err : join(p, mode);
 }
 

@@ -17,6 +17,7 @@ struct pool {
 	uint64_t dev, inode_no; /* which file it is */
 	uint64_t file_bytes;
 	uint64_t map_bytes; /* of address space; what lies behind fs.bytes must not be touched */
+	uint64_t near; /* an address below which it may be mapped, or 0 */
 	uint64_t page_bytes; /* what a mapping of it is a multiple of */
 	bool is_device;	     /* devdax: backed as a whole */
 	bool is_synced;	     /* mapped so that write-back of lines is enough (MAP_SYNC, devdax) */
@@ -25,23 +26,26 @@ struct pool {
 	uint32_t heir_thread; /* the thread that wants to keep the next slot's descriptor: heir.c */
 	int heir_fd;
 	int attach_fd;	    /* description that holds the attach lock, or -1 */
-	void *slot_page[UMFS_SLOTS_MAX]; /* mapping that keeps a slot's lock, or NULL */
-	void *claim_page[UMFS_SLOTS_MAX]; /* the same for slots being recovered */
 	void *shadow_page; /* mapping that keeps the lock that says where shadows are, or NULL */
 	void *shadow_use; /* the same for the lock that says that their directory is in use */
 	uint64_t shadow_dev, shadow_ino; /* that directory */
 	void *tables; /* anonymous memory of fs.irec_refs and fs.ofd_refs */
 	uint64_t tables_bytes;
-	char path[4096]; /* absolute; empty when it was too long */
+	const char *name; /* absolute; empty when it was too long */
+	void *slot_page[UMFS_SLOTS_MAX]; /* mapping that keeps a slot's lock, or NULL */
+	void *claim_page[UMFS_SLOTS_MAX]; /* the same for slots being recovered */
+	char path[4096]; /* what it mostly is */
 };
 
 /* Private copy-on-write mapping: nothing reaches the pool. (devdax: mapped without write rights.) */
 #define POOL_READONLY 1u
 /* A block device too: for tools that made sure that nobody else uses it, the kernel included. */
 #define POOL_BLOCK 2u
+/* *p is zero already, and `path` stays as long as it: nothing is touched without need. */
+#define POOL_ZERO 4u
 
 /*
- * Open, check and map the pool at `path` into *p (zeroed first); not attached yet.
+ * Open, check and map the pool at `path` into *p (zeroed first if need be); not attached yet.
  * -EINVAL not a pool, -EPROTONOSUPPORT later format, -ENOTSUP a later one that
  * can be opened with POOL_READONLY only, -ENOSPC cut short,
  * -EUCLEAN damaged, or open's and mmap's errors. Says with *from_backup that
@@ -69,6 +73,8 @@ void pool_stream_never(void);
 
 /* pool_open, then umfs_attach in `mode`. */
 int pool_attach(struct pool *p, const char *path, uint32_t mode);
+/* The same with POOL_ZERO; below address `near` there is room, or (0) that is not known. */
+int pool_attach_zero(struct pool *p, const char *path, uint32_t mode, uintptr_t near);
 /* Detach when attached, unmap, close. */
 void pool_close(struct pool *p);
 /*
@@ -155,8 +161,8 @@ void pool_shadow_kept(struct pool *p, int fd);
  * After attaching, with what pool_shadow_epoch() said before: the first one removes
  * what the last of the epoch before could not. After detaching: the last one does.
  */
-uint32_t pool_shadow_epoch(struct pool *p);
-void pool_shadow_begin(struct pool *p, uint32_t epoch);
+uint32_t pool_shadow_epoch(struct pool *p, bool *clean);
+void pool_shadow_begin(struct pool *p, uint32_t epoch, bool clean);
 void pool_shadow_leave(struct pool *p);
 
 /* This thread works for somebody who has CAP_FSETID or not, until it says otherwise. */

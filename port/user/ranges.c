@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* ranges.c - where pools are mapped in this process. */
 #include "ranges.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@
 static struct {
 	uintptr_t base;
 	uint64_t bytes;
-} ranges[RANGES_MAX];
+} ranges[RANGES_MAX] PORT_START;
 
 int port_range_add(uintptr_t base, uint64_t bytes)
 {

@@ -15,9 +15,10 @@
  *  W2  Directory and file come to be under a private name, with their final
  *      mode, and get their real one by a rename that replaces nothing.
  *  W3  While anybody is attached a shadow keeps its name, so whoever opens it
- *      gets the same one. The last to detach removes the directory. When it is
- *      killed, or somebody attaches at that moment, the next epoch's first does. When
- *      there is none any more, since the pool is gone, W6.
+ *      gets the same one. The last to detach removes the directory, which leaves the pool
+ *      clean. Where that was not so, the next epoch's first does. When there is none any more,
+ *      since the pool is gone, or when the last was killed at this very step, W6. Both look
+ *      into the first place alone, if it is there and has none: in the others W6 has to do.
  *  W4  All that are attached use the same directory: each holds a lock on a byte
  *      of the pool that stands for its directory, and none that stands for another
  *      may be locked. So a container with a /dev/shm of its own gets an error
@@ -628,31 +629,49 @@ void pool_shadow_kept(struct pool *p, int fd)
 static void epoch_ended(const struct pool *p, uint32_t epoch)
 {
 	char name[2 * NAME_BYTES];
-	struct stat pool;
+	struct stat pool, st;
+	long err;
 
-	if (pool_stat(p, &pool))
-		return;
 	for (size_t i = 0; i < UMFS_ARRAY_LEN(places); i++) {
 		dir_name(p, name, places[i], epoch);
-		dir_remove(name, &pool);
+		err = sys4(SYS_newfstatat, AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW);
+		if (!err && !pool_stat(p, &pool))
+			dir_remove(name, &pool);
+		/* The next place is for those who can not use this one. */
+		if (err && !sys4(SYS_newfstatat, AT_FDCWD, places[i], &st, 0))
+			return;
 	}
 }
 
-uint32_t pool_shadow_epoch(struct pool *p)
+uint32_t pool_shadow_epoch(struct pool *p, bool *clean)
 {
-	return ld32(&umfs_runtime(&p->fs)->epoch);
+	const struct umfs_runtime_pm *rt = umfs_runtime(&p->fs);
+	uint32_t epoch = ld32(&rt->epoch);
+
+	*clean = ld64(&rt->clean) == UMFS_CLEAN;
+	return epoch;
 }
 
-void pool_shadow_begin(struct pool *p, uint32_t epoch)
+void pool_shadow_begin(struct pool *p, uint32_t epoch, bool clean)
 {
-	if (p->fs.epoch != epoch)
+	/* Whoever left it clean has seen to that, if nobody else was there meanwhile. */
+	if (p->fs.epoch != epoch && !(clean && p->fs.epoch == epoch + 1))
 		epoch_ended(p, p->fs.epoch - 1);
+}
+
+/* Was it the last to leave? Where the dead have left something the next epoch's first sees to it. */
+static bool was_last(struct pool *p)
+{
+	bool clean;
+	uint32_t epoch = pool_shadow_epoch(p, &clean);
+
+	return !p->fs.broken && (clean || epoch != p->fs.epoch);
 }
 
 void pool_shadow_leave(struct pool *p)
 {
 	let_go(p, &p->shadow_page);
 	let_go(p, &p->shadow_use);
-	if (!pool_in_use(p))
+	if (was_last(p))
 		epoch_ended(p, p->fs.epoch);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_shadow.c - the files that locks on files of a pool are taken on. */
+#include "internal.h"
 #include "test_pools.h"
 
 #include <fcntl.h>
@@ -31,6 +32,17 @@ static void dir_of(int fd, char *dir, size_t size)
 	close(fd);
 }
 
+/* The last one of its epoch, which left the pool clean. */
+static void leave_last(struct pool *p)
+{
+	struct umfs_runtime_pm *rt = umfs_page(&p->fs, UMFS_RUNTIME_PAGE);
+
+	st32(&rt->epoch, p->fs.epoch);
+	st64(&rt->clean, UMFS_CLEAN);
+	pool_shadow_leave(p);
+	st64(&rt->clean, 0);
+}
+
 static bool is_there(const char *path)
 {
 	struct stat st;
@@ -56,7 +68,7 @@ static void shadow_is_one_for_each_inode(void **state)
 	close(b);
 	dir_of(c, dir, sizeof(dir));
 	assert_true(is_there(dir));
-	pool_shadow_leave(p);
+	leave_last(p);
 	assert_false(is_there(dir));
 }
 
@@ -81,7 +93,7 @@ static void shadow_of_dead_epoch_is_swept(void **state)
 	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
 	assert_string_not_equal(dir, dead);
 	assert_false(is_there(dead));
-	pool_shadow_leave(p);
+	leave_last(p);
 	assert_false(is_there(dir));
 }
 
@@ -104,7 +116,7 @@ static void shadow_in_use_is_not_swept(void **state)
 			close(fd);
 		dir_of(pool_shadow_open(&other, 5, O_RDWR), dir, sizeof(dir));
 		assert_int_equal(is_there(used), i < 2);
-		pool_shadow_leave(&other);
+		leave_last(&other);
 	}
 	pool_close(&other);
 }
@@ -123,7 +135,7 @@ static void shadow_half_made_goes_when_it_is_empty(void **state)
 	assert_false(is_there(empty));
 	assert_true(is_there(file));
 	assert_int_equal(rmdir(file) | rmdir(full), 0);
-	pool_shadow_leave(p);
+	leave_last(p);
 }
 
 /* Whoever removed it was killed before its last step. */
@@ -138,7 +150,7 @@ static void shadow_of_half_removed_directory_is_made(void **state)
 	assert_int_equal(system(command), 0);
 	dir_of(pool_shadow_open(p, 5, O_RDWR), again, sizeof(again));
 	assert_string_equal(dir, again);
-	pool_shadow_leave(p);
+	leave_last(p);
 	assert_false(is_there(dir));
 }
 
@@ -158,7 +170,7 @@ static void shadow_is_made_beside_one_who_leaves(void **state)
 	assert_string_not_equal(dir, old);
 	munmap(leaving, p->page_bytes);
 	munmap(leaving_use, p->page_bytes);
-	pool_shadow_leave(p);
+	leave_last(p);
 	assert_false(is_there(dir));
 }
 
@@ -175,9 +187,48 @@ static void shadow_in_foreign_directory_is_refused(void **state)
 	assert_int_equal(pool_shadow_open(&other, 5, O_RDWR), -ENOLCK);
 	assert_int_equal(chmod(dir, 01733), 0);
 	dir_of(pool_shadow_open(&other, 5, O_RDWR), dir, sizeof(dir));
-	pool_shadow_leave(&other);
-	pool_shadow_leave(p);
+	leave_last(&other);
+	leave_last(p);
 	pool_close(&other);
+	assert_false(is_there(dir));
+}
+
+/* Others of the epoch may need it, or the dead: what is not clean is not looked at further. */
+static void shadow_stays_while_the_epoch_goes_on(void **state)
+{
+	struct umfs_runtime_pm *rt;
+	struct pool *p = *state;
+	char dir[256];
+
+	rt = umfs_page(&p->fs, UMFS_RUNTIME_PAGE);
+	st32(&rt->epoch, p->fs.epoch);
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
+	pool_shadow_leave(p);
+	assert_true(is_there(dir));
+	/* Another epoch's first has come: this one is over. */
+	st32(&rt->epoch, p->fs.epoch + 1);
+	pool_shadow_leave(p);
+	assert_false(is_there(dir));
+}
+
+/* As the next to attach finds it: removed where that was not done, not looked for where it was. */
+static void shadow_of_the_epoch_before_goes_unless_it_was_clean(void **state)
+{
+	struct pool *p = *state;
+	char dir[256];
+
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
+	die(p);
+	p->fs.epoch++;
+	pool_shadow_begin(p, p->fs.epoch, false); /* not the first */
+	pool_shadow_begin(p, p->fs.epoch - 1, true);
+	assert_true(is_there(dir));
+	pool_shadow_begin(p, p->fs.epoch - 1, false);
+	assert_false(is_there(dir));
+	dir_of(pool_shadow_open(p, 5, O_RDWR), dir, sizeof(dir));
+	die(p);
+	p->fs.epoch++; /* clean when it was looked at, and then somebody came and died */
+	pool_shadow_begin(p, p->fs.epoch - 2, true);
 	assert_false(is_there(dir));
 }
 
@@ -191,6 +242,8 @@ int main(void)
 		WITH_POOL(shadow_half_made_goes_when_it_is_empty),
 		WITH_POOL(shadow_of_half_removed_directory_is_made),
 		WITH_POOL(shadow_in_foreign_directory_is_refused),
+		WITH_POOL(shadow_stays_while_the_epoch_goes_on),
+		WITH_POOL(shadow_of_the_epoch_before_goes_unless_it_was_clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
