@@ -130,7 +130,7 @@ each() {
 		[ "$name" != libc ] && [ "$name" != umfs ] || continue
 		if [ -z "$program" ]; then
 			[ "$what" = alone ] || skip "$name" "it could not be built"
-		elif [ "$(quietly timeout 20 "$program" who 1)" = "" ]; then
+		elif [ "$(quietly timeout 60 "$program" who 1)" = "" ]; then
 			[ "$what" = alone ] || skip "$name" "it does not run here"
 		elif [ "$name" = musl_dynamic ] && [ -n "${UMFS_PRELOAD:-}" ]; then
 			[ "$what" = alone ] || skip "$name" "a sanitizer is preloaded, which is of glibc too"

@@ -20,10 +20,10 @@ while [ $n -lt 20 ]; do # as many workers wait
 	n=$((n + 1))
 done
 sleep 0.5
-is "reading" content "$(timeout 20 cat "$mnt/read")"
-is "looking" "d read" "$(timeout 20 ls "$mnt" | tr '\n' ' ' | sed 's/ $//')"
+is "reading" content "$(timeout 60 cat "$mnt/read")"
+is "looking" "d read" "$(timeout 60 ls "$mnt" | tr '\n' ' ' | sed 's/ $//')"
 cp --sparse=always "$pool" "$work/copy"
-ok "thaw" timeout 20 "$umfs" thaw "$pool"
+ok "thaw" timeout 60 "$umfs" thaw "$pool"
 n=0
 while [ $n -lt 20 ]; do
 	eval "wait \$w$n" || fail "writer $n"

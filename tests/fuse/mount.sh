@@ -188,7 +188,7 @@ for round in 1 2 3; do
 		"$(dd if="$mnt/log" bs=8 skip="$done" count=1 status=none)"
 	um
 	rm -f "$work/done"
-	timeout 20 "$UMFS_MOUNT" "$pool" "$mnt"
+	timeout 60 "$UMFS_MOUNT" "$pool" "$mnt"
 	rm -f "$mnt/log"
 	um
 done

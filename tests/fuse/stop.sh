@@ -52,11 +52,11 @@ done
 
 # Meanwhile everything else goes on; without parking and without more workers it would hang.
 sleep 0.3
-ok "another file is read" timeout 20 cat "$mnt/other"
-ok "another file is made" timeout 20 sh -c "echo new >'$mnt/new' && mv '$mnt/new' '$mnt/newer'"
-ok "a directory is listed" timeout 20 ls -l "$mnt"
-ok "space is told" timeout 20 df "$mnt"
-ok "the file itself is looked at" timeout 20 stat "$mnt/victim"
+ok "another file is read" timeout 60 cat "$mnt/other"
+ok "another file is made" timeout 60 sh -c "echo new >'$mnt/new' && mv '$mnt/new' '$mnt/newer'"
+ok "a directory is listed" timeout 60 ls -l "$mnt"
+ok "space is told" timeout 60 df "$mnt"
+ok "the file itself is looked at" timeout 60 stat "$mnt/victim"
 daemon=$(daemons "$pool")
 threads=$(ls "/proc/$daemon/task" | wc -l)
 echo "$threads threads of the mount"
@@ -108,7 +108,7 @@ t.join()
 print(size)
 PY
 beside() {
-	LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" timeout 30 python3 "$work/beside.py" "$mnt" \
+	LD_PRELOAD="${UMFS_PRELOAD:+$UMFS_PRELOAD:}$UMFS_LIB" timeout 120 python3 "$work/beside.py" "$mnt" \
 		"$work/mnt2" "$(daemons "$pool")" "$@" 2>&1 | xargs
 }
 is "another pool's files, and a child" "text 0 True [] [1048576]" "$(beside)"
