@@ -49,7 +49,7 @@ same dirs
 
 # One thread waits for the mount, and others have no need of it.
 daemon=$(daemons "$pool")
-is "exec that waits for the mount" "went on: 100" "$(p timeout 120 sh -c 'cd "$1"; exec "$0" beside "$2" "$3"' \
+is "exec that waits for the mount" "went on: 100" "$(p timeout 30 sh -c 'cd "$1"; exec "$0" beside "$2" "$3"' \
 	"$io" "$mnt/dir" "$daemon" "$static_io")"
 kill -CONT "$daemon"
 is "and then goes on" "by a static program" "$(cat "$mnt/dir/f")"

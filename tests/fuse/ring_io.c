@@ -526,6 +526,31 @@ static void *go_on(void *mount)
 	return NULL;
 }
 
+/* All of its threads: one that still runs would answer, and exec, which it ends, leave it stopped. */
+static int is_stopped(pid_t pid)
+{
+	char path[64], text[512], *end;
+	struct dirent *e;
+	int running = 0, fd;
+	DIR *d;
+
+	sprintf(path, "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/stat", pid, e->d_name);
+		fd = e->d_name[0] == '.' ? -1 : open(path, O_RDONLY);
+		if (fd < 0)
+			continue;
+		memset(text, 0, sizeof(text));
+		end = read(fd, text, sizeof(text) - 1) > 0 ? strrchr(text, ')') : NULL;
+		running += end && end[2] != 'T';
+		close(fd);
+	}
+	if (d)
+		closedir(d);
+	return !running;
+}
+
 static int beside(pid_t mount, const char *program)
 {
 	int fd = open("f", O_RDWR | O_CREAT, 0600);
@@ -534,6 +559,8 @@ static int beside(pid_t mount, const char *program)
 
 	sprintf(number, "%d", fd);
 	kill(mount, SIGSTOP);
+	while (!is_stopped(mount))
+		usleep(1000);
 	pthread_create(&t, NULL, go_on, &mount);
 	execl(program, program, "write", number, "by a static program\n", NULL);
 	perror(program);
