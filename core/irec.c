@@ -151,7 +151,12 @@ static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umf
 	if ((flags & UMFS_IREC_ORPHAN) && ld32(&inode->nlink) == 0) {
 		(void)umfs_inode_reclaim(tx, inode, ino);
 	} else if ((flags & UMFS_IREC_TRIM) && umfs_is_reg(ld32(&inode->mode))) {
-		umfs_flush(fs, &inode->size, sizeof(inode->size)); /* a death may have come before that */
+		/*
+		 * Who died may have stored the end and no more. What lies past it is decided by what
+		 * it says now, so that is durable before the record is let go of.
+		 */
+		umfs_flush(fs, &inode->size, sizeof(inode->size));
+		umfs_fence(fs);
 		umfs_seq_begin(inode);
 		(void)umfs_fpt_trim(tx, inode, ino, pages);
 		umfs_seq_end(inode);

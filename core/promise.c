@@ -105,12 +105,12 @@ static bool pass_on(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino)
 	return true;
 }
 
-/* The inode that was meant; NULL: there is nothing to do, or what stands there makes no sense. */
+/* The inode that was meant; NULL: what stands there makes no sense, or no longer does. */
 static struct umfs_inode_pm *promised(struct umfs *fs, uint32_t slot, umfs_node node)
 {
 	struct umfs_inode_pm *inode = umfs_inode(fs, (uint32_t)node);
 
-	if (!inode || !locked(fs, slot, inode) || umfs_node_check(inode, node) || !due(fs, inode))
+	if (!inode || !locked(fs, slot, inode) || umfs_node_check(inode, node))
 		return NULL;
 	return inode;
 }
@@ -128,9 +128,15 @@ void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	if (!node)
 		return;
 	inode = promised(fs, slot, node);
-	if (inode) /* the end that pages are cut off by: who died may have stored it, and no more */
-		umfs_flush(fs, &inode->size, sizeof(inode->size)); /* fenced before they are */
-	if (inode && !pass_on(fs, inode, (uint32_t)node))
+	if (inode) {
+		/*
+		 * Who died may have stored the end of the file and no more. Whether there is anything
+		 * past it is decided by what it says now, so that is durable before the promise goes.
+		 */
+		umfs_flush(fs, &inode->size, sizeof(inode->size));
+		umfs_fence(fs);
+	}
+	if (inode && due(fs, inode) && !pass_on(fs, inode, (uint32_t)node))
 		(void)settle(&tx, inode, (uint32_t)node);
 	forget(fs, lane);
 }
