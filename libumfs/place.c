@@ -20,12 +20,11 @@
 
 static int place_fd = -1;
 static int null_fd = -1;
-static uint64_t place_ino PORT_START;
-static uint64_t place_serial PORT_START;
+static uint64_t place_ino;
+static uint64_t place_serial;
 static const char *const places[] = {"/dev/shm/", "/tmp/", "/var/tmp/"};
 
 #define NUMBERS_GIVEN_OUT 512
-#define HIGH_LIMIT 1024u
 
 #define LIMBO_NAME ".umfs-cwd-"
 #define LIMBO_GONE " (deleted)"
@@ -44,17 +43,12 @@ static void private_name(struct text *t, const char *place, const char *what)
 	umfs_text_hex(t, r);
 }
 
-/*
- * Not higher: the kernel's table of a process is as long as its highest number asks for, 8
- * bytes each and all of it written when it gets longer. At the end of a limit of 2^20 that
- * is 8 MiB for each process.
- */
 static int high_number(void)
 {
-	struct rlimit64 lim = {HIGH_LIMIT, HIGH_LIMIT};
+	struct rlimit64 lim = {1024, 1024};
 
 	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim);
-	lim.rlim_cur = UMFS_MIN(lim.rlim_cur, HIGH_LIMIT);
+	lim.rlim_cur = UMFS_MIN(lim.rlim_cur, 1u << 20);
 	return lim.rlim_cur > 128 ? (int)lim.rlim_cur - 32 : (int)lim.rlim_cur / 2;
 }
 
