@@ -662,10 +662,13 @@ void pool_shadow_begin(struct pool *p, uint32_t epoch, bool clean)
 /* Was it the last to leave? Where the dead have left something the next epoch's first sees to it. */
 static bool was_last(struct pool *p)
 {
+	uint32_t epoch;
 	bool clean;
-	uint32_t epoch = pool_shadow_epoch(p, &clean);
 
-	return !p->fs.broken && (clean || epoch != p->fs.epoch);
+	if (p->fs.broken) /* there may be nothing left to read it from */
+		return false;
+	epoch = pool_shadow_epoch(p, &clean);
+	return clean || epoch != p->fs.epoch;
 }
 
 void pool_shadow_leave(struct pool *p)
