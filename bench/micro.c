@@ -15,6 +15,8 @@
  *   time OP BLOCK N     make N calls; answer "ok CPU_NS CLOCK_NS"
  *   spawn N PROGRAM ARG|- [LIB MOUNT]
  *                       start N processes; answer "ok CPU_NS"
+ *   foreign CALL PAIRS  a call on a descriptor of the kernel's, in pairs with libc's own;
+ *                       answer "ok PLAIN ADDED LOW HIGH", all ps for one call
  *   quit
  *
  * An answer is "ok ..." or "error TEXT". CPU time is the thread's.
@@ -68,7 +70,6 @@ static const struct op ops[] = {
 	{ "lookup_made", bench_lookup_made, NULL, NULL, false },
 	{ "lookup_few", bench_lookup_few, NULL, NULL, false },
 	{ "hold", bench_hold, NULL, NULL, false },
-	{ "foreign", bench_foreign, NULL, NULL, false },
 	{ "touch_mapped", bench_touch_mapped, NULL, NULL, false },
 };
 
@@ -130,7 +131,19 @@ static int set_dir(struct bench *b, const char *path, const char *serial)
 
 #define WORDS_MAX 5
 
-static int run_command(struct bench *b, char *line, struct took *took)
+static int run_foreign(const char *call, const char *pairs)
+{
+	struct foreign took;
+	int err = foreign_run(call, strtoull(pairs, NULL, 10), &took);
+
+	if (!err)
+		printf("ok %lld %lld %lld %lld\n", (long long)took.plain_ps, (long long)took.added_ps,
+		       (long long)took.low_ps, (long long)took.high_ps);
+	return err;
+}
+
+/* *answered: it was printed what came out. */
+static int run_command(struct bench *b, char *line, struct took *took, bool *answered)
 {
 	char *save = NULL, *word[WORDS_MAX] = { NULL };
 	const char *verb = strtok_r(line, " \n", &save);
@@ -154,6 +167,12 @@ static int run_command(struct bench *b, char *line, struct took *took)
 		return spawn_run(strtoull(word[0], NULL, 10), word[1],
 				 strcmp(word[2], "-") != 0 ? word[2] : NULL, word[3], word[4],
 				 &took->cpu_ns);
+	if (!strcmp(verb, "foreign") && word[1]) {
+		int err = run_foreign(word[0], word[1]);
+
+		*answered = !err;
+		return err;
+	}
 	return EINVAL;
 }
 
@@ -171,11 +190,12 @@ int main(void)
 	memset(b.buf, 0x5a, BENCH_BUF_BYTES);
 	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n") != 0) {
 		struct took took = { 0, 0 };
-		int err = run_command(&b, line, &took);
+		bool answered = false;
+		int err = run_command(&b, line, &took, &answered);
 
 		if (err)
 			printf("error %s\n", strerror(err));
-		else
+		else if (!answered)
 			printf("ok %llu %llu\n", (unsigned long long)took.cpu_ns,
 			       (unsigned long long)took.clock_ns);
 		fflush(stdout);

@@ -60,7 +60,6 @@ int bench_pread(struct bench *b, uint64_t n);
 int bench_pwrite(struct bench *b, uint64_t n);
 int bench_append(struct bench *b, uint64_t n);
 int bench_append_reset(struct bench *b);
-int bench_foreign(struct bench *b, uint64_t n);
 /* Map the file shared, read a byte of each page n times over, and leave it mapped. */
 int bench_touch_mapped(struct bench *b, uint64_t n);
 
@@ -90,5 +89,12 @@ int raw_write(struct bench *b, uint64_t n);
  */
 int spawn_run(uint64_t n, const char *program, const char *arg, const char *preload,
 	      const char *mount, uint64_t *cpu_ns);
+
+/* Of one call, ps: libc's own and what libumfs adds, medians, and that one's quartiles. */
+struct foreign {
+	int64_t plain_ps, added_ps, low_ps, high_ps;
+};
+/* lseek, read, write, fstat or close, so many pairs of turns; an error number. */
+int foreign_run(const char *name, uint64_t pairs, struct foreign *took);
 
 #endif

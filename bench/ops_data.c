@@ -104,22 +104,6 @@ int bench_append(struct bench *b, uint64_t n)
 	return 0;
 }
 
-/* The cheapest call there is on a descriptor that can only be the kernel's. */
-int bench_foreign(struct bench *b, uint64_t n)
-{
-	static int fd = -1;
-
-	(void)b;
-	if (fd < 0)
-		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	while (n--)
-		if (lseek(fd, 0, SEEK_CUR) < 0)
-			return errno;
-	return 0;
-}
-
 #define PAGE_BYTES 4096u
 
 int bench_touch_mapped(struct bench *b, uint64_t n)

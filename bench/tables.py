@@ -13,7 +13,8 @@ PART = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->\n)", re.S)
 NONE = "*Not measured yet: `bench/report` makes this part.*\n"
 COLUMNS = (("tmpfs", "tmpfs"), ("umfs", "UMFS"), ("raw", "raw"), ("ext4", "ext4, disk"),
            ("ext4_loop", "ext4, memory"), ("fuse", "FUSE mount"))
-TIMED_ALONE = ("load", "foreign", "touch", "touch_process")
+TIMED_ALONE = ("load", "foreign", "foreign_read", "foreign_write", "foreign_close",
+               "foreign_fstat", "touch", "touch_process")
 BLOCK_SHOWN = ("64", "4096", "65536", "1048576")
 
 

@@ -12,8 +12,7 @@
 #include <termios.h>
 
 #include "file.h"
-#include "hooks.h"
-#include "share.h"
+#include "hot.h"
 
 #define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
@@ -53,11 +52,11 @@ long umfs_file_taken(long fd)
 	return fd;
 }
 
-long umfs_hook_close(int fd)
+long umfs_hook_close_odd(int fd)
 {
 	if (umfs_uinfo_ours(fd))
 		return close_ours(fd);
-	if (unlikely(umfs_place_protected(fd)))
+	if (umfs_place_protected(fd))
 		return -EBADF;
 	umfs_share_closed((unsigned)fd, (unsigned)fd);
 	return umfs_cancel_call(SYS_close, fd, 0, 0, 0, 0, 0);

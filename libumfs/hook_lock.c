@@ -87,6 +87,7 @@ static int keeper_add(struct umfs *fs, uint32_t ino, int fd, bool spare)
 
 	if ((uint32_t)fd >= umfs_uinfo_count || keepers_init())
 		return -ENOLCK;
+	port_keep_number(fd);
 	keepers[fd].ino = ino;
 	keepers[fd].spare = spare;
 	keepers[fd].locks = false;

@@ -34,7 +34,6 @@ long umfs_hook_open(int dirfd, const char *path, int flags, mode_t mode);
 bool umfs_hook_path_ours(const char *path);
 
 /* hook_fd.c */
-long umfs_hook_close(int fd);
 long umfs_hook_close_range(unsigned first, unsigned last, unsigned flags);
 long umfs_hook_dup(int fd);
 long umfs_hook_dup2(int from, int to);

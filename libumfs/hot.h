@@ -19,6 +19,8 @@ long umfs_hook_write_ours(int fd, const void *buf, size_t n);
 long umfs_hook_pread_ours(int fd, void *buf, size_t n, off_t off);
 long umfs_hook_pwrite_ours(int fd, const void *buf, size_t n, off_t off);
 long umfs_hook_lseek_ours(int fd, off_t off, int whence);
+/* Of a number that is ours, or may be kept or known. */
+long umfs_hook_close_odd(int fd);
 long umfs_hook_fstat_ours(int fd, struct stat *st);
 
 static inline long umfs_hook_read(int fd, void *buf, size_t n)
@@ -79,6 +81,13 @@ static inline long umfs_hook_lseek(int fd, off_t off, int whence)
 	if (umfs_uinfo_ours(fd))
 		return umfs_hook_lseek_ours(fd, off, whence);
 	return sys3(SYS_lseek, fd, off, whence);
+}
+
+static inline long umfs_hook_close(int fd)
+{
+	if (umfs_uinfo_ours(fd) || unlikely(port_may_keep(fd)))
+		return umfs_hook_close_odd(fd);
+	return umfs_cancel_call(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
 static inline long umfs_hook_fstat(int fd, struct stat *st)

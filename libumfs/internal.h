@@ -195,7 +195,11 @@ int umfs_place_dup(int fd, int min, bool cloexec);
 int umfs_place_high(int fd);
 /* A descriptor of /dev/null, made when first asked for: number or -errno. */
 int umfs_place_null(void);
-bool umfs_place_protected(int fd);
+bool umfs_place_protected_slow(int fd);
+static inline bool umfs_place_protected(int fd)
+{
+	return unlikely(port_may_keep(fd)) && umfs_place_protected_slow(fd);
+}
 /* First protected descriptor >= fd, or INT_MAX. */
 int umfs_place_protected_next(int fd);
 /* Make and enter a directory that nobody can reach, named after where we really are. */

@@ -98,6 +98,7 @@ static int get(const struct spot *s, struct load *l)
 	if (high >= 0)
 		sys1(SYS_close, fd);
 	l->fd = (int)(high >= 0 ? high : fd);
+	port_keep_number(l->fd);
 	return 0;
 }
 

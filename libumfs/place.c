@@ -58,6 +58,7 @@ int umfs_place_high(int fd)
 
 	for (int min = high_number(); high == -EMFILE && min > 0; min /= 2)
 		high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, min);
+	port_keep_number((int)high);
 	return (int)high;
 }
 
@@ -96,6 +97,7 @@ static int place_get(void)
 	if (err < 0)
 		return (int)err;
 	place_fd = (int)err;
+	port_keep_number(place_fd);
 	place_ino = sys2(SYS_fstat, place_fd, &st) ? 0 : st.st_ino;
 	return 0;
 }
@@ -222,7 +224,8 @@ static bool still_kept(const struct mount *m)
 	return !m->module || umfs_module_has_node(m);
 }
 
-bool umfs_place_protected(int fd)
+/* port_may_keep(fd): each number that is asked for below went through port_keep_number. */
+bool umfs_place_protected_slow(int fd)
 {
 	if (fd < 0 || fd == INT_MAX || !umfs_active()) /* INT_MAX: that there is no next one */
 		return false;

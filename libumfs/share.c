@@ -68,6 +68,7 @@ static bool make_table(void)
 		return false;
 	shares = (struct share *)at;
 	STORE(&umfs_share_count, NUMBERS);
+	__atomic_fetch_add(&port_kept.any, 1, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -144,6 +145,8 @@ void umfs_share_end(void)
 	umfs_share_closed(0, NUMBERS);
 	umfs_local_lock(LOCK_UINFO);
 	ended = true;
+	if (umfs_share_count)
+		__atomic_fetch_sub(&port_kept.any, 1, __ATOMIC_RELEASE);
 	STORE(&umfs_share_count, 0);
 	umfs_local_unlock(LOCK_UINFO);
 }

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "hot.h"
 #include "sym.h"
 
 /* The next function of that name, looked up once. */

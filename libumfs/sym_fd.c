@@ -4,6 +4,7 @@
  */
 #include <sys/stat.h>
 
+#include "hot.h"
 #include "sym.h"
 
 static bool wants_mode(int flags)

@@ -66,8 +66,10 @@ int pool_fork_child(struct pool *p, const struct pool_fork *f)
 	p->desc_lock = 0;
 	port_thread_forget();
 	forget_pages(p, f->slot);
-	if (p->attach_fd >= 0)
+	if (p->attach_fd >= 0) {
 		(void)sys1(SYS_close, p->attach_fd);
+		__atomic_fetch_sub(&port_kept.any, 1, __ATOMIC_RELEASE);
+	}
 	p->attach_fd = -1;
 	err = (int)sys3(SYS_madvise, p->slot_page[f->slot], p->page_bytes, MADV_DONTFORK);
 	renew_fd(p);

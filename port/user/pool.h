@@ -37,6 +37,22 @@ struct pool {
 	char path[4096]; /* what it mostly is */
 };
 
+/*
+ * Which descriptors may be kept for a pool, for who holds a program off them: none below
+ * `low`, which numbers once kept go on to count for.
+ */
+struct port_kept {
+	int low;
+	uint32_t any; /* so many reasons there are to look at each number all the same */
+};
+extern struct port_kept port_kept;
+void port_keep_number(int fd);
+static inline bool port_may_keep(int fd)
+{
+	return fd >= __atomic_load_n(&port_kept.low, __ATOMIC_RELAXED) ||
+	       __builtin_expect(__atomic_load_n(&port_kept.any, __ATOMIC_RELAXED), 0);
+}
+
 /* Private copy-on-write mapping: nothing reaches the pool. (devdax: mapped without write rights.) */
 #define POOL_READONLY 1u
 /* A block device too: for tools that made sure that nobody else uses it, the kernel included. */

@@ -10,6 +10,7 @@
 #include "sys.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -131,21 +132,34 @@ static void keep_path(struct pool *p, const char *path)
 		memcpy(p->path + at, path, len + 1);
 }
 
+struct port_kept port_kept = {INT_MAX, 0};
+
+void port_keep_number(int fd)
+{
+	int low = __atomic_load_n(&port_kept.low, __ATOMIC_RELAXED);
+
+	while (fd >= 0 && fd < low &&
+	       !__atomic_compare_exchange_n(&port_kept.low, &low, fd, false, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED)) {
+	}
+}
+
 static void move_fd_high(struct pool *p)
 {
 	struct rlimit limit;
 	long want = FD_WANTED, fd = -EINVAL;
 
-	if (limit_fds(NULL, &limit))
-		return;
-	if (limit.rlim_cur < FD_WANTED + FD_BELOW_LIMIT)
-		want = (long)limit.rlim_cur - FD_BELOW_LIMIT;
-	for (; want > p->fd && fd < 0; want /= 2)
-		fd = sys3(SYS_fcntl, p->fd, F_DUPFD_CLOEXEC, want);
-	if (fd < 0)
-		return;
-	(void)sys1(SYS_close, p->fd);
-	p->fd = (int)fd;
+	if (!limit_fds(NULL, &limit)) {
+		if (limit.rlim_cur < FD_WANTED + FD_BELOW_LIMIT)
+			want = (long)limit.rlim_cur - FD_BELOW_LIMIT;
+		for (; want > p->fd && fd < 0; want /= 2)
+			fd = sys3(SYS_fcntl, p->fd, F_DUPFD_CLOEXEC, want);
+	}
+	if (fd >= 0) {
+		(void)sys1(SYS_close, p->fd);
+		p->fd = (int)fd;
+	}
+	port_keep_number(p->fd);
 }
 
 /* A decimal number from /sys/dev/char/MAJOR:MINOR/<name>. */

@@ -213,6 +213,8 @@ int port_attach_lock(struct umfs *fs)
 		(void)sys1(SYS_close, fd);
 	else
 		p->attach_fd = fd;
+	if (!err)
+		__atomic_fetch_add(&port_kept.any, 1, __ATOMIC_RELEASE);
 	return err;
 }
 
@@ -224,4 +226,5 @@ void port_attach_unlock(struct umfs *fs)
 	(void)lock_bytes(p->attach_fd, F_OFD_SETLK, F_UNLCK, UMFS_LOCK_ATTACH, 1);
 	(void)sys1(SYS_close, p->attach_fd);
 	p->attach_fd = -1;
+	__atomic_fetch_sub(&port_kept.any, 1, __ATOMIC_RELEASE);
 }
