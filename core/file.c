@@ -176,7 +176,8 @@ static __attribute__((__noinline__)) void touch_atime(const struct umfs *fs,
 {
 	int64_t now = port_now_ns();
 
-	if (!fs->readonly && now > (int64_t)ld64(&in->atime_ns) && !umfs_frozen(fs))
+	/* One that lies in the future goes back, as Linux has it. */
+	if (!fs->readonly && now != (int64_t)ld64(&in->atime_ns) && !umfs_frozen(fs))
 		st64(&in->atime_ns, (uint64_t)now);
 }
 
@@ -186,10 +187,19 @@ void umfs_inode_accessed(const struct umfs *fs, struct umfs_inode_pm *in)
 		touch_atime(fs, in);
 }
 
+/* O_NOATIME may have come by F_SETFL, which f does not know. */
+static __attribute__((__noinline__)) void touch_open(const struct umfs_file *f)
+{
+	const struct umfs_ofd_pm *o = umfs_ofd_of(f);
+
+	if (!o || !(ld32(&o->flags) & UMFS_O_NOATIME))
+		touch_atime(f->fs, f->inode);
+}
+
 void umfs_accessed(const struct umfs_file *f)
 {
 	if (!atime_fresh(f))
-		touch_atime(f->fs, f->inode);
+		touch_open(f);
 }
 
 /* A day is a day to the minute: threads that open files do not take the line from each other. */
@@ -251,8 +261,8 @@ int64_t umfs_preadv(const struct umfs_file *f, const struct umfs_iov *iov, uint3
 			break;
 	}
 	/* Also where there was nothing to read or no place for it, as Linux. */
-	if ((ret >= 0 || ret == -EFAULT) && !atime_fresh(f))
-		touch_atime(f->fs, f->inode);
+	if (ret >= 0 || ret == -EFAULT)
+		umfs_accessed(f);
 	return done || ret >= 0 ? (int64_t)done : ret;
 }
 
@@ -370,9 +380,7 @@ int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence)
 		ret = -EINVAL;
 	else if (whence >= 3 && off < 0)
 		ret = off;
-	else if (__builtin_add_overflow(base, off, &ret))
-		ret = -EOVERFLOW;
-	else if (ret < 0)
+	else if (__builtin_add_overflow(base, off, &ret) || ret < 0)
 		ret = -EINVAL;
 	if (ret >= 0)
 		st64(&o->pos, (uint64_t)ret);

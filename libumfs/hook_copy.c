@@ -253,12 +253,18 @@ static long send_bytes(const struct side *in, int out, size_t n, bool pipe, bool
 	return done;
 }
 
-static long send_from(struct side *in, int out, size_t n, bool pipe, bool wait)
+/* The range of a source, which Linux looks at before the other side. */
+static long range_start(struct side *in, size_t n)
 {
 	long ret = side_start(in);
 
-	if (!ret && n > (size_t)(INT64_MAX - in->pos))
-		ret = -EINVAL;
+	return !ret && n > (size_t)(INT64_MAX - in->pos) ? -EINVAL : ret;
+}
+
+static long send_from(struct side *in, int out, size_t n, bool pipe, bool wait)
+{
+	long ret = range_start(in, n);
+
 	if (ret)
 		return ret;
 	ret = send_bytes(in, out, UMFS_MIN(n, UMFS_RW_MAX), pipe, wait);
@@ -295,13 +301,17 @@ long umfs_hook_sendfile(int out, int in, off_t *off, size_t n)
 
 	if (from.kind == UINFO_NONE && to.kind == UINFO_NONE)
 		return sys4(SYS_sendfile, out, in, off, n);
+	if (off && port_copy_out(&from.pos, off, sizeof(from.pos)))
+		return -EFAULT;
 	err = may_read(&from);
 	if (!err && from.kind == UINFO_NONE && sys3(SYS_lseek, in, 0, SEEK_CUR) < 0)
 		err = off ? -ESPIPE : -EINVAL; /* only what has positions */
+	if (!err && (off || from.kind != UINFO_DIR))
+		err = range_start(&from, n);
 	if (!err)
 		err = may_write(&to);
 	if (err || !n)
-		return err ? err : side_start(&from);
+		return err;
 	if (to.kind == UINFO_DIR || (to.kind == UINFO_FILE && is_append(&to.f)))
 		return -EINVAL;
 	if (from.kind == UINFO_DIR)

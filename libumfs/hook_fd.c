@@ -344,7 +344,7 @@ static long unread_bytes(const struct umfs_file *f, enum uinfo_kind kind, void *
 	umfs_guard_leave();
 	if (ret)
 		return ret;
-	left = attr.size > (uint64_t)pos ? (int)UMFS_MIN(attr.size - (uint64_t)pos, INT_MAX) : 0;
+	left = (int)(attr.size - (uint64_t)pos); /* behind the end less than none, as Linux says it */
 	return port_copy_out(arg, &left, sizeof(left));
 }
 

@@ -521,7 +521,8 @@ long umfs_lock_fcntl(const struct umfs_file *f, enum uinfo_kind kind, int fd, in
 	if (port_copy_in(&lk, (const void *)arg, sizeof(lk)))
 		return -EFAULT;
 	asked = lk;
-	err = to_absolute(f, &lk);
+	err = cmd == F_GETLK && lk.l_type != F_RDLCK && lk.l_type != F_WRLCK ?
+		      -EINVAL : to_absolute(f, &lk);
 	if (!err)
 		err = is_ofd(cmd) ? lock_ofd(f, fd, cmd, &lk) : lock_posix(f, fd, cmd, &lk);
 	if (err == -ENOLCK)

@@ -177,6 +177,7 @@ static long make(struct range *r, uint64_t n)
 		return at;
 	r->start = (uintptr_t)at;
 	r->end = r->start + n;
+	umfs_accessed(&r->file); /* before the time of change is set, which it is compared with */
 	if (is_copied(r, attr.size)) {
 		umfs_local_lock(LOCK_MAPS);
 		umfs_maps_forget(r->start, r->end);
@@ -189,7 +190,6 @@ static long make(struct range *r, uint64_t n)
 		(void)unmap((uintptr_t)at, n); /* what MAP_FIXED took the place of is gone, too */
 		return ret;
 	}
-	umfs_accessed(&r->file);
 	return at;
 }
 

@@ -459,9 +459,11 @@ long umfs_hook_ftruncate(int fd, off_t size)
 
 	if (kind == UINFO_NONE)
 		return sys2(SYS_ftruncate, fd, size);
+	if (size < 0) /* before the descriptor is looked at */
+		return -EINVAL;
 	if (kind == UINFO_PATH)
 		return -EBADF;
-	if (!writable(&f, kind) || size < 0)
+	if (!writable(&f, kind))
 		return -EINVAL;
 	umfs_guard_enter();
 	ret = umfs_file_gone(umfs_truncate(f.fs, umfs_file_node(&f), (uint64_t)size));

@@ -282,6 +282,8 @@ int compare_main(int argc, char **argv)
 	opt.work = getenv("POSIX_WORK");
 	if (!opt.work || !opt.workers || opt.workers > WORKERS_MAX || opt.steps > STEPS_MAX)
 		return 2;
+	if (opt.workers > opt.count)
+		opt.workers = (unsigned)opt.count;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	found = compare_all();
 	printf("seeds %llu to %llu, %u steps each: %u differ\n", (unsigned long long)opt.first,

@@ -35,11 +35,21 @@ static struct flock arg_lock(void)
 	return lk;
 }
 
+/* Where a directory ends is each file system's own. */
+static void not_from_dir_end(int fd, struct flock *lk)
+{
+	struct stat st;
+
+	if (lk->l_whence == SEEK_END && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		lk->l_whence = SEEK_SET;
+}
+
 static void do_setlk(void)
 {
 	struct flock lk = arg_lock();
 	int fd = arg_fd(), cmd = posix_kind() ? F_SETLK : F_OFD_SETLK;
 
+	not_from_dir_end(fd, &lk);
 	if (chance(3))
 		lk.l_pid = 1;
 	say("fcntl(%d, %s, %d %d %lld %lld)", fd, cmd == F_SETLK ? "SETLK" : "OFD_SETLK",
@@ -53,6 +63,7 @@ static void do_getlk(void)
 	struct flock lk = arg_lock();
 	int fd = arg_fd(), cmd = posix_kind() ? F_GETLK : F_OFD_GETLK, ret;
 
+	not_from_dir_end(fd, &lk);
 	say("fcntl(%d, %s, %d %d %lld %lld)", fd, cmd == F_GETLK ? "GETLK" : "OFD_GETLK",
 	    lk.l_type, lk.l_whence, (long long)lk.l_start, (long long)lk.l_len);
 	ret = fcntl(fd, cmd, &lk);

@@ -17,7 +17,7 @@ static const struct flag modes[] = {{FALLOC_FL_KEEP_SIZE, "KEEP_SIZE"},
 static void do_fallocate(void)
 {
 	static const int known[] = {0, 0, 1, 1, 3, 3, 3, 2, 8, 0x20, 0x40, 0x41, 0x100};
-	int fd = arg_fd(), mode = ONE_OF(known);
+	int fd = arg_fd(), mode = ONE_OF(known), ret;
 	off_t off = arg_off(), n = arg_off();
 
 	if (off > (1 << 24) && off < INT64_MAX / 2)
@@ -26,16 +26,19 @@ static void do_fallocate(void)
 		n = chance(50) ? 8192 : INT64_MAX;
 	say("fallocate(%d, %s, %lld, %lld)", fd, SHOW_FLAGS(modes, mode), (long long)off,
 	    (long long)n);
-	answer(fallocate(fd, mode, off, n));
+	ret = fallocate(fd, mode, off, n);
+	answer(ret);
+	run.allocated += !ret;
 }
 
 static void do_posix_fallocate(void)
 {
-	int fd = arg_fd();
+	int fd = arg_fd(), err;
 	off_t off = arg_off() % (1 << 20), n = arg_off() % (1 << 20);
 
-	say("posix_fallocate(%d, %lld, %lld) = %d", fd, (long long)off, (long long)n,
-	    posix_fallocate(fd, off, n));
+	err = posix_fallocate(fd, off, n);
+	say("posix_fallocate(%d, %lld, %lld) = %d", fd, (long long)off, (long long)n, err);
+	run.allocated += !err;
 }
 
 static void do_fadvise(void)

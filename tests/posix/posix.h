@@ -76,6 +76,7 @@ struct run {
 	uint64_t rng;
 	bool timed;  /* the clock moves on before each step, so that each change shows */
 	bool mapped; /* something was mapped: it may keep its pages */
+	unsigned allocated; /* successful calls of fallocate */
 	bool acl;    /* there is an access control list: chmod is left out, see excuse.c */
 	bool locked; /* there are POSIX locks: nothing is forked, see excuse.c */
 	bool turns;  /* others may have open what we do not */

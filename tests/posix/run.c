@@ -214,6 +214,7 @@ static void begin(const struct seq *s)
 	run.seed = s->seed;
 	run.timed = s->seed % 16 == 5;
 	run.mapped = run.acl = run.locked = false;
+	run.allocated = 0;
 	run.turns = takes_turns(s->seed);
 	run.plain = user || geteuid();
 	for (int i = 0; i < SLOTS; i++)

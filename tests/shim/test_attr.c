@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_attr.c - mode, owner, times; who may do what. */
 #include <grp.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <utime.h>
 
@@ -352,6 +353,25 @@ static bool atime_stays(int flags)
 	return stat_of("read").st_atim.tv_sec == 1000;
 }
 
+/* The same of a file that is open already. */
+static bool atime_stays_once_asked(void)
+{
+	struct timespec old[2] = {{1000, 1}, {1000, 1}};
+	int fd = open(at("read"), O_RDWR);
+	char *map, c;
+
+	assert_true(fd >= 0);
+	assert_ok(utimensat(AT_FDCWD, at("read"), old, 0));
+	assert_ok(fcntl(fd, F_SETFL, O_NOATIME));
+	assert_int_equal(read(fd, &c, 1), 1);
+	map = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(map != MAP_FAILED);
+	assert_int_equal(*map, c);
+	assert_ok(munmap(map, 1));
+	assert_ok(close(fd));
+	return stat_of("read").st_atim.tv_sec == 1000;
+}
+
 static int noatime_of_another(void *arg)
 {
 	(void)arg;
@@ -369,6 +389,7 @@ static void access_times(void **state)
 	(void)state;
 	put_file("read", "x");
 	assert_true(atime_stays(O_NOATIME));
+	assert_true(atime_stays_once_asked());
 	if (on_umfs())
 		assert_false(atime_stays(0));
 	if (on_umfs() && geteuid() == 0) {

@@ -97,6 +97,11 @@ static void sendfile_to_anything(void **state)
 	assert_int_equal(sendfile(sv[0], in, NULL, 10), 0);
 	from = -1;
 	assert_errno(sendfile(sv[0], in, &from, 0), EINVAL);
+	/* The range is looked at before the other side, the pointer before both. */
+	assert_errno(sendfile(-1, in, &from, 10), EINVAL);
+	assert_errno(sendfile(-1, in, NULL, SIZE_MAX), EINVAL);
+	assert_errno(sendfile(-1, in, NULL, 10), EBADF);
+	assert_errno(sendfile(out, -1, (off_t *)8, 10), EFAULT);
 	assert_errno(sendfile(sv[0], in, (off_t *)8, 10), EFAULT);
 	/* A directory has no bytes, and counts as read. */
 	assert_ok(utimensat(AT_FDCWD, test_dir(), old, 0));

@@ -198,6 +198,11 @@ static void no_terminal(void **state)
 	assert_ok(lseek(fd, 4, SEEK_SET));
 	assert_ok(ioctl(fd, FIONREAD, &n));
 	assert_int_equal(n, 6);
+	assert_int_equal(lseek(fd, 12, SEEK_SET), 12);
+	assert_ok(ioctl(fd, FIONREAD, &n));
+	assert_int_equal(n, -2);
+	assert_errno(lseek(fd, INT64_MAX, SEEK_END), EINVAL);
+	assert_errno(lseek(fd, INT64_MAX, SEEK_CUR), EINVAL);
 	assert_errno(ioctl(fd, TIOCGWINSZ, &n), ENOTTY);
 	assert_ok(close(fd));
 }

@@ -172,6 +172,9 @@ static void posix_errors_are_the_kernel_s(void **state)
 	assert_errno(flock(path, LOCK_SH), EBADF);
 	assert_errno(fcntl(fd, F_SETLK, LK(17, 0, 0)), EINVAL);
 	assert_errno(fcntl(fd, F_SETLK, LK(F_WRLCK, -1, 0)), EINVAL);
+	/* The kind is looked at first when it is asked, last when it is locked. */
+	assert_errno(fcntl(fd, F_GETLK, LK(F_UNLCK, INT64_MAX, 67)), EINVAL);
+	assert_errno(fcntl(fd, F_SETLK, LK(17, INT64_MAX, 67)), EOVERFLOW);
 	assert_errno(fcntl(fd, F_SETLK, (void *)8), EFAULT);
 	assert_errno(fcntl(fd, F_GETLK, (void *)8), EFAULT);
 	lk.l_whence = 17;

@@ -142,6 +142,8 @@ static void o_path_names_only(void **state)
 	assert_true(fd >= 0);
 	assert_errno(read(fd, &c, 1), EBADF);
 	assert_errno(write(fd, &c, 1), EBADF);
+	assert_errno(ftruncate(fd, 0), EBADF);
+	assert_errno(ftruncate(fd, -1), EINVAL);
 	assert_errno(fchmod(fd, 0600), EBADF);
 	assert_ok(fstat(fd, &st));
 	assert_int_equal(st.st_size, 1);

@@ -206,6 +206,13 @@ static void atime_as_asked(void **state)
 	st64(&file.inode->atime_ns, (uint64_t)(now - day / 2));
 	assert_int_equal(umfs_pread(&file, c, 1, 0), 1);
 	assert_true(get(u, file.ino).atime_ns >= now);
+	/* One in the future goes back where the last change is later still. */
+	umfs_atime_set(u->fs, UMFS_ATIME_RELATIME);
+	st64(&file.inode->atime_ns, (uint64_t)(now + 30 * day));
+	st64(&file.inode->mtime_ns, (uint64_t)(now + 30 * day + 1));
+	assert_int_equal(umfs_pread(&file, c, 1, 0), 1);
+	assert_true(get(u, file.ino).atime_ns < now + day);
+	umfs_atime_set(u->fs, UMFS_ATIME_ALWAYS);
 	umfs_ofd_put(u->fs, ofd);
 	world_close(&file);
 	/* Links and directories. */
