@@ -86,3 +86,19 @@ long umfs_fd_path(const char *path, char *buf, size_t size)
 	size = UMFS_MIN(size, t.len);
 	return port_copy_out(buf, found, size) ? -EFAULT : (long)size;
 }
+
+/* What the link's mode says: for what the number is open. The placeholder is for nothing. */
+uint32_t umfs_fd_link_mode(const char *path)
+{
+	struct umfs_file f;
+	enum uinfo_kind kind;
+	int fd;
+
+	if (!LOAD_RELAXED(&umfs_uinfo_count) || !umfs_path_own_number(path, &fd))
+		return 0;
+	kind = umfs_uinfo_read(fd, &f);
+	if (kind == UINFO_NONE || kind == UINFO_PATH)
+		return 0;
+	return (kind == UINFO_DIR || umfs_flags_read(f.flags) ? 0500 : 0) |
+	       (kind != UINFO_DIR && umfs_flags_write(f.flags) ? 0300 : 0);
+}

@@ -123,11 +123,19 @@ static long stat_ours(struct spot *s, struct path_args *a)
 	return err ? err : give_stat(umfs_mount_fs(s->m), &attr, a->p);
 }
 
+/* Only the links of numbers that were opened with O_PATH, or are ours, have no permission. */
+static bool may_be_number(uint32_t mode)
+{
+	return unlikely(S_ISLNK(mode) && !(mode & ~(uint32_t)S_IFMT));
+}
+
 static long stat_kernel(int dirfd, const char *path, struct path_args *a)
 {
 	long ret = sys4(SYS_newfstatat, dirfd, path, a->p, a->a);
-	const struct stat *st = a->p;
+	struct stat *st = a->p;
 
+	if (!ret && may_be_number(st->st_mode))
+		st->st_mode |= umfs_fd_link_mode(path);
 	return ret ? ret : umfs_point_landed(st->st_dev, st->st_ino, 0);
 }
 
@@ -159,10 +167,12 @@ static long statx_ours(struct spot *s, struct path_args *a)
 static long statx_kernel(int dirfd, const char *path, struct path_args *a)
 {
 	long ret = sys5(SYS_statx, dirfd, path, a->a, a->b, a->p);
-	const struct statx *stx = a->p;
+	struct statx *stx = a->p;
 
 	if (ret)
 		return ret;
+	if (may_be_number(stx->stx_mode))
+		stx->stx_mode |= (uint16_t)umfs_fd_link_mode(path);
 	return umfs_point_landed(makedev(stx->stx_dev_major, stx->stx_dev_minor), stx->stx_ino, 0);
 }
 

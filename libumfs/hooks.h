@@ -172,6 +172,8 @@ long umfs_hook_inotify_add_watch(int fd, const char *path, uint32_t mask);
 
 /* The path of what a number is open for that `path` names in /proc; -ENOENT: not known. */
 long umfs_fd_path(const char *path, char *buf, size_t size);
+/* The permissions that such a link has, or 0. */
+uint32_t umfs_fd_link_mode(const char *path);
 
 /* process.c, exec.c; the arguments of the system calls. */
 long umfs_hook_sys_clone(long nr, long flags, long stack, long c, long d, long e);

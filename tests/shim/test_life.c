@@ -319,10 +319,15 @@ static void descriptors_by_path(void **state)
 		assert_int_equal(same.st_size, 4);
 		assert_ok(access(path, R_OK));
 		assert_ok(truncate(path, 4));
+		assert_ok(lstat(path, &same)); /* the link, which says what it is open for */
+		assert_int_equal(same.st_mode, S_IFLNK | 0700);
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/f", dir);
 	check_text(by = open(path, O_RDONLY), "text");
 	close(by);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	assert_ok(lstat(path, &same));
+	assert_int_equal(same.st_mode, S_IFLNK | 0500);
 	assert_int_equal(dup2(fd, 0), 0);
 	for (int i = 0; i < 2; i++) {
 		by = open(i ? "/dev/stdin" : "/proc/self/fd/0", O_RDONLY);
