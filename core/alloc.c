@@ -19,6 +19,7 @@ struct wish {
 	bool behind; /* the hint is the page behind the file's last: alignment does not matter */
 	bool wait; /* for a group's lock */
 	bool more; /* where there is no such run all groups are looked at again */
+	bool ready; /* only what needs no backing; the groups are looked at again for more */
 	bool no_backing; /* there is no more to be had */
 };
 
@@ -94,7 +95,8 @@ static void search_run(struct umfs *fs, uint32_t group, struct umfs_search *s, u
 {
 	struct run any = {0, 0};
 
-	if (find_around(s, hint, wish, want, run) || s->backed == ~0ull || wish->no_backing)
+	if (find_around(s, hint, wish, want, run) || s->backed == ~0ull || wish->ready ||
+	    wish->no_backing)
 		return;
 	s->backed = ~0ull;
 	find_around(s, hint, wish, want, &any);
@@ -128,7 +130,7 @@ static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wi
 	if (want > wish->least) /* the longest will do */
 		want = UMFS_MIN(want, UMFS_MAX(umfs_runs_longest(fs, group), wish->least));
 	search_run(fs, group, &s, hint, want, wish, run);
-	if (run->count < want && !wish->no_backing)
+	if (run->count < want && !wish->ready && !wish->no_backing)
 		umfs_runs_searched(fs, group, run->count);
 	return run->count != 0;
 }
@@ -146,6 +148,19 @@ static void take_pages(struct umfs *fs, uint32_t group, const struct run *run)
 	umfs_flush(fs, grp, sizeof(*grp));
 }
 
+/* Most likely not worth its lock. */
+static bool group_lacks(const struct umfs *fs, uint32_t group, const struct wish *wish)
+{
+	const struct umfs_group_pm *grp = umfs_group(fs, group);
+	uint32_t free = ld32(&grp->free_pages);
+
+	if (!(ld32(&grp->flags) & UMFS_GROUP_INIT))
+		return wish->ready || wish->no_backing;
+	if (wish->ready)
+		return umfs_group_ready(fs, group, free) < wish->least;
+	return free < wish->least && ld32(&grp->pages) >= umfs_group_pages(fs, group);
+}
+
 /* 1: got a run, 0: nothing here, or -errno. */
 static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, struct wish *wish,
 			  struct run *run)
@@ -154,10 +169,7 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 	int ret;
 
-	if ((ld32(&grp->flags) & UMFS_GROUP_INIT)
-		    ? ld32(&grp->free_pages) < wish->least &&
-			      ld32(&grp->pages) >= umfs_group_pages(fs, group)
-		    : wish->no_backing)
+	if (group_lacks(fs, group, wish))
 		return 0;
 	ret = umfs_group_lock(fs, tx->lane, group, wish->wait);
 	if (ret)
@@ -176,6 +188,7 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 			umfs_tx_fence(tx);
 			if (!ret) {
 				take_pages(fs, group, run);
+				umfs_taken_note(fs, run->count);
 				ret = 1;
 			}
 		}
@@ -187,9 +200,12 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 #define WHOLE_RUN_GROUPS 8u /* so many are searched for a whole run before a part will do */
 
 /*
- * Whole runs in groups near by that are not busy; then any run of `least` or more
- * anywhere; then waiting too.
+ * Whole runs in groups near by that are not busy, first where they need no new memory: or a
+ * file written anew would take it for itself beside what was freed in the next group.
+ * Then any run of `least` or more anywhere; then waiting too.
  */
+enum pass { READY, NEAR, ANY, WAIT, PASSES };
+
 static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
 		     uint64_t *page, uint32_t *got)
 {
@@ -204,13 +220,14 @@ static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_
 			hint = (uint32_t)(goal - umfs_group_page(fs, first));
 		first = UMFS_MIN(first, fs->geo.group_count - 1);
 	}
-	for (pass = 0; pass < 3; pass++) {
+	for (pass = fs->geo.flags & UMFS_SB_BACKED ? NEAR : READY; pass < PASSES; pass++) {
 		uint32_t groups = fs->geo.group_count;
 
-		wish.least = pass ? least : wish.want;
-		wish.wait = pass == 2;
-		wish.more = pass == 0;
-		for (i = 0; i <= (pass ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
+		wish.least = pass >= ANY ? least : wish.want;
+		wish.wait = pass == WAIT;
+		wish.more = pass <= NEAR;
+		wish.ready = pass == READY;
+		for (i = 0; i <= (pass >= ANY ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
 			uint32_t group = umfs_group_nth(fs, first, &fs->page_walk, i);
 			struct run run = {0, 0};
 			int ret = alloc_in_group(tx, group, i ? 0 : hint, &wish, &run);

@@ -287,21 +287,6 @@ int umfs_getpath(struct umfs *fs, uint32_t dir, char *buf, uint32_t size)
 
 /* ---- statfs ---- */
 
-/* Free pages that need no backing any more: what is used is backed, the head as well. */
-static uint64_t pages_ready(const struct umfs *fs, uint32_t group, uint32_t free)
-{
-	uint32_t pages = umfs_group_pages(fs, group), last = (pages - 1) >> UMFS_UNIT_SHIFT;
-	uint64_t backed = ld64(&umfs_group(fs, group)->backed);
-	uint64_t behind = (uint64_t)umfs_count_ones(backed) << UMFS_UNIT_SHIFT, used;
-
-	if (fs->geo.flags & UMFS_SB_BACKED)
-		return free;
-	if (backed >> last & 1)
-		behind -= ((uint64_t)(last + 1) << UMFS_UNIT_SHIFT) - pages;
-	used = pages - UMFS_MIN(free, pages);
-	return behind > used ? UMFS_MIN(behind - used, free) : 0;
-}
-
 void umfs_statfs(struct umfs *fs, struct umfs_statfs *st)
 {
 	uint32_t head = UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages, g;
@@ -321,7 +306,7 @@ void umfs_statfs(struct umfs *fs, struct umfs_statfs *st)
 		if (init && known < head + pages) /* since the pool grew */
 			st->pages_free += head + pages - known;
 		if (init || (fs->geo.flags & UMFS_SB_BACKED))
-			st->pages_ready += pages_ready(fs, g, free);
+			st->pages_ready += umfs_group_ready(fs, g, free);
 		st->inodes_free += init ? ld32(&grp->free_inodes)
 					: fs->geo.inodes_per_group - (g == 0);
 	}

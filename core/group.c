@@ -54,10 +54,24 @@ int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit)
 	err = port_back(fs, off, UMFS_MIN((uint64_t)UMFS_UNIT_BYTES, end - off));
 	if (err)
 		return err;
-	__atomic_fetch_add(&fs->backed_units, 1, __ATOMIC_RELAXED);
 	/* Durable with the first page or inode that is taken there, in whose line it is. */
 	st64(&grp->backed, ld64(&grp->backed) | 1ull << unit);
 	return 0;
+}
+
+/* What is used is backed, the head as well. */
+uint64_t umfs_group_ready(const struct umfs *fs, uint32_t group, uint32_t free)
+{
+	uint32_t pages = umfs_group_pages(fs, group), last = (pages - 1) >> UMFS_UNIT_SHIFT;
+	uint64_t backed = ld64(&umfs_group(fs, group)->backed);
+	uint64_t behind = (uint64_t)umfs_count_ones(backed) << UMFS_UNIT_SHIFT, used;
+
+	if (fs->geo.flags & UMFS_SB_BACKED)
+		return free;
+	if (backed >> last & 1)
+		behind -= ((uint64_t)(last + 1) << UMFS_UNIT_SHIFT) - pages;
+	used = pages - UMFS_MIN(free, pages);
+	return behind > used ? UMFS_MIN(behind - used, free) : 0;
 }
 
 /* ---- setting it up ---- */

@@ -239,6 +239,8 @@ uint32_t umfs_count_ones(uint64_t v);
 
 /* ---- group.c ---- */
 
+/* Of `free` free pages of a group that is set up, those with memory behind them already. */
+uint64_t umfs_group_ready(const struct umfs *fs, uint32_t group, uint32_t free);
 /* A group's lock, noted in the lane. -EAGAIN: it is held, and `wait` is false. */
 int umfs_group_lock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group, bool wait);
 void umfs_group_unlock(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t group);
@@ -292,6 +294,8 @@ int64_t umfs_bits_group(const struct umfs *fs, bool inodes, uint64_t first, uint
 
 /* ---- unback.c ---- */
 
+/* Pages were taken. */
+void umfs_taken_note(struct umfs *fs, uint32_t pages);
 /* Pages of the group were freed. */
 void umfs_freed_note(struct umfs *fs, uint32_t group, uint32_t pages);
 /* Enough were, to see whether memory can be given back. */

@@ -115,8 +115,9 @@ struct umfs {
 	uint32_t inode_home[UMFS_LANES_MAX], inode_met[UMFS_LANES_MAX];
 	/* Memory to give back: see unback.c. */
 	uint64_t freed_where; /* bit: groups in which pages were freed */
-	int64_t unback_next_ns;
-	uint32_t freed_pages, backed_units; /* since it was last looked for */
+	int64_t unback_last_ns, taken_since_ns;
+	uint32_t taken_pages, taken_before; /* since then, and in the second before */
+	uint32_t freed_pages;  /* since it was last looked for; and when it has to be again */
 	uint32_t unback_after; /* freed pages that make it worth looking; 0: as core thinks */
 	uint32_t zombies;    /* 1: a dead process was the last holder of some file */
 };

@@ -814,7 +814,7 @@ static int unback_prepare(struct stage *s)
 	look_here_next(s->fs, &file);
 	world_close(&file);
 	s->fs->unback_after = 1;
-	s->fs->backed_units = 0;
+	s->fs->taken_since_ns = 0;
 	return 0;
 }
 
