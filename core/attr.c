@@ -61,7 +61,7 @@ static int change_begin(struct umfs *fs, umfs_node node, struct change *c)
 
 static void change_end(struct change *c)
 {
-	umfs_seq_end(c->in);
+	umfs_seq_end(c->tx.fs, c->in);
 	umfs_leave(&c->tx, &c->ino, 1);
 }
 

@@ -66,7 +66,7 @@ static int copy_locked(struct umfs_write *w, const struct umfs_file *in,
 	w->n = UMFS_MIN(w->n, size - w->src.off);
 	umfs_seq_begin(w->in);
 	err = holes(w) ? write_hole(w) : umfs_write_locked(w);
-	umfs_seq_end(w->in);
+	umfs_seq_end(w->fs, w->in);
 	return err;
 }
 

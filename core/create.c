@@ -96,7 +96,7 @@ static int make_inode(struct umfs_tx *tx, const struct umfs_inode_pm *dir, uint3
 	init_inode(fs, in, *ino, dir, dir_ino, b);
 	err = b->target ? put_target(tx, in, *ino, b) :
 			  umfs_acl_inherit(tx, in, *ino, dir, dir_ino, b->mode);
-	umfs_seq_end(in);
+	umfs_seq_end(fs, in);
 	umfs_flush(fs, in, UMFS_INODE_BYTES);
 	return err;
 }
@@ -174,7 +174,7 @@ static int create(struct umfs *fs, umfs_node node, const char *name, uint32_t le
 	if (!err) {
 		umfs_seq_begin(in);
 		err = create_locked(&tx, in, dir, &n, b, ino);
-		umfs_seq_end(in);
+		umfs_seq_end(fs, in);
 	}
 	umfs_leave(&tx, &dir, 1);
 	return err;

@@ -320,7 +320,7 @@ static int fallocate_piece(const struct umfs_file *f, uint32_t mode, uint64_t *o
 	if (!err) {
 		umfs_seq_begin(w.in);
 		err = do_piece(&w, mode, end, whole);
-		umfs_seq_end(w.in);
+		umfs_seq_end(w.fs, w.in);
 	}
 	umfs_leave(&w.tx, &w.ino, 1);
 	*off = w.end;

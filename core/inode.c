@@ -143,8 +143,11 @@ void umfs_seq_begin(struct umfs_inode_pm *inode)
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-void umfs_seq_end(struct umfs_inode_pm *inode)
+void umfs_seq_end(const struct umfs *fs, struct umfs_inode_pm *inode)
 {
+	/* What recovery will undo nobody is to read, either: who wants it waits for the lock. */
+	if (__builtin_expect(fs->unfinished, 0))
+		return;
 	st64(&inode->seq, ld64(&inode->seq) + 1);
 }
 
@@ -274,6 +277,6 @@ void umfs_seq_heal(struct umfs_inode_pm *inode)
 {
 	if (ld64(&inode->seq) & 1) {
 		umfs_seq_begin(inode);
-		umfs_seq_end(inode);
+		st64(&inode->seq, ld64(&inode->seq) + 1);
 	}
 }

@@ -356,9 +356,12 @@ static inline uint64_t umfs_inode_pages_kept(const struct umfs_inode_pm *inode)
 
 	return UMFS_MAX(pages, ld64(&inode->keep));
 }
-/* Bracket every change that lock-free readers must see whole; inode lock held. */
+/*
+ * Bracket every change that lock-free readers must see whole; inode lock held. It stays open
+ * where the pool was lost and recovery has something to undo.
+ */
 void umfs_seq_begin(struct umfs_inode_pm *inode);
-void umfs_seq_end(struct umfs_inode_pm *inode);
+void umfs_seq_end(const struct umfs *fs, struct umfs_inode_pm *inode);
 /* mtime and ctime to now; inode lock held. */
 void umfs_inode_touch(struct umfs *fs, struct umfs_inode_pm *inode);
 void umfs_inode_touch_ctime(struct umfs *fs, struct umfs_inode_pm *inode);

@@ -136,7 +136,7 @@ int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 	umfs_inode_seal(inode, ino);
 	umfs_tx_commit(tx);
 out:
-	umfs_seq_end(inode);
+	umfs_seq_end(tx->fs, inode);
 	return err;
 }
 
@@ -159,7 +159,7 @@ static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umf
 		umfs_fence(fs);
 		umfs_seq_begin(inode);
 		(void)umfs_fpt_trim(tx, inode, ino, pages);
-		umfs_seq_end(inode);
+		umfs_seq_end(tx->fs, inode);
 	}
 }
 

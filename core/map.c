@@ -73,7 +73,7 @@ static int pin_piece(struct umfs_write *w, uint32_t flags, uint64_t *off, uint64
 		umfs_inode_touch(w->fs, w->in);
 		umfs_fence(w->fs);
 	}
-	umfs_seq_end(w->in);
+	umfs_seq_end(w->fs, w->in);
 	*off = UMFS_MIN(*end, *off + UMFS_ATOMIC_BYTES);
 	return err;
 }

@@ -168,13 +168,13 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 	if (umfs_last_link(x->in[FROM]) && !at_once)
 		umfs_orphan_begin(tx, x->in[FROM], x->ino[FROM], o);
 	umfs_tx_begin(tx);
-	umfs_four_seq(x, true);
+	umfs_four_seq(fs, x, true);
 	err = remove_in_tx(tx, x, n, at_once);
 	if (err)
 		umfs_tx_abort(tx);
 	else
 		umfs_tx_commit(tx); /* commit point */
-	umfs_four_seq(x, false);
+	umfs_four_seq(fs, x, false);
 	if (err)
 		umfs_orphan_cancel(tx, o);
 	return err;
@@ -308,9 +308,9 @@ int umfs_link(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, umf
 	err = umfs_four_enter(fs, &tx, &x);
 	if (err)
 		return err;
-	umfs_four_seq(&x, true);
+	umfs_four_seq(fs, &x, true);
 	err = link_locked(&tx, cred, &x, &n);
-	umfs_four_seq(&x, false);
+	umfs_four_seq(fs, &x, false);
 	umfs_leave(&tx, x.ino, 4);
 	return err;
 }

@@ -45,7 +45,7 @@ bool umfs_four_first(const struct umfs_four *x, int i)
 	return x->ino[i] && k == i;
 }
 
-void umfs_four_seq(struct umfs_four *x, bool begin)
+void umfs_four_seq(const struct umfs *fs, struct umfs_four *x, bool begin)
 {
 	int i;
 
@@ -55,7 +55,7 @@ void umfs_four_seq(struct umfs_four *x, bool begin)
 		if (begin)
 			umfs_seq_begin(x->in[i]);
 		else
-			umfs_seq_end(x->in[i]);
+			umfs_seq_end(fs, x->in[i]);
 	}
 }
 

@@ -55,7 +55,7 @@ static int settle(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
 		return umfs_inode_reclaim(tx, inode, ino);
 	umfs_seq_begin(inode);
 	err = umfs_fpt_trim(tx, inode, ino, umfs_inode_pages_kept(inode));
-	umfs_seq_end(inode);
+	umfs_seq_end(tx->fs, inode);
 	return err;
 }
 

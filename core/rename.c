@@ -316,9 +316,9 @@ static int rename_once(struct umfs *fs, struct rename *r)
 	err = umfs_four_enter(fs, &tx, &r->x);
 	entered = !err;
 	if (entered) {
-		umfs_four_seq(&r->x, true);
+		umfs_four_seq(fs, &r->x, true);
 		err = rename_locked(&tx, r);
-		umfs_four_seq(&r->x, false);
+		umfs_four_seq(fs, &r->x, false);
 	}
 	if (r->moves_dir)
 		umfs_unlock(fs, rename_lock);

@@ -115,7 +115,7 @@ int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)
 		rec = umfs_irec(fs, irec);
 	umfs_seq_begin(in);
 	err = resize(&tx, in, ino, rec, size);
-	umfs_seq_end(in);
+	umfs_seq_end(fs, in);
 	if (!rec)
 		umfs_promise_drop(&tx);
 	umfs_leave(&tx, &ino, 1);

@@ -444,7 +444,7 @@ static int64_t write_chunk(const struct umfs_file *f, struct umfs_src *src, uint
 	if (!err) {
 		umfs_seq_begin(w.in);
 		err = umfs_write_locked(&w);
-		umfs_seq_end(w.in);
+		umfs_seq_end(w.fs, w.in);
 	}
 	umfs_leave_inode(&w.tx, w.in);
 	if (err)

@@ -174,7 +174,7 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 		err = write_undo(tx, f, data, buf, n, off);
 	else
 		err = write_swap(tx, f, &found->at, buf);
-	umfs_seq_end(in);
+	umfs_seq_end(f->fs, in);
 	return err;
 }
 

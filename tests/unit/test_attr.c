@@ -325,7 +325,7 @@ static struct stopped stop_inside(struct unit *u, uint32_t ino)
 static void go_on(struct stopped *s)
 {
 	umfs_inode_seal(s->in, s->ino);
-	umfs_seq_end(s->in);
+	umfs_seq_end(&s->proc->fs, s->in);
 	umfs_leave(&s->tx, &s->ino, 1);
 	sim_detach(s->proc);
 }

@@ -640,7 +640,7 @@ static void writer_inside_hides_nothing(void **state)
 	assert_value(u, node, "user.a", "x");
 	assert_names(u, &owner, node, "user.a", 7);
 	assert_true(ld64(&in->seq) & 1);
-	umfs_seq_end(in);
+	umfs_seq_end(&proc->fs, in);
 	umfs_unlock(&proc->fs, &in->lock);
 	sim_detach(proc);
 }
