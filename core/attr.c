@@ -81,9 +81,9 @@ static int change_save(struct change *c)
 	return err;
 }
 
-static void change_commit(struct umfs *fs, struct change *c)
+static void change_commit(struct change *c)
 {
-	umfs_inode_touch_ctime(fs, c->in);
+	umfs_inode_touch_ctime(c->in);
 	umfs_inode_seal(c->in, c->ino);
 	umfs_tx_commit(&c->tx); /* commit point */
 }
@@ -109,7 +109,7 @@ int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, ui
 		if (!cred->override && !umfs_in_group(cred, ld32(&c.in->gid)))
 			mode &= ~UMFS_S_ISGID;
 		st32(&c.in->mode, (ld32(&c.in->mode) & ~07777u) | mode);
-		change_commit(fs, &c);
+		change_commit(&c);
 	}
 	change_end(&c);
 	return err;
@@ -154,7 +154,7 @@ int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, ui
 		if (gid != ~0u)
 			st32(&c.in->gid, gid);
 		st32(&c.in->mode, mode);
-		change_commit(fs, &c);
+		change_commit(&c);
 	}
 	change_end(&c);
 	return err;
@@ -184,7 +184,7 @@ int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, 
 		if (mtime_ns != UMFS_TIME_OMIT)
 			st64(&c.in->mtime_ns,
 			     (uint64_t)(mtime_ns == UMFS_TIME_NOW ? now : mtime_ns));
-		change_commit(fs, &c);
+		change_commit(&c);
 	}
 	change_end(&c);
 	return err;

@@ -170,16 +170,15 @@ static void make_root(struct umfs *fs, const struct umfs_format *f)
 	umfs_flush(fs, in, UMFS_INODE_BYTES);
 }
 
-/* Slots start at an incarnation that no lock word of an older pool in this place has. */
+/*
+ * Epochs begin where none of an older pool in this place was. So would incarnations, but the
+ * first to attach moves them.
+ */
 static void make_runtime(struct umfs *fs, const struct umfs_format *f)
 {
 	struct umfs_runtime_pm *rt = umfs_runtime(fs);
-	uint32_t first = (uint32_t)(f->now_ns >> 16 ^ f->now_ns >> 48), i;
 
-	for (i = 0; i < fs->geo.slot_count; i++)
-		st32(&umfs_slot(fs, i)->incarnation, first);
-	umfs_flush(fs, umfs_slot(fs, 0), fs->geo.slot_count * sizeof(struct umfs_slot_pm));
-	st32(&rt->epoch, first | 1);
+	st32(&rt->epoch, (uint32_t)(f->now_ns >> 16 ^ f->now_ns >> 48) | 1);
 	st32(&rt->mode, UMFS_MODE_ATOMIC);
 	st64(&rt->clean, UMFS_CLEAN);
 	umfs_flush(fs, rt, sizeof(*rt));

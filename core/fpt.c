@@ -287,9 +287,9 @@ void umfs_fpt_mark_run(const struct umfs *fs, const struct umfs_inode_pm *inode,
 	find_place(fs, ld64(&inode->root), index, &p);
 	if (!p.ptes || !p.parent || p.run || !is_run(fs, p.ptes))
 		return;
-	umfs_fence(fs); /* the entries before the mark, which may be lost itself */
+	umfs_fence(fs); /* the entries before the mark */
+	/* Not flushed: one that is lost is missing, and whoever writes to the last page sets it again. */
 	st64(p.parent, ld64(p.parent) | UMFS_PTE_RUN);
-	umfs_flush(fs, p.parent, sizeof(*p.parent));
 }
 
 le64 *umfs_fpt_slot(const struct umfs *fs, struct umfs_inode_pm *inode, uint64_t index)

@@ -28,14 +28,13 @@
  *     runtime zone (umfs_slot_at_rest). All others wait for the thaw, as their writers do.
  *     But for the holder's own: with it the freeze ends.
  * I4  A copy has slots of one moment and lock words of others, which may be of a later
- *     incarnation than its slot has there. So the first to attach, who finds the word
- *     stored, sets all incarnations forward, beyond any of those.
+ *     incarnation than its slot has there. The first to attach moves all incarnations by
+ *     an amount that nobody can foresee (slot.c, I3), so whoever comes next gets none of those.
  */
 #include "internal.h"
 
 #define PAUSE_FIRST_NS 20000ull
 #define PAUSE_LAST_NS 5000000ull
-#define FORWARD (1u << 20) /* how often may a slot be taken while the pool is frozen? */
 
 static le64 *freeze_word(const struct umfs *fs)
 {
@@ -273,23 +272,4 @@ uint32_t umfs_mapped_files(const struct umfs *fs)
 	for (i = 0; i < fs->geo.irec_count; i++)
 		n += ld64(&umfs_irec(fs, i)->key) >> 32 == epoch && umfs_irec_mapped(umfs_irec(fs, i));
 	return n;
-}
-
-/* ---- a copy, or what a crash left ---- */
-
-/* Restartable: the word goes last. Slots are cleaned up, and no lock is looked at before. */
-void umfs_freeze_recover(struct umfs *fs)
-{
-	uint32_t i;
-
-	if (!ld64(freeze_word(fs)))
-		return;
-	for (i = 0; i < fs->geo.slot_count; i++) { /* I4 */
-		struct umfs_slot_pm *s = umfs_slot(fs, i);
-
-		st32(&s->incarnation, ld32(&s->incarnation) + FORWARD);
-		umfs_flush(fs, s, sizeof(*s));
-	}
-	umfs_fence(fs);
-	umfs_persist64(fs, freeze_word(fs), 0);
 }

@@ -151,10 +151,9 @@ void umfs_seq_end(const struct umfs *fs, struct umfs_inode_pm *inode)
 	st64(&inode->seq, ld64(&inode->seq) + 1);
 }
 
-void umfs_inode_touch_ctime(struct umfs *fs, struct umfs_inode_pm *inode)
+void umfs_inode_touch_ctime(struct umfs_inode_pm *inode)
 {
 	st64(&inode->ctime_ns, (uint64_t)port_now_ns());
-	umfs_flush(fs, &inode->size, UMFS_LINE_BYTES - 16);
 }
 
 void umfs_inode_touch(struct umfs *fs, struct umfs_inode_pm *inode)

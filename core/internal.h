@@ -193,8 +193,6 @@ bool umfs_slot_at_rest(const struct umfs *fs, uint32_t slot);
 /* Around what changes the pool without a lane: a freezer waits for it. See freeze.c, I3. */
 void umfs_cleaning_begin(struct umfs *fs);
 void umfs_cleaning_end(struct umfs *fs);
-/* Nobody is attached: what a copy of a frozen pool needs before anything else. */
-void umfs_freeze_recover(struct umfs *fs);
 
 /* ---- lane.c: transactions ---- */
 
@@ -364,7 +362,7 @@ void umfs_seq_begin(struct umfs_inode_pm *inode);
 void umfs_seq_end(const struct umfs *fs, struct umfs_inode_pm *inode);
 /* mtime and ctime to now; inode lock held. */
 void umfs_inode_touch(struct umfs *fs, struct umfs_inode_pm *inode);
-void umfs_inode_touch_ctime(struct umfs *fs, struct umfs_inode_pm *inode);
+void umfs_inode_touch_ctime(struct umfs_inode_pm *inode);
 static inline bool umfs_is_dir(uint32_t mode)
 {
 	return (mode & 0170000u) == 0040000u;

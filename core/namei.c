@@ -232,7 +232,7 @@ static int link_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs
 	if (err)
 		return err;
 	st32(&in->nlink, ld32(&in->nlink) + 1);
-	umfs_inode_touch_ctime(tx->fs, in);
+	umfs_inode_touch_ctime(in);
 	umfs_inode_seal(in, x->ino[FROM]);
 	umfs_inode_touch(tx->fs, dir);
 	umfs_inode_seal(dir, x->ino[TO_DIR]);

@@ -142,7 +142,7 @@ void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)
 	if (umfs_is_dir(ld32(&in->mode)))
 		keep_parent(fs, in);
 	st32(&in->nlink, umfs_is_dir(ld32(&in->mode)) ? 0 : ld32(&in->nlink) - 1);
-	umfs_inode_touch_ctime(fs, in);
+	umfs_inode_touch_ctime(in);
 	umfs_inode_seal(in, ino);
 }
 

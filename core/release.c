@@ -112,6 +112,13 @@ static void doubt_counts(struct umfs *fs, uint32_t group)
 		st32(flags, ld32(flags) | UMFS_GROUP_RECOUNT);
 }
 
+/* What was put back and cleared is durable, and then that it is done. */
+static void step(struct umfs *fs, le64 *progress, uint64_t value)
+{
+	umfs_fence(fs);
+	umfs_persist64(fs, progress, value);
+}
+
 void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane, bool inodes,
 		       uint64_t first, uint64_t count, le64 *progress, uint64_t value)
 {
@@ -119,7 +126,7 @@ void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane
 	uint32_t group = (uint32_t)at;
 
 	if (at < 0) { /* a damaged record: nothing to free by it */
-		umfs_persist64(fs, progress, value);
+		step(fs, progress, value);
 		return;
 	}
 	if (group_lock_for(fs, slot, lane, group))
@@ -127,8 +134,7 @@ void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane
 	if (slot != fs->slot)
 		doubt_counts(fs, group);
 	clear_bits(fs, group, inodes, first, count);
-	umfs_fence(fs);
-	umfs_persist64(fs, progress, value);
+	step(fs, progress, value);
 	umfs_group_recount(fs, group);
 	group_unlock_for(fs, lane, group);
 }
@@ -160,8 +166,7 @@ void umfs_bits_leave(struct umfs *fs, struct umfs_lane_pm *lane, const struct um
 	doubt_counts(fs, group);
 	if (next->any && umfs_bits_group(fs, next->inodes, next->first, next->count) == group) {
 		clear_bits(fs, group, next->inodes, next->first, next->count);
-		umfs_fence(fs);
-		umfs_persist64(fs, next->progress, next->value);
+		step(fs, next->progress, next->value);
 	}
 	umfs_group_recount(fs, group);
 	group_unlock_for(fs, lane, group);

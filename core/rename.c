@@ -179,13 +179,13 @@ static void relink(struct umfs *fs, struct rename *r)
 	move_dir(r, FROM, FROM_DIR, TO_DIR);
 	if (exchanges(r)) {
 		move_dir(r, TO, TO_DIR, FROM_DIR);
-		umfs_inode_touch_ctime(fs, r->x.in[TO]);
+		umfs_inode_touch_ctime(r->x.in[TO]);
 	} else if (r->x.ino[TO]) {
 		if (is_dir_at(r, TO))
 			bump(r->x.in[TO_DIR], -1);
 		umfs_drop_link(fs, r->x.in[TO], r->x.ino[TO]);
 	}
-	umfs_inode_touch_ctime(fs, r->x.in[FROM]);
+	umfs_inode_touch_ctime(r->x.in[FROM]);
 	umfs_inode_touch(fs, r->x.in[FROM_DIR]);
 	umfs_inode_touch(fs, r->x.in[TO_DIR]);
 	for (i = 0; i < 4; i++)

@@ -10,6 +10,7 @@
  *     leave the old bytes without the bits, never new bytes with them.
  */
 #include "internal.h"
+#include "names.h"
 
 uint32_t umfs_setid_bits(uint32_t mode)
 {
@@ -26,14 +27,14 @@ int umfs_setid_drop(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino)
 	if (!bits || tx->fs->keeps_setid || port_keeps_setid())
 		return 0;
 	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, in);
+	err = umfs_inode_save_times(tx, in);
 	if (err) {
 		umfs_tx_abort(tx);
 		return err;
 	}
 	umfs_tx_fence(tx);
 	st32(&in->mode, mode & ~bits);
-	umfs_inode_touch_ctime(tx->fs, in);
+	umfs_inode_touch_ctime(in);
 	umfs_inode_seal(in, ino);
 	umfs_tx_commit(tx); /* commit point */
 	return 0;

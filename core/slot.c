@@ -122,8 +122,7 @@ static void slot_clean(struct umfs *fs, uint32_t slot)
 		(void)umfs_lane_recover(fs, slot, umfs_lane(fs, slot, i));
 	clean_reserves(fs, slot);
 	umfs_slot_drop_opens(fs, slot);
-	if (!fs->alone) /* else the word says what is to be done: umfs_freeze_recover() */
-		(void)umfs_thaw_of(fs, slot);
+	(void)umfs_thaw_of(fs, slot);
 	/*
 	 * The lanes are at rest on the medium before the slot is free there: what lies in a free
 	 * slot nobody looks at, until who takes the slot dies, and then it would be undone again
@@ -226,7 +225,7 @@ int umfs_recover_all(struct umfs *fs)
 			umfs_slot_leave_groups(fs, i);
 	for (i = 0; i < fs->geo.slot_count; i++)
 		slot_clean(fs, i);
-	umfs_freeze_recover(fs);
+	st64(&umfs_runtime(fs)->freeze, 0); /* of a copy; durable with `clean`, in the same line */
 	fs->alone = 0;
 	forget_opens(fs);
 	move_incarnations(fs, 1);

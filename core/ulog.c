@@ -95,20 +95,20 @@ int umfs_ulog_recover(struct umfs *fs, struct umfs_ulog_pm *log, uint64_t room)
 	uint32_t ino = ld32(&log->ino), generation = ld32(&log->generation);
 	uint32_t data_crc = ld32(&log->data_crc);
 	struct umfs_inode_pm *inode;
+	bool sound;
 
 	if (!(state & 1))
 		return 0;
 	inode = umfs_inode(fs, ino);
-	if (ld32(&log->crc) != head_crc(log, serial) || !inode || len > room ||
-	    size > UMFS_FILE_BYTES_MAX || off > size || len > size - off ||
-	    ld32(&inode->generation) != generation || !umfs_is_reg(ld32(&inode->mode)) ||
-	    (data_crc && data_crc != port_crc32c(0, log_bytes(log), len))) {
-		umfs_persist64(fs, &log->state, state & ~1ull);
-		return -EUCLEAN;
+	sound = ld32(&log->crc) == head_crc(log, serial) && inode && len <= room &&
+		size <= UMFS_FILE_BYTES_MAX && off <= size && len <= size - off &&
+		ld32(&inode->generation) == generation && umfs_is_reg(ld32(&inode->mode)) &&
+		(!data_crc || data_crc == port_crc32c(0, log_bytes(log), len));
+	if (sound) {
+		copy_pages(fs, ld64(&inode->root), log_bytes(log), off, len, false);
+		umfs_inode_set_size(fs, inode, ino, size);
 	}
-	copy_pages(fs, ld64(&inode->root), log_bytes(log), off, len, false);
-	umfs_inode_set_size(fs, inode, ino, size);
 	umfs_fence(fs);
 	umfs_persist64(fs, &log->state, state & ~1ull);
-	return 0;
+	return sound ? 0 : -EUCLEAN;
 }

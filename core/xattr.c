@@ -408,7 +408,7 @@ static int save_inode(struct edit *e)
 
 static void commit(struct edit *e)
 {
-	umfs_inode_touch_ctime(e->tx.fs, e->in);
+	umfs_inode_touch_ctime(e->in);
 	umfs_inode_seal(e->in, e->ino);
 	umfs_tx_commit(&e->tx); /* commit point */
 	umfs_seq_end(e->tx.fs, e->in);
