@@ -914,10 +914,26 @@ static int map_tall_prepare(struct stage *s)
 	return map_for(s, "/h");
 }
 
+static uint64_t page_at(const struct umfs_file *f, uint64_t off)
+{
+	return umfs_pte_page(umfs_fpt_get(f->fs, ld64(&f->inode->root), off >> UMFS_PAGE_SHIFT));
+}
+
+/* The pages stay, whoever has them mapped: another's stores would go elsewhere. */
+static int map_write(struct stage *s, uint64_t at, uint64_t n)
+{
+	uint64_t first = page_at(&s->file, at), last = page_at(&s->file, at + n - 1);
+	int err = world_write(&s->file, at, n, 2);
+
+	if (first != page_at(&s->file, at) || (last && last != page_at(&s->file, at + n - 1)))
+		die("a page of a mapped file is another now");
+	return err;
+}
+
 #define MAP_WRITE_OP(name, at, n)                                                                  \
 	static int name##_run(struct stage *s)                                                     \
 	{                                                                                          \
-		return world_write(&s->file, at, n, 2);                                            \
+		return map_write(s, at, n);                                                        \
 	}
 
 MAP_WRITE_OP(map_write_64, 128, 64)
@@ -1496,6 +1512,7 @@ const struct op ops[] = {
 	NAME_OP(freeze_thaw, NULL, 0),
 	{"attach", NULL, NULL, OP_ATTACH, NULL, 0, 0},
 	{"detach", NULL, NULL, OP_DETACH, NULL, 0, 0},
+	{"detach_promised", unlink_run, NULL, OP_DETACH, NULL, 0, 0},
 };
 const size_t op_count = sizeof(ops) / sizeof(ops[0]);
 

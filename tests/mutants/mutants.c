@@ -3,7 +3,7 @@
  * mutants.c - does the explorer find a flush, a fence or a publishing store that
  * is missing?
  *
- *	mutants [-s SECONDS] [-p PAIRS] [-w OP] [-j I/N] [-v] MODE[:MEDIUM]... [FILE[:LINE]]...
+ *	mutants [-s SECONDS] [-p PAIRS] [-w OP] [-j I/N] [-k FILE] [-v] MODE[:MEDIUM]... [FILE[:LINE]]...
  *
  * Core is linked in with a switch at each such call (sites.py). Once all work is
  * done with everything on, counting which calls it makes. Then, for each call, a
@@ -12,21 +12,25 @@
  * tree than it should, core or the simulator end it, or it hangs: the mutant is caught.
  * Work is the ops of ops.c, the making of a pool and sequences of steps.c; with the medium
  * `readers` the ops with somebody who reads meanwhile (readers.h), with `deaths` the ops
- * whose process dies and is recovered by another before power goes (deaths.c).
+ * whose process dies and is recovered by another before power goes (deaths.c), with `broken`
+ * those whose process loses the pool (broken.h).
  *
  * The last lines say how many calls there are, how many any work makes, and how
  * many mutants were caught; the others are listed. FILE:LINE does only those there;
  * -v lets them speak; -j does every N-th; -w does of the ops that one, and the making of a
- * pool.
+ * pool; -k FILE begins with what caught each before, by the lines of an earlier run.
  */
+#include "broken.h"
 #include "explore.h"
 #include "readers.h"
 #include "site.h"
 #include "steps.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -41,7 +45,8 @@ extern struct umfs_site __start_umfs_sites[], __stop_umfs_sites[];
 struct job {
 	const struct op *list[LENGTH_MAX];
 	uint32_t count, mode, durability;
-	bool hold, format, device, readers, deaths;
+	bool hold, format, device;
+	enum beside { ALONE, READERS, DEATHS, BROKEN } beside;
 	double seconds;
 	uint64_t tree; /* that it leaves */
 	uint8_t *makes; /* for each site: does it call it */
@@ -77,11 +82,24 @@ static struct job *job_new(uint32_t mode, uint32_t durability)
 
 static void name_of(const struct job *job, char text[256])
 {
-	size_t at = (size_t)snprintf(text, 256, "%s", job->hold ? "hold:" : "");
+	static const char *const kinds[] = {"", "hold:", "format", "format device"};
+	size_t at = (size_t)snprintf(text, 256, "%s", kinds[job->format * 2u + (job->hold | job->device)]);
 	uint32_t i;
 
 	for (i = 0; i < job->count; i++)
 		at += (size_t)snprintf(text + at, 256 - at, "%s%s", i ? "," : "", job->list[i]->name);
+}
+
+/* As it is asked for: MODE:MEDIUM. */
+static const char *medium_of(const struct job *job, char text[32])
+{
+	static const char *const modes[] = {"", "posix", "sync", "atomic"};
+	static const char *const media[] = {"none", "flush", "eadr"};
+	static const char *const besides[] = {"", "readers", "deaths", "broken"};
+
+	snprintf(text, 32, "%s:%s", modes[job->mode],
+		 job->beside ? besides[job->beside] : media[job->durability]);
+	return text;
 }
 
 /* What making the tree calls, all do. */
@@ -107,15 +125,15 @@ static bool job_do(const struct job *job, uint64_t *tree)
 	struct work w = {.name = name, .mode = job->mode, .durability = job->durability};
 	struct explored e = {0};
 
-	if (job->format || job->deaths)
+	if (job->format || job->beside >= DEATHS)
 		for (uint32_t i = 0; i < site_count; i++)
 			__start_umfs_sites[i].calls = 0;
 	if (job->format) {
 		*tree = 0;
 		return explore_format(job->durability, job->device, &e);
 	}
-	if (job->deaths) {
-		explore_deaths(job->list[0], job->mode, &e);
+	if (job->beside >= DEATHS) {
+		(job->beside == DEATHS ? explore_deaths : broken_explore)(job->list[0], job->mode, &e);
 		*tree = e.tree;
 		return !e.failed;
 	}
@@ -131,7 +149,7 @@ static bool job_do(const struct job *job, uint64_t *tree)
 		w.may_fail = true;
 		w.base = bases[job->mode][job->durability];
 	}
-	if (job->readers)
+	if (job->beside == READERS)
 		readers_explore(&w, &e);
 	else
 		explore(&w, &e);
@@ -174,9 +192,11 @@ static void add_work(uint32_t mode, uint32_t durability, uint32_t pairs)
 }
 
 /* The ops with somebody else beside them, in all modes: bytes are not all there is to see. */
-static void add_beside(uint32_t mode, bool deaths)
+static void add_beside(uint32_t mode, enum beside beside)
 {
-	const uint32_t not = deaths ? DEATHS_NOT : OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES;
+	static const uint32_t nots[] = {0, OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES, DEATHS_NOT,
+					BROKEN_NOT | OP_LONG};
+	const uint32_t not = nots[beside];
 	size_t i;
 
 	for (i = 0; i < op_count; i++) {
@@ -186,9 +206,8 @@ static void add_beside(uint32_t mode, bool deaths)
 		    (mode != UMFS_MODE_ATOMIC && !ops[i].path) ||
 		    (only_work && strcmp(only_work, ops[i].name)))
 			continue;
-		job = job_new(mode, deaths ? UMFS_DURABLE_FLUSH : UMFS_DURABLE_NONE);
-		job->deaths = deaths;
-		job->readers = !deaths;
+		job = job_new(mode, beside == DEATHS ? UMFS_DURABLE_FLUSH : UMFS_DURABLE_NONE);
+		job->beside = beside;
 		job->list[0] = &ops[i];
 		job->count = 1;
 	}
@@ -251,35 +270,80 @@ static int by_time(const void *a, const void *b)
 
 #define CAUGHT 3
 
-/* All work that calls it. */
-static void try_all(uint32_t index)
+static uint32_t *trying; /* the work that the child is at, seen by both */
+
+static void try_one(uint32_t i)
 {
 	struct rlimit cpu;
 	uint64_t tree;
+
+	*trying = i;
+	/* A hang is seen by the limit, set anew for each: by far more than it took. */
+	cpu.rlim_cur = (rlim_t)(now() + 100 * jobs[i].seconds + 10);
+	cpu.rlim_max = RLIM_INFINITY;
+	setrlimit(RLIMIT_CPU, &cpu);
+	if (!job_do(&jobs[i], &tree) || tree != jobs[i].tree) {
+		fflush(stdout);
+		_exit(CAUGHT);
+	}
+}
+
+/* All work that calls it; what is the same with any effort, once. */
+static void try_all(uint32_t index, bool again)
+{
 	uint32_t i;
 
 	for (i = 0; i < job_count; i++) {
-		if (!jobs[i].makes[index])
+		if (!jobs[i].makes[index] ||
+		    (again && (jobs[i].beside == READERS || jobs[i].beside == BROKEN)))
 			continue;
-		/* A hang is seen by the limit, set anew for each: by far more than it took. */
-		cpu.rlim_cur = (rlim_t)(now() + 100 * jobs[i].seconds + 10);
-		cpu.rlim_max = RLIM_INFINITY;
-		setrlimit(RLIMIT_CPU, &cpu);
-		if (!job_do(&jobs[i], &tree) || tree != jobs[i].tree)
-			{
-			fflush(stdout);
-			_exit(CAUGHT);
-		}
+		try_one(i);
 		if (now() > seconds_each)
 			_exit(1); /* not all was tried */
 	}
+}
+
+/* ---- what an earlier run says ---- */
+
+static char *known; /* its lines */
+
+static void read_known(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	size_t room = 1 << 20, n;
+
+	known = calloc(room, 1);
+	if (!file || !known)
+		die("%s: %s", path, strerror(errno));
+	n = fread(known, 1, room - 1, file);
+	known[n] = 0;
+	fclose(file);
+}
+
+/* The work that caught it before, or job_count. */
+static uint32_t known_job(const struct umfs_site *site)
+{
+	char name[256], medium[32], line[512];
+	const char *at;
+	uint32_t i;
+
+	for (i = 0; known && i < job_count; i++) {
+		name_of(&jobs[i], name);
+		snprintf(line, sizeof(line), "%s:%d %s: caught by %s, %s\n", site->file, site->line,
+			 site->kind, name, medium_of(&jobs[i], medium));
+		at = strstr(known, line);
+		if (at && (at == known || at[-1] == '\n'))
+			return i;
+	}
+	return job_count;
 }
 
 _Noreturn static void child(const struct umfs_site *site, bool loud)
 {
 	struct explore_effort all = explore_effort;
 	struct rlimit core = {0, 0};
-	uint32_t index = (uint32_t)(site - __start_umfs_sites);
+	const struct explore_effort *efforts[3] = {&near, &few};
+	uint32_t index = (uint32_t)(site - __start_umfs_sites), first = known_job(site), i;
 	int null = open("/dev/null", O_WRONLY);
 
 	setrlimit(RLIMIT_CORE, &core);
@@ -288,12 +352,15 @@ _Noreturn static void child(const struct umfs_site *site, bool loud)
 		dup2(null, 1);
 		dup2(null, 2);
 	}
-	explore_effort = near;
-	try_all(index);
-	explore_effort = few;
-	try_all(index);
-	explore_effort = all;
-	try_all(index);
+	efforts[2] = &all;
+	for (i = 0; i < 3 && first < job_count; i++) {
+		explore_effort = *efforts[i];
+		try_one(first);
+	}
+	for (i = 0; i < 3; i++) {
+		explore_effort = *efforts[i];
+		try_all(index, i > 0);
+	}
 	fflush(stdout);
 	_exit(0);
 }
@@ -342,12 +409,14 @@ static void add_named(const char *word, uint32_t pairs)
 {
 	static const char *const modes[] = {"", "posix", "sync", "atomic"};
 	static const char *const durabilities[] = {"none", "flush", "eadr"};
+	static const char *const besides[] = {"", "readers", "deaths", "broken"};
 	size_t len = strcspn(word, ":");
 
-	if (!strcmp(word + len, ":readers") || !strcmp(word + len, ":deaths")) {
-		add_beside(choose(word, len, modes, 4), word[len + 1] == 'd');
-		return;
-	}
+	for (uint32_t i = READERS; i <= BROKEN; i++)
+		if (word[len] && !strcmp(word + len + 1, besides[i])) {
+			add_beside(choose(word, len, modes, 4), (enum beside)i);
+			return;
+		}
 	add_work(choose(word, len, modes, 4),
 		 word[len] ? choose(word + len + 1, strlen(word + len + 1), durabilities, 3)
 			   : UMFS_DURABLE_FLUSH,
@@ -369,27 +438,32 @@ static bool matches(const struct umfs_site *site, char *const *only, uint32_t co
 int main(int argc, char **argv)
 {
 	uint32_t i, part = 1, parts = 1, of[4] = {0}, tried = 0, pairs = 60;
-	char **only = argv + argc;
+	char **only = argv + argc, name[256], medium[32];
 	bool loud = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:j:p:w:v")) > 0) {
+	while ((opt = getopt(argc, argv, "s:j:p:w:k:v")) > 0) {
 		if (opt == 's')
 			seconds_each = (uint32_t)atoi(optarg);
 		else if (opt == 'v')
 			loud = true;
 		else if (opt == 'w')
 			only_work = optarg;
+		else if (opt == 'k')
+			read_known(optarg);
 		else if (opt == 'p')
 			pairs = (uint32_t)atoi(optarg);
 		else if (opt != 'j' || sscanf(optarg, "%u/%u", &part, &parts) != 2)
-			die("usage: mutants [-s SECONDS] [-p PAIRS] [-w OP] [-j I/N] [-v] MODE[:MEDIUM]... "
+			die("usage: mutants [-s SECONDS] [-p PAIRS] [-w OP] [-j I/N] [-k FILE] [-v] MODE[:MEDIUM]... "
 			    "[FILE[:LINE]]...");
 	}
 	site_count = (uint32_t)(__stop_umfs_sites - __start_umfs_sites);
 	for (; optind < argc && !strstr(argv[optind], ".c"); optind++)
 		add_named(argv[optind], pairs);
 	only = argv + optind;
+	trying = mmap(NULL, sizeof(*trying), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (trying == MAP_FAILED)
+		die("out of memory");
 	baseline();
 	qsort(jobs, job_count, sizeof(*jobs), by_time);
 	printf("%u pieces of work, %.0f s\n", job_count, now());
@@ -402,7 +476,12 @@ int main(int argc, char **argv)
 		v = try(site, loud);
 		of[v]++;
 		tried++;
-		printf("%s:%d %s: %s\n", site->file, site->line, site->kind, verdicts[v]);
+		printf("%s:%d %s: %s", site->file, site->line, site->kind, verdicts[v]);
+		if (v == VERDICT_CAUGHT) {
+			name_of(&jobs[*trying], name);
+			printf(" by %s, %s", name, medium_of(&jobs[*trying], medium));
+		}
+		printf("\n");
 	}
 	printf("%u sites in the source, %u mutants made: %u caught, %u not, %u not in time, "
 	       "%u never called by this work\n",
