@@ -12,8 +12,8 @@
 
 #define GROUPS_MAX 65536u
 
-static uint32_t cred_wanted = 1, cred_have; /* versions; the same when the cache holds */
-static uint32_t cred_uid, cred_gid, cred_group_count;
+static uint32_t cred_wanted PORT_START = 1, cred_have PORT_START; /* the same: the cache holds */
+static uint32_t cred_uid PORT_START, cred_gid PORT_START, cred_group_count PORT_START;
 static uint32_t groups[GROUPS_MAX];
 static uint32_t umask_now = 022;
 

@@ -42,7 +42,7 @@ struct keeper {
 #define BUCKETS 64u
 static struct keeper *keepers; /* umfs_uinfo_count of them; changed under LOCK_UINFO */
 static int buckets[BUCKETS]; /* as `next` */
-uint32_t umfs_lock_keepers;
+uint32_t umfs_lock_keepers PORT_START;
 
 #define FIRST_IN(bucket) (buckets[bucket] - 1)
 #define NEXT(fd) (keepers[fd].next - 1)

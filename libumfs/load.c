@@ -34,7 +34,7 @@ struct load {
 };
 
 static struct load loads[LOADS_MAX]; /* under LOCK_LOADS */
-static uint32_t load_count;
+static uint32_t load_count PORT_START;
 
 int umfs_load_keeps_next(int from)
 {

@@ -49,34 +49,36 @@ void umfs_local_unlock_all(void)
 		umfs_local_unlock((enum lock)i);
 }
 
-static uint32_t opens_inside, opens_stopped;
+static struct {
+	uint32_t inside, stopped;
+} __attribute__((aligned(64))) opens PORT_START;
 
 void umfs_opens_enter(void)
 {
 	for (;;) {
-		__atomic_fetch_add(&opens_inside, 1, __ATOMIC_SEQ_CST);
-		if (likely(!__atomic_load_n(&opens_stopped, __ATOMIC_SEQ_CST)))
+		__atomic_fetch_add(&opens.inside, 1, __ATOMIC_SEQ_CST);
+		if (likely(!__atomic_load_n(&opens.stopped, __ATOMIC_SEQ_CST)))
 			return;
 		umfs_opens_leave();
-		while (LOAD(&opens_stopped))
-			sys4(SYS_futex, &opens_stopped, FUTEX_WAIT_PRIVATE, 1, 0);
+		while (LOAD(&opens.stopped))
+			sys4(SYS_futex, &opens.stopped, FUTEX_WAIT_PRIVATE, 1, 0);
 	}
 }
 
 void umfs_opens_leave(void)
 {
-	__atomic_fetch_sub(&opens_inside, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&opens.inside, 1, __ATOMIC_SEQ_CST);
 }
 
 void umfs_opens_stop(void)
 {
-	__atomic_store_n(&opens_stopped, 1, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&opens_inside, __ATOMIC_SEQ_CST))
+	__atomic_store_n(&opens.stopped, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&opens.inside, __ATOMIC_SEQ_CST))
 		sys0(SYS_sched_yield);
 }
 
 void umfs_opens_go(void)
 {
-	STORE(&opens_stopped, 0);
-	sys3(SYS_futex, &opens_stopped, FUTEX_WAKE_PRIVATE, INT_MAX);
+	STORE(&opens.stopped, 0);
+	sys3(SYS_futex, &opens.stopped, FUTEX_WAKE_PRIVATE, INT_MAX);
 }

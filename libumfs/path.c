@@ -29,18 +29,20 @@
 #define TRIES 256 /* others rename over the very name: each try misses by itself */
 
 static struct scratch scratches[SCRATCHES];
-static uint32_t scratches_used;
+static struct {
+	uint32_t used;
+} __attribute__((aligned(64))) scratch_bits PORT_START;
 
 /* Does not fail: with all in use it waits for one, they are held for microseconds. */
 static struct scratch *scratch_get(void)
 {
 	for (;;) {
-		uint32_t used = LOAD_RELAXED(&scratches_used);
+		uint32_t used = LOAD_RELAXED(&scratch_bits.used);
 		uint32_t bit = ~used & (used + 1);
 
 		if (!bit)
 			port_relax();
-		else if (__atomic_compare_exchange_n(&scratches_used, &used, used | bit, false,
+		else if (__atomic_compare_exchange_n(&scratch_bits.used, &used, used | bit, false,
 						     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return &scratches[__builtin_ctz(bit)];
 	}
@@ -49,12 +51,12 @@ static struct scratch *scratch_get(void)
 /* In a child of fork nobody has any: the thread that forked had none. */
 void umfs_path_forked(void)
 {
-	STORE(&scratches_used, 0);
+	STORE(&scratch_bits.used, 0);
 }
 
 static void scratch_put(struct scratch *sc)
 {
-	__atomic_fetch_and(&scratches_used, ~(1u << (sc - scratches)), __ATOMIC_RELEASE);
+	__atomic_fetch_and(&scratch_bits.used, ~(1u << (sc - scratches)), __ATOMIC_RELEASE);
 }
 
 void umfs_spot_scratch(struct spot *s)

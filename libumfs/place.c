@@ -20,8 +20,8 @@
 
 static int place_fd = -1;
 static int null_fd = -1;
-static uint64_t place_ino;
-static uint64_t place_serial;
+static uint64_t place_ino PORT_START;
+static uint64_t place_serial PORT_START;
 static const char *const places[] = {"/dev/shm/", "/tmp/", "/var/tmp/"};
 
 #define NUMBERS_GIVEN_OUT 512

@@ -33,7 +33,7 @@ static bool fork_taken[MOUNTS_MAX];
 
 static const uint32_t always = 1;
 const uint32_t *umfs_process_known = &always;
-static uint32_t *known_page;
+static uint32_t *known_page PORT_START;
 
 static uint32_t *make_page(void)
 {

@@ -18,6 +18,7 @@
 #define TABLE "/proc/self/mountinfo"
 #define TYPE "fuse.umfs"
 #define TABLE_BYTES (1u << 20) /* a longer one is not looked at */
+#define SHORT_BYTES 4096u      /* as long as it mostly is */
 
 struct line {
 	char *device, *root, *dir, *type, *source;
@@ -170,19 +171,38 @@ static size_t read_all(char *to, size_t size)
 	return n || have == size ? 0 : have;
 }
 
-void umfs_table_init(void)
+/* False: it does not fit. */
+static bool take_table(char *text, size_t size)
+{
+	size_t have = read_all(text, size - 1);
+
+	if (!have)
+		return false;
+	text[have] = '\0';
+	if (!strstr(text, " " TYPE " ")) /* mostly there is none */
+		return true;
+	take_lines(text);
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		umfs_point_init(&umfs_mounts[i]);
+	return true;
+}
+
+/* In memory of its own, each page of which is new. */
+static void take_long_table(void)
 {
 	long at = sys6(SYS_mmap, 0, TABLE_BYTES, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	char *text = (char *)at;
 
 	if (at < 0 && at > -4096)
 		return;
-	/* Mostly there is none. */
-	if (read_all(text, TABLE_BYTES - 1) && strstr(text, " " TYPE " ")) {
-		take_lines(text);
-		for (uint32_t i = 0; i < umfs_config.mount_count; i++)
-			umfs_point_init(&umfs_mounts[i]);
-	}
+	(void)take_table((char *)at, TABLE_BYTES);
 	sys2(SYS_munmap, at, TABLE_BYTES);
+}
+
+void umfs_table_init(void)
+{
+	char text[SHORT_BYTES];
+
+	if (!take_table(text, sizeof(text)))
+		take_long_table();
 }

@@ -26,9 +26,11 @@
 
 struct uinfo *umfs_uinfo_table PORT_START;
 uint32_t umfs_uinfo_count PORT_START;
-uint32_t *umfs_uinfo_parents;
-int umfs_uinfo_top;
-static uint32_t open_count;
+uint32_t *umfs_uinfo_parents PORT_START;
+int umfs_uinfo_top PORT_START;
+static struct {
+	uint32_t count;
+} __attribute__((aligned(64))) opened PORT_START;
 
 static uint32_t table_count(void)
 {
@@ -56,6 +58,8 @@ int umfs_uinfo_init(void)
 	if (p < 0 && p > -4096)
 		return (int)p;
 	umfs_uinfo_table = (struct uinfo *)p;
+	/* It will be stored to: read first, it would have two page faults. */
+	*(volatile uint32_t *)&umfs_uinfo_table->seq = 0;
 	umfs_uinfo_parents = (uint32_t *)(p + (long)bytes);
 	STORE(&umfs_uinfo_count, count);
 	return 0;
@@ -130,7 +134,7 @@ void umfs_uinfo_view(int fd)
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec)
 {
 	if (umfs_uinfo_table[fd].kind == UINFO_NONE)
-		__atomic_fetch_add(&open_count, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&opened.count, 1, __ATOMIC_RELAXED);
 	write_entry(&umfs_uinfo_table[fd], kind, f, cloexec);
 	if (fd >= umfs_uinfo_top)
 		umfs_uinfo_top = fd + 1;
@@ -149,13 +153,13 @@ enum uinfo_kind umfs_uinfo_clear(int fd, struct umfs_file *f)
 		return UINFO_NONE;
 	*f = u->file;
 	write_entry(u, UINFO_NONE, NULL, false);
-	__atomic_fetch_sub(&open_count, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&opened.count, 1, __ATOMIC_RELAXED);
 	return kind;
 }
 
 bool umfs_uinfo_inheritable(void)
 {
-	if (!LOAD_RELAXED(&umfs_uinfo_count) || !LOAD_RELAXED(&open_count))
+	if (!LOAD_RELAXED(&umfs_uinfo_count) || !LOAD_RELAXED(&opened.count))
 		return false;
 	for (int fd = 0; fd < umfs_uinfo_top; fd++)
 		if (umfs_uinfo_table[fd].kind != UINFO_NONE && !umfs_uinfo_table[fd].cloexec)
@@ -166,7 +170,7 @@ bool umfs_uinfo_inheritable(void)
 uint32_t umfs_uinfo_open_count(void)
 {
 	/* The former lies among what a start has touched, the latter does not. */
-	return LOAD_RELAXED(&umfs_uinfo_count) ? LOAD_RELAXED(&open_count) : 0;
+	return LOAD_RELAXED(&umfs_uinfo_count) ? LOAD_RELAXED(&opened.count) : 0;
 }
 
 enum uinfo_kind umfs_uinfo_cwd(struct umfs_file *f)

@@ -9,13 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sys.h"
+
 /*
  * Its client request RUNNING_ON_VALGRIND: what it does in place of these instructions; for a
  * processor they change nothing.
  */
 static inline bool umfs_on_valgrind(void)
 {
-	static int8_t known; /* 1 + the answer */
+	static int8_t known PORT_START; /* 1 + the answer */
 	uint64_t request[6] = {0x1001}, answer = 0;
 
 	if (known)
