@@ -357,9 +357,28 @@ struct umfs_ulog_pm {
 	le32 data_crc; /* CRC32C of the saved bytes; 0 where the medium keeps no power */
 	le32 crc; /* CRC32C of serial and all the fields above but state */
 	le64 lock; /* reserve only: its lock word */
-	le8 pad[8];
+	le64 leases; /* reserve only: 1 while its room is divided into leases, else 0 */
 };
 #define UMFS_ULOG_HEAD_BYTES 64u
 #define UMFS_ULOG_LANE_BYTES (2u * 4096u - 64u)
+
+/*
+ * What who has a lease of a file (core/lease.c) writes, and nobody checks before recovery
+ * does; the undo bytes follow on the next page. In a reserve that is divided a word for each
+ * follows the head, generation << 32 | inode, 0: free. The leases themselves follow on its next
+ * pages.
+ */
+struct umfs_lease_pm {
+	le64 state; /* 1 while the bytes are being replaced */
+	le64 off;   /* bytes; of the first in the file */
+	le64 len;
+	le8 pad0[40];
+	le64 wrote; /* not 0: written since somebody looked */
+	le64 read;
+	le8 pad1[48];
+};
+#define UMFS_LEASES 30u
+#define UMFS_LEASE_BYTES (64u << 10)
+#define UMFS_LEASE_PAGES 17u
 
 #endif

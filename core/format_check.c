@@ -174,4 +174,15 @@ AT(umfs_ulog_pm, size, 32);
 AT(umfs_ulog_pm, data_crc, 40);
 AT(umfs_ulog_pm, crc, 44);
 AT(umfs_ulog_pm, lock, 48);
-AT(umfs_ulog_pm, pad, 56);
+AT(umfs_ulog_pm, leases, 56);
+
+SIZE(umfs_lease_pm, 128);
+AT(umfs_lease_pm, state, 0);
+AT(umfs_lease_pm, off, 8);
+AT(umfs_lease_pm, len, 16);
+AT(umfs_lease_pm, pad0, 24);
+AT(umfs_lease_pm, wrote, 64);
+AT(umfs_lease_pm, read, 72);
+AT(umfs_lease_pm, pad1, 80);
+_Static_assert(UMFS_LEASE_PAGES * UMFS_PAGE_BYTES == UMFS_PAGE_BYTES + UMFS_LEASE_BYTES, "");
+_Static_assert(1 + UMFS_LEASES * UMFS_LEASE_PAGES <= UMFS_RESERVE_PAGES, "");

@@ -471,6 +471,14 @@ void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_
 void umfs_ulog_retire(struct umfs *fs, struct umfs_ulog_pm *log);
 /* Put the saved bytes back if it is active; hostile content is checked. */
 int umfs_ulog_recover(struct umfs *fs, struct umfs_ulog_pm *log, uint64_t room);
+/* Bytes to [off, off+len) of the pages that a file has there; durable after a fence. */
+void umfs_ulog_put_back(struct umfs *fs, uint64_t root, const uint8_t *bytes, uint64_t off,
+			uint64_t len);
+
+/* ---- lease.c ---- */
+
+/* Of a reserve whose owner is dead: what its leases say of writes that were begun is undone. */
+void umfs_lease_recover(struct umfs *fs, struct umfs_ulog_pm *reserve);
 
 /* ---- swap.c: one page exchanged for the lane's spare ---- */
 

@@ -89,6 +89,7 @@ static void clean_reserves(struct umfs *fs, uint32_t slot)
 		if (!umfs_lock_held_by(fs, ld64(&log->lock), slot))
 			continue;
 		umfs_flush(fs, log, UMFS_ULOG_HEAD_BYTES); /* as settle_lanes() */
+		umfs_lease_recover(fs, log);
 		(void)umfs_ulog_recover(fs, log, UMFS_ATOMIC_BYTES);
 	}
 }

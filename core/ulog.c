@@ -56,6 +56,12 @@ static void copy_pages(struct umfs *fs, uint64_t root, uint8_t *bytes, uint64_t 
 	}
 }
 
+void umfs_ulog_put_back(struct umfs *fs, uint64_t root, const uint8_t *bytes, uint64_t off,
+			uint64_t len)
+{
+	copy_pages(fs, root, (uint8_t *)(uintptr_t)bytes, off, len, false);
+}
+
 void umfs_ulog_arm(struct umfs *fs, struct umfs_ulog_pm *log, const struct umfs_inode_pm *inode,
 		   uint32_t ino, uint64_t off, uint64_t len, const void *data)
 {

@@ -522,4 +522,19 @@ void umfs_map_put(struct umfs *fs, uint32_t irec);
  */
 int64_t umfs_map_run(const struct umfs_file *f, uint64_t off, uint64_t n, uint64_t *where);
 
+/*
+ * ---- lease.c: who may write a file without core, in mappings of it and of an undo log ----
+ *
+ * For ports that can take mappings away from processes (the kernel's). One call at a time
+ * of these three; the file is open and mapped (umfs_map_pin) while the lease lasts.
+ *
+ * Room for the log: *lease is its number, and at *where in the pool are UMFS_LEASE_PAGES pages,
+ * zeros. Set-id bits are gone. -ENOSPC: no room; -EBUSY: not now.
+ */
+int umfs_lease_take(const struct umfs_file *f, uint32_t *lease, uint64_t *where);
+/* Nobody can write there any more: a write that was begun is undone. */
+void umfs_lease_undo(const struct umfs_file *f, uint32_t lease);
+/* Undone before. */
+void umfs_lease_give(struct umfs *fs, uint32_t lease);
+
 #endif

@@ -16,6 +16,8 @@
  *     lock at once reads to the buffer, and so waits for no writer.
  * I4  A write from user memory has to leave nothing when a page of it is not there, since
  *     others see the file before the next try: so only where core undoes it.
+ * I5  A read is not while somebody has a lease (lease.c L2): under the lock there is none, and
+ *     what was read to the buffer is thrown away when there was one meanwhile.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -52,6 +54,7 @@ int umfs_file_open(struct inode *inode, struct file *file)
 		goto err_leave;
 	k->pool = pool;
 	k->maps = NULL;
+	k->lease = NULL;
 	INIT_LIST_HEAD(&k->shares);
 	err = umfs_file_init(&pool->fs, ofd, &k->f);
 	if (err)
@@ -72,6 +75,8 @@ int umfs_file_release(struct inode *inode, struct file *file)
 {
 	struct umfs_kfile *k = file->private_data;
 
+	if (k->lease)
+		umfs_lease_release(inode, k);
 	umfs_shares_release(inode, k);
 	if (k->maps)
 		umfs_maps_put(inode, k->maps);
@@ -203,17 +208,20 @@ int umfs_files_init(void)
 
 /* ---- read ---- */
 
-/* -EFAULT: a page is not there; -EAGAIN: this is not the way. */
+/* -EFAULT: a page is not there; -EAGAIN: this is not the way; -EBUSY: I5, once more. */
 static ssize_t read_direct(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct umfs_kfile *k = iocb->ki_filp->private_data;
 	struct address_space *mapping = iocb->ki_filp->f_mapping;
 	struct part p;
 	ssize_t ret;
+	u64 begun;
 
 	if (!find_direct(to, &p) || !filemap_invalidate_trylock_shared(mapping)) /* I3 */
 		return -EAGAIN;
-	if (p.count == 1)
+	if (umfs_lease_is(file_inode(iocb->ki_filp), &begun))
+		ret = -EBUSY;
+	else if (p.count == 1)
 		ret = umfs_pread(&k->f, p.iov[0].base, p.bytes, iocb->ki_pos);
 	else
 		ret = umfs_preadv(&k->f, p.iov, p.count, iocb->ki_pos);
@@ -223,29 +231,53 @@ static ssize_t read_direct(struct kiocb *iocb, struct iov_iter *to)
 	return ret;
 }
 
-static ssize_t read_by_buffer(struct kiocb *iocb, struct iov_iter *to)
+/* I5 */
+static ssize_t read_to(struct kiocb *iocb, void *at, size_t bytes)
 {
 	struct umfs_kfile *k = iocb->ki_filp->private_data;
+	struct inode *inode = file_inode(iocb->ki_filp);
+	u64 before, after;
+	ssize_t ret;
+
+	if (umfs_lease_is(inode, &before))
+		return -EBUSY;
+	ret = umfs_pread(&k->f, at, bytes, iocb->ki_pos);
+	return umfs_lease_is(inode, &after) || before != after ? -EBUSY : ret;
+}
+
+static ssize_t read_by_buffer(struct kiocb *iocb, struct iov_iter *to)
+{
 	size_t part = part_of(to);
 	struct buffer b;
 	ssize_t ret;
 
 	if (!take_buffer(&b, part))
 		return -ENOMEM;
-	ret = umfs_pread(&k->f, b.at, part, iocb->ki_pos);
+	ret = read_to(iocb, b.at, part);
 	if (ret > 0)
 		ret = copy_to_iter(b.at, ret, to) ?: -EFAULT;
 	give_buffer(&b);
 	return ret;
 }
 
-static ssize_t read_part(struct kiocb *iocb, struct iov_iter *to)
+static ssize_t read_once(struct kiocb *iocb, struct iov_iter *to)
 {
 	ssize_t ret = read_direct(iocb, to);
 
 	if (ret == -EFAULT && !fault_in_iov_iter_writeable(to, part_of(to)))
 		ret = read_direct(iocb, to);
 	return ret == -EFAULT || ret == -EAGAIN ? read_by_buffer(iocb, to) : ret;
+}
+
+static ssize_t read_part(struct kiocb *iocb, struct iov_iter *to)
+{
+	ssize_t ret = read_once(iocb, to);
+
+	while (ret == -EBUSY && !fatal_signal_pending(current)) {
+		umfs_lease_stop(file_inode(iocb->ki_filp));
+		ret = read_once(iocb, to);
+	}
+	return ret == -EBUSY ? -EINTR : ret;
 }
 
 static ssize_t file_read(struct kiocb *iocb, struct iov_iter *to)

@@ -76,6 +76,7 @@ static int refresh(struct umfs_kpool *pool, struct inode *inode, struct umfs_att
 	struct mutex *turn = &turns[hash_ptr(inode, TURN_BITS)];
 	int err;
 
+	umfs_leases_look(pool, (uint32_t)inode->i_ino);
 	mutex_lock(turn);
 	err = umfs_getattr(&pool->fs, umfs_knode(inode), attr);
 	if (!err && inode->i_mode && (inode->i_mode ^ attr->mode) & S_IFMT)
@@ -174,7 +175,7 @@ static int set_size(struct umfs_kpool *pool, struct inode *inode, loff_t size)
 }
 
 /* Core checks rights by what is in the pool now; what the kernel checked was a copy. */
-static int change(struct umfs_kpool *pool, struct inode *inode, const struct iattr *a)
+static int set_attr(struct umfs_kpool *pool, struct inode *inode, const struct iattr *a)
 {
 	struct umfs *fs = &pool->fs;
 	umfs_node node = umfs_knode(inode);
@@ -182,9 +183,7 @@ static int change(struct umfs_kpool *pool, struct inode *inode, const struct iat
 	int err = 0;
 
 	umfs_kcred(&cred);
-	if (a->ia_valid & ATTR_SIZE)
-		err = set_size(pool, inode, a->ia_size);
-	if (!err && a->ia_valid & (ATTR_UID | ATTR_GID))
+	if (a->ia_valid & (ATTR_UID | ATTR_GID))
 		err = umfs_chown(fs, &cred, node,
 				 a->ia_valid & ATTR_UID ? __kuid_val(a->ia_uid) : ~0u,
 				 a->ia_valid & ATTR_GID ? __kgid_val(a->ia_gid) : ~0u);
@@ -197,6 +196,20 @@ static int change(struct umfs_kpool *pool, struct inode *inode, const struct iat
 			fs, &cred, node,
 			time_of(a->ia_valid, ATTR_ATIME, ATTR_ATIME_SET, &a->ia_atime),
 			time_of(a->ia_valid, ATTR_MTIME, ATTR_MTIME_SET, &a->ia_mtime));
+	return err;
+}
+
+/* Who writes by lease takes no set-id bits away and changes no times: so nobody does (lease.c L2). */
+static int change(struct umfs_kpool *pool, struct inode *inode, const struct iattr *a)
+{
+	int err = a->ia_valid & ATTR_SIZE ? set_size(pool, inode, a->ia_size) : 0;
+
+	if (err)
+		return err;
+	filemap_invalidate_lock(inode->i_mapping);
+	umfs_lease_end(inode);
+	err = set_attr(pool, inode, a);
+	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }
 

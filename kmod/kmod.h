@@ -17,6 +17,7 @@
  *   tables.c   page tables of mapped files
  *   splice.c   those tables hung into processes
  *   share.c    what processes need to know to read from mappings
+ *   lease.c    who writes without calls
  *
  * Invariants of the module, cited where they are held:
  *
@@ -73,6 +74,7 @@ struct umfs_kfile {
 	struct umfs_file f;
 	struct umfs_kmaps *maps; /* of a regular file that was mapped (tables.c), else NULL */
 	struct list_head shares; /* under the inode's i_lock: share.c */
+	struct umfs_klease *lease; /* the mappings of a lease are of this file: lease.c; else NULL */
 };
 
 /* ---- pool.c ---- */
@@ -182,11 +184,37 @@ struct umfs_karea;
 int umfs_area_mmap(struct umfs_karea **where, struct vm_area_struct *vma);
 void umfs_area_put(struct umfs_karea *area);
 long umfs_area_share(struct umfs_kpool *pool, struct umfs_karea *area, void __user *arg);
+long umfs_area_lease(struct umfs_kpool *pool, struct umfs_karea *area, void __user *arg);
 int umfs_file_flush(struct file *file, fl_owner_t id);
 void umfs_shares_release(struct inode *inode, struct umfs_kfile *k);
-/* Around what changes the file's content or size, the invalidate lock held for us alone. */
+/* Around what changes the file's content or size, the invalidate lock held for us alone. Ends a lease. */
 void umfs_shares_stop(struct inode *inode);
 void umfs_shares_go(struct inode *inode);
+
+/* ---- lease.c ---- */
+
+/*
+ * Mappings for one at a->addr and a->log, of a file that is to be put in any case (*file, or
+ * NULL). On errors too they are the caller's to unmap, where not 0.
+ */
+int umfs_lease_map(struct umfs_kpool *pool, struct inode *inode, struct umfs_ioc_lease *a,
+		   struct file **file);
+/* That file's mappings may be used from now on; the invalidate lock held for us alone. */
+int umfs_lease_begin(struct file *file, struct umfs_ioc_lease *a);
+/* The same held: nobody has a lease, and what was begun is undone. */
+void umfs_lease_end(struct inode *inode);
+/* The same not held. */
+void umfs_lease_stop(struct inode *inode);
+/* Whether there is one; another number whenever there was one in between. */
+bool umfs_lease_is(struct inode *inode, u64 *begun);
+/* The file whose mappings they are is closed. */
+void umfs_lease_release(struct inode *inode, struct umfs_kfile *k);
+/* Before attributes are read: times of what was written by lease. */
+void umfs_leases_look(struct umfs_kpool *pool, uint32_t ino);
+/* A page fault in a mapping of `file` may go on; the invalidate lock held. */
+bool umfs_lease_lets(const struct vm_area_struct *vma);
+/* Whether `vma` is for the log, and was made so. */
+bool umfs_lease_mmap_log(const struct umfs_kfile *k, struct vm_area_struct *vma);
 
 /* ---- tables.c; the invalidate lock held for us alone ---- */
 

@@ -113,7 +113,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	filemap_invalidate_lock_shared(mapping);
-	ret = umfs_map_loose(vmf);
+	ret = umfs_lease_lets(vmf->vma) ? umfs_map_loose(vmf) : VM_FAULT_SIGBUS;
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
@@ -124,7 +124,7 @@ static vm_fault_t map_mkwrite(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	filemap_invalidate_lock_shared(mapping);
-	ret = umfs_mkwrite_loose(vmf);
+	ret = umfs_lease_lets(vmf->vma) ? umfs_mkwrite_loose(vmf) : VM_FAULT_SIGBUS;
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
@@ -140,6 +140,8 @@ int umfs_file_mmap(struct file *file, struct vm_area_struct *vma)
 	uint64_t off = (uint64_t)vma->vm_pgoff << PAGE_SHIFT, end = off;
 	int err;
 
+	if (umfs_lease_mmap_log(k, vma))
+		return 0;
 	err = umfs_kpin(k, 0, off, &end); /* I1 */
 	if (!err)
 		err = umfs_maps_get(file);
@@ -151,6 +153,9 @@ int umfs_file_mmap(struct file *file, struct vm_area_struct *vma)
 								   : VM_MIXEDMAP);
 		vma->vm_ops = &vm_ops;
 	}
-	umfs_accessed(&k->f);
+	if (k->lease) /* a child has the addresses, so that it gets nothing else there, and no entry */
+		umfs_vm_flags_set(vma, VM_WIPEONFORK | VM_DONTEXPAND | VM_DONTDUMP);
+	else
+		umfs_accessed(&k->f);
 	return 0;
 }

@@ -56,6 +56,7 @@ static int lead(struct umfs_kpool *pool, const struct umfs_cred *cred, struct um
 	}
 	if (err || !p->w.ino)
 		return err;
+	umfs_leases_look(pool, (uint32_t)p->w.ino);
 	err = umfs_walk_getattr(&pool->fs, &p->w, &attr);
 	if (!err)
 		umfs_kattr(&attr, &a->attr);
@@ -188,6 +189,8 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return umfs_setattr_ioctl(pool, at);
 	case UMFS_IOC_SHARE:
 		return umfs_area_share(pool, READ_ONCE(node->area), at);
+	case UMFS_IOC_LEASE:
+		return umfs_area_lease(pool, READ_ONCE(node->area), at);
 	default:
 		return -ENOTTY;
 	}

@@ -18,7 +18,7 @@
  *     in a thread must not read from mappings any more.)
  * H3  `seq` is odd while the file's content or size changes, and another number after each
  *     change. Changes and new slots exclude each other by the invalidate lock. Where the size
- *     can not be had it stays odd.
+ *     can not be had it stays odd. While somebody has a lease (lease.c) it is odd as well.
  * H4  Lists of shares, and what slots say, change under the inode's i_lock. That is taken by
  *     who closes whether there are shares or not: either he finds a new one, or who made
  *     it finds the number closed.
@@ -181,6 +181,7 @@ void umfs_shares_stop(struct inode *inode)
 	struct list_head *shares;
 	struct umfs_kshare *s;
 
+	umfs_lease_end(inode);
 	spin_lock(&inode->i_lock);
 	shares = slots_of(inode);
 	if (shares)
@@ -280,7 +281,7 @@ static void add(struct umfs_kfile *k, struct umfs_kshare *s, u64 size)
 	struct umfs_ioc_slot *slot = slot_of(s);
 
 	WRITE_ONCE(slot->size, size);
-	WRITE_ONCE(slot->seq, (slot->seq | 1) + 1);
+	WRITE_ONCE(slot->seq, (slot->seq | 1) + (k->maps->lease ? 2 : 1));
 	new_stamp(s);
 	list_add(&s->of_file, &k->shares);
 	list_add(&s->of_maps, &k->maps->shares);
@@ -315,22 +316,36 @@ static int show(struct file *file, struct umfs_karea *area, struct umfs_ioc_shar
 	return s ? 0 : (int)PTR_ERR(new);
 }
 
+/* Whether it may be asked for that file, open for `modes`, and has maps from now on. */
+static int may_share(const struct umfs_kpool *pool, struct file *file, fmode_t modes)
+{
+	if (file->f_op != &umfs_file_fops)
+		return -EINVAL;
+	if (umfs_kpool_of(file_inode(file)) != pool)
+		return -EXDEV;
+	if ((file->f_mode & modes) != modes)
+		return -EBADF;
+	if (!is_alone())
+		return -EPERM;
+	return umfs_maps_get(file);
+}
+
+/* H1 */
+static int still_is(int fd, const struct file *file)
+{
+	struct file *still = fget(fd);
+
+	if (still)
+		fput(still);
+	return still == file ? 0 : -EAGAIN;
+}
+
 static int share(struct umfs_kpool *pool, struct umfs_karea *area, struct file *file,
 		 struct umfs_ioc_share *a)
 {
 	struct inode *inode = file_inode(file);
-	struct file *still;
-	int err;
+	int err = may_share(pool, file, FMODE_READ);
 
-	if (file->f_op != &umfs_file_fops)
-		return -EINVAL;
-	if (umfs_kpool_of(inode) != pool)
-		return -EXDEV;
-	if (!(file->f_mode & FMODE_READ))
-		return -EBADF;
-	if (!is_alone())
-		return -EPERM;
-	err = umfs_maps_get(file);
 	if (!err && a->bytes)
 		err = map(pool, inode, a);
 	if (err)
@@ -340,12 +355,7 @@ static int share(struct umfs_kpool *pool, struct umfs_karea *area, struct file *
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	a->ino = inode->i_ino;
 	a->generation = inode->i_generation;
-	if (err)
-		return err;
-	still = fget(a->fd); /* H1 */
-	if (still)
-		fput(still);
-	return still == file ? 0 : -EAGAIN;
+	return err ? err : still_is(a->fd, file);
 }
 
 long umfs_area_share(struct umfs_kpool *pool, struct umfs_karea *area, void __user *arg)
@@ -370,5 +380,75 @@ long umfs_area_share(struct umfs_kpool *pool, struct umfs_karea *area, void __us
 		err = -EFAULT;
 	if (err && a.addr)
 		vm_munmap(a.addr, a.bytes);
+	return err;
+}
+
+/* ---- UMFS_IOC_LEASE ---- */
+
+static int begin(struct file *mapped, struct file *file, struct umfs_karea *area,
+		 struct umfs_ioc_lease *a)
+{
+	struct inode *inode = file_inode(file);
+	struct umfs_ioc_share seen;
+	int err;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	err = umfs_lease_begin(mapped, a);
+	if (!err) {
+		err = show(file, area, &seen);
+		if (err)
+			umfs_lease_end(inode);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+	if (err)
+		return err;
+	a->slot = seen.slot;
+	a->stamp = seen.stamp;
+	a->ino = inode->i_ino;
+	a->generation = inode->i_generation;
+	return still_is(a->fd, file);
+}
+
+static int lease(struct umfs_kpool *pool, struct umfs_karea *area, struct file *file,
+		 struct umfs_ioc_lease *a)
+{
+	int err = may_share(pool, file, FMODE_READ | FMODE_WRITE);
+	struct file *mapped = NULL;
+
+	if (!err && file->f_flags & O_APPEND)
+		err = -EBADF;
+	if (!err)
+		err = umfs_lease_map(pool, file_inode(file), a, &mapped);
+	if (!err)
+		err = begin(mapped, file, area, a);
+	if (mapped)
+		fput(mapped);
+	return err;
+}
+
+long umfs_area_lease(struct umfs_kpool *pool, struct umfs_karea *area, void __user *arg)
+{
+	struct umfs_ioc_lease a;
+	struct file *file;
+	long err;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (memchr_inv(a.zero, 0, sizeof(a.zero)))
+		return -EINVAL;
+	if (!area)
+		return -ENXIO;
+	file = fget(a.fd);
+	if (!file)
+		return -EBADF;
+	a.addr = a.log = 0;
+	err = lease(pool, area, file, &a);
+	fput(file);
+	if (!err && copy_to_user(arg, &a, sizeof(a)))
+		err = -EFAULT;
+	if (err && a.addr)
+		vm_munmap(a.addr, a.bytes);
+	if (err && a.log)
+		vm_munmap(a.log, UMFS_IOC_LOG_BYTES);
 	return err;
 }

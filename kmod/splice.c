@@ -301,7 +301,10 @@ static vm_fault_t splice_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	filemap_invalidate_lock_shared(mapping);
-	ret = p ? fault_in_part(vmf, s, p) : umfs_map_loose(vmf);
+	if (!umfs_lease_lets(vmf->vma))
+		ret = VM_FAULT_SIGBUS;
+	else
+		ret = p ? fault_in_part(vmf, s, p) : umfs_map_loose(vmf);
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
@@ -315,7 +318,10 @@ static vm_fault_t splice_mkwrite(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	filemap_invalidate_lock_shared(mapping);
-	ret = p ? fault_in_part(vmf, s, p) : umfs_mkwrite_loose(vmf);
+	if (!umfs_lease_lets(vmf->vma))
+		ret = VM_FAULT_SIGBUS;
+	else
+		ret = p ? fault_in_part(vmf, s, p) : umfs_mkwrite_loose(vmf);
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }

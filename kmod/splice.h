@@ -25,6 +25,7 @@ struct umfs_kmaps {
 	bool loose;		/* T4: zero pages may be shown by entries outside of our tables */
 	struct umfs_ktable *side[2];
 	struct list_head shares; /* share.c; under i_lock */
+	struct umfs_klease *lease; /* lease.c L1; or NULL */
 	struct rcu_work free;
 };
 

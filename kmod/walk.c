@@ -173,7 +173,10 @@ void umfs_kattr(const struct umfs_attr *in, struct umfs_ioc_attr *out)
 int umfs_knode_attr(struct umfs_kpool *pool, umfs_node node, struct umfs_ioc_attr *out)
 {
 	struct umfs_attr attr;
-	int err = umfs_getattr(&pool->fs, node, &attr);
+	int err;
+
+	umfs_leases_look(pool, (uint32_t)node);
+	err = umfs_getattr(&pool->fs, node, &attr);
 
 	if (!err)
 		umfs_kattr(&attr, out);

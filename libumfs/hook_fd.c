@@ -326,6 +326,8 @@ long umfs_hook_fcntl(int fd, int cmd, long arg)
 		return -EBADF;
 	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
 		return umfs_cancel_call(SYS_fcntl, fd, cmd, arg, 0, 0, 0);
+	if (cmd == F_SETFL && (arg & O_APPEND)) /* pwrite is another call then */
+		umfs_share_closed((unsigned)fd, (unsigned)fd);
 	return sys3(SYS_fcntl, fd, cmd, arg);
 }
 

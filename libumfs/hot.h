@@ -73,6 +73,8 @@ static inline long umfs_hook_pwrite(int fd, const void *buf, size_t n, off_t off
 {
 	if (umfs_uinfo_ours(fd))
 		return umfs_hook_pwrite_ours(fd, buf, n, off);
+	if (unlikely(umfs_share_may(fd)))
+		return umfs_hook_pwrite_shared(fd, buf, n, off);
 	return umfs_cancel_call(SYS_pwrite64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
 }
 

@@ -54,6 +54,7 @@ enum lock { /* in the order they are taken */
 	LOCK_CRED,
 	LOCK_SIGNAL,
 	LOCK_HINTS,
+	LOCK_LEASE, /* what is written in mappings: share.c */
 	LOCK_COUNT
 };
 void umfs_local_lock(enum lock which);

@@ -306,7 +306,7 @@ long umfs_module_open(const struct spot *s, int flags, mode_t mode)
 	if (err)
 		return err;
 	if (S_ISREG(a.attr.mode) && umfs_flags_read(a.flags) && !(flags & O_PATH))
-		umfs_share_opened(a.fd, s->m);
+		umfs_share_opened(a.fd, s->m, umfs_flags_write(a.flags) && !(flags & O_APPEND));
 	return a.fd;
 }
 

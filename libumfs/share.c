@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * share.c - pread of files that the kernel module has, from a mapping.
+ * share.c - pread and pwrite of files that the kernel module has, in mappings.
  *
  * The descriptor is and stays the kernel's. For a number that was opened here as a file of
  * such a pool, and is read again and again, the module is asked for a mapping of the file and
@@ -21,12 +21,17 @@
  *  N4  Slots stay mapped as long as the process lives, so that looking at one needs no care.
  *  N5  Asking costs two calls, and others close a shared description as often as they like.
  *      So it is asked again only after so many reads, twice as many each time.
+ *  N6  Written, and read then too, is by lease (UMFS_IOC_LEASE; kmod/lease.c): LOCK_LEASE is held
+ *      for the one log, so a lease's mappings are not let go of meanwhile. It ends by a fault
+ *      in the middle of anything; then, or where the buffer faults, nothing was written, and
+ *      it is a system call.
  */
 #include <sys/mman.h>
 
 #include "file.h"
 #include "hooks.h"
 #include "module.h"
+#include "port_own.h"
 #include "share.h"
 #include "umfs/ioctl.h"
 
@@ -48,6 +53,13 @@ struct share {
 	uint64_t ino;
 	uint32_t generation;
 	uint32_t next_wait; /* N5 */
+	/* N6; changed under LOCK_UINFO and LOCK_LEASE: */
+	struct umfs_ioc_log *log __attribute__((aligned(64))); /* NULL: no lease */
+	uint8_t *at; /* the file */
+	uint64_t lease_bytes, lease_size, lease_stamp;
+	const struct umfs_ioc_slot *lease_slot;
+	uint32_t wait_write, next_wait_write; /* as `wait`: writes */
+	bool durable;
 };
 
 uint32_t umfs_share_count;
@@ -92,7 +104,7 @@ static void unmap(const uint8_t *base, uint64_t bytes)
 		sys2(SYS_munmap, base, bytes);
 }
 
-/* Nothing is known of the number any more. */
+/* It is not read from a mapping. */
 static void forget(struct share *e)
 {
 	const uint8_t *base = e->base;
@@ -106,7 +118,29 @@ static void forget(struct share *e)
 	unmap(base, bytes);
 }
 
-void umfs_share_opened(int fd, struct mount *m)
+/* N6; its end, where it has not ended. */
+static void forget_lease(struct share *e)
+{
+	struct umfs_ioc_log *log = e->log;
+
+	if (!log)
+		return;
+	umfs_local_lock(LOCK_LEASE);
+	e->log = NULL;
+	umfs_local_unlock(LOCK_LEASE);
+	unmap(e->at, e->lease_bytes);
+	unmap((const uint8_t *)log, UMFS_IOC_LOG_BYTES);
+}
+
+/* Nothing is known of the number any more. */
+static void forget_all(struct share *e)
+{
+	forget_lease(e);
+	e->wait_write = 0;
+	forget(e);
+}
+
+void umfs_share_opened(int fd, struct mount *m, bool write)
 {
 	struct share *e;
 
@@ -115,16 +149,17 @@ void umfs_share_opened(int fd, struct mount *m)
 	umfs_local_lock(LOCK_UINFO);
 	if (make_table() && (uint32_t)fd < NUMBERS) {
 		e = &shares[fd];
-		forget(e); /* whoever had the number closed it past us */
+		forget_all(e); /* whoever had the number closed it past us */
 		e->m = m;
 		e->wait = e->next_wait = WAIT_FIRST;
+		e->wait_write = e->next_wait_write = write ? WAIT_FIRST : 0;
 	}
 	umfs_local_unlock(LOCK_UINFO);
 }
 
 static bool is_known(const struct share *e)
 {
-	return LOAD_RELAXED(&e->wait) || LOAD_RELAXED(&e->base);
+	return LOAD_RELAXED(&e->wait) || LOAD_RELAXED(&e->base) || LOAD_RELAXED(&e->wait_write);
 }
 
 void umfs_share_closed(unsigned first, unsigned last)
@@ -134,7 +169,7 @@ void umfs_share_closed(unsigned first, unsigned last)
 			continue;
 		umfs_guard_enter();
 		umfs_local_lock(LOCK_UINFO);
-		forget(&shares[fd]);
+		forget_all(&shares[fd]);
 		umfs_local_unlock(LOCK_UINFO);
 		umfs_guard_leave();
 	}
@@ -167,9 +202,14 @@ static bool map_slots(struct mount *m)
 	return true;
 }
 
+static const struct umfs_ioc_slot *slot_at(const struct mount *m, uint32_t slot)
+{
+	return (const struct umfs_ioc_slot *)m->slots + slot;
+}
+
 static const struct umfs_ioc_slot *slot_of(const struct mount *m, const struct umfs_ioc_share *a)
 {
-	return (const struct umfs_ioc_slot *)m->slots + a->slot;
+	return slot_at(m, a->slot);
 }
 
 static bool fits(const struct share *e, const struct umfs_ioc_share *a, uint64_t size)
@@ -306,6 +346,153 @@ static void learn(int fd, uint64_t before)
 	umfs_guard_leave();
 }
 
+/* ---- by lease: N6 ---- */
+
+static int put_word(__u64 *at, uint64_t v)
+{
+	return port_copy_in(at, &v, sizeof(v));
+}
+
+/* Durable, where that means something, and before what is stored next. */
+static void settle(const struct share *e, const void *p)
+{
+	if (e->durable)
+		port_flush_lines(p, 1);
+	port_fence();
+}
+
+/* Old bytes to the log, which is at work when this returns 0. */
+static int arm(struct share *e, uint64_t off, size_t n)
+{
+	uint64_t where[2] = {off, n};
+	int err = port_copy_in_nt((uint8_t *)e->log + UMFS_IOC_LOG_DATA, e->at + off, n);
+
+	if (!err)
+		err = port_copy_in(&e->log->off, where, sizeof(where));
+	if (!err)
+		err = put_word(&e->log->wrote, 1);
+	settle(e, e->log);
+	if (!err)
+		err = put_word(&e->log->state, 1);
+	settle(e, e->log);
+	return err;
+}
+
+static int retire(struct share *e)
+{
+	int err;
+
+	port_fence();
+	err = put_word(&e->log->state, 0); /* commit point */
+	settle(e, e->log);
+	return err;
+}
+
+/* -EAGAIN: it was the buffer that faulted, and nothing was written; -EIO: the lease is over. */
+static long write_logged(struct share *e, const void *buf, size_t n, uint64_t off)
+{
+	const uint8_t *old = (const uint8_t *)e->log + UMFS_IOC_LOG_DATA;
+
+	if (arm(e, off, n))
+		return -EIO;
+	if (port_copy_in_nt(e->at + off, buf, n))
+		return port_copy_in_nt(e->at + off, old, n) || retire(e) ? -EIO : -EAGAIN;
+	if (retire(e))
+		return -EIO;
+	(void)put_word(&e->log->wrote, 1); /* over by now, it has been looked at */
+	return (long)n;
+}
+
+static long read_leased(struct share *e, void *buf, size_t n, uint64_t off)
+{
+	n = UMFS_MIN(n, e->lease_size - off);
+	return put_word(&e->log->read, 1) || port_copy_out(buf, e->at + off, n) ? -EAGAIN : (long)n;
+}
+
+/* To `in` from the file, or to the file from `out`. Bytes, or -EAGAIN: by the kernel. */
+static long by_lease(int fd, void *in, const void *out, size_t n, off_t off)
+{
+	struct share *e = &shares[fd];
+	long ret = -EAGAIN;
+
+	umfs_guard_enter();
+	umfs_local_lock(LOCK_LEASE);
+	if (e->log && LOAD(&e->lease_slot->stamp) == e->lease_stamp && n && n <= UMFS_IOC_LOG_ROOM &&
+	    off >= 0 && (uint64_t)off < e->lease_size) {
+		if (in)
+			ret = read_leased(e, in, n, (uint64_t)off);
+		else if (n <= e->lease_size - (uint64_t)off)
+			ret = write_logged(e, out, n, (uint64_t)off);
+	}
+	umfs_local_unlock(LOCK_LEASE);
+	umfs_guard_leave();
+	return ret == -EIO ? -EAGAIN : ret;
+}
+
+static bool ask_lease(struct share *e, int fd, struct umfs_ioc_lease *a)
+{
+	struct stat st;
+
+	*a = (struct umfs_ioc_lease){.fd = fd};
+	if (sys2(SYS_fstat, fd, &st) || st.st_size <= 0)
+		return false;
+	a->bytes = bytes_for((uint64_t)st.st_size);
+	return a->bytes && umfs_module_has_node(e->m) && map_slots(e->m) &&
+	       !sys3(SYS_ioctl, e->m->node, UMFS_IOC_LEASE, a);
+}
+
+static void take_lease(struct share *e, int fd)
+{
+	struct umfs_ioc_lease a;
+
+	e->next_wait_write = UMFS_MIN(e->next_wait_write * 2, WAIT_MAX);
+	e->wait_write = e->next_wait_write;
+	if (!ask_lease(e, fd, &a))
+		return;
+	if (a.durable)
+		port_nt_flushes();
+	umfs_local_lock(LOCK_LEASE);
+	e->at = (uint8_t *)(uintptr_t)a.addr;
+	e->lease_bytes = a.bytes;
+	e->lease_size = a.size;
+	e->lease_stamp = a.stamp;
+	e->lease_slot = slot_at(e->m, a.slot);
+	e->durable = a.durable;
+	e->log = (struct umfs_ioc_log *)(uintptr_t)a.log;
+	umfs_local_unlock(LOCK_LEASE);
+}
+
+/* After a write by the kernel, which ended the lease; N5. */
+static void learn_write(int fd)
+{
+	struct share *e = &shares[fd];
+
+	umfs_guard_enter();
+	if (umfs_local_trylock(LOCK_UINFO)) {
+		forget_lease(e);
+		if (e->wait_write && !port_quiet && !--e->wait_write)
+			take_lease(e, fd);
+		umfs_local_unlock(LOCK_UINFO);
+	}
+	umfs_guard_leave();
+}
+
+long umfs_hook_pwrite_shared(int fd, const void *buf, size_t n, off_t off)
+{
+	struct share *e = &shares[fd];
+	long ret = -EAGAIN;
+
+	umfs_cancel_test();
+	if (LOAD_RELAXED(&e->log))
+		ret = by_lease(fd, NULL, buf, n, off);
+	if (likely(ret != -EAGAIN))
+		return ret;
+	ret = umfs_cancel_call(SYS_pwrite64, fd, SYS_ARG(buf), (long)n, off, 0, 0);
+	if (ret > 0 && LOAD_RELAXED(&e->wait_write))
+		learn_write(fd);
+	return ret;
+}
+
 static uint64_t sequence(const struct share *e)
 {
 	struct share now;
@@ -322,6 +509,8 @@ long umfs_hook_pread_shared(int fd, void *buf, size_t n, off_t off)
 
 	umfs_cancel_test();
 	ret = read_mapped(fd, buf, n, off);
+	if (ret == -EAGAIN && LOAD_RELAXED(&e->log))
+		ret = by_lease(fd, buf, NULL, n, off);
 	if (likely(ret != -EAGAIN))
 		return ret;
 	before = sequence(e);

@@ -314,6 +314,53 @@ struct umfs_ioc_slot {
 };
 #define UMFS_IOC_SLOTS 1024u
 
+/*
+ * The file that is open for reading and writing as `fd`, of this pool, can be written within its
+ * size without a call, by who has this lease: `bytes` of it, a multiple of 4096 and not less
+ * than its size, are mapped at `addr`, and an undo log at `log`, UMFS_IOC_LOG_BYTES with its
+ * head; all for munmap(2) to undo. Of at most UMFS_IOC_LOG_ROOM bytes at a time: the old
+ * bytes to the log's at UMFS_IOC_LOG_DATA, and `off` and `len` to its head; then `state` 1; then the
+ * new bytes to the mapping; then `state` 0, which commits. Each of these is stored, and with
+ * `durable` written back to memory and fenced, before the next. `wrote` is to be 1 before and
+ * after, `read` 1 after the file was read from this mapping: they have the file's times changed
+ * when somebody looks.
+ *
+ * A lease ends when anybody reads, changes or cuts the file by a call, or when its mappings are gone.
+ * Nothing is where they were then (SIGBUS, for good), and a write that was begun
+ * is undone. So what was stored, each of these steps in order, without a fault happened whole,
+ * and what met a fault did not happen. `slot`, `stamp`: as of UMFS_IOC_SHARE; of its slot `seq` is
+ * odd while the lease lasts. `size` does not change.
+ *
+ * As UMFS_IOC_SHARE; and EBADF: not for both, or with O_APPEND; EBUSY: somebody has a lease, or
+ * no room now; ENOSPC: no room for more leases in the pool; EFBIG: the file is larger than
+ * `bytes`, or than RLIMIT_FSIZE. After a child of fork, mappings are there and may not be touched.
+ */
+struct umfs_ioc_lease {
+	__s32 fd;
+	__u32 slot;  /* out */
+	__u64 bytes;
+	__u64 addr;  /* out, as all that follows */
+	__u64 log;
+	__u64 stamp;
+	__u64 size;
+	__u64 ino;
+	__u32 generation;
+	__u32 durable;
+	__u64 zero[2];
+};
+struct umfs_ioc_log {
+	__u64 state;
+	__u64 off;
+	__u64 len;
+	__u64 pad0[5];
+	__u64 wrote;
+	__u64 read;
+	__u64 pad1[6];
+};
+#define UMFS_IOC_LOG_DATA 4096u
+#define UMFS_IOC_LOG_ROOM 65536u
+#define UMFS_IOC_LOG_BYTES (UMFS_IOC_LOG_DATA + UMFS_IOC_LOG_ROOM)
+
 #define UMFS_IOC_ABOUT _IOR(UMFS_IOC_TYPE, 0x00, struct umfs_ioc_about)
 #define UMFS_IOC_ATTACH _IOW(UMFS_IOC_TYPE, 0x01, struct umfs_ioc_attach)
 #define UMFS_IOC_DETACH _IOW(UMFS_IOC_TYPE, 0x02, struct umfs_ioc_detach)
@@ -336,5 +383,6 @@ struct umfs_ioc_slot {
 #define UMFS_IOC_REMOVEXATTR _IOW(UMFS_IOC_TYPE, 0x1e, struct umfs_ioc_xattr)
 #define UMFS_IOC_SETATTR _IOW(UMFS_IOC_TYPE, 0x1f, struct umfs_ioc_setattr)
 #define UMFS_IOC_SHARE _IOWR(UMFS_IOC_TYPE, 0x20, struct umfs_ioc_share)
+#define UMFS_IOC_LEASE _IOWR(UMFS_IOC_TYPE, 0x21, struct umfs_ioc_lease)
 
 #endif

@@ -107,6 +107,7 @@ static const struct command {
 	{UMFS_IOC_SETATTR, sizeof(struct umfs_ioc_setattr), {OF(umfs_ioc_setattr, path), -1}},
 	{UMFS_IOC_REMOVEXATTR, sizeof(struct umfs_ioc_xattr), {OF(umfs_ioc_xattr, path), -1}},
 	{UMFS_IOC_SHARE, sizeof(struct umfs_ioc_share), {-1, -1}},
+	{UMFS_IOC_LEASE, sizeof(struct umfs_ioc_lease), {-1, -1}},
 	{UMFS_IOC_ABOUT, sizeof(struct umfs_ioc_about), {-1, -1}},
 	{UMFS_IOC_LIST, sizeof(struct umfs_ioc_list), {-1, -1}},
 	{UMFS_IOC_ATTACH, sizeof(struct umfs_ioc_attach), {-1, -1}},
@@ -276,6 +277,11 @@ static void put_fields(struct fuzzer *f, const struct command *c, char *arg)
 		((struct umfs_ioc_share *)arg)->fd = one_in(f, 2) ? f->file[below(f, OPEN)]
 								   : f->fd[below(f, FILES)];
 		((struct umfs_ioc_share *)arg)->bytes = one_in(f, 16) ? PAGE << below(f, 12) : 0;
+		break;
+	case UMFS_IOC_LEASE: /* the same */
+		((struct umfs_ioc_lease *)arg)->fd = one_in(f, 4) ? f->file[below(f, OPEN)]
+								   : f->fd[below(f, FILES)];
+		((struct umfs_ioc_lease *)arg)->bytes = one_in(f, 8) ? PAGE << below(f, 12) : 0;
 		break;
 	case UMFS_IOC_ATTACH:
 	case UMFS_IOC_DETACH:

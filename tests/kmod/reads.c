@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * reads.c - what a pread costs, in the guest, in instructions: see bench.c.
+ * reads.c - what a pread and a pwrite cost, in the guest, in instructions: see bench.c.
  *
  *   kmod-reads FILE WHERE    FILE is made and removed; WHERE: what it is, for who reads this
  *
@@ -21,20 +21,20 @@ int pool, checks, failures;
 
 static char buf[1 << 20];
 
-static long raw_pread(int fd, void *to, size_t n, off_t off)
+static long raw(long nr, int fd, void *to, size_t n, off_t off)
 {
 	register long r10 __asm__("r10") = off;
 	long ret;
 
 	__asm__ volatile("syscall"
 			 : "=a"(ret)
-			 : "a"(SYS_pread64), "D"(fd), "S"(to), "d"(n), "r"(r10)
+			 : "a"(nr), "D"(fd), "S"(to), "d"(n), "r"(r10)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
 
 /* Of one, at places far from one another. */
-static uint64_t cost(int fd, size_t n, bool raw)
+static uint64_t cost(int fd, size_t n, bool write, bool by_call)
 {
 	uint64_t best = ~0ull, start, i;
 	int round;
@@ -44,7 +44,11 @@ static uint64_t cost(int fd, size_t n, bool raw)
 		for (i = 0; i < READS; i++) {
 			off_t off = (off_t)(i * 7919 * PAGE % (FILE_BYTES / 2));
 
-			CHECK((raw ? raw_pread(fd, buf, n, off) : pread(fd, buf, n, off)) == (long)n);
+			if (by_call)
+				CHECK(raw(write ? SYS_pwrite64 : SYS_pread64, fd, buf, n, off) == (long)n);
+			else
+				CHECK((write ? pwrite(fd, buf, n, off) : pread(fd, buf, n, off)) ==
+				      (long)n);
 		}
 		start = (__rdtsc() - start) / READS;
 		best = start < best ? start : best;
@@ -52,9 +56,22 @@ static uint64_t cost(int fd, size_t n, bool raw)
 	return best;
 }
 
-int main(int argc, char **argv)
+static void measure(int fd, const char *where, bool write)
 {
 	const size_t sizes[] = {64, PAGE, 64 << 10};
+	const char *name = write ? "pwrite" : "pread";
+	size_t i;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		printf("call | %s %zu B | %s, libc's function | %llu\n", name, sizes[i], where,
+		       (unsigned long long)cost(fd, sizes[i], write, false));
+		printf("call | %s %zu B | %s, system call | %llu\n", name, sizes[i], where,
+		       (unsigned long long)cost(fd, sizes[i], write, true));
+	}
+}
+
+int main(int argc, char **argv)
+{
 	size_t i;
 	int fd;
 
@@ -67,12 +84,10 @@ int main(int argc, char **argv)
 	CHECK(close(fd) == 0);
 	fd = open(argv[1], O_RDONLY);
 	CHECK(fd >= 0);
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		printf("call | pread %zu B | %s, libc's function | %llu\n", sizes[i], argv[2],
-		       (unsigned long long)cost(fd, sizes[i], false));
-		printf("call | pread %zu B | %s, system call | %llu\n", sizes[i], argv[2],
-		       (unsigned long long)cost(fd, sizes[i], true));
-	}
+	measure(fd, argv[2], false);
+	CHECK(close(fd) == 0);
+	fd = open(argv[1], O_RDWR);
+	measure(fd, argv[2], true);
 	CHECK(close(fd) == 0 && unlink(argv[1]) == 0);
 	return failures ? 1 : 0;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * share.c - files of a pool that are read from a mapping.
+ * share.c - files of a pool that are read, and by lease written, in a mapping.
  *
  *   kmod-share node NODE        what the module says and does: UMFS_IOC_SHARE
- *   kmod-share CASE DIRECTORY   under libumfs, which reads so: read, numbers, threads
+ *   kmod-share CASE DIRECTORY   under libumfs, which reads and writes so: read, write, numbers,
+ *                               threads
  */
 #include <grp.h>
 #include <linux/audit.h>
@@ -235,11 +236,12 @@ static void warm(int fd)
 		CHECK(pread(fd, seen, 64, 0) == 64);
 }
 
-/* From here on pread() of the kernel's is EPERM: what is read now is read from a mapping. */
+/* From here on pread() and pwrite() of the kernel's are EPERM: what is done now is done in a mapping. */
 static bool forbid(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 1, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pread64, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -335,6 +337,112 @@ static void reading(void)
 	fd = open(names[0], O_WRONLY);
 	FAILS(EBADF, (int)pread(fd, seen, 64, 0));
 	CHECK(close(fd) == 0 && close(writer) == 0);
+}
+
+/* ---- writing ---- */
+
+#define LEASED (256u << 10)
+#define ROOM UMFS_IOC_LOG_ROOM
+
+static void warm_write(int fd)
+{
+	int i;
+
+	for (i = 0; i < OFTEN; i++)
+		CHECK(pwrite(fd, buf, 64, 0) == 64);
+}
+
+static bool writes(int fd, size_t n, off_t off, int with)
+{
+	memset(buf + off, with, n);
+	return pwrite(fd, buf + off, n, off) == (ssize_t)n && reads(fd, n, off, (ssize_t)n);
+}
+
+/* What the file is then is in `buf`. */
+static void child_writes(void)
+{
+	void *nowhere = (void *)(uintptr_t)strtoul("8", NULL, 10);
+	int fd = open(names[0], O_RDWR);
+	size_t n;
+
+	warm_write(fd);
+	CHECK(forbid());
+	CHECK(raw(SYS_pwrite64, fd, (long)buf, 64, 0) == -EPERM);
+	for (n = 1; n <= ROOM; n = n * 2 + 1) {
+		CHECK(writes(fd, n, 0, 'a' + (int)(n % 7)));
+		CHECK(writes(fd, n, 4090, 'h' + (int)(n % 7)));
+		CHECK(writes(fd, n, (off_t)(LEASED - n), 'o' + (int)(n % 7)));
+	}
+	CHECK(writes(fd, ROOM, PAGE, 'z'));
+	FAILS(EPERM, (int)pwrite(fd, nowhere, PAGE, 0)); /* and what was there is there */
+	CHECK(reads(fd, PAGE, 0, PAGE));
+	FAILS(EPERM, (int)pwrite(fd, buf, ROOM + 1, 0));
+	FAILS(EPERM, (int)pwrite(fd, buf, 2, LEASED - 1));
+	FAILS(EPERM, (int)pwrite(fd, buf, 2, -1));
+	CHECK(reads(fd, PAGE, LEASED - 5, 5));
+	CHECK(fcntl(fd, F_SETFL, O_APPEND) == 0);
+	FAILS(EPERM, (int)pwrite(fd, buf, 64, 0));
+	n = (size_t)raw(SYS_lseek, fd, 0, SEEK_SET, 0);
+	CHECK(n == 0 && raw(SYS_read, fd, (long)seen, LEASED, 0) == LEASED &&
+	      !memcmp(seen, buf, LEASED));
+}
+
+/* Two processes, of one block each time. */
+static void beside(void)
+{
+	int fd = open(names[0], O_RDWR), status, i;
+	pid_t child = fork();
+
+	if (!child) {
+		failures = 0;
+		for (i = 0; i < ROUNDS * 8; i++) {
+			memset(buf, 'a' + i % 20, PAGE);
+			CHECK(pwrite(fd, buf, PAGE, 100) == PAGE);
+		}
+		fflush(stdout);
+		_exit(failures ? 1 : 0);
+	}
+	for (i = 0; waitpid(child, &status, WNOHANG) == 0; i++) {
+		CHECK(pread(fd, seen, PAGE, 100) == PAGE);
+		CHECK(seen[0] == seen[PAGE - 1] && !memcmp(seen, seen + 1, PAGE - 1));
+		if (i % 64 == 0)
+			usleep(1000);
+		if (i % 50 == 0)
+			CHECK(pwrite(fd, seen, PAGE, 100) == PAGE);
+	}
+	CHECK(status == 0 && close(fd) == 0);
+}
+
+static void writing(void)
+{
+	int fd, i;
+
+	fill(names[0], 'a', LEASED);
+	memset(buf, 'a', LEASED);
+	CHILD(child_writes());
+	fill(names[0], 'a', LEASED);
+	beside();
+	fd = open(names[0], O_RDWR);
+	warm_write(fd);
+	CHILD(CHECK(pwrite(fd, "c", 1, 3) == 1 && pread(fd, seen, 1, 3) == 1 && seen[0] == 'c'));
+	CHECK(pread(fd, seen, 1, 3) == 1 && seen[0] == 'c');
+	for (i = 0; i < 20; i++) { /* what others change in between */
+		warm_write(fd);
+		CHECK(raw(SYS_pwrite64, fd, (long)"x", 1, 5) == 1);
+		CHECK(pread(fd, seen, 1, 5) == 1 && seen[0] == 'x');
+		CHECK(pwrite(fd, "y", 1, 5) == 1 && pread(fd, seen, 1, 5) == 1 && seen[0] == 'y');
+		CHECK(raw(SYS_ftruncate, fd, i % 2 ? LEASED : 6, 0, 0) == 0);
+		CHECK(pwrite(fd, "z", 1, 7) == 1);
+		CHECK(pread(fd, seen, 3, 5) == 3 && seen[0] == 'y' && seen[2] == 'z');
+	}
+	CHECK(close(fd) == 0);
+	FAILS(EBADF, (int)pwrite(fd, buf, 64, 0));
+	fd = open(names[0], O_WRONLY);
+	warm_write(fd);
+	CHECK(close(fd) == 0);
+	fd = open(names[0], O_RDONLY);
+	FAILS(EBADF, (int)pwrite(fd, buf, 64, 0));
+	CHECK(close(fd) == 0);
 }
 
 static char first_of(int fd)
@@ -484,6 +592,8 @@ int main(int argc, char **argv)
 		on_node(argv[2]);
 	else if (!strcmp(argv[1], "read"))
 		reading();
+	else if (!strcmp(argv[1], "write"))
+		writing();
 	else if (!strcmp(argv[1], "numbers"))
 		numbers();
 	else if (!strcmp(argv[1], "threads"))

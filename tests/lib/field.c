@@ -63,7 +63,10 @@ const struct field fields[] = {
 	F(umfs_ulog_pm, state), F(umfs_ulog_pm, ino), F(umfs_ulog_pm, generation),
 	F(umfs_ulog_pm, off), F(umfs_ulog_pm, len), F(umfs_ulog_pm, size),
 	F(umfs_ulog_pm, data_crc), F(umfs_ulog_pm, crc), F(umfs_ulog_pm, lock),
-	A(umfs_ulog_pm, pad),
+	F(umfs_ulog_pm, leases),
+	F(umfs_lease_pm, state), F(umfs_lease_pm, off), F(umfs_lease_pm, len),
+	A(umfs_lease_pm, pad0), F(umfs_lease_pm, wrote), F(umfs_lease_pm, read),
+	A(umfs_lease_pm, pad1),
 };
 const size_t field_count = sizeof(fields) / sizeof(fields[0]);
 
