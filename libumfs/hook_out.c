@@ -4,8 +4,8 @@
  *
  * It hands descriptors to other processes (SCM_RIGHTS), binds sockets to names
  * and tells of changes (inotify). It does not know our files, so all of that is
- * refused rather than done to a placeholder or beneath a mount. What is handed over is
- * the mount's, where there is one (pass.c).
+ * refused rather than done to a placeholder or beneath a mount. Where the pool is mounted,
+ * what is handed over is the mount's (pass.c), and so is a socket's name.
  */
 #include <sys/inotify.h>
 #include <sys/socket.h>
@@ -165,6 +165,8 @@ struct named {
 	struct sockaddr_un addr;
 	char end; /* a full path has none of its own */
 	const struct sockaddr *user;
+	bool pass; /* to the mount: by addr, or where that is as it was by the program's own */
+	bool changed;
 };
 
 /* Is it a socket's name in the file system? */
@@ -194,6 +196,42 @@ static long with_path(long nr, const char *path, struct path_args *a)
 	return umfs_cancel_call(nr, a->a, SYS_ARG(&addr), sizeof(addr), 0, 0, 0);
 }
 
+/*
+ * A socket's name in a pool that is mounted is the mount's, which all find it by. The kernel
+ * does not know the working directory, so what is relative to it is made absolute.
+ */
+static long by_mount(struct spot *s, struct named *n)
+{
+	struct text t;
+
+	if (!s->m->mounted)
+		return -EOPNOTSUPP;
+	if (n->addr.sun_path[0] != '/') {
+		umfs_text_init(&t, n->addr.sun_path, sizeof(n->addr.sun_path));
+		umfs_text_add(&t, s->m->dir);
+		if (umfs_getpath(umfs_mount_fs(s->m), s->w.parent, t.buf + t.len,
+				 (uint32_t)(t.size - t.len)))
+			return -ENAMETOOLONG;
+		t.len += strlen(t.buf + t.len);
+		umfs_text_add(&t, t.buf[t.len - 1] == '/' ? "" : "/");
+		if (t.len + s->w.name_len + 1 > t.size)
+			return -ENAMETOOLONG;
+		memcpy(t.buf + t.len, s->w.name, s->w.name_len);
+		t.buf[t.len + s->w.name_len] = '\0';
+		n->changed = true;
+	}
+	n->pass = true;
+	return 0;
+}
+
+/* With nothing held: the mount's process may be stopped, and who listens may be slow. */
+static long pass_name(long nr, int fd, const struct named *n, socklen_t len)
+{
+	if (n->changed)
+		return umfs_cancel_call(nr, fd, SYS_ARG(&n->addr), sizeof(n->addr), 0, 0, 0);
+	return umfs_cancel_call(nr, fd, SYS_ARG(n->user), len, 0, 0, 0);
+}
+
 static long bind_kernel(int dirfd, const char *path, struct path_args *a)
 {
 	(void)dirfd;
@@ -202,9 +240,12 @@ static long bind_kernel(int dirfd, const char *path, struct path_args *a)
 
 static long bind_ours(struct spot *s, struct path_args *a)
 {
-	(void)a;
-	return s->w.ino || !s->w.name_len ? -EADDRINUSE :
-					    umfs_refuse(REPORT_NO_SPECIAL, EOPNOTSUPP);
+	long err;
+
+	if (s->w.ino || !s->w.name_len)
+		return -EADDRINUSE;
+	err = by_mount(s, a->p);
+	return err == -EOPNOTSUPP ? umfs_refuse(REPORT_NO_SPECIAL, EOPNOTSUPP) : err;
 }
 
 long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
@@ -212,10 +253,13 @@ long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	struct named n;
 	struct path_args a = {.a = fd, .b = len, .p = &n};
 
+	long ret;
+
 	if (!take_name(&n, addr, len))
 		return sys3(SYS_bind, fd, addr, len);
-	return umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE,
-			      bind_ours, bind_kernel, &a);
+	ret = umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_PARENT | SPOT_NOFOLLOW | SPOT_MODULE,
+			     bind_ours, bind_kernel, &a);
+	return n.pass ? pass_name(SYS_bind, fd, &n, len) : ret;
 }
 
 static long connect_kernel(int dirfd, const char *path, struct path_args *a)
@@ -224,12 +268,12 @@ static long connect_kernel(int dirfd, const char *path, struct path_args *a)
 	return with_path(SYS_connect, path, a);
 }
 
-/* Nobody can listen there. */
+/* Where the pool is not mounted nobody can listen there. */
 static long connect_ours(struct spot *s, struct path_args *a)
 {
-	(void)s;
-	(void)a;
-	return -ECONNREFUSED;
+	long err = by_mount(s, a->p);
+
+	return err == -EOPNOTSUPP ? -ECONNREFUSED : err;
 }
 
 long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -237,9 +281,12 @@ long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct named n;
 	struct path_args a = {.a = fd, .b = len, .p = &n};
 
+	long ret;
+
 	if (!take_name(&n, addr, len))
 		return umfs_cancel_call(SYS_connect, fd, SYS_ARG(addr), len, 0, 0, 0);
-	return umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_MODULE, connect_ours, connect_kernel, &a);
+	ret = umfs_path_call(AT_FDCWD, n.addr.sun_path, SPOT_MODULE, connect_ours, connect_kernel, &a);
+	return n.pass ? pass_name(SYS_connect, fd, &n, len) : ret;
 }
 
 /* ---- watches: of all errors it is ENOSPC on which programs look by themselves instead ---- */

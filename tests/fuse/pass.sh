@@ -192,6 +192,74 @@ p timeout 0.5 cat "$mnt/p"
 is "waiting for the other end ends with a signal" 124 $?
 rm "$mnt/p"
 
+# ---- names of sockets ----
+
+cat >"$work/sockets.py" <<'PY'
+import os, socket, stat, struct, subprocess, sys
+def say(what, call):
+    try:
+        print(what, call(), flush=True)
+    except OSError as e:
+        print(what, e.strerror, flush=True)
+def end(name):
+    return os.path.relpath(name, here) if name else "none"
+def connected(name, *more):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(name)
+    return s
+def talk(name):
+    s = connected(name)
+    pid = struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    return pid == os.getpid(), end(s.getpeername()), end(s.getsockname())
+OTHER = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(9))"
+here = os.getcwd()
+os.umask(0o027)
+s = socket.socket(socket.AF_UNIX)
+say("bound", lambda: s.bind(here + "/s"))
+st = os.stat("s")
+print(stat.S_ISSOCK(st.st_mode), oct(st.st_mode), st.st_uid, st.st_size, st.st_nlink, os.listdir("."))
+say("nobody listens", lambda: connected(here + "/s"))
+s.listen(5)
+print(end(s.getsockname()))
+say("absolute", lambda: talk(here + "/s"))
+say("relative", lambda: connected("s").fileno() > 0)
+say("again", lambda: socket.socket(socket.AF_UNIX).bind(here + "/s"))
+say("of what is none", lambda: connected(sys.argv[0]))
+while True:
+    s.setblocking(False)
+    try:
+        s.accept()
+    except BlockingIOError:
+        break
+s.setblocking(True)
+for env in {}, os.environ:
+    child = subprocess.Popen([sys.executable, "-c", OTHER, here + "/s"], env=env, stdout=subprocess.PIPE)
+    s.accept()[0].send(b"hello")
+    print(child.communicate()[0])
+os.rename("s", "t")
+say("by its old name", lambda: connected(here + "/s"))
+say("by its new name", lambda: talk(here + "/t"))
+os.symlink("t", "l")
+say("by a link", lambda: connected(here + "/l").fileno() > 0)
+say("and relative", lambda: connected("l").fileno() > 0)
+os.mkdir("d")
+os.chdir("d")
+r = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+say("bound, relative", lambda: r.bind("../d/r"))
+d = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+say("bound, a datagram's", lambda: d.bind(here + "/d/d"))
+say("sent", lambda: d.sendto(b"datagram", here + "/d/r"))
+say("received", lambda: (lambda got: (got[0], end(got[1])))(r.recvfrom(99)))
+say("nowhere", lambda: socket.socket(socket.AF_UNIX).bind(here + "/no/r"))
+say("a name without a file", lambda: socket.socket(socket.AF_UNIX).bind("\0" + "umfs %d" % os.getpid()))
+s.close()
+say("who listened is gone", lambda: connected(here + "/t"))
+os.unlink(here + "/t")
+say("removed", lambda: connected(here + "/t"))
+say("bound once more", lambda: socket.socket(socket.AF_UNIX).bind(here + "/t"))
+PY
+same "names of sockets" "'$python3' '$work/sockets.py'; : >f"
+
 # ---- the report ----
 
 rm -f "$work/report"
