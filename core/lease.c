@@ -75,7 +75,7 @@ void umfs_lease_undo(const struct umfs_file *f, uint32_t lease)
 	if (file_of(fs, ld64(word_of(divided(fs), lease))) == inode) {
 		umfs_seq_begin(inode);
 		undo(fs, lease_of(divided(fs), lease), inode);
-		umfs_seq_end(inode);
+		umfs_seq_end(fs, inode);
 	}
 	umfs_unlock(fs, &inode->lock);
 }
@@ -155,7 +155,7 @@ static int drop_setid(const struct umfs_file *f)
 	if (!err) {
 		umfs_seq_begin(w.in);
 		err = umfs_setid_drop(&w.tx, w.in, w.ino);
-		umfs_seq_end(w.in);
+		umfs_seq_end(w.fs, w.in);
 	}
 	umfs_leave_inode(&w.tx, w.in);
 	return err;
