@@ -186,6 +186,8 @@ int umfs_lease_take(const struct umfs_file *f, uint32_t *lease, uint64_t *where)
 
 void umfs_lease_give(struct umfs *fs, uint32_t lease)
 {
+	if (fs->broken) /* what may not be undone yet is recovery's */
+		return;
 	umfs_persist64(fs, word_of(divided(fs), lease), 0);
 	join(fs);
 }

@@ -118,6 +118,27 @@ static void half_undone(void **state)
 	give(u->fs, &h);
 }
 
+/* Who loses the pool undoes nothing, and forgets nothing. */
+static void half_in_lost_pool_undone_by_recovery(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file f;
+	struct held h;
+
+	unit_pool(u, POOL_BYTES, 1024);
+	make(u->fs);
+	take(u->fs, &h);
+	holder_writes(&h, now + OFF, OFF, LEN);
+	st64(&h.log->state, 1);
+	u->fs->broken = 1;
+	umfs_lease_undo(&h.f, h.lease);
+	umfs_lease_give(u->fs, h.lease);
+	unit_die(u);
+	assert_ok(world_open(u->fs, "/f", O_RDONLY, &f));
+	assert_true(is(&f, was));
+	world_close(&f);
+}
+
 static void hostile_log_harms_nobody(void **state)
 {
 	static const uint64_t said[][2] = {{FILE_BYTES, 1}, {0, FILE_BYTES + 1}, {~0ull, 2},
@@ -270,7 +291,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(write_by_lease_seen),	   CASE(half_undone),
-		CASE(hostile_log_harms_nobody),	   CASE(lease_of_no_file_forgotten),
+		CASE(half_in_lost_pool_undone_by_recovery), CASE(hostile_log_harms_nobody),	   CASE(lease_of_no_file_forgotten),
 		CASE(reserve_shared_with_writers), CASE(small_pool_has_none),
 		CASE(write_cut_anywhere_whole),
 	};
