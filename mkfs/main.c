@@ -76,7 +76,7 @@ static void describe(struct umfs_format *f, const struct options *o)
 	f->uid = getuid();
 	f->gid = getgid();
 	f->root_mode = 0755;
-	f->flags = target.is_device || target.is_block ? UMFS_SB_BACKED : 0;
+	f->flags = target.is_device || target.is_block || o->prealloc ? UMFS_SB_BACKED : 0;
 	if (getrandom(f->hash_key, sizeof(f->hash_key), 0) != sizeof(f->hash_key))
 		fail(target.path, "no random numbers: %s", strerror(errno));
 }
@@ -97,6 +97,20 @@ static void plan(const struct umfs_format *f, struct umfs_super_pm *sb)
 	fail(target.path, f->inode_count ? "so many inodes do not fit" : "this size does not work");
 }
 
+/* Where nothing can be allocated ahead, port_back() takes that for no error. */
+static void take_all(void)
+{
+	int err = port_back(&pool.fs, 0, target.bytes);
+	struct stat st;
+
+	if (!err && (fstat(target.fd, &st) || (uint64_t)st.st_blocks * 512 < target.bytes))
+		err = -EOPNOTSUPP;
+	if (err == -EOPNOTSUPP)
+		fail(target.path, "its file system allocates nothing ahead (--prealloc)");
+	if (err)
+		fail(target.path, "memory can not be had: %s", strerror(-err));
+}
+
 static void make(const struct umfs_format *f, const struct umfs_super_pm *sb)
 {
 	int err;
@@ -105,6 +119,8 @@ static void make(const struct umfs_format *f, const struct umfs_super_pm *sb)
 	err = pool_map(&pool, target.path, POOL_BLOCK);
 	if (err)
 		fail(target.path, "can not be mapped: %s", strerror(-err));
+	if ((f->flags & UMFS_SB_BACKED) && !target.is_device && !target.is_block)
+		take_all();
 	/* A device has no holes to punch (see target_clear). */
 	if (target.is_device || target.is_block) {
 		port_zero(pool.fs.base, umfs_format_front_bytes(sb));
@@ -178,6 +194,8 @@ int main(int argc, char **argv)
 	target_open(&target, &o);
 	describe(&f, &o);
 	plan(&f, &sb);
+	if (o.prealloc)
+		target_expect_room(&target);
 	if (!o.dry_run)
 		target_clear(&target);
 	f.durability = (uint32_t)find_durability(&o);

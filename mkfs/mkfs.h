@@ -13,6 +13,7 @@ struct options {
 	uint8_t uuid[16];
 	int durability; /* enum umfs_durability, or -1: find out */
 	bool force, dry_run, quiet;
+	bool prealloc; /* all memory at once */
 };
 
 /* The file or device to be made a pool. */
@@ -39,6 +40,8 @@ void options_parse(int argc, char **argv, struct options *o);
  * and that there is nothing in it that must not be overwritten.
  */
 void target_open(struct target *t, const struct options *o);
+/* See that its file system has room for all of it, whatever becomes of that until it is taken. */
+void target_expect_room(const struct target *t);
 /* Make it as large as wanted and empty: all of it reads as zeros where it can be had at once. */
 void target_clear(struct target *t);
 /* What the kernel knows of a block device's caches. */

@@ -14,6 +14,7 @@ static const char usage[] =
 	"\n"
 	"  -s, --size SIZE   size of the pool; needed when POOL does not exist yet,\n"
 	"                    then a sparse file is made. K, M, G and T are powers of 1024\n"
+	"      --prealloc    take all memory of a file now, not as it comes into use\n"
 	"  -N INODES         at least so many inodes (default: one for each 16 KiB)\n"
 	"  -L LABEL          a label of up to 32 bytes\n"
 	"  -U UUID           this UUID instead of a random one\n"
@@ -26,10 +27,11 @@ static const char usage[] =
 	"  -h, --help        this text\n"
 	"  -V, --version     the version\n";
 
-enum { OPT_DURABILITY = 256 };
+enum { OPT_DURABILITY = 256, OPT_PREALLOC };
 
 static const struct option longs[] = {
 	{"size", required_argument, NULL, 's'},
+	{"prealloc", no_argument, NULL, OPT_PREALLOC},
 	{"dry-run", no_argument, NULL, 'n'},
 	{"durability", required_argument, NULL, OPT_DURABILITY},
 	{"help", no_argument, NULL, 'h'},
@@ -96,6 +98,9 @@ static void take_option(int c, const char *arg, struct options *o)
 	switch (c) {
 	case 's':
 		o->size_bytes = parse_size(arg);
+		break;
+	case OPT_PREALLOC:
+		o->prealloc = true;
 		break;
 	case 'N':
 		o->inodes = parse_count(arg);

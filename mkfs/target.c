@@ -235,6 +235,21 @@ void target_abandon(struct target *t)
 	t->created = false;
 }
 
+void target_expect_room(const struct target *t)
+{
+	struct statfs sfs;
+	struct stat st;
+	uint64_t room;
+
+	if (t->is_device || t->is_block || t->fd < 0 || fstatfs(t->fd, &sfs) || fstat(t->fd, &st) ||
+	    !sfs.f_blocks) /* a tmpfs without a limit */
+		return;
+	room = (uint64_t)sfs.f_bavail * (uint64_t)sfs.f_bsize + (uint64_t)st.st_blocks * 512;
+	if (room < t->bytes)
+		fail(t->path, "memory can not be had: there are %llu MiB",
+		     (unsigned long long)room >> 20);
+}
+
 /*
  * A hole reads as zeros and costs nothing. Where holes can not be punched (or
  * the size goes down anyway) the content goes with a truncation to nothing.
@@ -295,6 +310,6 @@ const char *huge_pages(const struct target *t)
 		return "unknown, the file does not exist yet";
 	if (fstatfs(t->fd, &sfs) || (uint64_t)sfs.f_type != TMPFS_MAGIC)
 		return "up to the file system";
-	return collapse_works() ? "2 MiB, as parts of the pool come into use"
+	return collapse_works() ? "2 MiB, as memory is taken"
 				: "none, the kernel refuses them";
 }

@@ -236,6 +236,17 @@ static int map_and_load(struct pool *p, const char *path, uint32_t flags, bool *
 	return has_signature(p) ? load(p, from_backup) : -EINVAL;
 }
 
+/*
+ * One that says that all its memory is there is copied with holes by some programs: memory
+ * for these is had now or never, since core will not ask for any.
+ */
+static int fill_holes(struct pool *p)
+{
+	if (!(p->fs.geo.flags & UMFS_SB_BACKED) || !p->sparse_bytes)
+		return 0;
+	return port_back(&p->fs, 0, p->fs.geo.pool_pages << UMFS_PAGE_SHIFT);
+}
+
 int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backup)
 {
 	int err = map_and_load(p, path, flags, from_backup);
@@ -252,6 +263,8 @@ int pool_open(struct pool *p, const char *path, uint32_t flags, bool *from_backu
 		port_nt_flushes();
 	if (!err)
 		err = make_tables(p);
+	if (!err)
+		err = fill_holes(p);
 	if (err)
 		pool_close(p);
 	return err;

@@ -18,6 +18,7 @@ struct pool {
 	uint64_t file_bytes;
 	uint64_t map_bytes; /* of address space; what lies behind fs.bytes must not be touched */
 	uint64_t near; /* an address below which it may be mapped, or 0 */
+	uint64_t sparse_bytes; /* of a file that has fewer than its size says; at the beginning */
 	uint64_t page_bytes; /* what a mapping of it is a multiple of */
 	bool is_device;	     /* devdax: backed as a whole */
 	bool is_synced;	     /* mapped so that write-back of lines is enough (MAP_SYNC, devdax) */

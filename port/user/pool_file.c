@@ -215,6 +215,8 @@ static int look_at(struct pool *p)
 	if (st.st_size < 0)
 		return (int)st.st_size;
 	p->file_bytes = (uint64_t)st.st_size;
+	if (S_ISREG(st.st_mode))
+		p->sparse_bytes = p->file_bytes - UMFS_MIN(p->file_bytes, (uint64_t)st.st_blocks * 512);
 	if (!sys2(SYS_fstatfs, p->fd, &sfs) && (uint64_t)sfs.f_type == HUGETLBFS_MAGIC)
 		p->page_bytes = (uint64_t)sfs.f_bsize;
 	return 0;
