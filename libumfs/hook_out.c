@@ -252,7 +252,6 @@ long umfs_hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct named n;
 	struct path_args a = {.a = fd, .b = len, .p = &n};
-
 	long ret;
 
 	if (!take_name(&n, addr, len))
@@ -280,7 +279,6 @@ long umfs_hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct named n;
 	struct path_args a = {.a = fd, .b = len, .p = &n};
-
 	long ret;
 
 	if (!take_name(&n, addr, len))
