@@ -246,6 +246,8 @@ static int clear_piece(struct umfs_write *w, bool punch, bool grow)
 	}
 	if (grow)
 		umfs_write_zero_gap(w->fs, w->in, w->old, w->end);
+	if (punch) /* a table may be left empty */
+		umfs_irec_flag(w->fs, w->in, w->rec, UMFS_IREC_TRIM);
 	err = clear_in_tx(w, punch, grow, false);
 	if (err != -ENOSPC)
 		return err;

@@ -425,7 +425,7 @@ static long mknod_ours(struct spot *s, struct path_args *a)
 	if (s->m->module)
 		return umfs_module_mknod(s, mode, (dev_t)a->b);
 	if (is_device(mode) && !cred.override)
-		return -EPERM;
+		return s->w.name_len > UMFS_NAME_MAX ? -ENAMETOOLONG : -EPERM;
 	return umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, mode,
 			   (uint64_t)a->b, &ino);
 }

@@ -449,7 +449,11 @@ static void special_files(void **state)
 	assert_ok(unlink(at("s")));
 	assert_ok(unlink(at("r")));
 	if (geteuid()) {
+		char longest[300] = "";
+
 		assert_errno(mknod(at("c"), S_IFCHR | 0600, makedev(1, 3)), EPERM);
+		memset(longest, 'n', 256);
+		assert_errno(mknod(at(longest), S_IFCHR | 0600, makedev(1, 3)), ENAMETOOLONG);
 	} else if (!mknod(at("c"), S_IFCHR | 0600, makedev(300, 70000))) {
 		st = stat_as("c", S_IFCHR | 0600);
 		assert_true(st.st_rdev == makedev(300, 70000));

@@ -164,6 +164,32 @@ static void truncate_lets_kept_pages_go(void **state)
 	world_close(&file);
 }
 
+/* All of it a hole, by somebody who stored nothing: with the last close its table is free. */
+static void punched_whole_keeps_no_table(void **state)
+{
+	static const uint64_t sizes[] = {2 * PAGE, PAGE + 904, 600 * PAGE};
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint64_t before;
+	uint32_t i;
+
+	for (i = 0; i < UMFS_ARRAY_LEN(sizes); i++) {
+		open_new(u, &file);
+		before = unit_pages_free(u);
+		assert_ok(world_write(&file, 0, sizes[i], 1));
+		world_close(&file);
+		open_new(u, &file);
+		assert_ok(umfs_fallocate(&file, PUNCH, 0, 4 * GIB));
+		assert_int_equal(size_of(&file), sizes[i]);
+		world_close(&file);
+		open_new(u, &file);
+		assert_int_equal(pages_of(&file), 0);
+		assert_int_equal(unit_pages_free(u), before);
+		assert_ok(umfs_truncate(u->fs, file.ino, 0));
+		world_close(&file);
+	}
+}
+
 /* Before the new end there is a hole: no table is kept for it, of any height. */
 static void truncate_to_a_hole_keeps_no_page(void **state)
 {
@@ -771,6 +797,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(kept_pages_survive_close_and_death),
 	CASE(pages_ahead_of_kept_ones_trimmed),
 	CASE(truncate_lets_kept_pages_go),
+	CASE(punched_whole_keeps_no_table),
 	CASE(truncate_to_a_hole_keeps_no_page),
 	CASE(allocate_too_much_takes_nothing),
 	CASE(modes_and_ranges_refused),
