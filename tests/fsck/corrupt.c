@@ -9,6 +9,7 @@
  * OBJECT   super backup runtime slot:N group:N inode:PATH leaf:PATH dentry:PATH
  *          xattr:PATH (head) xentry:PATH (first entry)
  *          lane:N ulog:N (of lane N) rec:N (first record of lane N) reserve:N
+ *          lease:N (of the first reserve)
  *          irec:N ofd:N, and single words: pte:PATH:LEVEL:INDEX (level 0: the root)
  *          dref:PATH:INDEX (of the top node) tag:PATH tag2:PATH page:N:WORD
  * FIELD    of the struct, FIELD[I] for the I-th element of an array; `word` of a word
@@ -247,6 +248,9 @@ static struct object find_numbered(const char *kind, uint64_t n)
 	} else if (!strcmp(kind, "reserve")) {
 		o.type = "umfs_ulog_pm";
 		o.at = page_at(ld32(&sb.reserves_page) + n * UMFS_RESERVE_PAGES);
+	} else if (!strcmp(kind, "lease")) {
+		o.type = "umfs_lease_pm";
+		o.at = page_at(ld32(&sb.reserves_page) + 1 + n * UMFS_LEASE_PAGES);
 	} else if (!strcmp(kind, "irec")) {
 		o.type = "umfs_irec_pm";
 		o.at = (uint8_t *)((struct umfs_irec_pm *)page_at(ld32(&sb.irecs_page)) + n);

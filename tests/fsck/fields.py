@@ -16,6 +16,7 @@ OBJECT_STRUCT = {
     'slot': 'umfs_slot_pm', 'group': 'umfs_group_pm', 'inode': 'umfs_inode_pm',
     'leaf': 'umfs_dleaf_pm', 'dentry': 'umfs_dentry_pm', 'lane': 'umfs_lane_pm',
     'rec': 'umfs_rec_pm', 'ulog': 'umfs_ulog_pm', 'reserve': 'umfs_ulog_pm',
+    'lease': 'umfs_lease_pm',
     'xattr': 'umfs_xattr_pm', 'xentry': 'umfs_xentry_pm',
     'irec': 'umfs_irec_pm', 'ofd': 'umfs_ofd_pm',
 }
@@ -33,6 +34,7 @@ FREE_AT = {
     'umfs_lane_pm': ('clean', 'lane:0', False),
     'umfs_rec_pm': ('clean', 'rec:0', False),
     'umfs_ulog_pm': ('clean', 'ulog:0', False),
+    'umfs_lease_pm': ('clean', 'lease:0', False),
     'umfs_irec_pm': ('crash', 'irec:0', False),
     'umfs_ofd_pm': ('crash', 'ofd:0', False),
 }

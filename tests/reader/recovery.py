@@ -12,12 +12,13 @@ import struct
 
 from media import Damage, GROUP_PAGES, PAGE, crc32c, need
 from objects import (ADDRESS, PSE, REGULAR, REGULAR_MAX, Table, inode_offset, kind_of, raw_inode,
-                     size_check)
+                     size_check, size_of)
 
 CLEAN = 0x636c65616e2e2e2e
 LANE_BYTES, LANE_PAGES, RECORDS = 8192, 4, 128
 ULOG_HEAD, LANE_ULOG_ROOM = 64, 8128
 RESERVE_PAGES, RESERVE_ROOM = 514, 2 << 20
+LEASES, LEASE_PAGES, LEASE_ROOM = 30, 17, 65536
 IDLE, ACTIVE, COMMITTED = 0, 1, 2
 BYTES, PAGES_ALLOC, PAGES_FREE, INODE_ALLOC, INODE_FREE, FPT = 1, 2, 3, 4, 5, 6
 
@@ -54,6 +55,7 @@ class Recovery:
             where = (self.sb.reserves_page + reserve * RESERVE_PAGES) * PAGE
             lock = self.media.u64(where + 48)
             if lock & 0xffffffff and (lock >> 32, lock >> 24 & 255) == (incarnation, slot):
+                self.attempt('leases', self.leases, where)
                 self.attempt('reserve %d' % reserve, self.log, where, RESERVE_ROOM)
 
     def attempt(self, what, act, *args):
@@ -183,6 +185,25 @@ class Recovery:
         self.restore(inode, log.off, saved)
         word = log.size | size_check(log.size, log.ino, log.generation) << 48
         self.media.write(inode_offset(self.media, log.ino) + 144, struct.pack('<Q', word))
+
+    def leases(self, where):
+        if self.media.u64(where + 56) != 1 or self.media.u64(where) & 1:
+            return
+        for lease in range(LEASES):
+            word = self.media.u64(where + ULOG_HEAD + 8 * lease)
+            if word:
+                self.attempt('lease %d' % lease, self.lease, word & 0xffffffff, word >> 32,
+                             where + (1 + LEASE_PAGES * lease) * PAGE)
+
+    def lease(self, ino, generation, where):
+        state, off, length = struct.unpack('<QQQ', self.media.read(where, 24))
+        inode = raw_inode(self.media, ino)
+        need(inode and kind_of(inode) == REGULAR and inode.generation == generation,
+             'inode %d is not the file it was' % ino)
+        if state & 1:
+            need(length <= LEASE_ROOM and off + length <= size_of(inode), 'bounds')
+            self.media.seen['lease'] += 1
+            self.restore(inode, off, self.media.read(where + PAGE, length))
 
     def restore(self, inode, off, saved):
         end, writes = off + len(saved), []
