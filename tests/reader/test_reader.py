@@ -187,6 +187,44 @@ def put_leaf(path, pool):
     media.close()
 
 
+def leases_are_recovered(world):
+    """Half a write by lease, as a power cut would leave it, and one at rest."""
+    path = world.new('lease', 96)
+    world.pools('files', path)
+    before = world.read(path, 'before')
+    with open(path, 'r+b', buffering=0) as pool:
+        put_leases(path, pool)
+    check(world.read(path, 'after') != before, 'nothing was put back')
+    world.agree(path, 'lease', atimes=False)
+    world.met('lease')
+
+
+def put_leases(path, pool):
+    media = Media(path, reader.Reports())
+    reserve = (media.sb.reserves_page + (media.sb.reserve_count - 1) * 514) * PAGE
+    incarnation = struct.unpack('<I', media.read(2 * PAGE, 4))[0]
+    inodes = [objects.raw_inode(media, ino) for ino in range(1, media.sb.inodes_per_group)]
+    inode = [i for i in inodes if i and objects.kind_of(i) == objects.REGULAR and
+             objects.size_of(i) > 9000][0]
+    media.close()
+
+    def put(where, form, *values):
+        pool.seek(where)
+        pool.write(struct.pack(form, *values))
+
+    check(media.sb.reserve_count > 1, 'one reserve')
+    put(PAGE, '<Q', 0)
+    put(2 * PAGE + 4, '<I', 1)
+    put(reserve, '<Q', 0)
+    put(reserve + 48, '<QQ', incarnation << 32 | 2, 1)
+    for lease in range(30):
+        word = inode.generation << 32 | inode.ino if lease < 2 else 0
+        put(reserve + 64 + 8 * lease, '<Q', word)
+    put(reserve + PAGE, '<QQQ', 1, 100, 5000)
+    put(reserve + 2 * PAGE, '5000s', b'saved' * 1000)
+    put(reserve + 18 * PAGE, '<QQQ', 2, 0, 1) # at rest
+
+
 def find_run(media):
     """A file of height 2, where its entry 0 is, the table that it names, the first page there."""
     for ino in range(1, media.sb.inodes_per_group):
@@ -287,7 +325,8 @@ def deaths_are_recovered(world):
     check(cut, 'no recovery was cut short')
 
 
-CASES = (tree_is_read, leaf_of_2_mib_is_read, golden_is_read, deaths_are_recovered)
+CASES = (tree_is_read, leaf_of_2_mib_is_read, leases_are_recovered, golden_is_read,
+         deaths_are_recovered)
 
 
 def main(args):
