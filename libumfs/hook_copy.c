@@ -310,10 +310,10 @@ long umfs_hook_sendfile(int out, int in, off_t *off, size_t n)
 		err = range_start(&from, n);
 	if (!err)
 		err = may_write(&to);
+	if (!err && (to.kind == UINFO_DIR || (to.kind == UINFO_FILE && is_append(&to.f))))
+		err = -EINVAL;
 	if (err || !n)
 		return err;
-	if (to.kind == UINFO_DIR || (to.kind == UINFO_FILE && is_append(&to.f)))
-		return -EINVAL;
 	if (from.kind == UINFO_DIR)
 		return dir_sent(&from, &to);
 	err = send_from(&from, out, n, false, true);

@@ -102,6 +102,10 @@ static void sendfile_to_anything(void **state)
 	assert_errno(sendfile(-1, in, NULL, SIZE_MAX), EINVAL);
 	assert_errno(sendfile(-1, in, NULL, 10), EBADF);
 	assert_errno(sendfile(out, -1, (off_t *)8, 10), EFAULT);
+	assert_ok(fcntl(out, F_SETFL, O_APPEND));
+	assert_errno(sendfile(out, in, NULL, 0), EINVAL); /* of nothing, too */
+	assert_ok(fcntl(out, F_SETFL, 0));
+	assert_int_equal(sendfile(out, in, NULL, 0), 0);
 	assert_errno(sendfile(sv[0], in, (off_t *)8, 10), EFAULT);
 	/* A directory has no bytes, and counts as read. */
 	assert_ok(utimensat(AT_FDCWD, test_dir(), old, 0));
