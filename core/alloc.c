@@ -199,12 +199,19 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 
 #define WHOLE_RUN_GROUPS 8u /* so many are searched for a whole run before a part will do */
 
+#define READY_PAGES (UMFS_UNIT_PAGES / 2) /* to look for less everywhere costs more than it saves */
+
 /*
- * Whole runs in groups near by that are not busy, first where they need no new memory: or a
- * file written anew would take it for itself beside what was freed in the next group.
- * Then any run of `least` or more anywhere; then waiting too.
+ * Whole runs in groups near by that are not busy, where they are long first such as need no
+ * new memory: or a file written anew would take it for itself beside what was freed in the
+ * next group. Then any run of `least` or more anywhere; then waiting too.
  */
 enum pass { READY, NEAR, ANY, WAIT, PASSES };
+
+static enum pass first_pass(const struct umfs *fs, const struct wish *wish)
+{
+	return fs->geo.flags & UMFS_SB_BACKED || wish->want < READY_PAGES ? NEAR : READY;
+}
 
 static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
 		     uint64_t *page, uint32_t *got)
@@ -220,7 +227,7 @@ static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_
 			hint = (uint32_t)(goal - umfs_group_page(fs, first));
 		first = UMFS_MIN(first, fs->geo.group_count - 1);
 	}
-	for (pass = fs->geo.flags & UMFS_SB_BACKED ? NEAR : READY; pass < PASSES; pass++) {
+	for (pass = first_pass(fs, &wish); pass < PASSES; pass++) {
 		uint32_t groups = fs->geo.group_count;
 
 		wish.least = pass >= ANY ? least : wish.want;
