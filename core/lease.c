@@ -107,7 +107,7 @@ static int divide(struct umfs *fs)
 
 	if (fs->geo.reserve_count < 2)
 		return -ENOSPC;
-	if (ld64(&reserve->leases) && umfs_lock_held_by(fs, seen, fs->slot))
+	if (fs->divided) /* what the medium says may be an older pool's, or a lie */
 		return 0;
 	/* Not in the order of locks: it is kept, and who does not get it does not wait. */
 	if (!umfs_lock_free(fs, seen) ||
@@ -119,6 +119,7 @@ static int divide(struct umfs *fs)
 	umfs_flush(fs, word_of(reserve, 0), UMFS_LEASES * sizeof(le64));
 	umfs_fence(fs);
 	umfs_persist64(fs, &reserve->leases, 1); /* with the lock, which is in this line */
+	fs->divided = 1;
 	return 0;
 }
 
@@ -131,6 +132,7 @@ static void join(struct umfs *fs)
 	for (i = 0; i < UMFS_LEASES; i++)
 		if (ld64(word_of(reserve, i)))
 			return;
+	fs->divided = 0;
 	umfs_persist64(fs, &reserve->leases, 0);
 	st64(&reserve->lock, 0);
 }
@@ -174,10 +176,10 @@ int umfs_lease_take(const struct umfs_file *f, uint32_t *lease, uint64_t *where)
 		err = find_free(reserve, lease);
 	if (err)
 		return err;
-	/* Others' bytes lie there. */
+	/* Others' bytes lie there, which recovery is not to put into this file either. */
 	l = lease_of(reserve, *lease);
 	port_zero(l, UMFS_LEASE_PAGES * UMFS_PAGE_BYTES);
-	umfs_flush(fs, l, sizeof(*l));
+	umfs_flush(fs, l, UMFS_LEASE_PAGES * UMFS_PAGE_BYTES);
 	umfs_fence(fs);
 	umfs_persist64(fs, word_of(reserve, *lease), (uint64_t)f->generation << 32 | f->ino); /* I1 */
 	*where = umfs_off(fs, l);

@@ -298,16 +298,16 @@ static int lock_reserve(struct umfs_write *w, struct umfs_ulog_pm **log)
 {
 	struct umfs *fs = w->fs;
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
-	uint32_t i;
+	uint32_t i, n;
 
 	for (i = 0; i < fs->geo.reserve_count; i++) {
 		*log = umfs_reserve(fs, i);
 		if (umfs_lock_try(fs, &(*log)->lock, mine))
 			return 0;
 	}
-	*log = umfs_reserve(fs, w->tx.lane_index % fs->geo.reserve_count);
-	if (ld64(&(*log)->leases)) /* not to be had; the first one never has leases */
-		*log = umfs_reserve(fs, 0);
+	/* Nobody waits for the last one: it may be divided into leases, which last. */
+	n = UMFS_MAX(fs->geo.reserve_count, 2u) - 1;
+	*log = umfs_reserve(fs, w->tx.lane_index % n);
 	return umfs_lock(fs, &(*log)->lock);
 }
 

@@ -37,6 +37,7 @@
 
 #define NUMBERS (1u << 16)
 #define WAIT_FIRST 4u
+#define LEASE_TRIES 4096u /* longer than another's write of 64 KiB takes */
 #define WAIT_MAX 1024u
 #define MAP_MIN (2ull << 20)
 #define MAP_LIMIT (512ull << 30)
@@ -354,11 +355,12 @@ static int put_word(__u64 *at, uint64_t v)
 }
 
 /* Durable, where that means something, and before what is stored next. */
-static void settle(const struct share *e, const void *p)
+static int settle_log(const struct share *e)
 {
-	if (e->durable)
-		port_flush_lines(p, 1);
+	int err = e->durable ? port_flush_guarded(e->log, 1) : 0;
+
 	port_fence();
+	return err;
 }
 
 /* Old bytes to the log, which is at work when this returns 0. */
@@ -371,20 +373,22 @@ static int arm(struct share *e, uint64_t off, size_t n)
 		err = port_copy_in(&e->log->off, where, sizeof(where));
 	if (!err)
 		err = put_word(&e->log->wrote, 1);
-	settle(e, e->log);
+	if (!err)
+		err = settle_log(e);
 	if (!err)
 		err = put_word(&e->log->state, 1);
-	settle(e, e->log);
-	return err;
+	return err ? err : settle_log(e);
 }
 
+/* Where the lease ends after the commit point who ended it makes that durable. */
 static int retire(struct share *e)
 {
 	int err;
 
 	port_fence();
 	err = put_word(&e->log->state, 0); /* commit point */
-	settle(e, e->log);
+	if (!err)
+		(void)settle_log(e);
 	return err;
 }
 
@@ -409,6 +413,20 @@ static long read_leased(struct share *e, void *buf, size_t n, uint64_t off)
 	return put_word(&e->log->read, 1) || port_copy_out(buf, e->at + off, n) ? -EAGAIN : (long)n;
 }
 
+/*
+ * The buffer of whoever has it may be one that another thread has to bring (userfaultfd), which
+ * then comes here itself: so nobody waits for long. Who gives up ends the lease, and that goes on.
+ */
+static bool lock_lease(void)
+{
+	for (uint32_t i = 0; i < LEASE_TRIES; i++) {
+		if (umfs_local_trylock(LOCK_LEASE))
+			return true;
+		port_relax();
+	}
+	return false;
+}
+
 /* To `in` from the file, or to the file from `out`. Bytes, or -EAGAIN: by the kernel. */
 static long by_lease(int fd, void *in, const void *out, size_t n, off_t off)
 {
@@ -416,13 +434,19 @@ static long by_lease(int fd, void *in, const void *out, size_t n, off_t off)
 	long ret = -EAGAIN;
 
 	umfs_guard_enter();
-	umfs_local_lock(LOCK_LEASE);
-	if (e->log && LOAD(&e->lease_slot->stamp) == e->lease_stamp && n && n <= UMFS_IOC_LOG_ROOM &&
-	    off >= 0 && (uint64_t)off < e->lease_size) {
+	if (!lock_lease()) {
+		umfs_guard_leave();
+		return -EAGAIN;
+	}
+	if (e->log && LOAD(&e->lease_slot->stamp) == e->lease_stamp && n && off >= 0 &&
+	    (uint64_t)off < e->lease_size) {
 		if (in)
 			ret = read_leased(e, in, n, (uint64_t)off);
-		else if (n <= e->lease_size - (uint64_t)off)
+		else if (n <= UMFS_IOC_LOG_ROOM && n <= e->lease_size - (uint64_t)off)
 			ret = write_logged(e, out, n, (uint64_t)off);
+		/* Also where it has not ended (no page for a hole): the log is needed as it is. */
+		if (ret == -EIO)
+			e->lease_stamp = 0;
 	}
 	umfs_local_unlock(LOCK_LEASE);
 	umfs_guard_leave();

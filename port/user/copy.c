@@ -46,19 +46,27 @@ void pool_stream_never(void)
 	port_nt_min = NT_NEVER;
 }
 
+typedef int flush_fn(const void *p, uint64_t n);
+
+static int flush_plain(const void *p, uint64_t n)
+{
+	port_flush_lines(p, n);
+	return 0;
+}
+
 /* Write back what an nt routine stored the ordinary way: all, or the lines at both ends. */
-static void flush_rest(const void *pool, uint64_t n)
+static inline int flush_rest(flush_fn *flush, const void *pool, uint64_t n)
 {
 	uintptr_t start = (uintptr_t)pool, end = start + n;
+	int err = 0;
 
-	if (n < port_nt_min) {
-		port_flush_lines(pool, n);
-		return;
-	}
+	if (n < port_nt_min)
+		return flush(pool, n);
 	if (start & (UMFS_LINE_BYTES - 1))
-		port_flush_lines(pool, 1);
-	if (end & (UMFS_LINE_BYTES - 1))
-		port_flush_lines((const void *)(end - 1), 1);
+		err = flush(pool, 1);
+	if (!err && end & (UMFS_LINE_BYTES - 1))
+		err = flush((const void *)(end - 1), 1);
+	return err;
 }
 
 static inline bool has_avx(void)
@@ -76,16 +84,14 @@ static inline int guard_nt(void *dst, const void *src, uint64_t n)
 	int err = has_avx() ? umfs_guard_nt_avx(dst, src, n) : umfs_guard_nt_sse(dst, src, n);
 
 	if (__builtin_expect(nt_flush, 0) && !err)
-		flush_rest(dst, n);
+		err = flush_rest(port_flush_guarded, dst, n); /* it may be gone by now */
 	return err;
 }
 
 static inline int plain_nt(void *dst, const void *src, uint64_t n)
 {
 	(void)(has_avx() ? umfs_plain_nt_avx(dst, src, n) : umfs_plain_nt_sse(dst, src, n));
-	if (__builtin_expect(nt_flush, 0))
-		flush_rest(dst, n);
-	return 0;
+	return __builtin_expect(nt_flush, 0) ? flush_rest(flush_plain, dst, n) : 0;
 }
 
 static inline int plain_copy(void *dst, const void *src, uint64_t n)

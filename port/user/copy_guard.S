@@ -281,6 +281,29 @@ umfs_guard_swap:
 	.cfi_endproc
 	.size	umfs_guard_swap, . - umfs_guard_swap
 
+/* int f(const void *line, const void *end): write the lines in [line, end) back. */
+.macro DEFINE_FLUSH name, insn
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.p2align 4
+\name:
+	.cfi_startproc
+	xor	%eax, %eax
+93:	cmp	%rsi, %rdi
+	jae	94f
+	\insn	(%rdi)
+	add	$64, %rdi
+	jmp	93b
+94:	ret
+	.cfi_endproc
+	.size	\name, . - \name
+.endm
+
+	DEFINE_FLUSH umfs_guard_clwb, clwb
+	DEFINE_FLUSH umfs_guard_clflushopt, clflushopt
+	DEFINE_FLUSH umfs_guard_clflush, clflush
+
 	DEFINE_COPY umfs_guard_copy_sse, SSE
 	DEFINE_NT umfs_guard_nt_sse, SSE
 umfs_guard_avx:

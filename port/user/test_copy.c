@@ -151,6 +151,9 @@ static void check_faults(uint8_t *pool)
 	assert_int_equal(word, 7);
 	/* Not an address at all: the processor does not say which. */
 	assert_int_equal(port_copy_in(pool, (void *)0x8000000000000000, 64), -EFAULT);
+	assert_int_equal(port_flush_guarded(end - 4096, 4096), 0);
+	assert_int_equal(port_flush_guarded(end - 4096, 4097), -EFAULT);
+	assert_int_equal(port_flush_guarded(end, 1), -EFAULT);
 	munmap(end - 8192, 8192 + 4096);
 }
 
@@ -176,7 +179,9 @@ static void copy_past_end_of_pool_gives_eio(void **state)
 	assert_int_equal(truncate(pool_path, POOL_BYTES / 2), 0);
 	assert_int_equal(port_copy_in(p->fs.base + POOL_BYTES / 2, buf, 4096), -EIO);
 	assert_int_equal(port_copy_in_nt(p->fs.base + POOL_BYTES / 2, buf, 4096), -EIO);
+	assert_int_equal(port_flush_guarded(p->fs.base + POOL_BYTES / 2, 64), -EIO);
 	port_cpu = 0;
+	assert_int_equal(port_flush_guarded(p->fs.base + POOL_BYTES / 2, 64), -EIO);
 	assert_int_equal(port_copy_out(buf, p->fs.base + POOL_BYTES - 64, 64), -EIO);
 	port_cpu = cpu;
 	/* A plain store: the page is replaced and the program lives. */

@@ -84,6 +84,8 @@ static inline int port_copy_out_small(void *user, const void *pool, uint64_t n)
  * durable after the next port_fence. port_fence orders non-temporal stores too.
  */
 void port_flush_lines(const void *p, uint64_t n);
+/* The same of what may be gone: 0, or as the guarded copies. */
+int port_flush_guarded(const void *p, uint64_t n);
 static inline void port_fence(void)
 {
 	__asm__ volatile("sfence" ::: "memory");
