@@ -364,7 +364,7 @@ static bool atime_stays_once_asked(void)
 	assert_ok(utimensat(AT_FDCWD, at("read"), old, 0));
 	assert_ok(fcntl(fd, F_SETFL, O_NOATIME));
 	assert_int_equal(read(fd, &c, 1), 1);
-	map = mmap(NULL, 1, PROT_READ, on_mount() ? MAP_PRIVATE : MAP_SHARED, fd, 0);
+	map = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
 	assert_true(map != MAP_FAILED);
 	assert_int_equal(*map, c);
 	assert_ok(munmap(map, 1));
@@ -389,7 +389,8 @@ static void access_times(void **state)
 	(void)state;
 	put_file("read", "x");
 	assert_true(atime_stays(O_NOATIME));
-	assert_true(atime_stays_once_asked());
+	if (!on_mount()) /* which learns of the flags at the open only */
+		assert_true(atime_stays_once_asked());
 	if (on_umfs())
 		assert_false(atime_stays(0));
 	if (on_umfs() && geteuid() == 0) {
