@@ -6,8 +6,8 @@
  * no more than that one file. Which file that is stands in a word that the process can not
  * write, so that the log, whatever it contains, can harm no other.
  *
- * The last reserve is divided into such logs while there are any; in its place others
- * use the first. It is held by the port's slot, whose recovery finds it.
+ * The last reserve is divided into such logs while there are any, so others may have it, but
+ * nobody waits for it. It is held by the port's slot, whose recovery finds it.
  *
  * I1  The file's word is durable before the process gets the log, and goes after the
  *     log is at rest: what was written by lease is undone in that file or nowhere.

@@ -55,11 +55,13 @@ static uint64_t ns_since(const int64_t *then, int64_t now)
 
 void umfs_taken_note(struct umfs *fs, uint32_t pages)
 {
-	int64_t now = port_now_ns();
-	uint64_t since = ns_since(&fs->taken_since_ns, now);
+	int64_t now;
+	uint64_t since;
 
 	if (fs->geo.flags & UMFS_SB_BACKED)
 		return;
+	now = port_now_ns();
+	since = ns_since(&fs->taken_since_ns, now);
 	if (since >= PAUSE_NS) {
 		uint32_t taken = __atomic_exchange_n(&fs->taken_pages, 0, __ATOMIC_RELAXED);
 

@@ -358,6 +358,15 @@ static int share(struct umfs_kpool *pool, struct umfs_karea *area, struct file *
 	return err ? err : still_is(a->fd, file);
 }
 
+/* The file that is asked for; the caller's to put. */
+static long asked(const struct umfs_karea *area, int fd, struct file **file)
+{
+	if (!area)
+		return -ENXIO;
+	*file = fget(fd);
+	return *file ? 0 : -EBADF;
+}
+
 long umfs_area_share(struct umfs_kpool *pool, struct umfs_karea *area, void __user *arg)
 {
 	struct umfs_ioc_share a;
@@ -368,11 +377,9 @@ long umfs_area_share(struct umfs_kpool *pool, struct umfs_karea *area, void __us
 		return -EFAULT;
 	if (a.zero0 || memchr_inv(a.zero, 0, sizeof(a.zero)))
 		return -EINVAL;
-	if (!area)
-		return -ENXIO;
-	file = fget(a.fd);
-	if (!file)
-		return -EBADF;
+	err = asked(area, a.fd, &file);
+	if (err)
+		return err;
 	a.addr = 0;
 	err = share(pool, area, file, &a);
 	fput(file);
@@ -436,11 +443,9 @@ long umfs_area_lease(struct umfs_kpool *pool, struct umfs_karea *area, void __us
 		return -EFAULT;
 	if (memchr_inv(a.zero, 0, sizeof(a.zero)))
 		return -EINVAL;
-	if (!area)
-		return -ENXIO;
-	file = fget(a.fd);
-	if (!file)
-		return -EBADF;
+	err = asked(area, a.fd, &file);
+	if (err)
+		return err;
 	a.addr = a.log = 0;
 	err = lease(pool, area, file, &a);
 	fput(file);

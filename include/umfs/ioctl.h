@@ -328,8 +328,9 @@ struct umfs_ioc_slot {
  * A lease ends when anybody reads, changes or cuts the file by a call, or when its mappings are gone.
  * Nothing is where they were then (SIGBUS, for good), and a write that was begun
  * is undone. So what was stored, each of these steps in order, without a fault happened whole,
- * and what met a fault did not happen; nothing more is to be stored by a lease after one. `slot`, `stamp`: as of UMFS_IOC_SHARE; of its slot `seq` is
- * odd while the lease lasts. `size` does not change.
+ * and what met a fault did not happen; nothing more is to be stored by a lease after one.
+ * `slot`, `stamp`: as of UMFS_IOC_SHARE; of its slot `seq` is odd while the lease lasts. `size`
+ * does not change.
  *
  * As UMFS_IOC_SHARE; and EBADF: not for both, or with O_APPEND; EBUSY: somebody has a lease, or
  * no room now; ENOSPC: no room for more leases in the pool; EFBIG: the file is larger than

@@ -156,14 +156,20 @@ def world_groups(path):
     return groups
 
 
-def leaf_of_2_mib_is_read(world):
-    """Core writes none so far, and must read them: a table that is a run becomes one."""
-    path = world.new('leaf', 24)
+def read_around(world, name, mib, change):
+    """A pool, and what is read of it before and after `change` was made to its bytes."""
+    path = world.new(name, mib)
     world.pools('files', path)
     before = world.read(path, 'before')
     with open(path, 'r+b', buffering=0) as pool:
-        put_leaf(path, pool)
-    check(world.read(path, 'after') == before, 'the tree has changed')
+        change(path, pool)
+    return path, before, world.read(path, 'after')
+
+
+def leaf_of_2_mib_is_read(world):
+    """Core writes none so far, and must read them: a table that is a run becomes one."""
+    path, before, after = read_around(world, 'leaf', 24, put_leaf)
+    check(after == before, 'the tree has changed')
     world.agree(path, '2 MiB', atimes=False)
     world.met('2 MiB')
 
@@ -189,12 +195,8 @@ def put_leaf(path, pool):
 
 def leases_are_recovered(world):
     """Half a write by lease, as a power cut would leave it, and one at rest."""
-    path = world.new('lease', 96)
-    world.pools('files', path)
-    before = world.read(path, 'before')
-    with open(path, 'r+b', buffering=0) as pool:
-        put_leases(path, pool)
-    check(world.read(path, 'after') != before, 'nothing was put back')
+    path, before, after = read_around(world, 'lease', 96, put_leases)
+    check(after != before, 'nothing was put back')
     world.agree(path, 'lease', atimes=False)
     world.met('lease')
 

@@ -85,15 +85,21 @@ static void make(struct umfs *fs)
 	assert_ok(world_put(fs, "/other", 0, FILE_BYTES, 3));
 }
 
+/* A pool with a lease, by which something was written. */
+static void written(struct unit *u, struct held *h)
+{
+	unit_pool(u, POOL_BYTES, 1024);
+	make(u->fs);
+	take(u->fs, h);
+	holder_writes(h, now + OFF, OFF, LEN);
+}
+
 static void write_by_lease_seen(void **state)
 {
 	struct unit *u = *state;
 	struct held h;
 
-	unit_pool(u, POOL_BYTES, 1024);
-	make(u->fs);
-	take(u->fs, &h);
-	holder_writes(&h, now + OFF, OFF, LEN);
+	written(u, &h);
 	assert_true(is(&h.f, now));
 	give(u->fs, &h);
 	take(u->fs, &h);
@@ -107,10 +113,7 @@ static void half_undone(void **state)
 	struct unit *u = *state;
 	struct held h;
 
-	unit_pool(u, POOL_BYTES, 1024);
-	make(u->fs);
-	take(u->fs, &h);
-	holder_writes(&h, now + OFF, OFF, LEN);
+	written(u, &h);
 	st64(&h.log->state, 1);
 	umfs_lease_undo(&h.f, h.lease);
 	assert_true(is(&h.f, was));
