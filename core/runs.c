@@ -8,7 +8,7 @@
  *
  * R1  All of it is a hint. A freed run is looked at in the bitmap, under the group's lock,
  *     before it is taken. A group is passed over only where whole runs are looked for, so
- *     before any run will do, and PASSES times at most.
+ *     before any run will do, PASSES times at most, and not once a run so long was freed.
  * R2  The word is stored whole; threads may lose each other's.
  */
 #include "bits.h"
@@ -52,11 +52,18 @@ static void note_put(struct umfs *fs, uint32_t group, const struct note *n)
 void umfs_runs_freed(struct umfs *fs, uint32_t group, uint32_t first, uint32_t count)
 {
 	struct note n = note_get(fs, group);
+	bool longer;
 
-	if (count == 1 || count < n.count) /* single pages are found without this */
+	count = UMFS_MIN(count, UMFS_UNIT_PAGES);
+	longer = count > n.longest;
+	if (count == 1 || (count < n.count && !longer)) /* single pages are found without this */
 		return;
-	n.first = first;
-	n.count = UMFS_MIN(count, UMFS_UNIT_PAGES);
+	if (longer)
+		n.longest = count;
+	if (count >= n.count) {
+		n.first = first;
+		n.count = count;
+	}
 	note_put(fs, group, &n);
 }
 

@@ -96,6 +96,29 @@ static void made_and_removed_again_keeps_memory(void **state)
 	assert_true(units_backed(u) <= before + 1);
 }
 
+/* Its first group was full when it was last searched. */
+static void cut_and_appended_again_takes_no_new_memory(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint32_t i, backed = 0;
+	uint64_t off;
+
+	pool_of_three_groups(u);
+	make_file(u, "/filled", 60 * MIB);
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	for (i = 0; i < 12; i++) {
+		for (off = 0; off < 100 * MIB; off += MIB / 32)
+			assert_ok(umfs_fallocate(&file, 0, off, MIB / 32));
+		if (!i)
+			backed = units_backed(u);
+		assert_true(units_backed(u) <= backed + 1); /* it begins elsewhere */
+		assert_ok(umfs_truncate(u->fs, umfs_file_node(&file), 0));
+		u->sim->now_ns += 100000000;
+	}
+	world_close(&file);
+}
+
 /* Nothing more is freed or taken. */
 static void what_was_kept_goes_when_it_is_not_needed(void **state)
 {
@@ -261,6 +284,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(freed_groups_looked_at_again),
 	CASE(removal_of_large_file_gives_memory_back),
 	CASE(made_and_removed_again_keeps_memory),
+	CASE(cut_and_appended_again_takes_no_new_memory),
 	CASE(what_was_kept_goes_when_it_is_not_needed),
 	CASE(no_more_is_kept_than_was_taken),
 	CASE(clock_set_back_keeps_nothing),
