@@ -76,7 +76,7 @@ void umfs_spot_end(struct spot *s)
 /* Piece by piece; each comes to `to`, at `step` times its place. */
 static long fetch(char *to, const char *from, size_t max, size_t step)
 {
-	size_t most = umfs_on_valgrind() ? 1 : FETCH_BYTES, n = 0;
+	size_t most = umfs_on_memcheck() ? 1 : FETCH_BYTES, n = 0;
 
 	while (n < max) {
 		/* Never past the page that the end may lie in. */
