@@ -16,7 +16,9 @@
  *     If it does not it harms the content of the file that it may write.
  * I3  While a lease lasts the file's size and pages change for nobody: but a hole may become a
  *     page. So what is put back goes where it came from.
- * I4  Whoever undoes has made sure that nobody writes the log or the file by lease any
+ * I4  Who has the reserve whole finds it not divided: the first to attach forgets what a pool
+ *     says that was on this medium before. Else, if he dies with its lock, that would be believed.
+ * I5  Whoever undoes has made sure that nobody writes the log or the file by lease any
  *     more. Each word is loaded once, checked, then used.
  */
 #include "write.h"
@@ -39,7 +41,7 @@ static struct umfs_lease_pm *lease_of(struct umfs_ulog_pm *reserve, uint32_t lea
 
 /* ---- undo ---- */
 
-/* I4; of a file that nobody writes meanwhile. */
+/* I5; of a file that nobody writes meanwhile. */
 static void undo(struct umfs *fs, struct umfs_lease_pm *lease, const struct umfs_inode_pm *inode)
 {
 	const uint8_t *bytes = (const uint8_t *)lease + UMFS_PAGE_BYTES;
@@ -97,6 +99,16 @@ void umfs_lease_recover(struct umfs *fs, struct umfs_ulog_pm *reserve)
 	umfs_persist64(fs, &reserve->leases, 0); /* the words mean nothing any more */
 }
 
+void umfs_lease_forget(struct umfs *fs)
+{
+	struct umfs_ulog_pm *reserve = divided(fs);
+
+	if (fs->geo.reserve_count < 2 || !ld64(&reserve->leases))
+		return;
+	st64(&reserve->leases, 0);
+	umfs_flush(fs, reserve, UMFS_ULOG_HEAD_BYTES);
+}
+
 /* ---- taking one, and giving it back ---- */
 
 /* The last reserve is for leases, if nobody has it. */
@@ -113,8 +125,6 @@ static int divide(struct umfs *fs)
 	if (!umfs_lock_free(fs, seen) ||
 	    !cas64(&reserve->lock, &seen, umfs_lock_value(fs, fs->slot)))
 		return -EBUSY;
-	if (ld64(&reserve->leases)) /* with words that mean nothing here */
-		umfs_persist64(fs, &reserve->leases, 0);
 	port_zero(word_of(reserve, 0), UMFS_LEASES * sizeof(le64));
 	umfs_flush(fs, word_of(reserve, 0), UMFS_LEASES * sizeof(le64));
 	umfs_fence(fs);

@@ -285,6 +285,7 @@ static int attach_first(struct umfs *fs, uint32_t mode)
 	st64(&rt->freeze, 0);
 	st32(&rt->mode, mode);
 	st32(&rt->epoch, fs->epoch);
+	umfs_lease_forget(fs);
 	umfs_flush(fs, rt, sizeof(*rt));
 	umfs_fence(fs);
 	return 0;

@@ -294,7 +294,7 @@ int umfs_write_settle(struct umfs_write *w, uint64_t end)
 	return 0;
 }
 
-static int lock_reserve(struct umfs_write *w, struct umfs_ulog_pm **log)
+int umfs_reserve_take(struct umfs_write *w, struct umfs_ulog_pm **log)
 {
 	struct umfs *fs = w->fs;
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
@@ -309,16 +309,6 @@ static int lock_reserve(struct umfs_write *w, struct umfs_ulog_pm **log)
 	n = UMFS_MAX(fs->geo.reserve_count, 2u) - 1;
 	*log = umfs_reserve(fs, w->tx.lane_index % n);
 	return umfs_lock(fs, &(*log)->lock);
-}
-
-int umfs_reserve_take(struct umfs_write *w, struct umfs_ulog_pm **log)
-{
-	int err = lock_reserve(w, log);
-
-	/* Of a pool that was on this medium before; in a crash it would be believed. */
-	if (!err && ld64(&(*log)->leases))
-		umfs_persist64(w->fs, &(*log)->leases, 0);
-	return err;
 }
 
 static int write_by_reserve(struct umfs_write *w)
