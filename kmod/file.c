@@ -17,7 +17,8 @@
  * I4  A write from user memory has to leave nothing when a page of it is not there, since
  *     others see the file before the next try: so only where core undoes it.
  * I5  A read is not while somebody has a lease (lease.c L2): under the lock there is none, and
- *     what was read to the buffer is thrown away when there was one meanwhile.
+ *     what was read to the buffer is thrown away when there was one meanwhile. Who met one
+ *     ends it and is *alone* then: it reads under the lock, so that none comes.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -76,7 +77,7 @@ int umfs_file_release(struct inode *inode, struct file *file)
 	struct umfs_kfile *k = file->private_data;
 
 	if (k->lease)
-		umfs_lease_release(inode, k);
+		umfs_lease_release(k);
 	umfs_shares_release(inode, k);
 	if (k->maps)
 		umfs_maps_put(inode, k->maps);
@@ -178,7 +179,7 @@ static bool take_buffer(struct buffer *b, size_t bytes)
 
 static void give_buffer(const struct buffer *b)
 {
-	if (b->from)
+	if (b->from) /* after what was done with it, which who takes it next does not see */
 		smp_store_release(b->from, b->at);
 	else
 		kvfree(b->at);
@@ -208,31 +209,52 @@ int umfs_files_init(void)
 
 /* ---- read ---- */
 
-/* -EFAULT: a page is not there; -EAGAIN: this is not the way; -EBUSY: I5, once more. */
-static ssize_t read_direct(struct kiocb *iocb, struct iov_iter *to)
+/* The invalidate lock, shared; alone: and no lease. */
+static bool lock_to_read(struct inode *inode, bool alone)
+{
+	if (!alone)
+		return filemap_invalidate_trylock_shared(inode->i_mapping); /* I3 */
+	umfs_lease_stop(inode);
+	return true;
+}
+
+/* -EFAULT: a page is not there; -EAGAIN: this is not the way; -EBUSY: it is to be done alone. */
+static ssize_t read_direct(struct kiocb *iocb, struct iov_iter *to, bool alone)
 {
 	struct umfs_kfile *k = iocb->ki_filp->private_data;
-	struct address_space *mapping = iocb->ki_filp->f_mapping;
+	struct inode *inode = file_inode(iocb->ki_filp);
 	struct part p;
 	ssize_t ret;
 	u64 begun;
 
-	if (!find_direct(to, &p) || !filemap_invalidate_trylock_shared(mapping)) /* I3 */
+	if (!find_direct(to, &p) || !lock_to_read(inode, alone))
 		return -EAGAIN;
-	if (umfs_lease_is(file_inode(iocb->ki_filp), &begun))
+	if (umfs_lease_is(inode, &begun))
 		ret = -EBUSY;
 	else if (p.count == 1)
 		ret = umfs_pread(&k->f, p.iov[0].base, p.bytes, iocb->ki_pos);
 	else
 		ret = umfs_preadv(&k->f, p.iov, p.count, iocb->ki_pos);
-	filemap_invalidate_unlock_shared(mapping);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
 	if (ret > 0)
 		iov_iter_advance(to, ret);
 	return ret;
 }
 
+static ssize_t read_alone(struct kiocb *iocb, void *at, size_t bytes)
+{
+	struct umfs_kfile *k = iocb->ki_filp->private_data;
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+
+	umfs_lease_stop(inode);
+	ret = umfs_pread(&k->f, at, bytes, iocb->ki_pos);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return ret;
+}
+
 /* I5 */
-static ssize_t read_to(struct kiocb *iocb, void *at, size_t bytes)
+static ssize_t read_beside(struct kiocb *iocb, void *at, size_t bytes)
 {
 	struct umfs_kfile *k = iocb->ki_filp->private_data;
 	struct inode *inode = file_inode(iocb->ki_filp);
@@ -245,7 +267,7 @@ static ssize_t read_to(struct kiocb *iocb, void *at, size_t bytes)
 	return umfs_lease_is(inode, &after) || before != after ? -EBUSY : ret;
 }
 
-static ssize_t read_by_buffer(struct kiocb *iocb, struct iov_iter *to)
+static ssize_t read_by_buffer(struct kiocb *iocb, struct iov_iter *to, bool alone)
 {
 	size_t part = part_of(to);
 	struct buffer b;
@@ -253,31 +275,27 @@ static ssize_t read_by_buffer(struct kiocb *iocb, struct iov_iter *to)
 
 	if (!take_buffer(&b, part))
 		return -ENOMEM;
-	ret = read_to(iocb, b.at, part);
+	ret = alone ? read_alone(iocb, b.at, part) : read_beside(iocb, b.at, part);
 	if (ret > 0)
 		ret = copy_to_iter(b.at, ret, to) ?: -EFAULT;
 	give_buffer(&b);
 	return ret;
 }
 
-static ssize_t read_once(struct kiocb *iocb, struct iov_iter *to)
+static ssize_t read_once(struct kiocb *iocb, struct iov_iter *to, bool alone)
 {
-	ssize_t ret = read_direct(iocb, to);
+	ssize_t ret = read_direct(iocb, to, alone);
 
 	if (ret == -EFAULT && !fault_in_iov_iter_writeable(to, part_of(to)))
-		ret = read_direct(iocb, to);
-	return ret == -EFAULT || ret == -EAGAIN ? read_by_buffer(iocb, to) : ret;
+		ret = read_direct(iocb, to, alone);
+	return ret == -EFAULT || ret == -EAGAIN ? read_by_buffer(iocb, to, alone) : ret;
 }
 
 static ssize_t read_part(struct kiocb *iocb, struct iov_iter *to)
 {
-	ssize_t ret = read_once(iocb, to);
+	ssize_t ret = read_once(iocb, to, false);
 
-	while (ret == -EBUSY && !fatal_signal_pending(current)) {
-		umfs_lease_stop(file_inode(iocb->ki_filp));
-		ret = read_once(iocb, to);
-	}
-	return ret == -EBUSY ? -EINTR : ret;
+	return ret == -EBUSY ? read_once(iocb, to, true) : ret;
 }
 
 static ssize_t file_read(struct kiocb *iocb, struct iov_iter *to)

@@ -35,6 +35,7 @@
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/rwsem.h>
 
 #include "compat.h"
@@ -62,6 +63,9 @@ struct umfs_kpool {
 	bool leaving;		/* with `users` 0: nobody comes any more */
 	long users;		/* open files and nodes; under `count` */
 	spinlock_t count;
+
+	struct list_head leases; /* lease.c L6 */
+	struct mutex lease_lock;
 
 	struct vfsmount *mnt;
 	struct miscdevice misc;
@@ -203,12 +207,13 @@ int umfs_lease_map(struct umfs_kpool *pool, struct inode *inode, struct umfs_ioc
 int umfs_lease_begin(struct file *file, struct umfs_ioc_lease *a);
 /* The same held: nobody has a lease, and what was begun is undone. */
 void umfs_lease_end(struct inode *inode);
-/* The same not held. */
+/* The same, and the invalidate lock is taken, shared, and left to the caller. */
 void umfs_lease_stop(struct inode *inode);
 /* Whether there is one; another number whenever there was one in between. */
 bool umfs_lease_is(struct inode *inode, u64 *begun);
-/* The file whose mappings they are is closed. */
-void umfs_lease_release(struct inode *inode, struct umfs_kfile *k);
+/* A mapping of an open file with k->lease goes, and that file; the invalidate lock not held. */
+void umfs_lease_unmapped(const struct vm_area_struct *vma);
+void umfs_lease_release(struct umfs_kfile *k);
 /* Before attributes are read: times of what was written by lease. */
 void umfs_leases_look(struct umfs_kpool *pool, uint32_t ino);
 /* A page fault in a mapping of `file` may go on; the invalidate lock held. */

@@ -11,17 +11,22 @@
  *     have page faults in its mappings.
  * L2  Under that lock, shared, with no lease the file is as core has it. So who reads or changes
  *     it by a call looks there first and ends what he finds; and who changes what a write by
- *     a call would change as well: set-id bits, times.
+ *     a call would change as well: set-id bits, times. Who has ended one and keeps the lock,
+ *     shared, reads before the next begins: nobody who takes leases again and again can keep him out.
  * L3  At its end faults are refused first, then all mappings are cut, which all processors know
  *     when that returns, then the log is read: it can not change any more. Last the maps
  *     do not name it any more.
  * L4  What the process writes in the log is data: core checks it against the one file.
- * L5  The file's maps and the lease are kept by the file opened for the mappings; when that
- *     goes the lease has ended.
+ * L5  The file's maps and the lease are kept by the file opened for the mappings, until a grace
+ *     period after it is closed. The lease ends when the process unmaps any of them, or that
+ *     file goes, which children of fork may keep for longer.
+ * L6  A pool's list of leases changes, and core is called for them, under the pool's lock for that.
+ *     Without it the list tells only that an inode has none.
  */
 #include <linux/list.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -32,7 +37,8 @@
 #define LOG_OFF (1ull << 40) /* of the mapped file, past all that a file can have */
 
 struct umfs_klease {
-	struct list_head list;	/* of all, while given */
+	struct list_head list;	/* of the pool's, while given: L6 */
+	struct rcu_head rcu;
 	struct umfs_kfile *k;	/* L5 */
 	struct inode *inode;
 	struct mm_struct *mm;	/* L1; kept, so that no other has its address */
@@ -41,8 +47,6 @@ struct umfs_klease {
 	bool given;
 };
 
-static DEFINE_MUTEX(lock); /* the list, and core's calls: one at a time */
-static LIST_HEAD(leases);
 static atomic64_t begun = ATOMIC64_INIT(0);
 
 static struct umfs_lease_pm *log_of(const struct umfs_klease *l)
@@ -77,17 +81,31 @@ static void look(const struct umfs_klease *l)
 		umfs_accessed(&l->k->f);
 }
 
+/* L6: under the lock, or RCU's. */
+static struct umfs_klease *find_in(struct umfs_kpool *pool, uint32_t ino)
+{
+	struct umfs_klease *l;
+
+	list_for_each_entry_rcu(l, &pool->leases, list, lockdep_is_held(&pool->lease_lock))
+		if (l->inode->i_ino == ino)
+			return l;
+	return NULL;
+}
+
 void umfs_leases_look(struct umfs_kpool *pool, uint32_t ino)
 {
 	struct umfs_klease *l;
 
-	if (list_empty_careful(&leases))
+	rcu_read_lock();
+	l = find_in(pool, ino);
+	rcu_read_unlock();
+	if (!l)
 		return;
-	mutex_lock(&lock);
-	list_for_each_entry(l, &leases, list)
-		if (l->k->pool == pool && l->inode->i_ino == ino)
-			look(l);
-	mutex_unlock(&lock);
+	mutex_lock(&pool->lease_lock);
+	l = find_in(pool, ino);
+	if (l)
+		look(l);
+	mutex_unlock(&pool->lease_lock);
 }
 
 /* ---- the end ---- */
@@ -95,17 +113,19 @@ void umfs_leases_look(struct umfs_kpool *pool, uint32_t ino)
 void umfs_lease_end(struct inode *inode)
 {
 	struct umfs_klease *l = find(inode);
+	struct umfs_kpool *pool;
 
 	if (!l)
 		return;
+	pool = l->k->pool;
 	l->given = false; /* L3 */
 	unmap_mapping_range(inode->i_mapping, 0, 0, 0);
-	mutex_lock(&lock);
-	list_del(&l->list);
+	mutex_lock(&pool->lease_lock);
+	list_del_rcu(&l->list);
 	look(l);
 	umfs_lease_undo(&l->k->f, l->number);
-	umfs_lease_give(&l->k->pool->fs, l->number);
-	mutex_unlock(&lock);
+	umfs_lease_give(&pool->fs, l->number);
+	mutex_unlock(&pool->lease_lock);
 	/* Not before all is as it was: who looks without the lock goes by it (umfs_lease_is). */
 	smp_store_release(&l->k->maps->lease, NULL);
 	umfs_shares_go(inode);
@@ -115,19 +135,34 @@ void umfs_lease_stop(struct inode *inode)
 {
 	filemap_invalidate_lock(inode->i_mapping);
 	umfs_lease_end(inode);
-	filemap_invalidate_unlock(inode->i_mapping);
+	downgrade_write(&inode->i_mapping->invalidate_lock);
 }
 
-void umfs_lease_release(struct inode *inode, struct umfs_kfile *k)
+/* Ends it if it is this one, and not another that came after it. */
+static void end_this(const struct umfs_klease *l)
+{
+	filemap_invalidate_lock(l->inode->i_mapping);
+	if (l->given)
+		umfs_lease_end(l->inode);
+	filemap_invalidate_unlock(l->inode->i_mapping);
+}
+
+/* L5. The memory's lock is held: the order is that of page faults. */
+void umfs_lease_unmapped(const struct vm_area_struct *vma)
+{
+	const struct umfs_kfile *k = vma->vm_file->private_data;
+
+	if (k->lease && k->lease->mm == vma->vm_mm)
+		end_this(k->lease);
+}
+
+void umfs_lease_release(struct umfs_kfile *k)
 {
 	struct umfs_klease *l = k->lease;
 
-	filemap_invalidate_lock(inode->i_mapping);
-	if (l->given)
-		umfs_lease_end(inode);
-	filemap_invalidate_unlock(inode->i_mapping);
+	end_this(l);
 	mmdrop(l->mm);
-	kfree(l);
+	kfree_rcu(l, rcu);
 }
 
 bool umfs_lease_is(struct inode *inode, u64 *count)
@@ -142,20 +177,21 @@ bool umfs_lease_is(struct inode *inode, u64 *count)
 
 static int begin(struct umfs_klease *l, struct umfs_ioc_lease *a)
 {
+	struct umfs_kpool *pool = l->k->pool;
 	struct umfs_attr attr;
-	int err = umfs_getattr(&l->k->pool->fs, umfs_knode(l->inode), &attr);
+	int err = umfs_getattr(&pool->fs, umfs_knode(l->inode), &attr);
 
 	if (err)
 		return err;
 	if (attr.size > a->bytes || attr.size > rlimit(RLIMIT_FSIZE))
 		return -EFBIG;
 	a->size = attr.size;
-	a->durable = l->k->pool->fs.geo.durability == UMFS_DURABLE_FLUSH;
-	mutex_lock(&lock);
+	a->durable = pool->fs.geo.durability == UMFS_DURABLE_FLUSH;
+	mutex_lock(&pool->lease_lock);
 	err = umfs_lease_take(&l->k->f, &l->number, &l->where);
 	if (!err)
-		list_add(&l->list, &leases);
-	mutex_unlock(&lock);
+		list_add_rcu(&l->list, &pool->leases);
+	mutex_unlock(&pool->lease_lock);
 	return err;
 }
 
@@ -200,8 +236,14 @@ static vm_fault_t log_fault(struct vm_fault *vmf)
 	return ret;
 }
 
+static void log_close(struct vm_area_struct *vma)
+{
+	umfs_lease_unmapped(vma);
+}
+
 static const struct vm_operations_struct log_ops = {
 	.fault = log_fault,
+	.close = log_close,
 };
 
 bool umfs_lease_mmap_log(const struct umfs_kfile *k, struct vm_area_struct *vma)

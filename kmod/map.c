@@ -129,7 +129,13 @@ static vm_fault_t map_mkwrite(struct vm_fault *vmf)
 	return ret;
 }
 
+static void map_close(struct vm_area_struct *vma)
+{
+	umfs_lease_unmapped(vma);
+}
+
 static const struct vm_operations_struct vm_ops = {
+	.close = map_close,
 	.fault = map_fault,
 	.pfn_mkwrite = map_mkwrite,
 };

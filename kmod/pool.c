@@ -171,6 +171,8 @@ struct umfs_kpool *umfs_kpool_open(const struct umfs_ioc_attach *a)
 	kref_init(&pool->refs);
 	init_rwsem(&pool->live);
 	spin_lock_init(&pool->count);
+	INIT_LIST_HEAD(&pool->leases);
+	mutex_init(&pool->lease_lock);
 	/* Not what stands behind the NULs: UMFS_IOC_LIST shows these to everybody. */
 	strscpy(pool->name, a->name, sizeof(pool->name));
 	strscpy(pool->device, a->device, sizeof(pool->device));

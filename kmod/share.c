@@ -112,6 +112,7 @@ int umfs_area_mmap(struct umfs_karea **where, struct vm_area_struct *vma)
 /* H1; under the inode's i_lock. */
 static void new_stamp(struct umfs_kshare *s)
 {
+	/* Whoever sees it sees the seq and size that were stored before. */
 	smp_store_release(&slot_of(s)->stamp, (u64)atomic64_inc_return(&stamps));
 }
 
@@ -200,12 +201,13 @@ void umfs_shares_go(struct inode *inode)
 	if (!READ_ONCE(umfs_mapping_private(inode->i_mapping)) ||
 	    umfs_getattr(&umfs_kpool_of(inode)->fs, umfs_knode(inode), &attr))
 		return;
-	wmb();
+	wmb(); /* after all stores to the file's pages, non-temporal ones too */
 	spin_lock(&inode->i_lock);
 	shares = slots_of(inode);
 	if (shares)
 		list_for_each_entry(s, shares, of_maps) {
 			WRITE_ONCE(slot_of(s)->size, attr.size);
+			/* The size before it is even. */
 			smp_store_release(&slot_of(s)->seq, (slot_of(s)->seq | 1) + 1);
 		}
 	spin_unlock(&inode->i_lock);

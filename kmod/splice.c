@@ -346,6 +346,7 @@ static void splice_close(struct vm_area_struct *vma)
 	if (vma->vm_private_data)
 		free_splice(vma->vm_private_data);
 	vma->vm_private_data = NULL;
+	umfs_lease_unmapped(vma);
 }
 
 /* S3: clearing it all takes the parts down, and makes the processors forget them. */
@@ -487,7 +488,8 @@ bool umfs_splice_mmap(struct file *file, struct vm_area_struct *vma)
 		kvfree(s);
 		return false;
 	}
-	if (s->writable) /* stores are not seen one by one: the time of change is now */
+	/* Stores are not seen one by one: the time of change is now. Who has a lease says it. */
+	if (s->writable && !k->lease)
 		(void)umfs_kpin(k, UMFS_MAP_WRITE, 0, &end);
 	umfs_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK);
 	vma->vm_private_data = s;

@@ -325,8 +325,8 @@ struct umfs_ioc_slot {
  * after, `read` 1 after the file was read from this mapping: they have the file's times changed
  * when somebody looks.
  *
- * A lease ends when anybody reads, changes or cuts the file by a call, or when its mappings are gone.
- * Nothing is where they were then (SIGBUS, for good), and a write that was begun
+ * A lease ends when anybody reads, changes or cuts the file by a call, or when who has it unmaps
+ * any of it. Nothing is where they were then (SIGBUS, for good), and a write that was begun
  * is undone. So what was stored, each of these steps in order, without a fault happened whole,
  * and what met a fault did not happen; nothing more is to be stored by a lease after one.
  * `slot`, `stamp`: as of UMFS_IOC_SHARE; of its slot `seq` is odd while the lease lasts. `size`

@@ -119,42 +119,66 @@ static bool is_all(int fd, char what)
 	return i == sizeof(seen);
 }
 
-static void arguments(void)
+/* What can be asked for wrongly: which file, and how much of it. */
+enum { OPEN, READER, WRITER, APPEND, PATH, DIRECTORY, OTHER, FILES };
+
+static void refused(const int fds[FILES])
 {
-	int fd = make("f", 'a'), reader = k_open("f", O_RDONLY, 0), writer = k_open("f", O_WRONLY, 0),
-	    append = k_open("f", O_RDWR | O_APPEND, 0), path = k_open("f", O_PATH, 0),
-	    dir = k_open(".", O_RDONLY | O_DIRECTORY, 0), other = open("/dev/null", O_RDWR);
-	struct umfs_ioc_lease zeros = {.fd = fd, .bytes = FILE_BYTES, .zero = {0, 1}};
-	const struct rlimit small = {PAGE, RLIM_INFINITY};
+	static const struct {
+		int error, file;
+		uint64_t bytes;
+	} asked[] = {{EBADF, FILES, FILE_BYTES},   {EBADF, READER, FILE_BYTES},
+		     {EBADF, WRITER, FILE_BYTES},  {EBADF, APPEND, FILE_BYTES},
+		     {EBADF, PATH, FILE_BYTES},	   {EINVAL, DIRECTORY, FILE_BYTES},
+		     {EINVAL, OTHER, FILE_BYTES},  {EINVAL, OPEN, 0},
+		     {EINVAL, OPEN, 1},		   {EINVAL, OPEN, 1ull << 62},
+		     {EFBIG, OPEN, PAGE}};
 	struct held h;
-	pid_t child;
+	size_t i;
+
+	for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		FAILS(asked[i].error, ask(asked[i].file == FILES ? -1 : fds[asked[i].file],
+					  asked[i].bytes, &h));
+}
+
+static void refused_by_limit(int fd)
+{
+	const struct rlimit small = {PAGE, RLIM_INFINITY};
+	pid_t child = fork();
+	struct held h;
 	int status;
 
-	FAILS(ENXIO, ask(fd, FILE_BYTES, &h));
+	if (!child) {
+		CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+		FAILS(EFBIG, ask(fd, FILE_BYTES, &h));
+		fflush(stdout);
+		_exit(failures ? 1 : 0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void arguments(void)
+{
+	const int fds[FILES] = {[OPEN] = make("f", 'a'),
+				[READER] = k_open("f", O_RDONLY, 0),
+				[WRITER] = k_open("f", O_WRONLY, 0),
+				[APPEND] = k_open("f", O_RDWR | O_APPEND, 0),
+				[PATH] = k_open("f", O_PATH, 0),
+				[DIRECTORY] = k_open(".", O_RDONLY | O_DIRECTORY, 0),
+				[OTHER] = open("/dev/null", O_RDWR)};
+	struct umfs_ioc_lease zeros = {.fd = fds[OPEN], .bytes = FILE_BYTES, .zero = {0, 1}};
+	struct held h;
+	int i;
+
+	FAILS(ENXIO, ask(fds[OPEN], FILE_BYTES, &h));
 	slots = mmap(NULL, SLOTS_BYTES, PROT_READ, MAP_SHARED, pool, 0);
 	CHECK(slots != MAP_FAILED);
 	FAILS(EINVAL, ioctl(pool, UMFS_IOC_LEASE, &zeros));
 	FAILS(EFAULT, ioctl(pool, UMFS_IOC_LEASE, NULL));
-	FAILS(EBADF, ask(-1, FILE_BYTES, &h));
-	FAILS(EBADF, ask(reader, FILE_BYTES, &h));
-	FAILS(EBADF, ask(writer, FILE_BYTES, &h));
-	FAILS(EBADF, ask(append, FILE_BYTES, &h));
-	FAILS(EBADF, ask(path, FILE_BYTES, &h));
-	FAILS(EINVAL, ask(dir, FILE_BYTES, &h));
-	FAILS(EINVAL, ask(other, FILE_BYTES, &h));
-	FAILS(EINVAL, ask(fd, 0, &h));
-	FAILS(EINVAL, ask(fd, 1, &h));
-	FAILS(EINVAL, ask(fd, 1ull << 62, &h));
-	FAILS(EFBIG, ask(fd, PAGE, &h));
-	child = fork();
-	if (!child) {
-		CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
-		FAILS(EFBIG, ask(fd, FILE_BYTES, &h));
-		_exit(failures ? 1 : 0);
-	}
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
-	CHECK(!close(fd) && !close(reader) && !close(writer) && !close(append) && !close(path) &&
-	      !close(dir) && !close(other));
+	refused(fds);
+	refused_by_limit(fds[OPEN]);
+	for (i = 0; i < FILES; i++)
+		CHECK(close(fds[i]) == 0);
 }
 
 static void writing(uint64_t bytes)
@@ -291,6 +315,41 @@ static void dead(void)
 	CHECK(close(fd) == 0);
 }
 
+/* A child that the holder leaves behind has nothing of it: the slot says that it is over. */
+static void outlived(void)
+{
+	static const uint64_t bytes[] = {FILE_BYTES, 2 * MIB}; /* page by page, and spliced */
+	int fd = make("f", 'a'), end[2];
+	struct umfs_ioc_share share = {.fd = fd};
+	struct held h;
+	int status;
+	pid_t child;
+	size_t i;
+
+	CHECK(ioctl(pool, UMFS_IOC_SHARE, &share) == 0 && !(slots[share.slot].seq & 1));
+	for (i = 0; i < 2; i++) {
+		CHECK(pipe(end) == 0);
+		child = fork();
+		if (!child) {
+			if (ask(fd, bytes[i], &h) || !put(&h, 0, "b", 1))
+				_exit(1);
+			if (!fork()) { /* until the other end is closed */
+				close(end[1]);
+				_exit(read(end[0], seen, 1) < 0);
+			}
+			_exit(!(slots[share.slot].seq & 1));
+		}
+		CHECK(waitpid(child, &status, 0) == child && status == 0);
+		CHECK(!(slots[share.slot].seq & 1));
+		CHECK(!close(end[0]) && !close(end[1]));
+	}
+	/* Of several mappings any. */
+	CHECK(ask(fd, FILE_BYTES, &h) == 0 && slots[share.slot].seq & 1);
+	CHECK(munmap((void *)(uintptr_t)h.a.log, UMFS_IOC_LOG_BYTES) == 0);
+	CHECK(!(slots[share.slot].seq & 1));
+	CHECK(munmap(h.at, h.a.bytes) == 0 && close(fd) == 0);
+}
+
 /* Whatever the log says: nothing but this file's content. */
 static void hostile(void)
 {
@@ -344,14 +403,15 @@ static int64_t changed_at(void)
 static void times(void)
 {
 	int fd = make("f", 'a');
+	int64_t before = changed_at();
 	struct held h;
 	struct stat st;
-	int64_t before;
 
-	CHECK(ask(fd, 2 * MIB, &h) == 0);
-	before = changed_at();
 	usleep(20000);
-	CHECK(changed_at() == before && !over(&h));
+	CHECK(ask(fd, FILE_BYTES, &h) == 0 && changed_at() == before); /* page by page */
+	give(&h);
+	CHECK(ask(fd, 2 * MIB, &h) == 0); /* spliced */
+	CHECK(!over(&h) && changed_at() == before);
 	CHECK(put(&h, 0, "a", 1));
 	CHECK(changed_at() > before);
 	before = changed_at();
@@ -481,6 +541,29 @@ static void beside(void)
 	CHECK(close(fd) == 0 && k_unlink("f", 0) == 0);
 }
 
+/* Who takes leases again and again keeps nobody out who reads by the kernel's buffer, as sendfile does. */
+static void greedy(void)
+{
+	int fd = make("f", 'a'), end[2], status, i;
+	struct held h;
+	pid_t child;
+
+	CHECK(ftruncate(fd, MIB) == 0 && pipe2(end, O_NONBLOCK) == 0 && fcntl(end[1], F_SETPIPE_SZ, MIB) == MIB);
+	child = fork();
+	for (; !child;)
+		if (!ask(fd, MIB, &h))
+			give(&h);
+	alarm(60);
+	for (i = 0; i < 20; i++) {
+		CHECK(sendfile(end[1], fd, &(off_t){0}, MIB) > 0);
+		while (read(end[0], seen, sizeof(seen)) > 0) /* until it is empty */
+			;
+	}
+	alarm(0);
+	CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
+	CHECK(!close(end[0]) && !close(end[1]) && close(fd) == 0 && k_unlink("f", 0) == 0);
+}
+
 /* ---- the power goes ---- */
 
 static int hold(void)
@@ -516,8 +599,8 @@ static int check_held(void)
 
 int main(int argc, char **argv)
 {
-	static void (*const cases[])(void) = {arguments, written, undone, dead, hostile, zeros,
-					      times, set_id, holes, many, beside};
+	static void (*const cases[])(void) = {arguments, written, undone, dead, outlived, hostile, zeros,
+					      times, set_id, holes, many, beside, greedy};
 	const struct sigaction act = {.sa_handler = on_fault};
 
 	CHECK(sigaction(SIGBUS, &act, NULL) == 0);
