@@ -18,19 +18,10 @@
 #define PATH_BYTES_MAX 4096u
 #define NAME_TRIES 100u
 
-static uint32_t text_len(const char *s)
-{
-	uint32_t n = 0;
-
-	while (s[n])
-		n++;
-	return n;
-}
-
 /* Put `at` (terminated, maybe already inside the room) at the room's start. */
 static int hand_back(struct umfs_walk *w, const char *at, bool above)
 {
-	uint32_t len = text_len(at);
+	uint32_t len = (uint32_t)strlen(at);
 
 	if (len >= UMFS_WALK_ROOM)
 		return -ENAMETOOLONG;
@@ -43,7 +34,7 @@ static int hand_back(struct umfs_walk *w, const char *at, bool above)
 static int follow(struct umfs *fs, umfs_node node, uint64_t size, struct umfs_walk *w,
 		  const char **at)
 {
-	uint32_t rest = text_len(*at);
+	uint32_t rest = (uint32_t)strlen(*at);
 	int64_t len;
 
 	if (++w->links > LINKS_MAX)

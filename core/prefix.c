@@ -28,12 +28,9 @@
  */
 static uint32_t measure(const char *path)
 {
-	uint32_t at = 0, end = 0;
+	const char *slash = strrchr(path, '/');
 
-	while (path[at])
-		if (path[at++] == '/')
-			end = at;
-	return end < at ? end : 0;
+	return slash && slash[1] ? (uint32_t)(slash + 1 - path) : 0;
 }
 
 /* By start, length and the last bytes before the slash. */
