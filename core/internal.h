@@ -479,7 +479,7 @@ void umfs_ulog_put_back(struct umfs *fs, uint64_t root, const uint8_t *bytes, ui
 
 /* Of a reserve whose owner is dead: what its leases say of writes that were begun is undone. */
 void umfs_lease_recover(struct umfs *fs, struct umfs_ulog_pm *reserve);
-/* Nobody is attached, and all is recovered. Durable at the caller's fence. */
+/* Nobody is attached, and all is recovered. */
 void umfs_lease_forget(struct umfs *fs);
 
 /* ---- swap.c: one page exchanged for the lane's spare ---- */

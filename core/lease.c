@@ -52,8 +52,8 @@ static void undo(struct umfs *fs, struct umfs_lease_pm *lease, const struct umfs
 		return;
 	if (len <= UMFS_LEASE_BYTES && off <= size && len <= size - off)
 		umfs_ulog_put_back(fs, ld64(&inode->root), bytes, off, len);
-	umfs_fence(fs);
-	umfs_persist64(fs, &lease->state, 0);
+	umfs_fence(fs); /* before the word goes by which this would be done again */
+	st64(&lease->state, 0); /* it may be: so this need not be durable */
 }
 
 /* The file of the word, if it still is one. */
@@ -96,17 +96,18 @@ void umfs_lease_recover(struct umfs *fs, struct umfs_ulog_pm *reserve)
 		if (inode)
 			undo(fs, lease_of(reserve, i), inode);
 	}
-	umfs_persist64(fs, &reserve->leases, 0); /* the words mean nothing any more */
+	/* Durable before the slot is free and the lock with it, as the lanes' rest (slot_clean). */
+	st64(&reserve->leases, 0); /* commit point: the words mean nothing any more */
+	umfs_flush(fs, &reserve->leases, sizeof(reserve->leases));
 }
 
 void umfs_lease_forget(struct umfs *fs)
 {
 	struct umfs_ulog_pm *reserve = divided(fs);
 
-	if (fs->geo.reserve_count < 2 || !ld64(&reserve->leases))
-		return;
-	st64(&reserve->leases, 0);
-	umfs_flush(fs, reserve, UMFS_ULOG_HEAD_BYTES);
+	/* Durable before the lock of whoever has it next, which is in the same line. */
+	if (fs->geo.reserve_count >= 2 && ld64(&reserve->leases))
+		st64(&reserve->leases, 0);
 }
 
 /* ---- taking one, and giving it back ---- */
@@ -125,26 +126,25 @@ static int divide(struct umfs *fs)
 	if (!umfs_lock_free(fs, seen) ||
 	    !cas64(&reserve->lock, &seen, umfs_lock_value(fs, fs->slot)))
 		return -EBUSY;
+	/* Others' bytes lie there, which are no words. */
 	port_zero(word_of(reserve, 0), UMFS_LEASES * sizeof(le64));
 	umfs_flush(fs, word_of(reserve, 0), UMFS_LEASES * sizeof(le64));
 	umfs_fence(fs);
-	umfs_persist64(fs, &reserve->leases, 1); /* with the lock, which is in this line */
+	/* With the lock, which is in this line; fenced before there is a word (umfs_lease_take). */
+	st64(&reserve->leases, 1); /* commit point */
+	umfs_flush(fs, &reserve->leases, sizeof(reserve->leases));
 	fs->divided = 1;
 	return 0;
 }
 
-/* Others may have it whole again, if no lease is left. */
-static void join(struct umfs *fs)
+static bool any_left(struct umfs_ulog_pm *reserve)
 {
-	struct umfs_ulog_pm *reserve = divided(fs);
 	uint32_t i;
 
 	for (i = 0; i < UMFS_LEASES; i++)
 		if (ld64(word_of(reserve, i)))
-			return;
-	fs->divided = 0;
-	umfs_persist64(fs, &reserve->leases, 0);
-	st64(&reserve->lock, 0);
+			return true;
+	return false;
 }
 
 static int find_free(struct umfs_ulog_pm *reserve, uint32_t *lease)
@@ -198,8 +198,20 @@ int umfs_lease_take(const struct umfs_file *f, uint32_t *lease, uint64_t *where)
 
 void umfs_lease_give(struct umfs *fs, uint32_t lease)
 {
+	struct umfs_ulog_pm *reserve = divided(fs);
+	bool last;
+
 	if (fs->broken) /* what may not be undone yet is recovery's */
 		return;
-	umfs_persist64(fs, word_of(divided(fs), lease), 0);
-	join(fs);
+	st64(word_of(reserve, lease), 0); /* commit point */
+	umfs_flush(fs, word_of(reserve, lease), sizeof(le64));
+	last = !any_left(reserve);
+	if (last) { /* others may have it whole again */
+		fs->divided = 0;
+		st64(&reserve->leases, 0); /* commit point */
+		umfs_flush(fs, &reserve->leases, sizeof(reserve->leases));
+	}
+	umfs_fence(fs);
+	if (last)
+		st64(&reserve->lock, 0);
 }

@@ -128,15 +128,13 @@ void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	if (!node)
 		return;
 	inode = promised(fs, slot, node);
-	if (inode) {
+	if (inode && due(fs, inode) && !pass_on(fs, inode, (uint32_t)node)) {
 		/*
-		 * Who died may have stored the end of the file and no more. Whether there is anything
-		 * past it is decided by what it says now, so that is durable before the promise goes.
+		 * Who died may have stored the end of the file and no more. What is past it is decided
+		 * by what it says now, so that is durable, by a fence before the commit, before any goes.
 		 */
 		umfs_flush(fs, &inode->size, sizeof(inode->size));
-		umfs_fence(fs);
-	}
-	if (inode && due(fs, inode) && !pass_on(fs, inode, (uint32_t)node))
 		(void)settle(&tx, inode, (uint32_t)node);
+	}
 	forget(fs, lane);
 }

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POOL_BYTES (24 * MIB)
 #define POOL_INODES 1024
 #define CLOCK_NS 1700000000000000000ll
 #define ALL_UP_TO 300u	/* stores: each of these */
@@ -190,17 +189,17 @@ static bool at_store(const struct op *op, uint64_t n, const struct tree trees[2]
 		fail(op, n, why);
 	tree_free(&t);
 	points += fired;
-	if (fired && err && op->path && op->len <= BESIDE_MAX && !failed &&
+	if (fired && err && op->path && !(op->flags & OP_ALONE) && op->len <= BESIDE_MAX && !failed &&
 	    run_lost(op, n, &proc, &err))
 		write_beside(op, n, proc);
 	return fired;
 }
 
-static struct sim *new_pool(void)
+static struct sim *new_pool(uint64_t bytes)
 {
 	struct sim_proc *proc;
 
-	sim = sim_new(POOL_BYTES, UMFS_DURABLE_NONE, POOL_INODES);
+	sim = sim_new(bytes, UMFS_DURABLE_NONE, POOL_INODES);
 	if (!sim)
 		die("no pool");
 	proc = attach();
@@ -213,15 +212,16 @@ static struct sim *new_pool(void)
 
 bool broken_explore(const struct op *op, uint32_t in_mode, struct explored *sum)
 {
-	static struct sim *pools[4];
+	static struct sim *pools[4][2]; /* with room for leases or without */
+	uint32_t leases = op->flags & OP_LEASE ? 1 : 0;
 	struct tree trees[2] = {0};
 	uint64_t n = 1;
 
 	mode = in_mode;
 	points = failed = 0;
-	if (!pools[mode])
-		pools[mode] = new_pool();
-	sim = pools[mode];
+	if (!pools[mode][leases])
+		pools[mode][leases] = new_pool(op_pool_bytes(op));
+	sim = pools[mode][leases];
 	expected(op, trees);
 	while (!failed && at_store(op, n, trees))
 		n += n < ALL_UP_TO ? 1 : 1 + n / 10;

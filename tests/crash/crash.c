@@ -285,7 +285,7 @@ int main(int argc, char **argv)
 	mode = choose(argv[1], modes, 4);
 	durability = choose(argv[2], durabilities, 3);
 	read_environment();
-	base = explore_base(mode, durability, steps_tree);
+	base = explore_base(&steps[0], mode, durability, steps_tree);
 	run(argv + 3, argc - 3);
 	sim_free(base);
 	took = cpu_seconds();

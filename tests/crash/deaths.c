@@ -325,7 +325,7 @@ bool explore_deaths(const struct op *op, uint32_t mode, struct explored *sum)
 	char why[256];
 	uint32_t i;
 
-	d.base = explore_base(mode, UMFS_DURABLE_FLUSH, make);
+	d.base = explore_base(op, mode, UMFS_DURABLE_FLUSH, make);
 	look_on(&d);
 	sum->tree = tree_hash(&d.trees[1]);
 	for (i = 0; i < 2; i++)

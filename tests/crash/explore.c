@@ -29,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POOL_BYTES (24 * MIB)
 #define POOL_INODES 1024
 
 enum way { WAY_FIRST, WAY_SLOT, WAY_LOCK, WAY_COUNT };
@@ -176,6 +175,24 @@ static bool lanes_at_rest(const struct sim *sim)
 	return true;
 }
 
+/* Is what leases lie in divided, and is there one? Without, it is not. */
+static bool leases_as_told(const struct sim *sim, bool may_be)
+{
+	struct umfs fs = {.base = sim->mem, .bytes = sim->bytes};
+	struct umfs_ulog_pm *reserve;
+	bool from_backup, any = false;
+	const le64 *words;
+	uint32_t i;
+
+	if (umfs_super_load(&fs, &from_backup) || fs.geo.reserve_count < 2)
+		return true;
+	reserve = umfs_reserve(&fs, fs.geo.reserve_count - 1);
+	words = (const le64 *)(reserve + 1);
+	for (i = 0; i < UMFS_LEASES; i++)
+		any |= ld64(&words[i]) != 0;
+	return !ld64(&reserve->leases) || (may_be && any);
+}
+
 int explore_free_slots(const struct sim *sim, char why[256])
 {
 	struct umfs fs = {.base = sim->mem, .bytes = sim->bytes};
@@ -201,9 +218,9 @@ int explore_free_slots(const struct sim *sim, char why[256])
 
 static int recovered(const struct sim *sim, char why[256])
 {
-	if (lanes_at_rest(sim))
+	if (lanes_at_rest(sim) && leases_as_told(sim, false))
 		return 0;
-	snprintf(why, 256, "recovery is done, and a lane is not at rest");
+	snprintf(why, 256, "recovery is done, and a lane or the leases are not at rest");
 	return -1;
 }
 
@@ -253,6 +270,10 @@ static int look_at_rest(struct run *r, const struct sim_point *point, char why[2
 
 	if (complete && !clean && !r->live && (r->work->steps[last - 1]->flags & OP_DETACH)) {
 		snprintf(why, 256, "the last one left, and the pool does not say so");
+		return -1;
+	}
+	if (complete && !leases_as_told(r->sim, true)) {
+		snprintf(why, 256, "there are no leases, and their reserve is no whole one");
 		return -1;
 	}
 	if (complete && !lanes_at_rest(r->sim)) {
@@ -528,6 +549,9 @@ static int kill_image(void *arg, const struct sim_point *point)
 	for (way = WAY_FIRST; way < WAY_COUNT; way++) {
 		int err;
 
+		if (way == WAY_LOCK && (r->work->steps[0]->flags & OP_ALONE))
+			continue;
+
 		snprintf(sim_context, sizeof(sim_context), "%s: %s: %s", r->work->name, point->what,
 			 way_names[way]);
 		sim_reload(r->sim);
@@ -665,14 +689,16 @@ static void soil_free_pages(struct sim *sim)
 	}
 }
 
-struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct umfs *fs))
+struct sim *explore_base(const struct op *op, uint32_t mode, uint32_t durability,
+			 void (*make)(struct umfs *fs))
 {
-	struct sim *sim = sim_new(POOL_BYTES, durability, POOL_INODES);
+	uint64_t bytes = op_pool_bytes(op);
+	struct sim *sim = sim_new(bytes, durability, POOL_INODES);
 	struct sim_proc *proc;
 	int err = 0;
 
 	if (!sim)
-		die("no pool of %llu bytes", (unsigned long long)POOL_BYTES);
+		die("no pool of %llu bytes", (unsigned long long)bytes);
 	soil_free_pages(sim);
 	sim_track(sim);
 	if (make) {
@@ -722,7 +748,7 @@ bool explore(const struct work *w, struct explored *sum)
 	r.mode = w->mode;
 	r.durability = w->durability;
 	snprintf(sim_context, sizeof(sim_context), "%s: recording", w->name);
-	r.sim = w->base ? sim_copy(w->base) : explore_base(w->mode, w->durability, NULL);
+	r.sim = w->base ? sim_copy(w->base) : explore_base(w->steps[0], w->mode, w->durability, NULL);
 	if (!r.sim)
 		die("out of memory");
 	record(&r);

@@ -42,8 +42,9 @@ extern struct explore_effort explore_effort;
 
 /* False, having said why, when an image is not what it must be. */
 bool explore(const struct work *w, struct explored *sum);
-/* A pool at rest in which only `make` was done; for work.base. */
-struct sim *explore_base(uint32_t mode, uint32_t durability, void (*make)(struct umfs *fs));
+/* A pool for that op, at rest, in which only `make` was done; for work.base. */
+struct sim *explore_base(const struct op *op, uint32_t mode, uint32_t durability,
+			 void (*make)(struct umfs *fs));
 
 /* A slot that nobody has, durably, has left nothing to do in its lanes. 0, or -1 with why. */
 int explore_free_slots(const struct sim *sim, char why[256]);

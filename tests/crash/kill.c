@@ -211,7 +211,7 @@ static uint32_t work(struct run *r, uint32_t first, uint32_t step, const char *o
 	free(pool);
 	r->start = real_save(r->path);
 	for (i = first; i < op_count; i += step)
-		if (!only || !strcmp(only, ops[i].name)) {
+		if (!(ops[i].flags & OP_ALONE) && (!only || !strcmp(only, ops[i].name))) {
 			bad += !run_op(r, &ops[i]);
 			done++;
 		}

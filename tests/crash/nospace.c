@@ -359,7 +359,7 @@ int main(int argc, char **argv)
 	if (!mode)
 		die("usage: nospace atomic|sync|posix [OP]");
 	for (i = 0; i < op_count; i++) {
-		if (!ops[i].run || (ops[i].flags & OP_FREEZES) || (argc > 2 && strcmp(argv[2], ops[i].name)))
+		if (!ops[i].run || (ops[i].flags & (OP_FREEZES | OP_ALONE)) || (argc > 2 && strcmp(argv[2], ops[i].name)))
 			continue;
 		done++;
 		bad += !run_op(&ops[i], mode);

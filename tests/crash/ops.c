@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* ops.c - see ops.h. */
-#include "internal.h"
 #include "ops.h"
+#include "ops_lease.h"
+#include "open.h"
 
 #include <stdio.h>
 
@@ -671,6 +672,29 @@ static int rename_over_tall_run(struct stage *s)
 	return world_rename(s->fs, "/a", "/h");
 }
 
+/* Every record of an open inode is in use, by this process. */
+static int no_records_prepare(struct stage *s)
+{
+	struct umfs *fs = s->fs;
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.irec_count; i++) {
+		struct umfs_irec_pm *rec = umfs_irec(fs, i);
+
+		if (umfs_key_epoch(ld64(&rec->key)) == fs->epoch)
+			continue;
+		st64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
+		st32(&rec->flags, 0);
+		st64(&rec->key, (uint64_t)fs->epoch << 32 | UMFS_ROOT_INO);
+	}
+	return 0;
+}
+
+static int truncate_no_records_run(struct stage *s)
+{
+	return world_truncate(s->fs, "/m", 50001);
+}
+
 static int truncate_open_run(struct stage *s)
 {
 	return world_truncate(s->fs, "/b", 100);
@@ -1309,6 +1333,9 @@ static int grow_write_run(struct stage *s)
 	return world_put(s->fs, "/m", 118000, 20000, 2);
 }
 
+/* Whose process has the pool has to see to it that they end. */
+#define LEASES (OP_LEASE | OP_ALONE)
+
 #define NAME_OP(op, prep, how)                                                                     \
 	{.name = #op, .prepare = prep, .run = op##_run, .flags = how}
 #define DATA_OP(op, how, file, at, n)                                                              \
@@ -1428,6 +1455,7 @@ const struct op ops[] = {
 	NAME_OP(unlink_tall, tall_prepare, 0),
 	NAME_OP(rename_over_tall, tall_prepare, 0),
 	NAME_OP(truncate_open, open_b_prepare, 0),
+	NAME_OP(truncate_no_records, no_records_prepare, OP_ALONE),
 	NAME_OP(truncate_kept, kept_prepare, 0),
 	{"close_kept", close_kept_prepare, close_run, 0, NULL, 0, 0},
 	NAME_OP(allocate_grow, open_b_prepare, OP_NEEDS_PAGE),
@@ -1476,6 +1504,25 @@ const struct op ops[] = {
 	NAME_OP(map_truncate, map_m_prepare, 0),
 	NAME_OP(map_truncate_up, map_truncate_up_prepare, 0),
 	NAME_OP(map_unlink, map_unlink_prepare, 0),
+	NAME_OP(lease_take, lease_free_prepare, LEASES),
+	NAME_OP(lease_setid, lease_setid_prepare, LEASES),
+	NAME_OP(lease_write, lease_free_prepare, LEASES),
+	NAME_OP(lease_write_twice, lease_prepare, LEASES),
+	NAME_OP(lease_held, lease_prepare, LEASES),
+	NAME_OP(lease_cut, lease_prepare, LEASES),
+	NAME_OP(lease_cut_several, lease_two_prepare, LEASES),
+	NAME_OP(lease_back, lease_prepare, LEASES),
+	{"lease_back_write", lease_prepare, lease_back_write_run, LEASES, "/m", LEASE_AFTER_OFF,
+	 LEASE_AFTER_LEN},
+	{"lease_back_write_two", lease_two_prepare, lease_back_write_two_run, LEASES, "/m",
+	 LEASE_AFTER_OFF, LEASE_AFTER_LEN},
+	{"lease_back_punch", lease_prepare, lease_back_punch_run, LEASES, "/m", LEASE_PUNCH_OFF,
+	 LEASE_PUNCH_LEN},
+	NAME_OP(lease_back_truncate, lease_prepare, LEASES),
+	NAME_OP(lease_back_unlink, lease_prepare, LEASES),
+	NAME_OP(lease_last, lease_full_prepare, LEASES),
+	{"lease_then_reserve", lease_bytes_prepare, lease_then_reserve_run, LEASES, "/b", 0,
+	 LEASE_BYTES_LEN},
 	NAME_OP(inherit_creat, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
 	NAME_OP(inherit_mkdir, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE),
 	NAME_OP(inherit_tmpfile, inherit_prepare, OP_NEEDS_PAGE | OP_NEEDS_INODE | OP_OPENS),
@@ -1515,6 +1562,11 @@ const struct op ops[] = {
 	{"detach_promised", unlink_run, NULL, OP_DETACH, NULL, 0, 0},
 };
 const size_t op_count = sizeof(ops) / sizeof(ops[0]);
+
+uint64_t op_pool_bytes(const struct op *op)
+{
+	return op->flags & OP_LEASE ? 64 * MIB : 24 * MIB;
+}
 
 struct tree_torn op_torn(const struct op *op, uint32_t mode, bool power, bool complete)
 {

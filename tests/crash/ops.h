@@ -33,6 +33,8 @@ struct stage {
 #define OP_NEEDS_RECORD 512u /* of an open inode; without one, and without ... */
 #define OP_NEEDS_OFD 1024u   /* an open file description, it says ENFILE */
 #define OP_FREEZES 2048u     /* nobody changes the pool until its process ends */
+#define OP_ALONE 4096u	     /* nobody else can do anything before its process's end is known */
+#define OP_LEASE 8192u	     /* needs a pool with room for leases */
 #define OP_OPENS (OP_NEEDS_RECORD | OP_NEEDS_OFD)
 
 struct op {
@@ -47,6 +49,7 @@ struct op {
 
 extern const struct op ops[];
 extern const size_t op_count;
+uint64_t op_pool_bytes(const struct op *op);
 
 /*
  * The tree that each op starts from:

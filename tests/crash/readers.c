@@ -19,7 +19,7 @@ static bool run_op(const struct op *op, uint32_t mode, uint64_t *trials)
 			 .steps = &op, .count = 1};
 	struct explored e = {0};
 
-	if (op->flags & (OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES))
+	if (op->flags & (OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES | OP_ALONE))
 		return true;
 	readers_explore(&w, &e);
 	printf("%-24s %5llu events, %7llu readings%s\n", op->name, (unsigned long long)e.events,

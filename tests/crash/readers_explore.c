@@ -352,7 +352,7 @@ bool readers_explore(const struct work *w, struct explored *sum)
 	int err;
 
 	snprintf(sim_context, sizeof(sim_context), "%s: readers", w->name);
-	l.sim = explore_base(w->mode, UMFS_DURABLE_NONE, NULL);
+	l.sim = explore_base(w->steps[0], w->mode, UMFS_DURABLE_NONE, NULL);
 	record(&l);
 	answers(&l);
 	forget_unchanged(&l);

@@ -120,7 +120,7 @@ struct sim *image_sim(void)
 /* Not those that take long, and those that need room to make the pool larger. */
 static bool op_fits(const struct op *op)
 {
-	return op->run && strncmp(op->name, "grow", 4) && !(op->flags & (OP_LONG | OP_ATTACH | OP_DETACH | OP_FREEZES));
+	return op->run && strncmp(op->name, "grow", 4) && !(op->flags & (OP_LONG | OP_ATTACH | OP_DETACH | OP_FREEZES | OP_ALONE));
 }
 
 static uint16_t op_place(const struct op *op)

@@ -188,13 +188,13 @@ static void add_work(uint32_t mode, uint32_t durability, uint32_t pairs)
 		job->count = 2;
 		job->hold = sim_random(&seed) & 1;
 	}
-	bases[mode][durability] = explore_base(mode, durability, steps_tree);
+	bases[mode][durability] = explore_base(&steps[0], mode, durability, steps_tree);
 }
 
 /* The ops with somebody else beside them, in all modes: bytes are not all there is to see. */
 static void add_beside(uint32_t mode, enum beside beside)
 {
-	static const uint32_t nots[] = {0, OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES, DEATHS_NOT,
+	static const uint32_t nots[] = {0, OP_ATTACH | OP_DETACH | OP_LONG | OP_PIECES | OP_ALONE, DEATHS_NOT,
 					BROKEN_NOT | OP_LONG};
 	const uint32_t not = nots[beside];
 	size_t i;
@@ -236,6 +236,15 @@ static const struct explore_effort near = {
 	.deaths = 4,
 };
 
+/* The same, of many lines of which it takes the right part of several. */
+static const struct explore_effort nearer = {
+	.cut = {.exhaustive = 64, .randoms = 200, .seed = 11, .near = 3},
+	.recovery = {.exhaustive = 16, .randoms = 40, .seed = 13, .near = 3},
+	.eadr_randoms = 2,
+	.recoveries = 3,
+	.deaths = 4,
+};
+
 static void baseline(void)
 {
 	struct explore_effort all = explore_effort;
@@ -269,6 +278,7 @@ static int by_time(const void *a, const void *b)
 /* ---- one mutant ---- */
 
 #define CAUGHT 3
+#define EFFORTS 4
 
 static uint32_t *trying; /* the work that the child is at, seen by both */
 
@@ -342,7 +352,7 @@ _Noreturn static void child(const struct umfs_site *site, bool loud)
 {
 	struct explore_effort all = explore_effort;
 	struct rlimit core = {0, 0};
-	const struct explore_effort *efforts[3] = {&near, &few};
+	const struct explore_effort *efforts[EFFORTS] = {&near, &few, NULL, &nearer};
 	uint32_t index = (uint32_t)(site - __start_umfs_sites), first = known_job(site), i;
 	int null = open("/dev/null", O_WRONLY);
 
@@ -353,11 +363,11 @@ _Noreturn static void child(const struct umfs_site *site, bool loud)
 		dup2(null, 2);
 	}
 	efforts[2] = &all;
-	for (i = 0; i < 3 && first < job_count; i++) {
+	for (i = 0; i < EFFORTS && first < job_count; i++) {
 		explore_effort = *efforts[i];
 		try_one(first);
 	}
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < EFFORTS; i++) {
 		explore_effort = *efforts[i];
 		try_all(index, i > 0);
 	}
