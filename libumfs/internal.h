@@ -45,6 +45,8 @@
 
 /* ---- lock.c: mutexes between the threads of this process ---- */
 
+#define LEASE_LOCKS 8
+
 enum lock { /* in the order they are taken */
 	LOCK_LOADS,
 	LOCK_MAPS,
@@ -54,8 +56,8 @@ enum lock { /* in the order they are taken */
 	LOCK_CRED,
 	LOCK_SIGNAL,
 	LOCK_HINTS,
-	LOCK_LEASE, /* what is written in mappings: share.c */
-	LOCK_COUNT
+	LOCK_LEASE, /* and as many as LEASE_LOCKS: what is written in mappings, share.c; one at a time */
+	LOCK_COUNT = LOCK_LEASE + LEASE_LOCKS
 };
 void umfs_local_lock(enum lock which);
 bool umfs_local_trylock(enum lock which);

@@ -11,21 +11,33 @@
 #include "internal.h"
 
 /* 0 free, 1 held, 2 held and waited for; in a cache line of their own. */
-static uint32_t words[UMFS_MAX(LOCK_COUNT, 16)] PORT_START __attribute__((aligned(64)));
+static uint32_t words[UMFS_MAX(LOCK_LEASE, 16)] PORT_START __attribute__((aligned(64)));
+/* Each in one, since threads that have nothing to do with one another take them all the time. */
+static uint32_t lease_words[LEASE_LOCKS][16] __attribute__((aligned(64)));
 
-bool umfs_local_trylock(enum lock which)
+static inline uint32_t *word_of(enum lock which)
+{
+	return which < LOCK_LEASE ? &words[which] : lease_words[which - LOCK_LEASE];
+}
+
+static inline bool try_word(uint32_t *word)
 {
 	uint32_t seen = 0;
 
-	return __atomic_compare_exchange_n(&words[which], &seen, 1, false, __ATOMIC_ACQUIRE,
+	return __atomic_compare_exchange_n(word, &seen, 1, false, __ATOMIC_ACQUIRE,
 					   __ATOMIC_RELAXED);
+}
+
+bool umfs_local_trylock(enum lock which)
+{
+	return try_word(word_of(which));
 }
 
 void umfs_local_lock(enum lock which)
 {
-	uint32_t *word = &words[which];
+	uint32_t *word = word_of(which);
 
-	if (umfs_local_trylock(which))
+	if (try_word(word))
 		return;
 	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
 		sys4(SYS_futex, word, FUTEX_WAIT_PRIVATE, 2, 0);
@@ -33,8 +45,10 @@ void umfs_local_lock(enum lock which)
 
 void umfs_local_unlock(enum lock which)
 {
-	if (__atomic_exchange_n(&words[which], 0, __ATOMIC_RELEASE) == 2)
-		sys3(SYS_futex, &words[which], FUTEX_WAKE_PRIVATE, 1);
+	uint32_t *word = word_of(which);
+
+	if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) == 2)
+		sys3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
 
 void umfs_local_lock_all(void)

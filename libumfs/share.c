@@ -21,8 +21,8 @@
  *  N4  Slots stay mapped as long as the process lives, so that looking at one needs no care.
  *  N5  Asking costs two calls, and others close a shared description as often as they like.
  *      So it is asked again only after so many reads, twice as many each time.
- *  N6  Written, and read then too, is by lease (UMFS_IOC_LEASE; kmod/lease.c): LOCK_LEASE is held
- *      for the one log, so a lease's mappings are not let go of meanwhile. It ends by a fault
+ *  N6  Written, and read then too, is by lease (UMFS_IOC_LEASE; kmod/lease.c): a lock of the number's
+ *      (lease_lock) is held for the one log, so a lease's mappings are not let go of meanwhile. It ends by a fault
  *      in the middle of anything; then, or where the buffer faults, nothing was written, and
  *      it is a system call.
  */
@@ -54,7 +54,7 @@ struct share {
 	uint64_t ino;
 	uint32_t generation;
 	uint32_t next_wait; /* N5 */
-	/* N6; changed under LOCK_UINFO and LOCK_LEASE: */
+	/* N6; changed under LOCK_UINFO and lease_lock: */
 	struct umfs_ioc_log *log __attribute__((aligned(64))); /* NULL: no lease */
 	uint8_t *at; /* the file */
 	uint64_t lease_bytes, lease_size, lease_stamp;
@@ -119,6 +119,12 @@ static void forget(struct share *e)
 	unmap(base, bytes);
 }
 
+/* Threads that write files whose numbers lie near one another do not wait for one another. */
+static enum lock lease_lock(const struct share *e)
+{
+	return (enum lock)(LOCK_LEASE + (e - shares) % LEASE_LOCKS);
+}
+
 /* N6; its end, where it has not ended. */
 static void forget_lease(struct share *e)
 {
@@ -126,9 +132,9 @@ static void forget_lease(struct share *e)
 
 	if (!log)
 		return;
-	umfs_local_lock(LOCK_LEASE);
+	umfs_local_lock(lease_lock(e));
 	e->log = NULL;
-	umfs_local_unlock(LOCK_LEASE);
+	umfs_local_unlock(lease_lock(e));
 	unmap(e->at, e->lease_bytes);
 	unmap((const uint8_t *)log, UMFS_IOC_LOG_BYTES);
 }
@@ -417,10 +423,10 @@ static long read_leased(struct share *e, void *buf, size_t n, uint64_t off)
  * The buffer of whoever has it may be one that another thread has to bring (userfaultfd), which
  * then comes here itself: so nobody waits for long. Who gives up ends the lease, and that goes on.
  */
-static bool lock_lease(void)
+static bool lock_lease(const struct share *e)
 {
 	for (uint32_t i = 0; i < LEASE_TRIES; i++) {
-		if (umfs_local_trylock(LOCK_LEASE))
+		if (umfs_local_trylock(lease_lock(e)))
 			return true;
 		port_relax();
 	}
@@ -434,7 +440,7 @@ static long by_lease(int fd, void *in, const void *out, size_t n, off_t off)
 	long ret = -EAGAIN;
 
 	umfs_guard_enter();
-	if (!lock_lease()) {
+	if (!lock_lease(e)) {
 		umfs_guard_leave();
 		return -EAGAIN;
 	}
@@ -448,7 +454,7 @@ static long by_lease(int fd, void *in, const void *out, size_t n, off_t off)
 		if (ret == -EIO)
 			e->lease_stamp = 0;
 	}
-	umfs_local_unlock(LOCK_LEASE);
+	umfs_local_unlock(lease_lock(e));
 	umfs_guard_leave();
 	return ret == -EIO ? -EAGAIN : ret;
 }
@@ -475,7 +481,7 @@ static void take_lease(struct share *e, int fd)
 		return;
 	if (a.durable)
 		port_nt_flushes();
-	umfs_local_lock(LOCK_LEASE);
+	umfs_local_lock(lease_lock(e));
 	e->at = (uint8_t *)(uintptr_t)a.addr;
 	e->lease_bytes = a.bytes;
 	e->lease_size = a.size;
@@ -483,7 +489,7 @@ static void take_lease(struct share *e, int fd)
 	e->lease_slot = slot_at(e->m, a.slot);
 	e->durable = a.durable;
 	e->log = (struct umfs_ioc_log *)(uintptr_t)a.log;
-	umfs_local_unlock(LOCK_LEASE);
+	umfs_local_unlock(lease_lock(e));
 }
 
 /* After a write by the kernel, which ended the lease; N5. */

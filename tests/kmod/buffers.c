@@ -185,12 +185,13 @@ static void *call_in_thread(void *arg)
 	return NULL;
 }
 
+/* Without O_NONBLOCK poll() would not wait. */
 static int watch_faults(char *at, size_t bytes)
 {
 	struct uffdio_api api = {.api = UFFD_API};
 	struct uffdio_register reg = {.range = {(uintptr_t)at, bytes},
 				      .mode = UFFDIO_REGISTER_MODE_MISSING};
-	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	CHECK(uffd >= 0 && ioctl(uffd, UFFDIO_API, &api) == 0 &&
 	      ioctl(uffd, UFFDIO_REGISTER, &reg) == 0);

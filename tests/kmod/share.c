@@ -10,6 +10,8 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
@@ -387,6 +389,38 @@ static void child_writes(void)
 	      !memcmp(seen, buf, LEASED));
 }
 
+static void *write_page(void *page)
+{
+	int fd = open(names[0], O_RDWR);
+
+	warm_write(fd);
+	CHECK(forbid());
+	CHECK(pwrite(fd, page, PAGE, 0) == PAGE && close(fd) == 0);
+	return page;
+}
+
+/* A thread whose buffer has to be brought waits for nobody but those of its own file. */
+static void child_beside_waiting(void)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register reg = {.range = {(uintptr_t)page, PAGE},
+				      .mode = UFFDIO_REGISTER_MODE_MISSING};
+	struct uffdio_copy copy = {.dst = (uintptr_t)page, .src = (uintptr_t)buf, .len = PAGE};
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), fd = open(names[1], O_RDWR);
+	struct pollfd p = {.fd = uffd, .events = POLLIN};
+	pthread_t thread;
+
+	CHECK(uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api) && !ioctl(uffd, UFFDIO_REGISTER, &reg));
+	warm_write(fd);
+	CHECK(pthread_create(&thread, NULL, write_page, page) == 0);
+	CHECK(poll(&p, 1, 20000) == 1);
+	CHECK(forbid());
+	CHECK(writes(fd, 100, PAGE, 'w'));
+	CHECK(ioctl(uffd, UFFDIO_COPY, &copy) == 0);
+	CHECK(pthread_join(thread, NULL) == 0 && close(fd) == 0 && close(uffd) == 0);
+}
+
 /* Two processes, of one block each time. */
 static void beside(void)
 {
@@ -420,6 +454,8 @@ static void writing(void)
 	fill(names[0], 'a', LEASED);
 	memset(buf, 'a', LEASED);
 	CHILD(child_writes());
+	fill(names[1], 'a', LEASED);
+	CHILD(child_beside_waiting());
 	fill(names[0], 'a', LEASED);
 	beside();
 	fd = open(names[0], O_RDWR);
