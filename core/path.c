@@ -138,7 +138,7 @@ static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs
  * What a name means, and that one's attributes (I1). attr->ino is 0 when names changed
  * meanwhile: then the attributes may be of a life of the inode in which it had another.
  */
-static int find_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
+int umfs_lookup_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
 		     umfs_node *node, struct umfs_attr *attr)
 {
 	const struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
@@ -183,7 +183,7 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 	int err;
 
 	w->attr.ino = 0;
-	err = unseen ? 0 : find_node(fs, s->dir, name, len, &node, &w->attr);
+	err = unseen ? 0 : umfs_lookup_node(fs, s->dir, name, len, &node, &w->attr);
 
 	if (err == -ENOENT && named) {
 		node = 0;

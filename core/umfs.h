@@ -346,6 +346,9 @@ struct umfs_walk {
  */
 int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, umfs_node start, const char *path,
 	      uint32_t flags, struct umfs_walk *w);
+/* One step of it, by umfs_lookup(): what the name means; *attr as w->attr. -ESTALE: as above. */
+int umfs_lookup_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
+		     umfs_node *node, struct umfs_attr *attr);
 
 /* ---- attr.c ---- */
 

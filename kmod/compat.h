@@ -118,4 +118,11 @@ typedef struct user_namespace umfs_idmap;
 	current->mm->get_unmapped_area(file, addr, len, pgoff, flags)
 #endif
 
+/* The kernel leaves the umask to us: core knows where a directory's list takes its place. */
+#ifdef SB_I_NOUMASK
+#define umfs_no_umask(sb) ((sb)->s_iflags |= SB_I_NOUMASK)
+#else
+#define umfs_no_umask(sb) ((sb)->s_flags |= SB_POSIXACL)
+#endif
+
 #endif

@@ -31,6 +31,17 @@ static struct umfs_kpool *find(const char *name)
 	return NULL;
 }
 
+struct umfs_kpool *umfs_pools_lock(const char *name)
+{
+	mutex_lock(&lock);
+	return find(name);
+}
+
+void umfs_pools_unlock(void)
+{
+	mutex_unlock(&lock);
+}
+
 static bool name_fit(const char *name)
 {
 	size_t len = strnlen(name, UMFS_IOC_NAME_BYTES), i;
@@ -116,7 +127,7 @@ static void describe(struct umfs_kpool *pool, struct umfs_ioc_list *l)
 {
 	l->mode = umfs_mode(&pool->fs);
 	l->bytes = pool->fs.geo.pool_pages << PAGE_SHIFT;
-	l->open = (u64)READ_ONCE(pool->users);
+	l->open = (u64)READ_ONCE(pool->users) + umfs_super_mounts(pool);
 	memcpy(l->uuid, pool->uuid, sizeof(l->uuid));
 	memcpy(l->name, pool->name, sizeof(l->name));
 	memcpy(l->device, pool->device, sizeof(l->device));

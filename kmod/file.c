@@ -338,6 +338,7 @@ static ssize_t write_locked(struct kiocb *iocb, const struct part *p)
 	}
 	umfs_shares_go(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
+	umfs_inode_written(inode);
 	return ret;
 }
 
@@ -370,7 +371,7 @@ static ssize_t write_from(struct kiocb *iocb, struct iov_iter *from, struct part
 		ret = -EAGAIN;
 	if (ret > 0) {
 		cut(p, ret);
-		ret = write_locked(iocb, p);
+		ret = file_remove_privs(iocb->ki_filp) ?: write_locked(iocb, p);
 	}
 	inode_unlock(inode);
 	return ret;
@@ -447,9 +448,11 @@ static long file_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	long ret;
 
 	inode_lock(inode);
+	ret = file_remove_privs(file);
 	filemap_invalidate_lock(inode->i_mapping);
 	umfs_shares_stop(inode);
-	ret = umfs_inode_refresh(inode, &attr);
+	if (!ret)
+		ret = umfs_inode_refresh(inode, &attr);
 	if (!ret && !(mode & UMFS_FALLOC_KEEP_SIZE) && (uint64_t)(off + len) > attr.size)
 		ret = inode_newsize_ok(inode, off + len);
 	if (!ret)
@@ -458,6 +461,7 @@ static long file_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 		unmap_mapping_range(inode->i_mapping, 0, 0, 0);
 	umfs_shares_go(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
+	umfs_inode_written(inode);
 	inode_unlock(inode);
 	return ret;
 }

@@ -2,10 +2,10 @@
 /*
  * inode.c - inodes of a pool as the kernel's.
  *
- * Each pool has a superblock that is mounted nowhere, so that an open file is one like
- * any other: fstat, fchmod, flock, /proc/PID/fd and the rest come from the kernel. Its
- * inodes live while somebody uses them and keep nothing that counts: what a question
- * needs is read from the pool when it is asked.
+ * Each pool has a superblock (mount.c), so that an open file is one like any other:
+ * fstat, fchmod, flock, /proc/PID/fd and the rest come from the kernel. Its inodes live
+ * while somebody uses them, or the kernel remembers a name of theirs (lookup.c), and keep
+ * nothing that counts: what a question needs is read from the pool when it is asked.
  *
  * I1  One struct inode for each inode of the pool in use, by number and generation: so
  *     its address space knows all mappings of the file (map.c).
@@ -16,12 +16,13 @@
  * I4  A FIFO is the kernel's own, which finds it by the struct inode (I1) and keeps nothing of
  *     it in the pool. So an open one is not counted (M2), and outlives its name and the
  *     attachment.
+ * I5  An ioctl opens what is no directory by a dentry of its own, without a name: whether the
+ *     kernel knows one is nothing to it. A directory has one dentry, as the kernel wants it.
+ * I6  Set-id bits are given to who executes by what the struct inode says: so whatever takes
+ *     them in the pool is shown before it returns (umfs_inode_written).
  */
-#include <linux/fs_context.h>
 #include <linux/hash.h>
 #include <linux/module.h>
-#include <linux/pseudo_fs.h>
-#include <linux/statfs.h>
 
 #include "kmod.h"
 
@@ -67,6 +68,9 @@ static void show(struct inode *inode, const struct umfs_attr *attr)
 	inode->i_blocks = attr->blocks_512;
 	inode->i_rdev = (dev_t)new_decode_dev((u32)attr->rdev);
 	i_size_write(inode, (loff_t)attr->size);
+	/* The kernel meant to remove it, and core found another by that name. */
+	if (IS_DEADDIR(inode) && attr->nlink)
+		inode_set_flags(inode, 0, S_DEAD);
 	spin_unlock(&inode->i_lock);
 }
 
@@ -120,8 +124,30 @@ static int gone(int err)
 	return err == -ESTALE ? -ENOENT : err;
 }
 
-static int do_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,
-		      unsigned int flags)
+/* Something of it was removed, or what is under its number now is another. */
+void umfs_inode_settle(struct inode *inode)
+{
+	struct umfs_attr attr;
+
+	if (gone(umfs_inode_refresh(inode, &attr)) != -ENOENT)
+		return;
+	spin_lock(&inode->i_lock);
+	if (inode->i_nlink)
+		clear_nlink(inode);
+	spin_unlock(&inode->i_lock);
+}
+
+/* I6 */
+void umfs_inode_written(struct inode *inode)
+{
+	struct umfs_attr attr;
+
+	if (inode->i_mode & (S_ISUID | S_ISGID))
+		(void)umfs_inode_refresh(inode, &attr);
+}
+
+int umfs_inode_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,
+		       unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
 	struct umfs_attr attr;
@@ -138,15 +164,25 @@ static int do_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *
 	return 0;
 }
 
-static int do_permission(umfs_idmap *idmap, struct inode *inode, int mask)
+/* Core's answer, so that a mount gives the rights that the calls by path give. */
+int umfs_inode_permission(umfs_idmap *idmap, struct inode *inode, int mask)
 {
+	struct umfs_kpool *pool;
+	struct umfs_cred cred;
 	struct umfs_attr attr;
 	int err;
 
+	(void)idmap;
 	if (mask & MAY_NOT_BLOCK)
 		return -ECHILD;
-	err = gone(umfs_inode_refresh(inode, &attr));
-	return err ? err : generic_permission(idmap, inode, mask);
+	err = gone(look_fresh(inode, &pool, &attr));
+	if (err)
+		return err;
+	umfs_kcred(&cred);
+	err = umfs_access(&pool->fs, &cred, umfs_knode(inode),
+			  mask & (MAY_READ | MAY_WRITE | MAY_EXEC));
+	umfs_inode_look_away(pool);
+	return gone(err);
 }
 
 static int64_t time_of(unsigned int valid, unsigned int is, unsigned int set,
@@ -213,7 +249,7 @@ static int change(struct umfs_kpool *pool, struct inode *inode, const struct iat
 	return err;
 }
 
-static int do_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a)
+int umfs_inode_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a)
 {
 	struct inode *inode = d_inode(dentry);
 	struct umfs_kpool *pool;
@@ -232,29 +268,9 @@ static int do_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a)
 }
 
 static const struct inode_operations inode_ops = {
-	.getattr = do_getattr,
-	.setattr = do_setattr,
-	.permission = do_permission,
-	.listxattr = umfs_inode_listxattr,
-};
-
-/*
- * Names are asked for by ioctl. But the kernel lets only into directories that have such
- * an operation, so that they can be working directories.
- */
-static struct dentry *no_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
-{
-	(void)dir;
-	(void)dentry;
-	(void)flags;
-	return ERR_PTR(-ENOENT);
-}
-
-static const struct inode_operations dir_inode_ops = {
-	.lookup = no_lookup,
-	.getattr = do_getattr,
-	.setattr = do_setattr,
-	.permission = do_permission,
+	.getattr = umfs_inode_getattr,
+	.setattr = umfs_inode_setattr,
+	.permission = umfs_inode_permission,
 	.listxattr = umfs_inode_listxattr,
 };
 
@@ -280,6 +296,11 @@ static int be_node(struct inode *inode, void *arg)
 	return 0;
 }
 
+static bool is_special(umode_t mode)
+{
+	return S_ISFIFO(mode) || S_ISSOCK(mode) || S_ISCHR(mode) || S_ISBLK(mode);
+}
+
 static int set_up(struct umfs_kpool *pool, struct inode *inode)
 {
 	struct umfs_attr attr;
@@ -287,22 +308,24 @@ static int set_up(struct umfs_kpool *pool, struct inode *inode)
 
 	if (err)
 		return err;
-	inode->i_op = S_ISDIR(inode->i_mode) ? &dir_inode_ops : &inode_ops;
+	inode->i_op = &inode_ops;
 	inode->i_flags |= S_NOATIME | S_NOCMTIME; /* core's matter */
-	/* Others are opened by O_PATH only: the kernel's own answer to open is ENXIO. */
 	if (S_ISREG(inode->i_mode)) {
 		inode->i_fop = &umfs_file_fops;
 		inode->i_mapping->a_ops = &mapping_ops;
 	} else if (S_ISDIR(inode->i_mode)) {
+		inode->i_op = &umfs_dir_inode_ops;
 		inode->i_fop = &umfs_dir_fops;
-	} else if (S_ISFIFO(inode->i_mode)) {
-		init_special_inode(inode, inode->i_mode, 0); /* I4 */
+	} else if (S_ISLNK(inode->i_mode)) {
+		inode->i_op = &umfs_link_inode_ops;
+	} else if (is_special(inode->i_mode)) {
+		init_special_inode(inode, inode->i_mode, inode->i_rdev); /* I4 */
 	}
 	return 0;
 }
 
 /* I1: so a bare number, as a path may end in, is made a node first. */
-static struct inode *get_inode(struct umfs_kpool *pool, umfs_node node)
+struct inode *umfs_kinode(struct umfs_kpool *pool, umfs_node node)
 {
 	struct umfs_attr attr;
 	struct inode *inode;
@@ -311,8 +334,7 @@ static struct inode *get_inode(struct umfs_kpool *pool, umfs_node node)
 	if (err)
 		return ERR_PTR(err);
 	node = umfs_node_of((uint32_t)node, attr.generation);
-	inode = iget5_locked(pool->mnt->mnt_sb, (unsigned long)(uint32_t)node, is_node, be_node,
-			     &node);
+	inode = iget5_locked(pool->sb, (unsigned long)(uint32_t)node, is_node, be_node, &node);
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
 	if (!(inode->i_state & I_NEW))
@@ -326,10 +348,44 @@ static struct inode *get_inode(struct umfs_kpool *pool, umfs_node node)
 	return inode;
 }
 
+static char *dname(struct dentry *dentry, char *buf, int len)
+{
+	char text[80];
+	int n = snprintf(text, sizeof(text), "/dev/umfs/%s:[%lu]",
+			 umfs_kpool_of(d_inode(dentry))->name, d_inode(dentry)->i_ino);
+
+	if (n + 1 > len)
+		return ERR_PTR(-ENAMETOOLONG);
+	return memcpy(buf + len - n - 1, text, n + 1);
+}
+
+/* Nobody finds one by a name; but flags of a dentry say what the superblock's operations are. */
+static const struct dentry_operations nameless_ops = {
+	.d_revalidate = umfs_dentry_revalidate,
+	.d_dname = dname,
+};
+
+/* I5. Takes the reference to the inode. */
+static struct dentry *dentry_of(struct inode *inode)
+{
+	struct dentry *dentry;
+
+	if (S_ISDIR(inode->i_mode))
+		return d_obtain_alias(inode);
+	dentry = d_alloc_anon(inode->i_sb);
+	if (!dentry) {
+		iput(inode);
+		return ERR_PTR(-ENOMEM);
+	}
+	dentry->d_op = &nameless_ops;
+	d_instantiate(dentry, inode);
+	return dentry;
+}
+
 /* Takes the reference to the inode. */
 static struct file *open_inode(struct umfs_kpool *pool, struct inode *inode, int flags)
 {
-	struct path path = {.mnt = pool->mnt, .dentry = d_obtain_alias(inode)};
+	struct path path = {.mnt = pool->mnt, .dentry = dentry_of(inode)};
 	struct file *file;
 
 	if (IS_ERR(path.dentry))
@@ -341,14 +397,14 @@ static struct file *open_inode(struct umfs_kpool *pool, struct inode *inode, int
 
 struct dentry *umfs_kdentry(struct umfs_kpool *pool, umfs_node node)
 {
-	struct inode *inode = get_inode(pool, node);
+	struct inode *inode = umfs_kinode(pool, node);
 
-	return IS_ERR(inode) ? ERR_CAST(inode) : d_obtain_alias(inode);
+	return IS_ERR(inode) ? ERR_CAST(inode) : dentry_of(inode);
 }
 
 struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags)
 {
-	struct inode *inode = get_inode(pool, node);
+	struct inode *inode = umfs_kinode(pool, node);
 
 	return IS_ERR(inode) ? ERR_CAST(inode) : open_inode(pool, inode, flags);
 }
@@ -357,7 +413,7 @@ struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags)
 {
 	struct umfs_file f;
 	int err = umfs_file_init(&pool->fs, ofd, &f);
-	struct inode *inode = err ? ERR_PTR(err) : get_inode(pool, umfs_file_node(&f));
+	struct inode *inode = err ? ERR_PTR(err) : umfs_kinode(pool, umfs_file_node(&f));
 	struct file *file;
 
 	if (IS_ERR(inode)) {
@@ -371,104 +427,6 @@ struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags)
 		umfs_ofd_put(&pool->fs, ofd);
 	iput(inode);
 	return file;
-}
-
-/* ---- superblocks ---- */
-
-static char *dname(struct dentry *dentry, char *buf, int len)
-{
-	char text[80];
-	int n = snprintf(text, sizeof(text), "/dev/umfs/%s:[%lu]",
-			 umfs_kpool_of(d_inode(dentry))->name, d_inode(dentry)->i_ino);
-
-	if (n + 1 > len)
-		return ERR_PTR(-ENAMETOOLONG);
-	return memcpy(buf + len - n - 1, text, n + 1);
-}
-
-static const struct dentry_operations dentry_ops = {
-	.d_dname = dname,
-};
-
-static int do_statfs(struct dentry *dentry, struct kstatfs *st)
-{
-	struct umfs_kpool *pool = umfs_inode_look(d_inode(dentry));
-	struct umfs_statfs s;
-
-	if (!pool)
-		return -EIO;
-	umfs_statfs(&pool->fs, &s);
-	umfs_inode_look_away(pool);
-	st->f_type = UMFS_IOC_FS_MAGIC;
-	st->f_bsize = UMFS_PAGE_BYTES;
-	st->f_blocks = s.pages;
-	st->f_bfree = s.pages_free;
-	st->f_bavail = s.pages_free;
-	st->f_files = s.inodes;
-	st->f_ffree = s.inodes_free;
-	st->f_namelen = s.name_max;
-	return 0;
-}
-
-static const struct super_operations super_ops = {
-	.statfs = do_statfs,
-	.drop_inode = generic_delete_inode,
-};
-
-static int init_context(struct fs_context *fc)
-{
-	struct pseudo_fs_context *ctx = init_pseudo(fc, UMFS_IOC_FS_MAGIC);
-
-	if (!ctx)
-		return -ENOMEM;
-	ctx->ops = &super_ops;
-	ctx->dops = &dentry_ops;
-	ctx->xattr = umfs_xattr_handlers;
-	return 0;
-}
-
-static void kill_super(struct super_block *sb)
-{
-	struct umfs_kpool *pool = sb->s_fs_info;
-
-	kill_anon_super(sb);
-	if (pool)
-		umfs_kpool_put(pool);
-}
-
-/* Its name is not to be mounted by: what is, is for kern_mount() only. */
-static struct file_system_type fs_type = {
-	.owner = THIS_MODULE,
-	.name = "umfs_pool",
-	.init_fs_context = init_context,
-	.kill_sb = kill_super,
-};
-
-struct umfs_kpool *umfs_kpool_with(const struct inode *inode)
-{
-	return inode->i_sb->s_type == &fs_type ? umfs_kpool_of(inode) : NULL;
-}
-
-int umfs_inodes_mount(struct umfs_kpool *pool)
-{
-	struct vfsmount *mnt = kern_mount(&fs_type);
-
-	if (IS_ERR(mnt))
-		return PTR_ERR(mnt);
-	mnt->mnt_sb->s_maxbytes = UMFS_FILE_BYTES_MAX;
-	/* What fits in 64 bits of nanoseconds; core's two special values lie below. */
-	mnt->mnt_sb->s_time_min = S64_MIN / NSEC_PER_SEC + 1;
-	mnt->mnt_sb->s_time_max = S64_MAX / NSEC_PER_SEC;
-	kref_get(&pool->refs);
-	mnt->mnt_sb->s_fs_info = pool;
-	pool->mnt = mnt;
-	return 0;
-}
-
-void umfs_inodes_unmount(struct umfs_kpool *pool)
-{
-	kern_unmount(pool->mnt);
-	pool->mnt = NULL;
 }
 
 void umfs_inodes_init(void)

@@ -8,6 +8,8 @@
  *   open.c     opening and making files for it
  *   names.c    making, reading, moving and removing names for it
  *   walk.c     paths, and who asks
+ *   mount.c    superblocks of pools, and who mounts them
+ *   lookup.c   what the kernel asks of names, where a pool is mounted
  *   inode.c    inodes of the pool as the kernel's, their attributes
  *   file.c     regular files: read, write, fsync, fallocate, lseek
  *   dir.c      directories: getdents
@@ -24,13 +26,14 @@
  * M1  Core is called with no lock of core's held and in a context that may sleep; it
  *     touches pool memory and the caller's, and no page fault is taken meanwhile.
  * M2  A pool's memory is used only by who is counted in `users`, or holds `live` and
- *     found the pool not gone. Detaching begins when nobody is counted.
+ *     found the pool not gone. Detaching begins when nobody is counted, and nothing mounted.
  * M3  A page of the pool is mapped into a process only for an open file whose it is, and
  *     stays that file's until the last of its holders is gone (core/map.c).
  */
 #ifndef UMFS_KMOD_H
 #define UMFS_KMOD_H
 
+#include <linux/fs.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
@@ -67,7 +70,8 @@ struct umfs_kpool {
 	struct list_head leases; /* lease.c L6 */
 	struct mutex lease_lock;
 
-	struct vfsmount *mnt;
+	struct super_block *sb;
+	struct vfsmount *mnt;	/* of the whole, at no place: for what ioctls open */
 	struct miscdevice misc;
 	char misc_name[48], misc_node[48];
 };
@@ -88,7 +92,8 @@ struct umfs_kpool *umfs_kpool_open(const struct umfs_ioc_attach *a);
 /* Its users are counted, -ENXIO once it is leaving. */
 int umfs_kpool_enter(struct umfs_kpool *pool);
 void umfs_kpool_leave(struct umfs_kpool *pool);
-/* -EBUSY, or nobody can enter any more and the pool is detached; drops the reference. */
+/* -EBUSY, or nobody can enter any more and the pool is detached; drops the reference.
+ * The list is locked. */
 int umfs_kpool_close(struct umfs_kpool *pool);
 void umfs_kpool_put(struct umfs_kpool *pool);
 
@@ -96,9 +101,16 @@ void umfs_kpool_put(struct umfs_kpool *pool);
 
 int umfs_control_init(void);
 void umfs_control_exit(void);
+/* The attached pool of that name, or NULL; it stays attached until umfs_pools_unlock(). */
+struct umfs_kpool *umfs_pools_lock(const char *name);
+void umfs_pools_unlock(void);
 extern const struct file_operations umfs_node_fops;
 long umfs_open_ioctl(struct umfs_kpool *pool, void __user *arg);
 long umfs_names_ioctl(struct umfs_kpool *pool, unsigned int cmd, void __user *arg);
+/* names.c: may he give this file one more name? */
+int umfs_may_link(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node node);
+/* Whether this one may make a file of that type and mode. -EPERM; else what core says. */
+int umfs_may_mknod(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node dir, u32 mode);
 
 /* ---- walk.c ---- */
 
@@ -132,8 +144,8 @@ int umfs_knode_attr(struct umfs_kpool *pool, umfs_node node, struct umfs_ioc_att
 
 void umfs_inodes_init(void);
 void umfs_inodes_exit(void);
-int umfs_inodes_mount(struct umfs_kpool *pool);
-void umfs_inodes_unmount(struct umfs_kpool *pool);
+/* The kernel's inode of `node`, which may be a bare number; ERR_PTR. */
+struct inode *umfs_kinode(struct umfs_kpool *pool, umfs_node node);
 /* An open file of `node`, with O_* flags; rights were checked. ERR_PTR. */
 struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags);
 /* The same of a file that has no name yet; takes `ofd`, its description. */
@@ -159,8 +171,29 @@ void umfs_inode_look_away(struct umfs_kpool *pool);
 struct dentry *umfs_kdentry(struct umfs_kpool *pool, umfs_node node);
 /* What core says of the inode now, which `inode` shows too. */
 int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr);
+/* The same, after what may have taken its last name. */
+void umfs_inode_settle(struct inode *inode);
+/* inode.c I6: its content, size or owner changed by core, the inode's lock held or nobody else's. */
+void umfs_inode_written(struct inode *inode);
+int umfs_inode_getattr(umfs_idmap *idmap, const struct path *path, struct kstat *stat, u32 mask,
+		       unsigned int flags);
+int umfs_inode_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a);
+int umfs_inode_permission(umfs_idmap *idmap, struct inode *inode, int mask);
+
+/* ---- mount.c, lookup.c ---- */
+
+int umfs_mounts_init(void);
+void umfs_mounts_exit(void);
+/* The pool's superblock, and its mount at no place; the list of pools is locked. */
+int umfs_super_make(struct umfs_kpool *pool);
+void umfs_super_drop(struct umfs_kpool *pool);
+/* At how many places it is mounted, those counted that were left and are still in use. */
+unsigned int umfs_super_mounts(const struct umfs_kpool *pool);
 /* The pool that any inode of the kernel's is of, or NULL. */
 struct umfs_kpool *umfs_kpool_with(const struct inode *inode);
+extern const struct inode_operations umfs_dir_inode_ops, umfs_link_inode_ops;
+extern const struct dentry_operations umfs_dentry_ops;
+int umfs_dentry_revalidate(struct dentry *dentry, unsigned int flags);
 
 /* ---- xattr.c ---- */
 

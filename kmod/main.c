@@ -25,11 +25,16 @@ static int __init umfs_init(void)
 	if (err)
 		goto err_files;
 	umfs_inodes_init();
-	err = umfs_control_init();
+	err = umfs_mounts_init();
 	if (err)
 		goto err_tables;
+	err = umfs_control_init();
+	if (err)
+		goto err_mounts;
 	return 0;
 
+err_mounts:
+	umfs_mounts_exit();
 err_tables:
 	umfs_tables_exit();
 err_files:
@@ -40,6 +45,7 @@ err_files:
 static void __exit umfs_exit(void)
 {
 	umfs_control_exit();
+	umfs_mounts_exit();
 	umfs_inodes_exit();
 	umfs_tables_exit();
 	umfs_files_exit();
@@ -48,6 +54,7 @@ static void __exit umfs_exit(void)
 module_init(umfs_init);
 module_exit(umfs_exit);
 
+MODULE_ALIAS_FS("umfs");
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("UMFS: pools of byte-addressable memory as file systems");
 MODULE_VERSION("0.1.0");

@@ -60,18 +60,27 @@ static bool is_device(u32 mode)
 	return S_ISCHR(mode) || S_ISBLK(mode);
 }
 
+int umfs_may_mknod(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node dir, u32 mode)
+{
+	if (!is_device(mode) || cred->override)
+		return 0;
+	return umfs_access(&pool->fs, cred, dir, MAY_WRITE | MAY_EXEC) ?: -EPERM;
+}
+
 static int act_mknod(struct umfs_kpool *pool, const struct umfs_cred *cred,
 		     const struct umfs_walk *w, const void *arg)
 {
 	const struct umfs_ioc_mknod *a = arg;
 	uint32_t ino;
+	int err;
 
 	if (w->ino || !w->name_len)
 		return -EEXIST;
 	if (w->must_be_dir)
 		return -ENOENT;
-	if (is_device(a->mode) && !cred->override)
-		return umfs_access(&pool->fs, cred, w->parent, MAY_WRITE | MAY_EXEC) ?: -EPERM;
+	err = umfs_may_mknod(pool, cred, w->parent, a->mode);
+	if (err)
+		return err;
 	return umfs_create(&pool->fs, cred, w->parent, w->name, w->name_len, a->mode,
 			   is_device(a->mode) ? a->rdev : 0, &ino);
 }
@@ -296,7 +305,7 @@ static long do_rename(struct umfs_kpool *pool, void __user *arg)
  * As Linux with fs.protected_hardlinks: nobody makes a name of his own for another's file
  * that he may not read and write, and so keeps what the owner removes or set-id gives.
  */
-static int may_link(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node node)
+int umfs_may_link(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_node node)
 {
 	struct umfs_attr attr;
 	int err = umfs_getattr(&pool->fs, node, &attr);
@@ -322,7 +331,7 @@ static int link_to(struct umfs_kpool *pool, const struct umfs_cred *cred, umfs_n
 		return -EEXIST;
 	if (to->must_be_dir || !to->name_len)
 		return -ENOENT;
-	err = may_link(pool, cred, from);
+	err = umfs_may_link(pool, cred, from);
 	if (err)
 		return err;
 	return umfs_link(&pool->fs, cred, from, to->parent, to->name, to->name_len);
@@ -337,7 +346,7 @@ static int link_pair(struct umfs_kpool *pool, const struct umfs_cred *cred, stru
 	return err ? err : link_to(pool, cred, p->from.w.ino, &p->to);
 }
 
-/* What is open gets a name. It may have been handed to the caller: may_link() asks for his rights. */
+/* What is open gets a name. It may have been handed to the caller: umfs_may_link() asks for his rights. */
 static long link_open(struct umfs_kpool *pool, const struct umfs_ioc_link *a)
 {
 	struct file *file = fget_raw(a->from.dir);

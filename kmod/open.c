@@ -140,19 +140,25 @@ static int empty(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 	struct umfs_kfile *k = file->private_data;
-	int err;
+	int err = get_write_access(inode); /* -ETXTBSY */
 
+	if (err)
+		return err;
 	inode_lock(inode);
+	err = file_remove_privs(file);
 	filemap_invalidate_lock(inode->i_mapping);
 	umfs_shares_stop(inode);
-	err = umfs_truncate(&k->pool->fs, umfs_knode(inode), 0);
+	if (!err)
+		err = umfs_truncate(&k->pool->fs, umfs_knode(inode), 0);
 	if (!err) {
 		truncate_setsize(inode, 0);
 		umfs_maps_cut(inode, 0);
 	}
 	umfs_shares_go(inode);
 	filemap_invalidate_unlock(inode->i_mapping);
+	umfs_inode_written(inode);
 	inode_unlock(inode);
+	put_write_access(inode);
 	return err;
 }
 

@@ -182,7 +182,7 @@ struct umfs_kpool *umfs_kpool_open(const struct umfs_ioc_attach *a)
 	err = attach(pool, a->mode);
 	if (err)
 		goto err_device;
-	err = umfs_inodes_mount(pool);
+	err = umfs_super_make(pool);
 	if (err)
 		goto err_detach;
 	err = make_node(pool);
@@ -192,7 +192,7 @@ struct umfs_kpool *umfs_kpool_open(const struct umfs_ioc_attach *a)
 
 err_mount:
 	pool->gone = true;
-	umfs_inodes_unmount(pool);
+	umfs_super_drop(pool);
 err_detach:
 	umfs_detach(&pool->fs);
 err_device:
@@ -224,6 +224,8 @@ void umfs_kpool_leave(struct umfs_kpool *pool)
 /* M2: first nobody may enter, then the node goes, then who only looks is kept out. */
 int umfs_kpool_close(struct umfs_kpool *pool)
 {
+	if (umfs_super_mounts(pool)) /* the list is locked: nobody begins to mount it */
+		return -EBUSY;
 	spin_lock(&pool->count);
 	if (pool->users) {
 		spin_unlock(&pool->count);
@@ -235,7 +237,7 @@ int umfs_kpool_close(struct umfs_kpool *pool)
 	down_write(&pool->live);
 	pool->gone = true;
 	up_write(&pool->live);
-	umfs_inodes_unmount(pool);
+	umfs_super_drop(pool);
 	umfs_detach(&pool->fs);
 	close_device(pool);
 	umfs_kpool_put(pool);

@@ -24,6 +24,8 @@
  *     it finds the number closed.
  * H5  The mapping is of an open file of its own, so that closing the descriptor frees what
  *     it holds: locks, and the description.
+ * H6  Before a lease begins, set-id bits and file capabilities are gone, if its holder may not
+ *     keep them. Who gives them to the file ends the lease first. Both hold the inode's lock.
  */
 #include <linux/file.h>
 #include <linux/mman.h>
@@ -394,6 +396,27 @@ long umfs_area_share(struct umfs_kpool *pool, struct umfs_karea *area, void __us
 
 /* ---- UMFS_IOC_LEASE ---- */
 
+/* The inode's lock is held: H6. */
+static int begin_locked(struct file *mapped, struct file *file, struct umfs_karea *area,
+			struct umfs_ioc_lease *a, struct umfs_ioc_share *seen)
+{
+	struct inode *inode = file_inode(file);
+	int err = file_remove_privs(file);
+
+	if (err)
+		return err;
+	filemap_invalidate_lock(inode->i_mapping);
+	err = umfs_lease_begin(mapped, a);
+	if (!err) {
+		err = show(file, area, seen);
+		if (err)
+			umfs_lease_end(inode);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+	umfs_inode_written(inode);
+	return err;
+}
+
 static int begin(struct file *mapped, struct file *file, struct umfs_karea *area,
 		 struct umfs_ioc_lease *a)
 {
@@ -401,14 +424,9 @@ static int begin(struct file *mapped, struct file *file, struct umfs_karea *area
 	struct umfs_ioc_share seen;
 	int err;
 
-	filemap_invalidate_lock(inode->i_mapping);
-	err = umfs_lease_begin(mapped, a);
-	if (!err) {
-		err = show(file, area, &seen);
-		if (err)
-			umfs_lease_end(inode);
-	}
-	filemap_invalidate_unlock(inode->i_mapping);
+	inode_lock(inode);
+	err = begin_locked(mapped, file, area, a, &seen);
+	inode_unlock(inode);
 	if (err)
 		return err;
 	a->slot = seen.slot;

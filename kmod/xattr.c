@@ -9,6 +9,8 @@
  *     enforce what it is shown by other means, sees bytes. Their ids are those of the first
  *     user namespace; before 6.2 the kernel has translated them when it calls us, later it
  *     does not call us.
+ * I3  File capabilities go when anybody writes the file: the kernel asks for that itself, and
+ *     has checked the rights of who asks for it by name.
  */
 #include <linux/dcache.h>
 #include <linux/slab.h>
@@ -59,6 +61,13 @@ static int do_set(const struct xattr_handler *handler, umfs_idmap *idmap, struct
 	if (!pool)
 		return -EIO;
 	umfs_kcred(&cred);
+	if (!strcmp(full, XATTR_NAME_CAPS)) {
+		/* Who writes by lease does not take it away (share.c H6). */
+		filemap_invalidate_lock(inode->i_mapping);
+		umfs_lease_end(inode);
+		filemap_invalidate_unlock(inode->i_mapping);
+		cred.override |= !value; /* I3 */
+	}
 	err = value ? umfs_setxattr(&pool->fs, &cred, node, full, bytes_of(full), value, size,
 				    (uint32_t)flags)
 		    : umfs_removexattr(&pool->fs, &cred, node, full, bytes_of(full));
