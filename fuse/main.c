@@ -22,7 +22,6 @@
 
 #include "mount.h"
 
-enum { EXIT_MOUNT = 32 };
 
 struct pool fuse_pool;
 static struct options options;
@@ -269,6 +268,10 @@ int main(int argc, char **argv)
 
 	if (options_parse(&options, argc, argv, &code))
 		return code;
+	if (kernel_has(options.pool))
+		return kernel_mount(&options);
+	if (options.remount)
+		quit("%s: a mount by FUSE is not changed: unmount it first", options.dir);
 	check_pool();
 	check_dir();
 	if (options.fake)

@@ -27,12 +27,14 @@
 
 #include "pool.h"
 
+enum { EXIT_MOUNT = 32 }; /* as mount(8) has it */
+
 struct options {
 	const char *pool;
 	const char *dir;
 	uint32_t mode; /* enum umfs_mode */
 	enum umfs_atime atime;
-	bool read_only, foreground, debug, fake, verbose, no_diratime;
+	bool read_only, foreground, debug, fake, verbose, no_diratime, remount;
 	char kernel[4096]; /* what libfuse and the kernel are given by -o */
 };
 
@@ -47,6 +49,13 @@ static inline struct umfs *fuse_fs(void)
 
 /* 0: go on; else the process ends with *code. */
 int options_parse(struct options *o, int argc, char **argv, int *code);
+
+/* ---- kernel.c ---- */
+
+/* It is one of the kernel module's, by its node or, where no file has that name, its name. */
+bool kernel_has(const char *pool);
+/* The process's exit code. */
+int kernel_mount(const struct options *o);
 
 /* ---- loop.c ---- */
 

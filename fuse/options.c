@@ -14,6 +14,8 @@ static const char help[] =
 	"Usage: mount.umfs [OPTION]... POOL DIR\n"
 	"Make the files of a UMFS pool appear in directory DIR, for all programs, also\n"
 	"while others use the pool through libumfs.so. fusermount3 -u DIR ends it.\n"
+	"A pool that is attached to the kernel (/dev/umfs/NAME, or NAME) the kernel mounts;\n"
+	"of the options ro, nosuid, nodev, noexec and remount count then. umount DIR ends it.\n"
 	"\n"
 	"  -o OPTION,...     see below\n"
 	"  -r, -w            as -o ro, -o rw\n"
@@ -98,6 +100,8 @@ static bool take_own(struct options *o, const char *word)
 		o->atime = UMFS_ATIME_ALWAYS;
 	else if (!strcmp(word, "nodiratime") || !strcmp(word, "diratime"))
 		o->no_diratime = word[0] == 'n';
+	else if (!strcmp(word, "remount"))
+		o->remount = true;
 	else if (!strcmp(word, "foreground"))
 		o->foreground = true;
 	else if (!strcmp(word, "debug"))

@@ -238,7 +238,7 @@ def make_initramfs(path, kernel, modules, programs, tools, files):
     for library in done:
         archive.copy(library.lstrip('/'), library)
     places = [('bin/' + os.path.basename(program), program) for program in programs]
-    places += [('tools/' + tool, find_tool(tool)) for tool in tools]
+    places += [('tools/' + os.path.basename(tool), find_tool(tool)) for tool in tools]
     for place, program in places:
         archive.copy(place, program)
         for library in libraries(program):
