@@ -131,7 +131,7 @@ int detach_main(int argc, char **argv)
 	put_text(d.name, sizeof(d.name), argv[optind], "the name");
 	if (ioctl(control_open(), UMFS_IOC_DETACH, &d))
 		fail("%s: %s", argv[optind],
-		     errno == EBUSY ? "files of the pool, or its node, are open"
+		     errno == EBUSY ? "files of the pool, or its node, are open, or it is mounted"
 		     : errno == ENOENT || errno == EINVAL ? "no pool of that name is attached"
 							  : strerror(errno));
 	return 0;

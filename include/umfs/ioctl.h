@@ -56,7 +56,8 @@ struct umfs_ioc_attach {
 	__u64 zero[4];
 };
 
-/* Leave the pool clean and let the device go. EPERM; ENOENT; EBUSY: something of it is open. */
+/* Leave the pool clean and let the device go. EPERM; ENOENT; EBUSY: something of it is open or
+ * mounted. */
 struct umfs_ioc_detach {
 	char name[UMFS_IOC_NAME_BYTES];
 	__u64 zero[4];
@@ -67,7 +68,7 @@ struct umfs_ioc_list {
 	__u32 index;
 	__u32 mode;	/* out, as all that follows */
 	__u64 bytes;	/* of the pool */
-	__u64 open;	/* descriptors of the node, and open files */
+	__u64 open;	/* descriptors of the node, open files, and mounts */
 	__u8 uuid[16];
 	char name[UMFS_IOC_NAME_BYTES];
 	char device[UMFS_IOC_DEVICE_BYTES];

@@ -9,6 +9,7 @@
  * pages, the file's tables not there yet (first) or there since somebody else has it mapped.
  * Before that calls on a descriptor, and what ends a mapping.
  */
+#include <sys/mount.h>
 #include <x86intrin.h>
 
 #include "kmod_test.h"
@@ -195,6 +196,73 @@ static void measure_calls(const char *name, const char *dir)
 	CHECK((dir ? unlink(path) : k_unlink("f", 0)) == 0);
 }
 
+/* ---- names ---- */
+
+enum name_call { STAT, OPEN, CREATE, RENAME };
+static const char *const name_calls[] = {"stat d/d/f", "open and close d/d/f",
+					 "create, close, unlink d/d/n", "rename d/d/f and back"};
+
+/* `dir`: where it is mounted; NULL: by ioctl. */
+static void name_once(const char *dir, enum name_call call)
+{
+	struct umfs_ioc_attr attr;
+	struct stat st;
+
+	switch (call) {
+	case STAT:
+		CHECK((dir ? stat("d/d/f", &st) : k_stat("d/d/f", 0, &attr)) == 0);
+		return;
+	case OPEN:
+		CHECK(close(dir ? open("d/d/f", O_RDONLY) : k_open("d/d/f", O_RDONLY, 0)) == 0);
+		return;
+	case CREATE:
+		CHECK(close(dir ? open("d/d/n", O_RDWR | O_CREAT | O_EXCL, 0600)
+				: k_open("d/d/n", O_RDWR | O_CREAT | O_EXCL, 0600)) == 0);
+		CHECK((dir ? unlink("d/d/n") : k_unlink("d/d/n", 0)) == 0);
+		return;
+	default:
+		CHECK((dir ? rename("d/d/f", "d/d/m") : k_rename("d/d/f", "d/d/m", 0)) == 0);
+		CHECK((dir ? rename("d/d/m", "d/d/f") : k_rename("d/d/m", "d/d/f", 0)) == 0);
+	}
+}
+
+static void measure_names(const char *name, const char *dir)
+{
+	uint64_t start;
+	unsigned i, n;
+
+	if (dir && chdir(dir))
+		return;
+	CHECK((dir ? mkdir("d", 0755) : k_mkdir("d", 0755)) == 0);
+	CHECK((dir ? mkdir("d/d", 0755) : k_mkdir("d/d", 0755)) == 0);
+	CHECK(close(dir ? open("d/d/f", O_RDWR | O_CREAT, 0600)
+			: k_open("d/d/f", O_RDWR | O_CREAT, 0600)) == 0);
+	for (i = STAT; i <= RENAME; i++) {
+		for (n = 0; n < CALLS; n++)
+			name_once(dir, (enum name_call)i);
+		start = __rdtsc();
+		for (n = 0; n < CALLS; n++)
+			name_once(dir, (enum name_call)i);
+		printf("call | %s | %s | %llu\n", name_calls[i], name,
+		       (unsigned long long)((__rdtsc() - start) / CALLS));
+	}
+	CHECK((dir ? unlink("d/d/f") : k_unlink("d/d/f", 0)) == 0);
+	CHECK((dir ? rmdir("d/d") : k_unlink("d/d", UMFS_IOC_REMOVEDIR)) == 0);
+	CHECK((dir ? rmdir("d") : k_unlink("d", UMFS_IOC_REMOVEDIR)) == 0);
+	CHECK(chdir("/") == 0);
+	fflush(stdout);
+}
+
+/* By a mount of the pool. */
+static void measure_mounted(const char *node)
+{
+	static const char at[] = "/mnt/mounted";
+
+	CHECK(mkdir(at, 0755) == 0 && mount(node, at, "umfs", 0, NULL) == 0);
+	measure_names("mount", at);
+	CHECK(umount(at) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	const uint64_t sizes[] = {PAGE, 2ull << 20, 64ull << 20, GIB};
@@ -210,6 +278,11 @@ int main(int argc, char **argv)
 	measure_calls("tmpfs", argv[2]);
 	if (argc == 4)
 		measure_calls("ext4-DAX", argv[3]);
+	measure_names("pool", NULL);
+	measure_mounted(argv[1]);
+	measure_names("tmpfs", argv[2]);
+	if (argc == 4)
+		measure_names("ext4-DAX", argv[3]);
 	printf("figure | size | splice, first | next | tmpfs populate | tmpfs lazy | all pages: splice, first | next | tmpfs populate |\n");
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		measure(argv[2], sizes[i]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * hostile.c - damaged pools are attached, walked, read, changed and detached.
+ * hostile.c - damaged pools are attached, walked, read, changed and detached; every other one
+ * is mounted first, and the same done there.
  *
  *   kmod-hostile DEVICE DIR ROUNDS [SEED]
  *
@@ -12,6 +13,7 @@
 #include <dirent.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/mount.h>
 
 #include "kmod_test.h"
 
@@ -179,6 +181,61 @@ static void walk(const char *path, int depth)
 	}
 }
 
+/* The same where it is mounted, by the kernel's calls on names. */
+static void walk_mounted(int dir, int depth)
+{
+	int copy = dup(dir), n = 0, i, seen = 0, fd;
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	char names[NAMES_MAX][256];
+	struct dirent *e;
+	struct stat st;
+
+	while (d && (e = readdir(d)) && ++seen < 100000)
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && n < NAMES_MAX)
+			strcpy(names[n++], e->d_name);
+	for (i = 0; i < n; i++) {
+		if (fstatat(dir, names[i], &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (S_ISLNK(st.st_mode))
+			(void)!readlinkat(dir, names[i], buf, 4096);
+		fd = openat(dir, names[i], O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+		if (fd >= 0 && S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+			walk_mounted(fd, depth + 1);
+		else if (fd >= 0)
+			(void)!pread(fd, buf, READ_BYTES, st.st_size / 2);
+		(void)!fstatat(fd, "..", &st, 0);
+		(void)!linkat(dir, names[i], dir, "linked", 0);
+		if (i % 4 == 0)
+			(void)!renameat(dir, names[i], dir, "moved");
+		if (i % 4 == 1)
+			unlinkat(dir, names[i], S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+		unlinkat(dir, "linked", 0);
+		close(fd);
+	}
+	if (d)
+		closedir(d);
+}
+
+static void use_mounted(void)
+{
+	int dir, fd;
+
+	mkdir("/mnt/hostile", 0755);
+	if (mount("hostile", "/mnt/hostile", "umfs", MS_NODEV, NULL))
+		return;
+	dir = open("/mnt/hostile", O_RDONLY | O_DIRECTORY);
+	if (dir >= 0) {
+		walk_mounted(dir, 0);
+		mkdirat(dir, "new", 0755);
+		fd = openat(dir, "new/file", O_RDWR | O_CREAT, 0600);
+		(void)!pwrite(fd, buf, READ_BYTES, 12345);
+		close(fd);
+		(void)!renameat(dir, "new/file", dir, "file");
+		close(dir);
+	}
+	CHECK(umount2("/mnt/hostile", 0) == 0 && rmdir("/mnt/hostile") == 0);
+}
+
 static void use(void)
 {
 	int fd;
@@ -209,6 +266,8 @@ static void one(const char *name)
 		refused++;
 	} else {
 		attached++;
+		if (attached % 2)
+			use_mounted();
 		use();
 		CHECK(ioctl(control, UMFS_IOC_DETACH, &d) == 0);
 	}
