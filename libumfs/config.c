@@ -31,7 +31,7 @@
 #define MISC_MAJOR 10u
 
 struct config umfs_config PORT_START;
-struct mount umfs_mounts[MOUNTS_MAX];
+struct mount umfs_mounts[MOUNTS_MAX], umfs_kernel_mounts[MOUNTS_MAX];
 
 static const char *find(char **envp, const char *name)
 {
@@ -276,7 +276,7 @@ void umfs_config_init(char **envp)
 		} while (*p == ',' && p++);
 	} else {
 		umfs_table_init();
-		if (!umfs_config.mount_count)
+		if (!umfs_active())
 			return;
 	}
 	take_mode(envp);

@@ -255,6 +255,8 @@ static long open_kernel(int dirfd, const char *path, struct path_args *a)
 
 	if (fd >= 0 && (a->a & (O_DIRECTORY | O_PATH)) && umfs_active())
 		return landed(fd);
+	if (fd >= 0 && unlikely(umfs_config.kernel_count))
+		umfs_module_opened((int)fd, (int)a->a);
 	return umfs_file_given(fd);
 }
 

@@ -130,7 +130,8 @@ static inline const char *umfs_pool_path(const struct mount *m)
 enum mount_state { MOUNT_IDLE = 0, MOUNT_LIVE, MOUNT_FAILED, MOUNT_MODULE /* live, and `module` */ };
 
 struct config {
-	uint32_t mount_count; /* 0: nothing is ours */
+	uint32_t mount_count;
+	uint32_t kernel_count; /* of umfs_kernel_mounts */
 	bool modules;	      /* some of the pools are the kernel module's */
 	uint32_t mode;	      /* enum umfs_mode; 0: as the pool is */
 	enum umfs_atime atime;
@@ -141,14 +142,25 @@ struct config {
 };
 extern struct config umfs_config;
 extern struct mount umfs_mounts[MOUNTS_MAX];
+/* Of type umfs: all is the kernel's there, but for reads and writes in mappings. No `dir`. */
+extern struct mount umfs_kernel_mounts[MOUNTS_MAX];
 
 /* What is mounted, where the environment says nothing (table.c). */
 void umfs_table_init(void);
 /* Read the environment once; envp as a program gets it. */
 void umfs_config_init(char **envp);
+/* Else nothing is ours. */
 static inline bool umfs_active(void)
 {
-	return umfs_config.mount_count != 0;
+	return (umfs_config.mount_count | umfs_config.kernel_count) != 0;
+}
+/* Of all that may keep a descriptor; NULL: there are not so many. */
+static inline struct mount *umfs_mount_number(uint32_t i)
+{
+	if (i < umfs_config.mount_count)
+		return &umfs_mounts[i];
+	i -= umfs_config.mount_count;
+	return i < umfs_config.kernel_count ? &umfs_kernel_mounts[i] : NULL;
 }
 
 /* ---- mount.c ---- */

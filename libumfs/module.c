@@ -158,6 +158,58 @@ int umfs_module_attach(struct mount *m)
 	return err;
 }
 
+/* ---- pools that are mounted ---- */
+
+struct mount *umfs_kernel_mount(uint64_t dev)
+{
+	for (uint32_t i = 0; i < umfs_config.kernel_count; i++)
+		if (umfs_kernel_mounts[i].dev == dev)
+			return &umfs_kernel_mounts[i];
+	return NULL;
+}
+
+static bool is_kernel_mount(const struct mount *m)
+{
+	return m >= umfs_kernel_mounts && m < umfs_kernel_mounts + MOUNTS_MAX;
+}
+
+/* Only where something is asked of it, which short programs never do. */
+bool umfs_module_reach(struct mount *m)
+{
+	struct stat st;
+	int node;
+
+	if (umfs_module_has_node(m))
+		return true;
+	if (!is_kernel_mount(m))
+		return false;
+	node = open_node(m);
+	if (node < 0 || sys2(SYS_fstat, node, &st))
+		return false;
+	m->node_dev = st.st_dev;
+	m->node_ino = st.st_ino;
+	m->slots = NULL; /* the node's as it was opened before */
+	STORE(&m->node, node);
+	STORE(&m->state, MOUNT_MODULE);
+	return true;
+}
+
+void umfs_module_opened(int fd, int flags)
+{
+	struct mount *m;
+	struct stat st;
+
+	if ((flags & (O_PATH | O_DIRECTORY)) || !umfs_flags_read((uint32_t)flags) || port_quiet ||
+	    sys2(SYS_fstat, fd, &st) || !S_ISREG(st.st_mode))
+		return;
+	m = umfs_kernel_mount(st.st_dev);
+	if (!m)
+		return;
+	umfs_guard_enter();
+	umfs_share_opened(fd, m, umfs_flags_write((uint32_t)flags) && !(flags & O_APPEND));
+	umfs_guard_leave();
+}
+
 /* In a sandbox nothing is looked at: a file's number may be all that it lets one ask of. */
 int umfs_module_again(struct mount *m)
 {

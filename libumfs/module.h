@@ -17,6 +17,12 @@ int umfs_module_attach(struct mount *m);
 int umfs_module_again(struct mount *m);
 /* Is its number still the node? */
 bool umfs_module_has_node(const struct mount *m);
+/* The same; of one of umfs_kernel_mounts it is opened where it is not. Under LOCK_UINFO. */
+bool umfs_module_reach(struct mount *m);
+/* Which of umfs_kernel_mounts a device is; NULL: none. */
+struct mount *umfs_kernel_mount(uint64_t dev);
+/* The kernel opened `fd`, perhaps as a file of one of these. */
+void umfs_module_opened(int fd, int flags);
 /* This process made another by posix_spawn, which is gone from our memory: see D4. */
 void umfs_module_spawned(void);
 /* One line for people: why not. */

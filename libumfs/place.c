@@ -232,8 +232,9 @@ bool umfs_place_protected_slow(int fd)
 	if (fd == LOAD_RELAXED(&place_fd) || fd == LOAD_RELAXED(&null_fd) ||
 	    fd == umfs_report_fd || umfs_lock_keeps(fd) || umfs_load_keeps_next(fd) == fd)
 		return true;
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
-		if (mount_keeps_next(&umfs_mounts[i], fd) == fd && still_kept(&umfs_mounts[i]))
+	for (uint32_t i = 0; umfs_mount_number(i); i++)
+		if (mount_keeps_next(umfs_mount_number(i), fd) == fd &&
+		    still_kept(umfs_mount_number(i)))
 			return true;
 	return false;
 }
@@ -247,8 +248,8 @@ int umfs_place_protected_next(int fd)
 	best = next_of(fd, umfs_report_fd, best);
 	best = next_of(fd, umfs_lock_keeps_next(fd), best);
 	best = next_of(fd, umfs_load_keeps_next(fd), best);
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
-		const struct mount *m = &umfs_mounts[i];
+	for (uint32_t i = 0; umfs_mount_number(i); i++) {
+		const struct mount *m = umfs_mount_number(i);
 		int next = mount_keeps_next(m, fd);
 
 		if (next < best && still_kept(m))

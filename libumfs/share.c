@@ -257,7 +257,7 @@ static bool map_file(struct share *e, int fd, struct umfs_ioc_share *a)
 static void ask(struct share *e, int fd)
 {
 	struct umfs_ioc_share a = {.fd = fd};
-	bool good = umfs_module_has_node(e->m) && map_slots(e->m) &&
+	bool good = umfs_module_reach(e->m) && map_slots(e->m) &&
 		    !sys3(SYS_ioctl, e->m->node, UMFS_IOC_SHARE, &a);
 
 	begin(e);
@@ -467,7 +467,7 @@ static bool ask_lease(struct share *e, int fd, struct umfs_ioc_lease *a)
 	if (sys2(SYS_fstat, fd, &st) || st.st_size <= 0)
 		return false;
 	a->bytes = bytes_for((uint64_t)st.st_size);
-	return a->bytes && umfs_module_has_node(e->m) && map_slots(e->m) &&
+	return a->bytes && umfs_module_reach(e->m) && map_slots(e->m) &&
 	       !sys3(SYS_ioctl, e->m->node, UMFS_IOC_LEASE, a);
 }
 

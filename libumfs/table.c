@@ -9,14 +9,19 @@
  *  T1  it shows a part of the pool only (a bind mount of a directory in it);
  *  T2  this process may not read and write the pool's file;
  *  T3  something else is mounted on it, in it, or over a directory above it.
+ * A mount of type umfs is the kernel module's. It is the kernel's in all but what share.c does,
+ * which goes by what a file is and not by its name: so none of these matters there.
+ *
  * The mount itself is not asked anything here: its daemon may be stopped.
  */
 #include <sys/mman.h>
 
+#include "module.h"
 #include "path.h"
 
 #define TABLE "/proc/self/mountinfo"
 #define TYPE "fuse.umfs"
+#define TYPE_KERNEL "umfs"
 #define TABLE_BYTES (1u << 20) /* a longer one is not looked at */
 #define SHORT_BYTES 4096u      /* as long as it mostly is */
 
@@ -140,6 +145,22 @@ static void take(const struct line *l)
 	umfs_config.mount_count++;
 }
 
+static void take_kernel(const struct line *l)
+{
+	struct mount *m = &umfs_kernel_mounts[umfs_config.kernel_count];
+	size_t pool_len = strlen(l->source);
+
+	if (umfs_config.kernel_count == MOUNTS_MAX || pool_len >= DIR_BYTES ||
+	    strncmp(l->source, MODULE_NODES, strlen(MODULE_NODES)))
+		return;
+	m->dev = device(l->device);
+	if (umfs_kernel_mount(m->dev)) /* at another place, or a part of it */
+		return;
+	memcpy(m->dir, l->source, pool_len + 1);
+	m->module = m->mounted = true;
+	umfs_config.kernel_count++;
+}
+
 static void take_lines(char *text)
 {
 	struct line l;
@@ -153,6 +174,8 @@ static void take_lines(char *text)
 			hide(l.dir);
 			if (!strcmp(l.type, TYPE))
 				take(&l);
+			if (!strcmp(l.type, TYPE_KERNEL))
+				take_kernel(&l);
 		}
 		text = last ? end : end + 1;
 	}
@@ -179,7 +202,7 @@ static bool take_table(char *text, size_t size)
 	if (!have)
 		return false;
 	text[have] = '\0';
-	if (!strstr(text, " " TYPE " ")) /* mostly there is none */
+	if (!strstr(text, " " TYPE " ") && !strstr(text, " " TYPE_KERNEL " ")) /* mostly */
 		return true;
 	take_lines(text);
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
