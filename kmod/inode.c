@@ -75,7 +75,7 @@ static void show(struct inode *inode, const struct umfs_attr *attr)
 }
 
 /* Looked at, see look(). What is shown is never older than what was shown before (I3). */
-static int refresh(struct umfs_kpool *pool, struct inode *inode, struct umfs_attr *attr)
+int umfs_inode_refresh_in(struct umfs_kpool *pool, struct inode *inode, struct umfs_attr *attr)
 {
 	struct mutex *turn = &turns[hash_ptr(inode, TURN_BITS)];
 	int err;
@@ -99,7 +99,7 @@ static int look_fresh(struct inode *inode, struct umfs_kpool **pool, struct umfs
 	*pool = umfs_inode_look(inode);
 	if (!*pool)
 		return -EIO;
-	err = refresh(*pool, inode, attr);
+	err = umfs_inode_refresh_in(*pool, inode, attr);
 	if (err)
 		umfs_inode_look_away(*pool);
 	return err;
@@ -262,7 +262,7 @@ int umfs_inode_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a
 	if (!err)
 		err = change(pool, inode, a);
 	if (!err)
-		err = refresh(pool, inode, &attr);
+		err = umfs_inode_refresh_in(pool, inode, &attr);
 	umfs_inode_look_away(pool);
 	return err;
 }
@@ -304,7 +304,7 @@ static bool is_special(umode_t mode)
 static int set_up(struct umfs_kpool *pool, struct inode *inode)
 {
 	struct umfs_attr attr;
-	int err = refresh(pool, inode, &attr);
+	int err = umfs_inode_refresh_in(pool, inode, &attr);
 
 	if (err)
 		return err;

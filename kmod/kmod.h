@@ -171,6 +171,8 @@ void umfs_inode_look_away(struct umfs_kpool *pool);
 struct dentry *umfs_kdentry(struct umfs_kpool *pool, umfs_node node);
 /* What core says of the inode now, which `inode` shows too. */
 int umfs_inode_refresh(struct inode *inode, struct umfs_attr *attr);
+/* The same, looked at already: who looks twice waits for a detach that waits for him. */
+int umfs_inode_refresh_in(struct umfs_kpool *pool, struct inode *inode, struct umfs_attr *attr);
 /* The same, after what may have taken its last name. */
 void umfs_inode_settle(struct inode *inode);
 /* inode.c I6: its content, size or owner changed by core, the inode's lock held or nobody else's. */

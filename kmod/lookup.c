@@ -129,7 +129,7 @@ static int still(struct umfs_kpool *pool, const struct inode *dir, const struct 
 		return err;
 	if (!inode || inode->i_ino != ino)
 		return 0;
-	err = umfs_inode_refresh(inode, &attr);
+	err = umfs_inode_refresh_in(pool, inode, &attr);
 	return err == -ENOENT || err == -ESTALE ? 0 : err ?: 1;
 }
 
