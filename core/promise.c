@@ -128,13 +128,14 @@ void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *l
 	if (!node)
 		return;
 	inode = promised(fs, slot, node);
-	if (inode && due(fs, inode) && !pass_on(fs, inode, (uint32_t)node)) {
-		/*
-		 * Who died may have stored the end of the file and no more. What is past it is decided
-		 * by what it says now, so that is durable, by a fence before the commit, before any goes.
-		 */
+	/*
+	 * Who died may have stored the end of the file and no more. Others see it from now on, and
+	 * what is past it is decided by what it says. So it is durable before any of that goes, and
+	 * before the inode is anybody's: each way from here has a fence before that.
+	 */
+	if (inode)
 		umfs_flush(fs, &inode->size, sizeof(inode->size));
+	if (inode && due(fs, inode) && !pass_on(fs, inode, (uint32_t)node))
 		(void)settle(&tx, inode, (uint32_t)node);
-	}
 	forget(fs, lane);
 }
