@@ -223,7 +223,9 @@ int64_t port_now_ns(void)
 /* Odd: added again and again it leads back to where it began after 2^32 times. */
 uint32_t port_random(void)
 {
-	return 0x9e3779b1u;
+	const struct sim *sim = sim_latest();
+
+	return sim && sim->random ? sim->random : 0x9e3779b1u;
 }
 
 void port_bug(const char *what, const char *file, int line)

@@ -59,6 +59,7 @@ struct sim {
 	uint32_t *stale; /* pages of the view that are not the medium's */
 	uint32_t stale_count;
 
+	uint32_t random; /* what port_random() gives; 0: always the same */
 	struct sim_log *log; /* NULL: nothing is written down */
 	const struct umfs *owner[UMFS_SLOTS_MAX]; /* alive and in possession of the slot */
 	const struct umfs *claimer[UMFS_SLOTS_MAX];

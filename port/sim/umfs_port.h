@@ -43,7 +43,7 @@ static inline bool port_keeps_setid(void)
 	return false;
 }
 int64_t port_now_ns(void);
-uint32_t port_random(void); /* the same in each run */
+uint32_t port_random(void); /* the same in each run: sim->random */
 
 int port_attach_lock(struct umfs *fs);
 void port_attach_unlock(struct umfs *fs);

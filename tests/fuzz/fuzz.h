@@ -53,6 +53,7 @@ struct input {
 	struct head head;
 	struct record records[RECORDS_MAX];
 	uint32_t count;
+	uint32_t random; /* of all its bytes */
 };
 void input_parse(struct input *in, const uint8_t *data, size_t n);
 size_t input_write(const struct input *in, uint8_t *data, size_t room);
@@ -63,6 +64,11 @@ size_t input_write(const struct input *in, uint8_t *data, size_t room);
 struct sim *image_sim(void);
 /* Make it the pool that the head names, nobody attached. */
 void image_load(const struct head *head);
+/*
+ * The same; and who attaches to it moves incarnations by what no input can know: one that says
+ * which they had been before the pool was cut short would else make a lock of theirs its own.
+ */
+void image_load_for(const struct input *in);
 
 /* What there is in it now, found by a look of its own. */
 #define SURVEY_MAX 96u

@@ -340,6 +340,7 @@ void image_load(const struct head *head)
 	const struct crashed *c = NULL;
 
 	image_sim();
+	sim->random = 0;
 	sim_reload(sim);
 	if (head->flags & HEAD_KIND)
 		c = crashed_pool(head);
@@ -347,4 +348,10 @@ void image_load(const struct head *head)
 		sim_put_view(sim, (uint64_t)c->lines[i].number * UMFS_LINE_BYTES, c->lines[i].bytes,
 			     UMFS_LINE_BYTES);
 	look();
+}
+
+void image_load_for(const struct input *in)
+{
+	image_load(&in->head);
+	sim->random = in->random;
 }

@@ -18,6 +18,7 @@ void input_parse(struct input *in, const uint8_t *data, size_t n)
 	n = UMFS_MIN(n, sizeof(all));
 	if (n)
 		memcpy(all, data, n);
+	in->random = port_crc32c(0, all, n) | 1;
 	in->head = (struct head){(uint16_t)number(all, 2), all[2], all[3]};
 	if (n > HEAD_BYTES)
 		in->count = (uint32_t)((n - HEAD_BYTES + RECORD_BYTES - 1) / RECORD_BYTES);

@@ -112,7 +112,7 @@ void session_run(struct input *in, void (*use)(const struct input *in))
 {
 	struct sim *sim = image_sim();
 
-	image_load(&in->head);
+	image_load_for(in);
 	sim->on_store = on_store;
 	sim->turn = NULL;
 	later = NULL;

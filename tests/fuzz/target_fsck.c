@@ -13,7 +13,7 @@ enum { CHECK, PREEN, YES };
 
 static void load(const struct input *in)
 {
-	image_load(&in->head);
+	image_load_for(in);
 	for (uint32_t i = 0; i < in->count; i++)
 		damage(&in->records[i]);
 }

@@ -138,7 +138,7 @@ void fuzz_one(const uint8_t *data, size_t n)
 			abort();
 	}
 	input_parse(&in, data, n);
-	image_load(&in.head);
+	image_load_for(&in);
 	for (uint32_t i = 0; i < in.count; i++)
 		damage(&in.records[i]);
 	dump_all();
