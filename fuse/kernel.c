@@ -11,18 +11,18 @@
 
 #include "mount.h"
 
-#define NODES "/dev/umfs/"
+#include "umfs/ioctl.h"
 
 bool kernel_has(const char *pool)
 {
-	char node[sizeof(NODES) + 64];
+	char node[sizeof(UMFS_NODES) + UMFS_IOC_NAME_BYTES];
 	struct stat st;
 
-	if (!strncmp(pool, NODES, strlen(NODES)))
+	if (!strncmp(pool, UMFS_NODES, strlen(UMFS_NODES)))
 		return true;
-	if (strchr(pool, '/') || !stat(pool, &st) || strlen(pool) > 64)
+	if (strchr(pool, '/') || !stat(pool, &st) || strlen(pool) >= UMFS_IOC_NAME_BYTES)
 		return false;
-	snprintf(node, sizeof(node), NODES "%s", pool);
+	snprintf(node, sizeof(node), UMFS_NODES "%s", pool);
 	return stat(node, &st) == 0 && S_ISCHR(st.st_mode);
 }
 

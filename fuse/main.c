@@ -22,7 +22,6 @@
 
 #include "mount.h"
 
-
 struct pool fuse_pool;
 static struct options options;
 bool fuse_no_diratime;

@@ -351,7 +351,7 @@ struct inode *umfs_kinode(struct umfs_kpool *pool, umfs_node node)
 static char *dname(struct dentry *dentry, char *buf, int len)
 {
 	char text[80];
-	int n = snprintf(text, sizeof(text), "/dev/umfs/%s:[%lu]",
+	int n = snprintf(text, sizeof(text), UMFS_NODES "%s:[%lu]",
 			 umfs_kpool_of(d_inode(dentry))->name, d_inode(dentry)->i_ino);
 
 	if (n + 1 > len)
@@ -409,23 +409,38 @@ struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags)
 	return IS_ERR(inode) ? ERR_CAST(inode) : open_inode(pool, inode, flags);
 }
 
-struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags)
+struct inode *umfs_kinode_made(struct umfs_kpool *pool, uint32_t ofd)
 {
 	struct umfs_file f;
 	int err = umfs_file_init(&pool->fs, ofd, &f);
 	struct inode *inode = err ? ERR_PTR(err) : umfs_kinode(pool, umfs_file_node(&f));
+
+	if (IS_ERR(inode))
+		umfs_ofd_put(&pool->fs, ofd);
+	else
+		inode->i_private = umfs_ofd_given(ofd);
+	return inode;
+}
+
+void umfs_kinode_opened(struct inode *inode)
+{
+	void *given = xchg(&inode->i_private, NULL);
+
+	if (given) /* the opening did not get so far */
+		umfs_ofd_put(&umfs_kpool_of(inode)->fs, umfs_given_ofd(given));
+	iput(inode);
+}
+
+struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags)
+{
+	struct inode *inode = umfs_kinode_made(pool, ofd);
 	struct file *file;
 
-	if (IS_ERR(inode)) {
-		umfs_ofd_put(&pool->fs, ofd);
+	if (IS_ERR(inode))
 		return ERR_CAST(inode);
-	}
 	ihold(inode);
-	inode->i_private = umfs_ofd_given(ofd);
 	file = open_inode(pool, inode, flags);
-	if (xchg(&inode->i_private, NULL)) /* the opening did not get so far */
-		umfs_ofd_put(&pool->fs, ofd);
-	iput(inode);
+	umfs_kinode_opened(inode);
 	return file;
 }
 

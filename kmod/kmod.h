@@ -150,7 +150,10 @@ struct inode *umfs_kinode(struct umfs_kpool *pool, umfs_node node);
 struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags);
 /* The same of a file that has no name yet; takes `ofd`, its description. */
 struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags);
-/* inode.c I2 */
+/* Its inode, whose next opening takes `ofd` (I2); ERR_PTR, and `ofd` is put. */
+struct inode *umfs_kinode_made(struct umfs_kpool *pool, uint32_t ofd);
+/* That opening is over, well or not; puts `inode`. */
+void umfs_kinode_opened(struct inode *inode);
 static inline void *umfs_ofd_given(uint32_t ofd)
 {
 	return (void *)((uintptr_t)ofd + 1);

@@ -272,23 +272,16 @@ static int do_link(struct dentry *from, struct inode *dir, struct dentry *dentry
 /* As umfs_kopen_made(). */
 static int open_made(struct asked *a, struct file *file, uint32_t ofd)
 {
-	struct umfs_file f;
-	struct inode *inode;
-	int err = umfs_file_init(a->fs, ofd, &f);
+	struct inode *inode = umfs_kinode_made(a->pool, ofd);
+	int err;
 
-	inode = err ? ERR_PTR(err) : umfs_kinode(a->pool, umfs_file_node(&f));
-	if (IS_ERR(inode)) {
-		umfs_ofd_put(a->fs, ofd);
+	if (IS_ERR(inode))
 		return PTR_ERR(inode);
-	}
 	ihold(inode);
-	inode->i_private = umfs_ofd_given(ofd);
 	set_nlink(inode, 1); /* which d_tmpfile() takes away */
 	d_tmpfile(file, inode);
 	err = finish_open_simple(file, 0);
-	if (xchg(&inode->i_private, NULL))
-		umfs_ofd_put(a->fs, ofd);
-	iput(inode);
+	umfs_kinode_opened(inode);
 	return err;
 }
 

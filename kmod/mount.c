@@ -21,8 +21,6 @@
 
 #include "kmod.h"
 
-#define NODES "/dev/umfs/"
-
 static struct umfs_kpool *made; /* whose superblock is being made; under the lock of control.c */
 
 static int do_statfs(struct dentry *dentry, struct kstatfs *st)
@@ -51,7 +49,7 @@ static int show_devname(struct seq_file *to, struct dentry *root)
 {
 	struct umfs_kpool *pool = root->d_sb->s_fs_info;
 
-	seq_puts(to, NODES);
+	seq_puts(to, UMFS_NODES);
 	seq_puts(to, pool->name);
 	return 0;
 }
@@ -131,8 +129,8 @@ static int get_tree(struct fs_context *fc)
 		return get_tree_nodev(fc, fill_super);
 	if (!name)
 		return invalf(fc, "umfs: which pool? Its name is wanted as what is mounted");
-	if (!strncmp(name, NODES, strlen(NODES)))
-		name += strlen(NODES);
+	if (!strncmp(name, UMFS_NODES, strlen(UMFS_NODES)))
+		name += strlen(UMFS_NODES);
 	pool = umfs_pools_lock(name);
 	err = pool ? join(pool, fc) : -ENXIO; /* S1 */
 	umfs_pools_unlock();

@@ -132,7 +132,7 @@ static bool is_module(char *pool)
 	struct stat st;
 
 	clean_pool(pool);
-	return !strncmp(pool, MODULE_NODES, strlen(MODULE_NODES)) ||
+	return !strncmp(pool, UMFS_NODES, strlen(UMFS_NODES)) ||
 	       (!sys2(SYS_stat, pool, &st) && S_ISCHR(st.st_mode) && major(st.st_rdev) == MISC_MAJOR);
 }
 

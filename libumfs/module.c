@@ -108,14 +108,14 @@ static int open_node(const struct mount *m)
 	return high;
 }
 
-static int learn_node(struct mount *m)
+static int learn_node(struct mount *m, int node)
 {
 	struct stat st;
-	long err = sys2(SYS_fstat, m->node, &st);
+	long err = sys2(SYS_fstat, node, &st);
 
 	m->node_dev = st.st_dev;
 	m->node_ino = st.st_ino;
-	return err ? (int)err : learn_device(m);
+	return (int)err;
 }
 
 /* Two directories for one pool: which of them a descriptor is in could not be told. */
@@ -150,7 +150,9 @@ int umfs_module_attach(struct mount *m)
 		return node;
 	STORE(&m->node, node);
 	m->slots = NULL;
-	err = learn_node(m);
+	err = learn_node(m, node);
+	if (!err)
+		err = learn_device(m);
 	if (!err && is_elsewhere(m))
 		err = -EBUSY;
 	if (err)
@@ -176,7 +178,6 @@ static bool is_kernel_mount(const struct mount *m)
 /* Only where something is asked of it, which short programs never do. */
 bool umfs_module_reach(struct mount *m)
 {
-	struct stat st;
 	int node;
 
 	if (umfs_module_has_node(m))
@@ -184,10 +185,12 @@ bool umfs_module_reach(struct mount *m)
 	if (!is_kernel_mount(m))
 		return false;
 	node = open_node(m);
-	if (node < 0 || sys2(SYS_fstat, node, &st))
+	if (node < 0)
 		return false;
-	m->node_dev = st.st_dev;
-	m->node_ino = st.st_ino;
+	if (learn_node(m, node)) {
+		sys1(SYS_close, node);
+		return false;
+	}
 	m->slots = NULL; /* the node's as it was opened before */
 	STORE(&m->node, node);
 	STORE(&m->state, MOUNT_MODULE);

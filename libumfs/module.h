@@ -8,8 +8,7 @@
 #include <sys/statfs.h>
 
 #include "path.h"
-
-#define MODULE_NODES "/dev/umfs/"
+#include "umfs/ioctl.h"
 
 /* Open the pool's node, which is kept; -errno. Under LOCK_ATTACH. */
 int umfs_module_attach(struct mount *m);

@@ -151,7 +151,7 @@ static void take_kernel(const struct line *l)
 	size_t pool_len = strlen(l->source);
 
 	if (umfs_config.kernel_count == MOUNTS_MAX || pool_len >= DIR_BYTES ||
-	    strncmp(l->source, MODULE_NODES, strlen(MODULE_NODES)))
+	    strncmp(l->source, UMFS_NODES, strlen(UMFS_NODES)))
 		return;
 	m->dev = device(l->device);
 	if (umfs_kernel_mount(m->dev)) /* at another place, or a part of it */

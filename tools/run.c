@@ -12,6 +12,7 @@
 #include "image.h"
 #include "internal.h"
 #include "tools.h"
+#include "umfs/ioctl.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -128,7 +129,7 @@ static void choose_pool(struct run *r)
 	else if (!realpath(r->pool_asked, r->pool))
 		quit("%s: %s", r->pool_asked,
 		     errno == ENOENT ? "no such pool; mkfs.umfs makes one" : strerror(errno));
-	if (!strncmp(r->pool, "/dev/umfs/", strlen("/dev/umfs/")))
+	if (!strncmp(r->pool, UMFS_NODES, strlen(UMFS_NODES)))
 		return; /* the kernel module's */
 	p = calloc(1, sizeof(*p));
 	err = p ? pool_open(p, r->pool, 0, &from_backup) : -ENOMEM;

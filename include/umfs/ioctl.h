@@ -26,7 +26,8 @@
 
 #define UMFS_IOC_ABI 3 /* what UMFS_IOC_ABOUT answers: this file */
 #define UMFS_IOC_TYPE 0xf5
-#define UMFS_CONTROL_NODE "/dev/umfs/control"
+#define UMFS_NODES "/dev/umfs/" /* and a pool's name: its node */
+#define UMFS_CONTROL_NODE UMFS_NODES "control"
 
 #define UMFS_IOC_NAME_BYTES 32
 #define UMFS_IOC_DEVICE_BYTES 256
