@@ -155,14 +155,14 @@ static int dir_of(const char *dir, uint32_t *ino)
 
 static int files(const char *dir, uint64_t n)
 {
-	uint32_t at, ino;
+	umfs_node node, at;
 	char name[NAME_ROOM];
 	uint64_t i;
 	int err = umfs_mkdir(&pool.fs, &root, UMFS_ROOT_INO, dir, (uint32_t)strlen(dir), 0755,
 			     &at);
 
 	for (i = 0; !err && i < n; i++)
-		err = umfs_create(&pool.fs, &root, at, name, name_of(name, i), 0100644, 0, &ino);
+		err = umfs_create(&pool.fs, &root, at, name, name_of(name, i), 0100644, 0, &node);
 	return err;
 }
 
@@ -270,12 +270,13 @@ static int call(const char *op, uint32_t dir, const char *name, uint32_t len)
 {
 	struct umfs_attr attr;
 	uint32_t ino, ofd;
+	umfs_node node;
 	int err;
 
 	if (!strcmp(op, "create"))
-		return umfs_create(&pool.fs, &root, dir, name, len, 0100644, 0, &ino);
+		return umfs_create(&pool.fs, &root, dir, name, len, 0100644, 0, &node);
 	if (!strcmp(op, "mkdir"))
-		return umfs_mkdir(&pool.fs, &root, dir, name, len, 0755, &ino);
+		return umfs_mkdir(&pool.fs, &root, dir, name, len, 0755, &node);
 	if (!strcmp(op, "delete"))
 		return umfs_unlink(&pool.fs, &root, dir, name, len);
 	err = umfs_lookup(&pool.fs, dir, name, len, &ino);

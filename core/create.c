@@ -180,13 +180,21 @@ static int create(struct umfs *fs, umfs_node node, const char *name, uint32_t le
 	return err;
 }
 
-int umfs_create_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
-		     uint32_t len, uint32_t mode, uint64_t rdev, umfs_node *node)
+static int create_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
+		       struct newborn *b, umfs_node *node)
+{
+	uint32_t ino = 0;
+	int err = create(fs, dir, name, len, b, &ino);
+
+	*node = umfs_node_of(ino, err ? 0 : b->generation);
+	return err;
+}
+
+int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
+		uint32_t len, uint32_t mode, uint64_t rdev, umfs_node *node)
 {
 	struct newborn b = {
 		.cred = cred, .mode = mode & 0177777u, .umask = cred->umask & 0777u};
-	uint32_t ino = 0;
-	int err;
 
 	switch (umfs_mode_type(mode)) {
 	case 0:
@@ -203,19 +211,7 @@ int umfs_create_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node di
 	default:
 		return -EINVAL;
 	}
-	err = create(fs, dir, name, len, &b, &ino);
-	*node = umfs_node_of(ino, err ? 0 : b.generation);
-	return err;
-}
-
-int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
-		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino)
-{
-	umfs_node node = 0;
-	int err = umfs_create_node(fs, cred, dir, name, len, mode, rdev, &node);
-
-	*ino = (uint32_t)node;
-	return err;
+	return create_node(fs, dir, name, len, &b, node);
 }
 
 int umfs_create_open(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
@@ -241,17 +237,17 @@ int umfs_create_open(struct umfs *fs, const struct umfs_cred *cred, umfs_node di
 }
 
 int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
-	       uint32_t len, uint32_t mode, uint32_t *ino)
+	       uint32_t len, uint32_t mode, umfs_node *node)
 {
 	struct newborn b = {.cred = cred,
 			    .mode = 0040000u | (mode & 01777u),
 			    .umask = cred->umask & 0777u};
 
-	return create(fs, dir, name, len, &b, ino);
+	return create_node(fs, dir, name, len, &b, node);
 }
 
 int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
-		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino)
+		 uint32_t len, const char *target, uint32_t target_len, umfs_node *node)
 {
 	struct newborn b = {
 		.cred = cred, .mode = 0120777u, .target = target, .target_len = target_len};
@@ -260,7 +256,7 @@ int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, c
 		return -ENOENT;
 	if (target_len >= UMFS_PAGE_BYTES)
 		return -ENAMETOOLONG;
-	return create(fs, dir, name, len, &b, ino);
+	return create_node(fs, dir, name, len, &b, node);
 }
 
 int umfs_whiteout_make(struct umfs_tx *tx, const struct umfs_cred *cred,

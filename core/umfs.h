@@ -258,13 +258,13 @@ int umfs_recover_all(struct umfs *fs);
 
 /* *ino stays as it was unless the name is there. */
 int umfs_lookup(struct umfs *fs, umfs_node dir, const char *name, uint32_t len, uint32_t *ino);
-/* New regular file, FIFO, socket or device (`rdev`) by `mode`; *ino is set. -EEXIST sets *ino too. */
+/*
+ * New regular file, FIFO, socket or device (`rdev`) by `mode`. What is told is what was made:
+ * whoever goes on with it by its name may find what somebody put there since. -EEXIST tells
+ * the number of what is there.
+ */
 int umfs_create(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
-		uint32_t len, uint32_t mode, uint64_t rdev, uint32_t *ino);
-/* The same for who goes on to open it: somebody may remove it in between. */
-int umfs_create_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
-		     const char *name, uint32_t len, uint32_t mode, uint64_t rdev,
-		     umfs_node *node);
+		uint32_t len, uint32_t mode, uint64_t rdev, umfs_node *node);
 /*
  * New regular file with an open file description, at once: when that can not be had
  * (-ENFILE) there is no file either. -EEXIST.
@@ -273,10 +273,10 @@ int umfs_create_open(struct umfs *fs, const struct umfs_cred *cred, umfs_node di
 		     const char *name, uint32_t len, uint32_t mode, uint32_t flags,
 		     uint32_t *ofd);
 int umfs_mkdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
-	       uint32_t len, uint32_t mode, uint32_t *ino);
+	       uint32_t len, uint32_t mode, umfs_node *node);
 /* target: 1..4095 bytes. */
 int umfs_symlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
-		 uint32_t len, const char *target, uint32_t target_len, uint32_t *ino);
+		 uint32_t len, const char *target, uint32_t target_len, umfs_node *node);
 /*
  * New regular file without a name, with an open file description: it is gone
  * with the last holder, or when a crash comes, unless umfs_link() names it

@@ -95,8 +95,8 @@ static void op_mknod(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mo
 {
 	struct umfs_cred cred = request_cred(req);
 	umfs_node node = 0;
-	int err = umfs_create_node(fuse_fs(), &cred, node_of(dir), name, length(name), mode, rdev,
-				   &node);
+	int err = umfs_create(fuse_fs(), &cred, node_of(dir), name, length(name), mode, rdev,
+			      &node);
 
 	entry_reply(req, err, node);
 }
@@ -105,11 +105,9 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t dir, const char *name, mode_t mo
 {
 	struct umfs_cred cred = request_cred(req);
 	umfs_node node = 0;
-	uint32_t ino;
-	int err = umfs_mkdir(fuse_fs(), &cred, node_of(dir), name, length(name), mode & 07777, &ino);
+	int err = umfs_mkdir(fuse_fs(), &cred, node_of(dir), name, length(name), mode & 07777,
+			     &node);
 
-	if (!err)
-		err = entry_find(node_of(dir), name, &node);
 	entry_reply(req, err, node);
 }
 
@@ -117,12 +115,9 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t dir, const
 {
 	struct umfs_cred cred = request_cred(req);
 	umfs_node node = 0;
-	uint32_t ino;
 	int err = umfs_symlink(fuse_fs(), &cred, node_of(dir), name, length(name), target,
-			       length(target), &ino);
+			       length(target), &node);
 
-	if (!err)
-		err = entry_find(node_of(dir), name, &node);
 	entry_reply(req, err, node);
 }
 

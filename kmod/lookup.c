@@ -14,6 +14,8 @@
  *     ".." would lead nowhere.
  * N3  A name is bound to a node (core/path.c I1): never to another file that has got the
  *     number of the one that had the name.
+ * N4  Who makes a file and opens it is asked no more whether he may: so he gets the node that
+ *     was made for him, and not what its name means by then.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -163,18 +165,16 @@ const struct dentry_operations umfs_dentry_ops = {
 /* ---- making ---- */
 
 /*
- * What was made gets the dentry. -ESTALE when it is not there any more: who asked looks, and
- * makes it, again. What is there counts, whoever made it.
+ * What was made gets the dentry: that very node (N4), wherever its name is by now. -ESTALE when
+ * it is gone already: who asked looks, and makes it, again.
  */
-static int show_made(const struct asked *a, struct dentry *dentry)
+static int show_made(const struct asked *a, struct dentry *dentry, umfs_node made)
 {
-	struct inode *inode = find(a);
+	struct inode *inode = umfs_kinode(a->pool, made);
 	struct dentry *other;
 
 	if (IS_ERR(inode))
-		return PTR_ERR(inode);
-	if (!inode)
-		return -ESTALE;
+		return inode == ERR_PTR(-ENOENT) ? -ESTALE : PTR_ERR(inode);
 	if (!S_ISDIR(inode->i_mode)) {
 		d_instantiate(dentry, inode);
 		return 0;
@@ -190,7 +190,7 @@ static int do_mknod(umfs_idmap *idmap, struct inode *dir, struct dentry *dentry,
 		    dev_t rdev)
 {
 	struct asked a;
-	umfs_node node;
+	umfs_node made;
 	int err = ask(&a, dir, dentry);
 
 	(void)idmap;
@@ -198,10 +198,10 @@ static int do_mknod(umfs_idmap *idmap, struct inode *dir, struct dentry *dentry,
 		return err;
 	err = umfs_may_mknod(a.pool, &a.cred, a.dir, mode);
 	if (!err)
-		err = umfs_create_node(a.fs, &a.cred, a.dir, a.name, a.len, mode,
-				       new_encode_dev(rdev), &node);
+		err = umfs_create(a.fs, &a.cred, a.dir, a.name, a.len, mode, new_encode_dev(rdev),
+				  &made);
 	if (!err)
-		err = show_made(&a, dentry);
+		err = show_made(&a, dentry, made);
 	umfs_inode_look_away(a.pool);
 	return err;
 }
@@ -218,15 +218,15 @@ static int do_create(umfs_idmap *idmap, struct inode *dir, struct dentry *dentry
 static int do_mkdir(umfs_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode)
 {
 	struct asked a;
-	uint32_t ino;
+	umfs_node made;
 	int err = ask(&a, dir, dentry);
 
 	(void)idmap;
 	if (err)
 		return err;
-	err = umfs_mkdir(a.fs, &a.cred, a.dir, a.name, a.len, mode, &ino);
+	err = umfs_mkdir(a.fs, &a.cred, a.dir, a.name, a.len, mode, &made);
 	if (!err)
-		err = show_made(&a, dentry);
+		err = show_made(&a, dentry, made);
 	umfs_inode_look_away(a.pool);
 	return err;
 }
@@ -235,16 +235,16 @@ static int do_symlink(umfs_idmap *idmap, struct inode *dir, struct dentry *dentr
 		      const char *target)
 {
 	struct asked a;
-	uint32_t ino;
+	umfs_node made;
 	int err = ask(&a, dir, dentry);
 
 	(void)idmap;
 	if (err)
 		return err;
 	err = umfs_symlink(a.fs, &a.cred, a.dir, a.name, a.len, target, (uint32_t)strlen(target),
-			   &ino);
+			   &made);
 	if (!err)
-		err = show_made(&a, dentry);
+		err = show_made(&a, dentry, made);
 	umfs_inode_look_away(a.pool);
 	return err;
 }

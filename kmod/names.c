@@ -37,11 +37,11 @@ static int act_mkdir(struct umfs_kpool *pool, const struct umfs_cred *cred,
 		     const struct umfs_walk *w, const void *arg)
 {
 	const struct umfs_ioc_mkdir *a = arg;
-	uint32_t ino;
+	umfs_node made;
 
 	if (w->ino)
 		return -EEXIST;
-	return umfs_mkdir(&pool->fs, cred, w->parent, w->name, w->name_len, a->mode & 07777, &ino);
+	return umfs_mkdir(&pool->fs, cred, w->parent, w->name, w->name_len, a->mode & 07777, &made);
 }
 
 static long do_mkdir(struct umfs_kpool *pool, void __user *arg)
@@ -71,7 +71,7 @@ static int act_mknod(struct umfs_kpool *pool, const struct umfs_cred *cred,
 		     const struct umfs_walk *w, const void *arg)
 {
 	const struct umfs_ioc_mknod *a = arg;
-	uint32_t ino;
+	umfs_node made;
 	int err;
 
 	if (w->ino || !w->name_len)
@@ -82,7 +82,7 @@ static int act_mknod(struct umfs_kpool *pool, const struct umfs_cred *cred,
 	if (err)
 		return err;
 	return umfs_create(&pool->fs, cred, w->parent, w->name, w->name_len, a->mode,
-			   is_device(a->mode) ? a->rdev : 0, &ino);
+			   is_device(a->mode) ? a->rdev : 0, &made);
 }
 
 static long do_mknod(struct umfs_kpool *pool, void __user *arg)
@@ -137,14 +137,14 @@ static int act_symlink(struct umfs_kpool *pool, const struct umfs_cred *cred,
 		       const struct umfs_walk *w, const void *arg)
 {
 	const char *target = arg;
-	uint32_t ino;
+	umfs_node made;
 
 	if (w->ino)
 		return -EEXIST;
 	if (w->must_be_dir)
 		return -ENOENT;
 	return umfs_symlink(&pool->fs, cred, w->parent, w->name, w->name_len, target,
-			    (uint32_t)strlen(target), &ino);
+			    (uint32_t)strlen(target), &made);
 }
 
 static long do_symlink(struct umfs_kpool *pool, void __user *arg)

@@ -18,7 +18,7 @@ static struct umfs *fs_of(const struct spot *s)
 static long mkdir_ours(struct spot *s, struct path_args *a)
 {
 	struct umfs_cred cred;
-	uint32_t ino;
+	umfs_node made;
 
 	if (s->w.ino || !s->w.name_len)
 		return -EEXIST;
@@ -26,7 +26,7 @@ static long mkdir_ours(struct spot *s, struct path_args *a)
 		return umfs_module_mkdir(s, (mode_t)a->a);
 	umfs_cred_get(&cred);
 	return umfs_mkdir(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len,
-			  (uint32_t)a->a & 07777, &ino);
+			  (uint32_t)a->a & 07777, &made);
 }
 
 static long mkdir_kernel(int dirfd, const char *path, struct path_args *a)
@@ -313,7 +313,7 @@ static long symlink_ours(struct spot *s, struct path_args *a)
 {
 	char *target = s->scratch->outer[0];
 	struct umfs_cred cred;
-	uint32_t ino;
+	umfs_node made;
 	long n;
 
 	if (s->w.ino || !s->w.name_len)
@@ -327,7 +327,7 @@ static long symlink_ours(struct spot *s, struct path_args *a)
 		return umfs_module_symlink(s, target);
 	umfs_cred_get(&cred);
 	return umfs_symlink(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, target,
-			    (uint32_t)n, &ino);
+			    (uint32_t)n, &made);
 }
 
 static long symlink_kernel(int dirfd, const char *path, struct path_args *a)
@@ -415,7 +415,7 @@ static long mknod_ours(struct spot *s, struct path_args *a)
 {
 	uint32_t mode = (uint32_t)a->a;
 	struct umfs_cred cred;
-	uint32_t ino;
+	umfs_node made;
 
 	umfs_cred_get(&cred);
 	if (s->w.ino || !s->w.name_len)
@@ -427,7 +427,7 @@ static long mknod_ours(struct spot *s, struct path_args *a)
 	if (is_device(mode) && !cred.override)
 		return s->w.name_len > UMFS_NAME_MAX ? -ENAMETOOLONG : -EPERM;
 	return umfs_create(fs_of(s), &cred, s->w.parent, s->w.name, s->w.name_len, mode,
-			   (uint64_t)a->b, &ino);
+			   (uint64_t)a->b, &made);
 }
 
 static long mknod_kernel(int dirfd, const char *path, struct path_args *a)

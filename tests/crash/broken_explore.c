@@ -89,11 +89,12 @@ static void expected(const struct op *op, struct tree trees[2])
 static bool answers_eio(struct umfs *fs)
 {
 	struct umfs_attr attr;
-	uint32_t ino;
+	uint32_t found;
+	umfs_node node;
 
 	return umfs_getattr(fs, UMFS_ROOT_INO, &attr) == -EIO &&
-	       umfs_lookup(fs, UMFS_ROOT_INO, "a", 1, &ino) == -EIO &&
-	       umfs_create(fs, &world_root, UMFS_ROOT_INO, "new", 3, 0100644, 0, &ino) == -EIO &&
+	       umfs_lookup(fs, UMFS_ROOT_INO, "a", 1, &found) == -EIO &&
+	       umfs_create(fs, &world_root, UMFS_ROOT_INO, "new", 3, 0100644, 0, &node) == -EIO &&
 	       umfs_chmod(fs, &world_root, UMFS_ROOT_INO, 0700) == -EIO;
 }
 

@@ -77,11 +77,11 @@ static void move_junk(struct worker *w)
 static void make_junk(struct worker *w)
 {
 	struct place p = place(w, 'j', JUNK), d = place(w, 'k', JUNK);
-	uint32_t ino;
+	umfs_node node;
 
-	storm_allow(w, umfs_create(w->fs, &world_root, p.dir, p.name, p.len, 0100644, 0, &ino),
+	storm_allow(w, umfs_create(w->fs, &world_root, p.dir, p.name, p.len, 0100644, 0, &node),
 		    "create");
-	storm_allow(w, umfs_mkdir(w->fs, &world_root, d.dir, d.name, d.len, 0755, &ino), "mkdir");
+	storm_allow(w, umfs_mkdir(w->fs, &world_root, d.dir, d.name, d.len, 0755, &node), "mkdir");
 }
 
 static void remove_junk(struct worker *w)
@@ -120,7 +120,7 @@ static void link_junk(struct worker *w)
 static void crowd(struct worker *w)
 {
 	struct place a = long_place(w), b = long_place(w);
-	uint32_t ino;
+	umfs_node node;
 
 	if (storm_upto(w, 2))
 		b.dir = a.dir;
@@ -133,7 +133,7 @@ static void crowd(struct worker *w)
 		break;
 	default:
 		storm_allow(w, umfs_create(w->fs, &world_root, a.dir, a.name, a.len, 0100644, 0,
-					   &ino), "create");
+					   &node), "create");
 	}
 }
 
@@ -180,6 +180,7 @@ static void step(struct worker *w)
 /* Token i is at first name i % NAMES of the root or of an earlier directory. */
 static void prepare(struct umfs *fs)
 {
+	umfs_node node;
 	char name[8];
 	uint32_t i;
 
@@ -190,11 +191,10 @@ static void prepare(struct umfs *fs)
 		if (i < NAMES)
 			len = (uint32_t)sprintf(name, "n%u", i);
 		if (i < DIRS)
-			need(umfs_mkdir(fs, &world_root, dir, name, len, 0755,
-					&storm_board->ino[i]));
+			need(umfs_mkdir(fs, &world_root, dir, name, len, 0755, &node));
 		else
-			need(umfs_create(fs, &world_root, dir, name, len, 0100644, 0,
-					 &storm_board->ino[i]));
+			need(umfs_create(fs, &world_root, dir, name, len, 0100644, 0, &node));
+		storm_board->ino[i] = (uint32_t)node;
 	}
 }
 

@@ -67,13 +67,14 @@ static void make_pool(const char *path, uint64_t bytes)
 
 static uint32_t make(uint32_t dir, const char *name, uint32_t mode, uint64_t rdev)
 {
-	uint32_t ino = 0, len = (uint32_t)strlen(name);
+	uint32_t len = (uint32_t)strlen(name);
+	umfs_node node = 0;
 
 	if (S_ISDIR(mode))
-		must(umfs_mkdir(&pool.fs, &root, dir, name, len, mode & 07777, &ino), name);
+		must(umfs_mkdir(&pool.fs, &root, dir, name, len, mode & 07777, &node), name);
 	else
-		must(umfs_create(&pool.fs, &root, dir, name, len, mode, rdev, &ino), name);
-	return ino;
+		must(umfs_create(&pool.fs, &root, dir, name, len, mode, rdev, &node), name);
+	return (uint32_t)node;
 }
 
 static uint32_t open_ino(uint32_t ino, struct umfs_file *f)
@@ -133,7 +134,8 @@ static void attribute(uint32_t ino, const char *name, const char *value, uint64_
 static void fill(void)
 {
 	static const char large[10000] = { DATA_BYTE };
-	uint32_t dir, sub, ino, target;
+	uint32_t dir, sub, ino;
+	umfs_node target;
 
 	make(UMFS_ROOT_INO, "empty", S_IFREG | 0600, 0);
 	file_with(UMFS_ROOT_INO, "height0", 0, 100);

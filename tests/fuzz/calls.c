@@ -137,7 +137,7 @@ static void make_node(uint32_t mode)
 	uint32_t len;
 
 	if (!parent(name(), &dir, &last, &len))
-		may(umfs_create_node(fs, &c, dir, last, len, mode, r->value, &node), 0);
+		may(umfs_create(fs, &c, dir, last, len, mode, r->value, &node), 0);
 }
 
 static void make_dir(void)
@@ -145,10 +145,11 @@ static void make_dir(void)
 	struct umfs_cred c = cred();
 	const char *last;
 	umfs_node dir;
-	uint32_t len, ino;
+	uint32_t len;
+	umfs_node node;
 
 	if (!parent(name(), &dir, &last, &len))
-		may(umfs_mkdir(fs, &c, dir, last, len, r->more & 07777, &ino), 0);
+		may(umfs_mkdir(fs, &c, dir, last, len, r->more & 07777, &node), 0);
 }
 
 static void make_link(void)

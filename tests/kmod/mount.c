@@ -10,8 +10,10 @@
 #include <dirent.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
@@ -564,6 +566,74 @@ static void second_user_has_his_rights(void)
 	      rmdir("closed") == 0);
 }
 
+/*
+ * At any moment something else gets the place of "x", and it is gone. Before all others on its
+ * processor, so that whoever made "x" there goes on after that.
+ */
+static void replace_until(const atomic_bool *over)
+{
+	static const char *const others[] = {"open/secret", "open/dir"};
+	const struct sched_param first = {.sched_priority = 1};
+	unsigned seed = 1, i = 0;
+
+	CHECK(sched_setscheduler(0, SCHED_FIFO, &first) == 0);
+	while (!*over) {
+		const char *other = others[i % 2];
+
+		usleep((unsigned)rand_r(&seed) % 500);
+		if (k_rename(other, "open/x", RENAME_EXCHANGE))
+			continue;
+		usleep((unsigned)rand_r(&seed) % 500);
+		k_rename(other, "open/x", RENAME_EXCHANGE);
+		k_unlink("open/x", 0);
+		i++;
+	}
+}
+
+/* Who makes a file is asked for no rights when it is opened: it has to be that file (N4). */
+static void file_made_is_the_one_opened(void)
+{
+	atomic_bool *over = mmap(NULL, sizeof(*over), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cpu_set_t all, one;
+	pid_t other;
+
+	CHECK(sched_getaffinity(0, sizeof(all), &all) == 0);
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+	CHECK(chmod(".", 0755) == 0 && mkdir("open", 0777) == 0 && chmod("open", 0777) == 0 &&
+	      put("open/secret", "s") == 0 && mkdir("open/dir", 0777) == 0);
+	other = fork();
+	if (!other) {
+		replace_until(over);
+		_exit(0);
+	}
+	AS(1000, {
+		unsigned i, made = 0, bad = 0;
+
+		for (i = 0; i < 20000 && made < 2000; i++) {
+			struct stat st;
+			int fd = open("open/x", O_RDWR | O_CREAT, 0600);
+
+			if (fd < 0)
+				continue;
+			made++;
+			bad += fstat(fd, &st) || st.st_uid != 1000;
+			close(fd);
+			unlink("open/x");
+		}
+		CHECK(made > 10);
+		CHECK(bad == 0);
+	});
+	*over = true;
+	CHECK(waitpid(other, NULL, 0) == other);
+	CHECK(sched_setaffinity(0, sizeof(all), &all) == 0);
+	munmap(over, sizeof(*over));
+	unlink("open/x");
+	CHECK(unlink("open/secret") == 0 && rmdir("open/dir") == 0 && rmdir("open") == 0);
+}
+
 static void modes_of_new_files_are_right(void)
 {
 	static const unsigned char acl[] = { /* as acl(5) has it: user::rwx group::r-x other::r-- */
@@ -826,6 +896,7 @@ static void (*const cases[])(void) = {
 	statfs_says_what_descriptors_say,
 	share_and_lease_take_any_descriptor,
 	second_user_has_his_rights,
+	file_made_is_the_one_opened,
 	modes_of_new_files_are_right,
 	privileges_go_with_the_content,
 	running_program_is_not_written,

@@ -122,7 +122,8 @@ struct named {
 static int named_once(struct umfs *fs, const char *path, const struct named *n)
 {
 	const char *name;
-	uint32_t len, ino;
+	uint32_t len;
+	umfs_node node;
 	umfs_node dir;
 	int err = world_parent(fs, path, &dir, &name, &len);
 
@@ -130,12 +131,12 @@ static int named_once(struct umfs *fs, const char *path, const struct named *n)
 		return err;
 	switch (n->what) {
 	case CREAT:
-		return umfs_create(fs, &world_root, dir, name, len, n->mode, n->rdev, &ino);
+		return umfs_create(fs, &world_root, dir, name, len, n->mode, n->rdev, &node);
 	case MKDIR:
-		return umfs_mkdir(fs, &world_root, dir, name, len, 0755, &ino);
+		return umfs_mkdir(fs, &world_root, dir, name, len, 0755, &node);
 	case SYMLINK:
 		return umfs_symlink(fs, &world_root, dir, name, len, n->target,
-				    (uint32_t)strlen(n->target), &ino);
+				    (uint32_t)strlen(n->target), &node);
 	case UNLINK:
 		return umfs_unlink(fs, &world_root, dir, name, len);
 	default:

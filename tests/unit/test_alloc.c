@@ -218,7 +218,8 @@ static void inodes_until_none_left_each_once(void **state)
 {
 	struct unit *u = *state;
 	struct umfs_statfs st;
-	uint32_t n = 0, ino, seen[1100] = {0};
+	uint32_t n = 0, seen[1100] = {0};
+	umfs_node node;
 	char name[16];
 	int err;
 
@@ -226,11 +227,11 @@ static void inodes_until_none_left_each_once(void **state)
 	for (;; n++) {
 		snprintf(name, sizeof(name), "%u", n);
 		err = umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, (uint32_t)strlen(name),
-				  0100644, 0, &ino);
+				  0100644, 0, &node);
 		if (err)
 			break;
-		assert_true(ino < 1100 && !seen[ino]);
-		seen[ino] = 1;
+		assert_true((uint32_t)node < 1100 && !seen[(uint32_t)node]);
+		seen[(uint32_t)node] = 1;
 	}
 	assert_int_equal(err, -ENOSPC);
 	assert_int_equal(n, st.inodes_free);

@@ -6,12 +6,12 @@ static const struct umfs_cred user = {.uid = 1000, .gid = 1000};
 
 static uint32_t new_file(struct unit *u, uint32_t mode, uint32_t uid, uint32_t gid)
 {
-	uint32_t ino;
+	umfs_node node;
 
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "f", 1, 0100600, 0, &ino));
-	assert_ok(umfs_chown(u->fs, &world_root, ino, uid, gid));
-	assert_ok(umfs_chmod(u->fs, &world_root, ino, mode));
-	return ino;
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "f", 1, 0100600, 0, &node));
+	assert_ok(umfs_chown(u->fs, &world_root, node, uid, gid));
+	assert_ok(umfs_chmod(u->fs, &world_root, node, mode));
+	return node;
 }
 
 static struct umfs_attr get(struct unit *u, uint32_t ino)
@@ -83,7 +83,8 @@ static void chmod_outside_the_group_drops_setgid(void **state)
 static void chown_drops_setid_of_all_but_directories(void **state)
 {
 	struct unit *u = *state;
-	uint32_t ino = new_file(u, 06755, 1000, 1000), fifo, dir;
+	uint32_t ino = new_file(u, 06755, 1000, 1000);
+	umfs_node dir, fifo;
 
 	assert_ok(umfs_chown(u->fs, &world_root, ino, ~0u, ~0u));
 	assert_int_equal(get(u, ino).mode, 0100755);
@@ -175,7 +176,8 @@ static void atime_as_asked(void **state)
 	struct unit *u = *state;
 	struct umfs_file file, quiet;
 	int64_t now;
-	uint32_t ofd, link;
+	uint32_t ofd;
+	umfs_node link;
 	char c[8];
 
 	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));

@@ -14,9 +14,10 @@ static uint32_t name_of(char *name, uint32_t i)
 static int create(struct umfs *fs, uint32_t dir, uint32_t i)
 {
 	char name[32];
-	uint32_t len = name_of(name, i), ino;
+	uint32_t len = name_of(name, i);
+	umfs_node node;
 
-	return umfs_create(fs, &world_root, dir, name, len, 0100644, 0, &ino);
+	return umfs_create(fs, &world_root, dir, name, len, 0100644, 0, &node);
 }
 
 static int look(struct umfs *fs, uint32_t dir, uint32_t i)
@@ -232,22 +233,23 @@ static void leaf_of_longest_names_overflows_and_all_found(void **state)
 {
 	struct unit *u = *state;
 	char name[256];
-	uint32_t i, ino;
+	uint32_t i, found;
+	umfs_node node;
 
 	for (i = 0; i < 300; i++) {
 		memset(name, 'a', 255);
 		sprintf(name, "%03u", i);
 		name[3] = 'b';
 		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0,
-				      &ino));
+				      &node));
 	}
 	for (i = 0; i < 300; i++) {
 		memset(name, 'a', 255);
 		sprintf(name, "%03u", i);
 		name[3] = 'b';
-		assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &ino));
+		assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &found));
 		name[254] = 'c';
-		assert_err(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &ino), ENOENT);
+		assert_err(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &found), ENOENT);
 	}
 }
 
@@ -278,23 +280,25 @@ static void name_lengths_at_the_limits(void **state)
 {
 	struct unit *u = *state;
 	char name[300];
-	uint32_t ino;
+	umfs_node node;
+	uint32_t found;
 
 	memset(name, 'x', sizeof(name));
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 1, 0100644, 0, &ino));
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0, &ino));
-	assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &ino));
-	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 256, 0100644, 0, &ino),
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 1, 0100644, 0, &node));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0, &node));
+	assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &found));
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 256, 0100644, 0, &node),
 		   ENAMETOOLONG);
-	assert_err(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 256, &ino), ENAMETOOLONG);
-	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 0, 0100644, 0, &ino) < 0);
+	assert_err(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 256, &found), ENAMETOOLONG);
+	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 0, 0100644, 0, &node) < 0);
 }
 
 static void names_of_any_bytes_kept(void **state)
 {
 	struct unit *u = *state;
 	char name[2];
-	uint32_t c, ino, found;
+	uint32_t c, found;
+	umfs_node node;
 
 	for (c = 1; c < 256; c++) {
 		if (c == '/' || c == '.')
@@ -303,10 +307,10 @@ static void names_of_any_bytes_kept(void **state)
 		name[1] = (char)(256 - c);
 		if (name[1] == '/')
 			continue;
-		assert_ok(
-			umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 2, 0100644, 0, &ino));
+		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 2, 0100644, 0,
+				      &node));
 		assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 2, &found));
-		assert_int_equal(ino, found);
+		assert_int_equal((uint32_t)node, found);
 	}
 }
 

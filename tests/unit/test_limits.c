@@ -43,18 +43,19 @@ static void longest_names_of_every_byte_kept(void **state)
 	struct listing l = {0};
 	char name[256], other[256];
 	uint32_t c, ino, found;
+	umfs_node node, none;
 
 	for (c = 1; c < 256; c++) {
 		memset(name, (int)c, 256);
 		if (c == '/')
 			continue;
 		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 255, 0100644, 0,
-				      &ino));
+				      &node));
 		assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, name, 256, 0100644, 0,
-				       &found),
+				       &none),
 			   ENAMETOOLONG);
 		assert_ok(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 255, &found));
-		assert_int_equal(found, ino);
+		assert_int_equal(found, (uint32_t)node);
 		assert_err(umfs_lookup(u->fs, UMFS_ROOT_INO, name, 254, &found), ENOENT);
 	}
 	unit_reattach(u, UMFS_MODE_ATOMIC);
@@ -79,13 +80,14 @@ static void names_that_begin_with_dots_are_names(void **state)
 {
 	static const char *const names[] = {"...", ".a", "..a", "a.", "....", ". ", ".\n"};
 	struct unit *u = *state;
-	uint32_t i, ino;
+	uint32_t i;
+	umfs_node node;
 
 	for (i = 0; i < UMFS_ARRAY_LEN(names); i++) {
 		uint32_t len = (uint32_t)strlen(names[i]);
 
 		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, names[i], len, 0100644, 0,
-				      &ino));
+				      &node));
 		assert_ok(umfs_unlink(u->fs, &world_root, UMFS_ROOT_INO, names[i], len));
 	}
 }
@@ -175,7 +177,8 @@ static void restore_groups(struct unit *u, uint32_t (*was)[3])
  */
 static uint32_t fill_last_group(struct unit *u)
 {
-	uint32_t highest = 0, dir, ino, n;
+	uint32_t highest = 0, n;
+	umfs_node dir, node;
 	char name[16];
 	int err = 0;
 
@@ -183,9 +186,9 @@ static uint32_t fill_last_group(struct unit *u)
 	for (n = 0; !err; n++) {
 		sprintf(name, "%u", n);
 		err = umfs_create(u->fs, &world_root, dir, name, (uint32_t)strlen(name), 0100644,
-				  0, &ino);
+				  0, &node);
 		if (!err)
-			highest = UMFS_MAX(highest, ino);
+			highest = UMFS_MAX(highest, node);
 	}
 	assert_int_equal(err, -ENOSPC);
 	return highest;

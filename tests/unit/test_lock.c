@@ -107,12 +107,14 @@ static void locks_of_several_inodes_taken_once_each(void **state)
 	struct unit *u = *state;
 	uint32_t ino[4] = {0, 0, 0, 0}, i;
 	struct umfs_tx tx;
+	umfs_node node;
 
 	for (i = 0; i < 2; i++) {
 		char name = (char)('a' + i);
 
 		assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, &name, 1, 0100644, 0,
-				      &ino[i]));
+				      &node));
+		ino[i] = (uint32_t)node;
 	}
 	ino[2] = ino[0]; /* a duplicate, and one that is missing */
 	assert_ok(umfs_enter(u->fs, &tx, ino, 4));

@@ -27,12 +27,12 @@ static int missing(struct unit *u, const char *path)
 static void create_of_existing_refused_and_named(void **state)
 {
 	struct unit *u = *state;
-	uint32_t first, again = 0;
+	umfs_node first, again = 0;
 
 	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "a", 1, 0100644, 0, &first));
 	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "a", 1, 0100644, 0, &again),
 		   EEXIST);
-	assert_int_equal(first, again);
+	assert_int_equal((uint32_t)first, again);
 	assert_err(world_mkdir(u->fs, "/a"), EEXIST);
 	assert_err(world_symlink(u->fs, "x", "/a"), EEXIST);
 }
@@ -41,10 +41,10 @@ static void create_uses_umask_and_ids(void **state)
 {
 	struct unit *u = *state;
 	struct umfs_attr attr;
-	uint32_t ino;
+	umfs_node node;
 
 	assert_ok(umfs_chmod(u->fs, &world_root, UMFS_ROOT_INO, 0777));
-	assert_ok(umfs_create(u->fs, &user, UMFS_ROOT_INO, "a", 1, 0100666, 0, &ino));
+	assert_ok(umfs_create(u->fs, &user, UMFS_ROOT_INO, "a", 1, 0100666, 0, &node));
 	attr = stat_of(u, "/a");
 	assert_int_equal(attr.mode, 0100644);
 	assert_int_equal(attr.uid, 1000);
@@ -55,23 +55,23 @@ static void create_uses_umask_and_ids(void **state)
 static void create_of_special_files_kept(void **state)
 {
 	struct unit *u = *state;
-	uint32_t ino;
+	umfs_node node;
 
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "p", 1, 0010644, 0, &ino));
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "s", 1, 0140644, 0, &ino));
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, 0020644, 0x501, &ino));
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "b", 1, 0060644, 0x801, &ino));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "p", 1, 0010644, 0, &node));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "s", 1, 0140644, 0, &node));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, 0020644, 0x501, &node));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "b", 1, 0060644, 0x801, &node));
 	assert_int_equal(stat_of(u, "/p").mode & 0170000, 0010000);
 	assert_int_equal(stat_of(u, "/s").mode & 0170000, 0140000);
 	assert_int_equal(stat_of(u, "/c").rdev, 0x501);
 	assert_int_equal(stat_of(u, "/b").rdev, 0x801);
 	/* Only devices have a number, and only these types are made here. */
-	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "q", 1, 0010644, 0x501, &ino));
+	assert_ok(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "q", 1, 0010644, 0x501, &node));
 	assert_int_equal(stat_of(u, "/q").rdev, 0);
-	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0040755, 0, &ino), EINVAL);
-	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0120777, 0, &ino), EINVAL);
-	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0050644, 0, &ino), EINVAL);
-	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0170644, 0, &ino), EINVAL);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0040755, 0, &node), EINVAL);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0120777, 0, &node), EINVAL);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0050644, 0, &node), EINVAL);
+	assert_err(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "x", 1, 0170644, 0, &node), EINVAL);
 }
 
 static void special_files_hold_no_bytes(void **state)
@@ -109,57 +109,60 @@ static void create_in_setgid_directory_inherits(void **state)
 static void create_in_setgid_directory_keeps_others_from_its_group(void **state)
 {
 	struct unit *u = *state;
-	uint32_t dir, ino;
+	uint32_t dir;
+	umfs_node node;
 
 	assert_ok(world_mkdir(u->fs, "/d"));
 	assert_ok(world_ino(u->fs, "/d", &dir));
 	assert_ok(umfs_chown(u->fs, &world_root, dir, ~0u, 77));
 	assert_ok(umfs_chmod(u->fs, &world_root, dir, 02777));
 	/* Not in group 77: no program that runs as that group. */
-	assert_ok(umfs_create(u->fs, &user, dir, "f", 1, 0102775, 0, &ino));
+	assert_ok(umfs_create(u->fs, &user, dir, "f", 1, 0102775, 0, &node));
 	assert_int_equal(stat_of(u, "/d/f").mode, 0100755);
 	assert_int_equal(stat_of(u, "/d/f").gid, 77);
-	assert_ok(umfs_create(u->fs, &user, dir, "g", 1, 0102765, 0, &ino));
+	assert_ok(umfs_create(u->fs, &user, dir, "g", 1, 0102765, 0, &node));
 	assert_int_equal(stat_of(u, "/d/g").mode, 0102745);
-	assert_ok(umfs_create(u->fs, &world_root, dir, "h", 1, 0102775, 0, &ino));
+	assert_ok(umfs_create(u->fs, &world_root, dir, "h", 1, 0102775, 0, &node));
 	assert_int_equal(stat_of(u, "/d/h").mode, 0102755);
-	assert_ok(umfs_create(u->fs, &user, dir, "i", 1, 0104755, 0, &ino));
+	assert_ok(umfs_create(u->fs, &user, dir, "i", 1, 0104755, 0, &node));
 	assert_int_equal(stat_of(u, "/d/i").mode, 0104755);
 }
 
 static void create_below_a_file_refused(void **state)
 {
 	struct unit *u = *state;
-	uint32_t file, ino;
+	uint32_t file, found;
+	umfs_node node;
 
 	assert_ok(world_creat(u->fs, "/f", 0644));
 	assert_ok(world_ino(u->fs, "/f", &file));
-	assert_err(umfs_create(u->fs, &world_root, file, "x", 1, 0100644, 0, &ino), ENOTDIR);
-	assert_err(umfs_lookup(u->fs, file, "x", 1, &ino), ENOTDIR);
+	assert_err(umfs_create(u->fs, &world_root, file, "x", 1, 0100644, 0, &node), ENOTDIR);
+	assert_err(umfs_lookup(u->fs, file, "x", 1, &found), ENOTDIR);
 }
 
 static void create_in_removed_directory_refused(void **state)
 {
 	struct unit *u = *state;
 	struct umfs_file held;
-	uint32_t dir, ino;
+	uint32_t dir;
+	umfs_node node;
 
 	assert_ok(world_mkdir(u->fs, "/d"));
 	assert_ok(world_open(u->fs, "/d", O_RDONLY, &held));
 	dir = held.ino;
 	assert_ok(world_rmdir(u->fs, "/d"));
-	assert_err(umfs_create(u->fs, &world_root, dir, "x", 1, 0100644, 0, &ino), ENOENT);
-	assert_err(umfs_mkdir(u->fs, &world_root, dir, "x", 1, 0755, &ino), ENOENT);
+	assert_err(umfs_create(u->fs, &world_root, dir, "x", 1, 0100644, 0, &node), ENOENT);
+	assert_err(umfs_mkdir(u->fs, &world_root, dir, "x", 1, 0755, &node), ENOENT);
 	world_close(&held);
 }
 
 static void dot_names_refused(void **state)
 {
 	struct unit *u = *state;
-	uint32_t ino;
+	umfs_node node;
 
-	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, ".", 1, 0100644, 0, &ino) < 0);
-	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "..", 2, 0100644, 0, &ino) < 0);
+	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, ".", 1, 0100644, 0, &node) < 0);
+	assert_true(umfs_create(u->fs, &world_root, UMFS_ROOT_INO, "..", 2, 0100644, 0, &node) < 0);
 	assert_true(umfs_rmdir(u->fs, &world_root, UMFS_ROOT_INO, ".", 1) < 0);
 	assert_ok(world_mkdir(u->fs, "/d"));
 	assert_true(umfs_rename(u->fs, &world_root, UMFS_ROOT_INO, "d", 1, UMFS_ROOT_INO, "..", 2,
@@ -170,21 +173,21 @@ static void symlink_targets_at_the_limits(void **state)
 {
 	struct unit *u = *state;
 	static char target[4097], got[5000];
-	uint32_t ino;
+	umfs_node node;
 
 	memset(target, 't', sizeof(target));
-	assert_ok(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "a", 1, target, 1, &ino));
-	assert_ok(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "b", 1, target, 4095, &ino));
-	assert_int_equal(umfs_readlink(u->fs, ino, got, sizeof(got)), 4095);
+	assert_ok(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "a", 1, target, 1, &node));
+	assert_ok(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "b", 1, target, 4095, &node));
+	assert_int_equal(umfs_readlink(u->fs, node, got, sizeof(got)), 4095);
 	assert_memory_equal(got, target, 4095);
-	assert_int_equal(umfs_readlink(u->fs, ino, got, 10), 10);
-	assert_err(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, target, 4096, &ino),
+	assert_int_equal(umfs_readlink(u->fs, node, got, 10), 10);
+	assert_err(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, target, 4096, &node),
 		   ENAMETOOLONG);
-	assert_err(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, target, 0, &ino),
+	assert_err(umfs_symlink(u->fs, &world_root, UMFS_ROOT_INO, "c", 1, target, 0, &node),
 		   ENOENT);
 	assert_ok(world_creat(u->fs, "/f", 0644));
-	assert_ok(world_ino(u->fs, "/f", &ino));
-	assert_err(umfs_readlink(u->fs, ino, got, sizeof(got)), EINVAL);
+	assert_ok(world_node(u->fs, "/f", &node));
+	assert_err(umfs_readlink(u->fs, node, got, sizeof(got)), EINVAL);
 }
 
 /* ---- links ---- */
@@ -279,20 +282,20 @@ static void rmdir_of_used_directory_refused(void **state)
 static void sticky_directory_keeps_others_files(void **state)
 {
 	struct unit *u = *state;
-	uint32_t ino;
+	umfs_node node;
 
 	assert_ok(umfs_chmod(u->fs, &world_root, UMFS_ROOT_INO, 01777));
-	assert_ok(umfs_create(u->fs, &user, UMFS_ROOT_INO, "f", 1, 0100666, 0, &ino));
+	assert_ok(umfs_create(u->fs, &user, UMFS_ROOT_INO, "f", 1, 0100666, 0, &node));
 	assert_err(umfs_unlink(u->fs, &other, UMFS_ROOT_INO, "f", 1), EPERM);
 	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "f", 1, UMFS_ROOT_INO, "g", 1, 0),
 		   EPERM);
 	/* Nor may another's file be replaced or exchanged. */
-	assert_ok(umfs_create(u->fs, &other, UMFS_ROOT_INO, "o", 1, 0100666, 0, &ino));
+	assert_ok(umfs_create(u->fs, &other, UMFS_ROOT_INO, "o", 1, 0100666, 0, &node));
 	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "o", 1, UMFS_ROOT_INO, "f", 1, 0), EPERM);
 	assert_err(umfs_rename(u->fs, &other, UMFS_ROOT_INO, "o", 1, UMFS_ROOT_INO, "f", 1,
 			       UMFS_RENAME_EXCHANGE),
 		   EPERM);
-	assert_ok(umfs_mkdir(u->fs, &user, UMFS_ROOT_INO, "d", 1, 0777, &ino));
+	assert_ok(umfs_mkdir(u->fs, &user, UMFS_ROOT_INO, "d", 1, 0777, &node));
 	assert_err(umfs_rmdir(u->fs, &other, UMFS_ROOT_INO, "d", 1), EPERM);
 	assert_ok(umfs_unlink(u->fs, &user, UMFS_ROOT_INO, "f", 1));
 	/* The directory's owner may take what is anybody's. */
@@ -303,13 +306,14 @@ static void sticky_directory_keeps_others_files(void **state)
 static void changes_without_write_permission_refused(void **state)
 {
 	struct unit *u = *state;
-	uint32_t ino, file;
+	uint32_t file;
+	umfs_node node;
 
 	assert_ok(world_creat(u->fs, "/f", 0644));
 	assert_ok(world_ino(u->fs, "/f", &file));
-	assert_err(umfs_create(u->fs, &user, UMFS_ROOT_INO, "x", 1, 0100644, 0, &ino), EACCES);
-	assert_err(umfs_mkdir(u->fs, &user, UMFS_ROOT_INO, "x", 1, 0755, &ino), EACCES);
-	assert_err(umfs_symlink(u->fs, &user, UMFS_ROOT_INO, "x", 1, "t", 1, &ino), EACCES);
+	assert_err(umfs_create(u->fs, &user, UMFS_ROOT_INO, "x", 1, 0100644, 0, &node), EACCES);
+	assert_err(umfs_mkdir(u->fs, &user, UMFS_ROOT_INO, "x", 1, 0755, &node), EACCES);
+	assert_err(umfs_symlink(u->fs, &user, UMFS_ROOT_INO, "x", 1, "t", 1, &node), EACCES);
 	assert_err(umfs_link(u->fs, &user, file, UMFS_ROOT_INO, "x", 1), EACCES);
 	assert_err(umfs_unlink(u->fs, &user, UMFS_ROOT_INO, "f", 1), EACCES);
 	assert_err(umfs_rename(u->fs, &user, UMFS_ROOT_INO, "f", 1, UMFS_ROOT_INO, "x", 1, 0),
@@ -470,15 +474,16 @@ static void exchange_with_own_parent_refused(void **state)
 static void exchange_without_rights_refused(void **state)
 {
 	struct unit *u = *state;
-	uint32_t mine, theirs, ino;
+	uint32_t mine, theirs;
+	umfs_node node;
 
 	assert_ok(world_mkdir(u->fs, "/mine"));
 	assert_ok(world_mkdir(u->fs, "/theirs"));
 	assert_ok(world_ino(u->fs, "/mine", &mine));
 	assert_ok(world_ino(u->fs, "/theirs", &theirs));
 	assert_ok(umfs_chmod(u->fs, &world_root, mine, 0777));
-	assert_ok(umfs_create(u->fs, &user, mine, "f", 1, 0100644, 0, &ino));
-	assert_ok(umfs_mkdir(u->fs, &world_root, theirs, "d", 1, 0755, &ino));
+	assert_ok(umfs_create(u->fs, &user, mine, "f", 1, 0100644, 0, &node));
+	assert_ok(umfs_mkdir(u->fs, &world_root, theirs, "d", 1, 0755, &node));
 	assert_err(umfs_rename(u->fs, &user, mine, "f", 1, theirs, "d", 1, UMFS_RENAME_EXCHANGE),
 		   EACCES);
 	assert_err(umfs_rename(u->fs, &user, theirs, "d", 1, mine, "f", 1, UMFS_RENAME_EXCHANGE),
@@ -488,7 +493,7 @@ static void exchange_without_rights_refused(void **state)
 	assert_err(umfs_rename(u->fs, &user, mine, "f", 1, theirs, "d", 1, UMFS_RENAME_EXCHANGE),
 		   EACCES);
 	assert_ok(umfs_chmod(u->fs, &world_root, theirs, 01777));
-	assert_ok(umfs_chmod(u->fs, &world_root, ino, 0777));
+	assert_ok(umfs_chmod(u->fs, &world_root, node, 0777));
 	assert_err(umfs_rename(u->fs, &user, mine, "f", 1, theirs, "d", 1, UMFS_RENAME_EXCHANGE),
 		   EPERM);
 	assert_ok(umfs_chmod(u->fs, &world_root, theirs, 0777));

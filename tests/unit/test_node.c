@@ -12,14 +12,16 @@
 /* Make things until one gets that number. */
 static void reuse(struct unit *u, uint32_t ino, bool dir)
 {
-	uint32_t got = 0, i;
+	umfs_node got = 0;
+	uint32_t i;
 
 	for (i = 0; i < 3000; i++) {
 		if (dir)
 			assert_ok(umfs_mkdir(u->fs, &world_root, ROOT, "other", 5, 0755, &got));
 		else
-			assert_ok(umfs_create(u->fs, &world_root, ROOT, "other", 5, 0100600, 0, &got));
-		if (got == ino)
+			assert_ok(umfs_create(u->fs, &world_root, ROOT, "other", 5, 0100600, 0,
+					      &got));
+		if ((uint32_t)got == ino)
 			return;
 		if (dir)
 			assert_ok(world_rmdir(u->fs, "/other"));
@@ -103,15 +105,16 @@ static void names_in_reused_directory_unchanged(void **state)
 	struct unit *u = *state;
 	umfs_node dir = stale_dir(u), found;
 	uint32_t ino, file, n = 0;
+	umfs_node node;
 
 	assert_ok(world_creat(u->fs, "/other/in", 0644));
 	assert_ok(world_mkdir(u->fs, "/other/sub"));
 	assert_ok(world_creat(u->fs, "/f", 0644));
 	assert_ok(world_ino(u->fs, "/f", &file));
 	assert_err(umfs_lookup(u->fs, dir, "in", 2, &ino), ESTALE);
-	assert_err(umfs_create(u->fs, &world_root, dir, "x", 1, 0100644, 0, &ino), ESTALE);
-	assert_err(umfs_mkdir(u->fs, &world_root, dir, "x", 1, 0755, &ino), ESTALE);
-	assert_err(umfs_symlink(u->fs, &world_root, dir, "x", 1, "t", 1, &ino), ESTALE);
+	assert_err(umfs_create(u->fs, &world_root, dir, "x", 1, 0100644, 0, &node), ESTALE);
+	assert_err(umfs_mkdir(u->fs, &world_root, dir, "x", 1, 0755, &node), ESTALE);
+	assert_err(umfs_symlink(u->fs, &world_root, dir, "x", 1, "t", 1, &node), ESTALE);
 	assert_err(umfs_link(u->fs, &world_root, file, dir, "x", 1), ESTALE);
 	assert_err(umfs_unlink(u->fs, &world_root, dir, "in", 2), ESTALE);
 	assert_err(umfs_rmdir(u->fs, &world_root, dir, "sub", 3), ESTALE);
@@ -176,10 +179,10 @@ static void created_node_names_what_was_created(void **state)
 	struct unit *u = *state;
 	umfs_node node, again, found;
 
-	assert_ok(umfs_create_node(u->fs, &world_root, ROOT, "a", 1, 0100644, 0, &node));
+	assert_ok(umfs_create(u->fs, &world_root, ROOT, "a", 1, 0100644, 0, &node));
 	assert_ok(world_node(u->fs, "/a", &found));
 	assert_true(node == found && node >> 32);
-	assert_err(umfs_create_node(u->fs, &world_root, ROOT, "a", 1, 0100644, 0, &again), EEXIST);
+	assert_err(umfs_create(u->fs, &world_root, ROOT, "a", 1, 0100644, 0, &again), EEXIST);
 	assert_int_equal((uint32_t)again, (uint32_t)node);
 }
 

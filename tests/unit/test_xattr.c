@@ -480,29 +480,29 @@ static void default_list_is_passed_on(void **state)
 	struct umfs_cred masked = owner;
 	struct unit *u = *state;
 	umfs_node dir = make(u, "/d", 0040777), sub, plain;
-	uint32_t ino;
+	umfs_node node;
 	char buf[100];
 
 	masked.umask = 077;
 	assert_ok(set_acl(u, &owner, dir, DEFAULT, full, sizeof(full)));
-	assert_ok(umfs_create(u->fs, &masked, dir, "f", 1, 0100666, 0, &ino));
-	assert_int_equal(mode_of(u, ino), 0664);
-	assert_int_equal(get(u, &owner, ino, ACCESS, buf, sizeof(buf)), sizeof(limited));
+	assert_ok(umfs_create(u->fs, &masked, dir, "f", 1, 0100666, 0, &node));
+	assert_int_equal(mode_of(u, node), 0664);
+	assert_int_equal(get(u, &owner, node, ACCESS, buf, sizeof(buf)), sizeof(limited));
 	assert_memory_equal(buf, limited, sizeof(limited));
-	assert_err(get(u, &owner, ino, DEFAULT, buf, sizeof(buf)), ENODATA);
-	assert_ok(umfs_mkdir(u->fs, &masked, dir, "s", 1, 0777, &ino));
-	sub = ino;
+	assert_err(get(u, &owner, node, DEFAULT, buf, sizeof(buf)), ENODATA);
+	assert_ok(umfs_mkdir(u->fs, &masked, dir, "s", 1, 0777, &node));
+	sub = node;
 	assert_int_equal(mode_of(u, sub), 0775);
 	assert_int_equal(get(u, &owner, sub, DEFAULT, buf, sizeof(buf)), sizeof(full));
 	assert_memory_equal(buf, full, sizeof(full));
 	/* One that says no more than a mode is passed on, and not kept. */
 	assert_ok(set_acl(u, &owner, sub, DEFAULT, minimal, sizeof(minimal)));
-	assert_ok(umfs_create(u->fs, &masked, sub, "f", 1, 0100666, 0, &ino));
-	plain = ino;
+	assert_ok(umfs_create(u->fs, &masked, sub, "f", 1, 0100666, 0, &node));
+	plain = node;
 	assert_int_equal(mode_of(u, plain), 0640);
 	assert_int_equal(umfs_listxattr(u->fs, &owner, plain, NULL, 0), 0);
-	assert_ok(umfs_symlink(u->fs, &masked, sub, "l", 1, "f", 1, &ino));
-	assert_int_equal(mode_of(u, ino), 0777);
+	assert_ok(umfs_symlink(u->fs, &masked, sub, "l", 1, "f", 1, &node));
+	assert_int_equal(mode_of(u, node), 0777);
 }
 
 static void capability_of_another_form_refused(void **state)
