@@ -7,17 +7,11 @@
  * what looks like some of another file, as the bytes of a file that were saved there may.
  */
 #include "ops_lease.h"
-#include "internal.h"
+#include "holder.h"
 
 #define OFF 3000u /* of what is written by lease, over pages' ends */
 #define LEN 9000u
 #define TAKEN_MAX UMFS_LEASES
-
-struct holder {
-	struct umfs_file file;
-	struct umfs_lease_pm *log;
-	uint32_t number;
-};
 
 static struct holder held[TAKEN_MAX];
 
@@ -75,78 +69,25 @@ static void soil(struct umfs *fs)
 
 /* ---- who has a lease ---- */
 
-static int take(struct holder *h, const struct umfs_file *file)
-{
-	uint64_t where;
-	int err;
-
-	h->file = *file;
-	err = umfs_lease_take(&h->file, &h->number, &where);
-	if (!err)
-		h->log = umfs_at(file->fs, where);
-	return err;
-}
-
-/* Nobody can write there any more. */
-static void take_back(struct holder *h)
-{
-	umfs_lease_undo(&h->file, h->number);
-	umfs_lease_give(h->file.fs, h->number);
-}
-
-/* Between bytes and the pages of the file, as they are mapped. */
-static void move(const struct holder *h, uint64_t off, uint8_t *bytes, uint64_t n, bool in)
-{
-	struct umfs *fs = h->file.fs;
-	uint64_t part;
-
-	for (; n; n -= part, off += part, bytes += part) {
-		uint64_t entry = umfs_fpt_get(fs, ld64(&h->file.inode->root), off >> UMFS_PAGE_SHIFT);
-		uint8_t *at = (uint8_t *)umfs_page(fs, umfs_pte_page(entry)) + (off & UMFS_PAGE_MASK);
-
-		part = UMFS_MIN(n, UMFS_PAGE_BYTES - (off & UMFS_PAGE_MASK));
-		port_copy(in ? at : bytes, in ? bytes : at, part);
-		umfs_flush(fs, in ? at : bytes, part);
-	}
-}
-
-static void begin(struct holder *h, uint64_t off, uint64_t n)
-{
-	struct umfs *fs = h->file.fs;
-
-	move(h, off, (uint8_t *)h->log + UMFS_PAGE_BYTES, n, false);
-	st64(&h->log->off, off);
-	st64(&h->log->len, n);
-	umfs_flush(fs, h->log, UMFS_LINE_BYTES);
-	umfs_fence(fs);
-	umfs_persist64(fs, &h->log->state, 1);
-}
-
 /* The first `n` bytes of what is written at `off`. */
 static void replace(struct holder *h, uint64_t off, uint64_t n, uint32_t version)
 {
 	static uint8_t bytes[LEN];
 
 	world_fill(bytes, n, off, version);
-	move(h, off, bytes, n, true);
-}
-
-static void end(struct holder *h)
-{
-	umfs_fence(h->file.fs);
-	umfs_persist64(h->file.fs, &h->log->state, 0);
+	holder_put(h, off, bytes, n);
 }
 
 static void write_by(struct holder *h, uint64_t off, uint64_t n, uint32_t version)
 {
-	begin(h, off, n);
+	holder_begin(h, off, n);
 	replace(h, off, n, version);
-	end(h);
+	holder_end(h);
 }
 
 static void half(struct holder *h, uint64_t off, uint64_t n, uint32_t version)
 {
-	begin(h, off, n);
+	holder_begin(h, off, n);
 	replace(h, off, n / 2, version);
 }
 
@@ -170,7 +111,7 @@ int lease_free_prepare(struct stage *s)
 int lease_prepare(struct stage *s)
 {
 	need(lease_free_prepare(s));
-	return take(&held[0], &s->file);
+	return holder_take(&held[0], &s->file);
 }
 
 int lease_two_prepare(struct stage *s)
@@ -180,7 +121,7 @@ int lease_two_prepare(struct stage *s)
 	need(lease_prepare(s));
 	m = s->file;
 	need(map(s, "/b"));
-	need(take(&held[1], &s->file));
+	need(holder_take(&held[1], &s->file));
 	s->file = m;
 	return 0;
 }
@@ -191,7 +132,7 @@ int lease_full_prepare(struct stage *s)
 
 	need(lease_prepare(s));
 	for (i = 1; i + 1 < UMFS_LEASES; i++)
-		need(take(&held[i], &s->file));
+		need(holder_take(&held[i], &s->file));
 	return 0;
 }
 
@@ -237,23 +178,23 @@ int lease_bytes_prepare(struct stage *s)
 
 int lease_take_run(struct stage *s)
 {
-	return take(&held[0], &s->file);
+	return holder_take(&held[0], &s->file);
 }
 
 int lease_setid_run(struct stage *s)
 {
-	return take(&held[0], &s->file);
+	return holder_take(&held[0], &s->file);
 }
 
 /* From the first to the last of it. */
 int lease_write_run(struct stage *s)
 {
-	int err = take(&held[0], &s->file);
+	int err = holder_take(&held[0], &s->file);
 
 	if (err)
 		return err;
 	write_by(&held[0], OFF, LEN, 2);
-	take_back(&held[0]);
+	holder_take_back(&held[0]);
 	return 0;
 }
 
@@ -293,7 +234,7 @@ int lease_cut_several_run(struct stage *s)
 int lease_back_run(struct stage *s)
 {
 	lease_cut_run(s);
-	take_back(&held[0]);
+	holder_take_back(&held[0]);
 	return 0;
 }
 
@@ -334,21 +275,21 @@ int lease_back_unlink_run(struct stage *s)
 int lease_last_run(struct stage *s)
 {
 	struct holder *h = &held[UMFS_LEASES - 1], more;
-	int err = take(h, &s->file);
+	int err = holder_take(h, &s->file);
 
 	if (err)
 		return err;
-	err = take(&more, &s->file);
+	err = holder_take(&more, &s->file);
 	if (err != -ENOSPC && err != -EIO)
 		die("more leases than there are");
 	write_by(h, OFF, LEN, 2);
-	take_back(h);
+	holder_take_back(h);
 	return 0;
 }
 
 /* The reserve is a log again. */
 int lease_then_reserve_run(struct stage *s)
 {
-	take_back(&held[0]);
+	holder_take_back(&held[0]);
 	return world_write(&s->file, 0, BYTES_LEN, 3);
 }

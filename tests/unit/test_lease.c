@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_lease.c - writes by who has a lease: cut short anywhere, and hostile ones. */
+#include "holder.h"
 #include "unit.h"
 
 #define POOL_BYTES (80 * MIB) /* the least that have a second reserve, and some */
@@ -13,62 +14,26 @@ static const struct sim_effort effort = {
 static uint8_t was[FILE_BYTES], now[FILE_BYTES], have[FILE_BYTES];
 
 struct held {
-	struct umfs_file f;
-	struct umfs_lease_pm *log;
-	uint32_t lease, irec;
+	struct holder by;
+	uint32_t irec;
 };
 
 /* In place of the kernel, which maps the file, its pages and the log. */
 static void take(struct umfs *fs, struct held *h)
 {
-	uint64_t end = FILE_BYTES, where;
+	uint64_t end = FILE_BYTES;
+	struct umfs_file f;
 
-	assert_ok(world_open(fs, "/f", O_RDWR, &h->f));
-	assert_ok(umfs_map_pin(&h->f, UMFS_MAP_SHARED | UMFS_MAP_WRITE, 0, &end, &h->irec));
-	assert_ok(umfs_lease_take(&h->f, &h->lease, &where));
-	h->log = (struct umfs_lease_pm *)(fs->base + where);
+	assert_ok(world_open(fs, "/f", O_RDWR, &f));
+	assert_ok(umfs_map_pin(&f, UMFS_MAP_SHARED | UMFS_MAP_WRITE, 0, &end, &h->irec));
+	assert_ok(holder_take(&h->by, &f));
 }
 
 static void give(struct umfs *fs, struct held *h)
 {
-	umfs_lease_undo(&h->f, h->lease);
-	umfs_lease_give(fs, h->lease);
+	holder_take_back(&h->by);
 	umfs_map_put(fs, h->irec);
-	world_close(&h->f);
-}
-
-/* Between a buffer and the pages of the file, or from the log. */
-static void move(const struct held *h, uint64_t off, uint8_t *bytes, uint64_t n, bool in)
-{
-	struct umfs *fs = h->f.fs;
-	uint64_t where, part;
-
-	for (; n; n -= part, off += part, bytes += part) {
-		uint64_t in_page = off & UMFS_PAGE_MASK;
-		uint8_t *at;
-
-		assert_true(umfs_map_run(&h->f, off - in_page, UMFS_PAGE_BYTES, &where) > 0);
-		part = UMFS_MIN(n, UMFS_PAGE_BYTES - in_page);
-		at = fs->base + where + in_page;
-		port_copy(in ? at : bytes, in ? bytes : at, part);
-		umfs_flush(fs, in ? at : bytes, part);
-	}
-}
-
-/* As ioctl.h has it. */
-static void holder_writes(struct held *h, uint8_t *bytes, uint64_t off, uint64_t n)
-{
-	struct umfs *fs = h->f.fs;
-
-	move(h, off, (uint8_t *)h->log + UMFS_PAGE_BYTES, n, false);
-	st64(&h->log->off, off);
-	st64(&h->log->len, n);
-	umfs_flush(fs, h->log, UMFS_LINE_BYTES);
-	umfs_fence(fs);
-	umfs_persist64(fs, &h->log->state, 1);
-	move(h, off, bytes, n, true);
-	umfs_fence(fs);
-	umfs_persist64(fs, &h->log->state, 0);
+	world_close(&h->by.file);
 }
 
 static bool is(const struct umfs_file *f, const uint8_t *bytes)
@@ -91,7 +56,7 @@ static void written(struct unit *u, struct held *h)
 	unit_pool(u, POOL_BYTES, 1024);
 	make(u->fs);
 	take(u->fs, h);
-	holder_writes(h, now + OFF, OFF, LEN);
+	holder_write(&h->by, OFF, now + OFF, LEN);
 }
 
 static void write_by_lease_seen(void **state)
@@ -100,10 +65,10 @@ static void write_by_lease_seen(void **state)
 	struct held h;
 
 	written(u, &h);
-	assert_true(is(&h.f, now));
+	assert_true(is(&h.by.file, now));
 	give(u->fs, &h);
 	take(u->fs, &h);
-	assert_true(is(&h.f, now));
+	assert_true(is(&h.by.file, now));
 	give(u->fs, &h);
 }
 
@@ -114,10 +79,10 @@ static void half_undone(void **state)
 	struct held h;
 
 	written(u, &h);
-	st64(&h.log->state, 1);
-	umfs_lease_undo(&h.f, h.lease);
-	assert_true(is(&h.f, was));
-	assert_int_equal(ld64(&h.log->state), 0);
+	st64(&h.by.log->state, 1);
+	umfs_lease_undo(&h.by.file, h.by.number);
+	assert_true(is(&h.by.file, was));
+	assert_int_equal(ld64(&h.by.log->state), 0);
 	give(u->fs, &h);
 }
 
@@ -131,11 +96,11 @@ static void half_in_lost_pool_undone_by_recovery(void **state)
 	unit_pool(u, POOL_BYTES, 1024);
 	make(u->fs);
 	take(u->fs, &h);
-	holder_writes(&h, now + OFF, OFF, LEN);
-	st64(&h.log->state, 1);
+	holder_write(&h.by, OFF, now + OFF, LEN);
+	st64(&h.by.log->state, 1);
 	u->fs->broken = 1;
-	umfs_lease_undo(&h.f, h.lease);
-	umfs_lease_give(u->fs, h.lease);
+	umfs_lease_undo(&h.by.file, h.by.number);
+	umfs_lease_give(u->fs, h.by.number);
 	unit_die(u);
 	assert_ok(world_open(u->fs, "/f", O_RDONLY, &f));
 	assert_true(is(&f, was));
@@ -156,9 +121,9 @@ static void hostile_log_harms_nobody(void **state)
 	world_fill(now, FILE_BYTES, 0, 3);
 	for (i = 0; i < 2 * UMFS_ARRAY_LEN(said); i++) {
 		take(u->fs, &h);
-		st64(&h.log->off, said[i / 2][0]);
-		st64(&h.log->len, said[i / 2][1]);
-		st64(&h.log->state, ~0ull);
+		st64(&h.by.log->off, said[i / 2][0]);
+		st64(&h.by.log->len, said[i / 2][1]);
+		st64(&h.by.log->state, ~0ull);
 		if (i % 2)
 			unit_die(u);
 		else
@@ -186,9 +151,9 @@ static void lease_of_no_file_forgotten(void **state)
 		make(u->fs);
 		take(u->fs, &h);
 		reserve = umfs_reserve(u->fs, u->fs->geo.reserve_count - 1);
-		word = (le64 *)((uint8_t *)reserve + UMFS_ULOG_HEAD_BYTES) + h.lease;
-		st64(&h.log->len, 100);
-		st64(&h.log->state, 1);
+		word = (le64 *)((uint8_t *)reserve + UMFS_ULOG_HEAD_BYTES) + h.by.number;
+		st64(&h.by.log->len, 100);
+		st64(&h.by.log->state, 1);
 		st64(word, i == 0 ? UMFS_ROOT_INO : i == 1 ? ~0ull : ld64(word) + (i == 2 ? 1ull << 32 : 0));
 		if (i == 3)
 			st64(&reserve->leases, ~0ull);
@@ -210,9 +175,9 @@ static void leases_of_a_pool_before_forgotten(void **state)
 	written(u, &h);
 	reserve = umfs_reserve(u->fs, u->fs->geo.reserve_count - 1);
 	umfs_map_put(u->fs, h.irec);
-	world_close(&h.f);
+	world_close(&h.by.file);
 	st64(&reserve->lock, 0);
-	st64(&h.log->state, 1);
+	st64(&h.by.log->state, 1);
 	unit_die(u);
 	reserve = umfs_reserve(u->fs, u->fs->geo.reserve_count - 1);
 	assert_true(umfs_lock_try(u->fs, &reserve->lock, umfs_lock_value(u->fs, u->fs->slot)));
@@ -237,7 +202,7 @@ static void reserve_shared_with_writers(void **state)
 		take(u->fs, &h[i]);
 	last = umfs_reserve(u->fs, u->fs->geo.reserve_count - 1);
 	assert_int_equal(ld64(&last->leases), 1);
-	assert_err(umfs_lease_take(&h[0].f, &lease, &where), ENOSPC);
+	assert_err(umfs_lease_take(&h[0].by.file, &lease, &where), ENOSPC);
 	/* Its pages stay, so they are written by a reserve; there is one. */
 	assert_ok(world_open(u->fs, "/other", O_RDWR, &more));
 	assert_ok(umfs_map_pin(&more, UMFS_MAP_SHARED, 0, &end, &lease));
@@ -298,7 +263,7 @@ static void write_cut_anywhere_whole(void **state)
 	take(u->fs, &h);
 	sim_settle(u->sim);
 	u->sim->log = &u->log;
-	holder_writes(&h, now + OFF, OFF, LEN);
+	holder_write(&h.by, OFF, now + OFF, LEN);
 	u->sim->log = NULL;
 	sim_kill(u->proc);
 	if (durability == UMFS_DURABLE_NONE)
