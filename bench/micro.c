@@ -62,7 +62,7 @@ static const struct op ops[] = {
 	{ "create", bench_create, NULL, NULL, false },
 	{ "create_write", bench_create_write, NULL, NULL, false },
 	{ "stat", bench_stat, NULL, NULL, false },
-	{ "open", bench_open, NULL, NULL, false },
+	{ "open", bench_open, raw_number, NULL, false },
 	{ "rename", bench_rename, NULL, NULL, false },
 	{ "unlink", bench_unlink, NULL, NULL, false },
 	{ "keep", bench_keep, NULL, NULL, false },

@@ -82,6 +82,7 @@ int bench_spread(struct bench *b, uint64_t directories);
 int raw_map(struct bench *b, const char *path, uint64_t bytes);
 int raw_read(struct bench *b, uint64_t n);
 int raw_write(struct bench *b, uint64_t n);
+int raw_number(struct bench *b, uint64_t n);
 
 /*
  * CPU time in ns that n processes of `program` took, with `preload` when not NULL; what they
