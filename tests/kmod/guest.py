@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 HERE = os.path.join(ROOT, 'tests', 'kmod')
 QEMU = 'qemu-system-x86_64'
 # In the order in which they are wanted; what they depend on comes by itself.
-MODULES = ['nfit', 'nd_e820', 'nd_pmem', 'brd', 'hwpoison_inject']
+MODULES = ['nfit', 'nd_e820', 'nd_pmem', 'brd', 'hwpoison_inject', 'overlay']
 MODULES_BENCH = ['crc32c_generic', 'ext4']
 MIB = 1 << 20
 APT_SECONDS = 180 # no network must not be the end of time
