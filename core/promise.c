@@ -71,11 +71,15 @@ void umfs_promise_keep(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 static bool due(const struct umfs *fs, const struct umfs_inode_pm *inode)
 {
 	uint64_t pages = umfs_inode_pages_kept(inode), max = UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT;
+	uint64_t root = ld64(&inode->root);
 
 	if (!ld32(&inode->nlink))
 		return true;
-	return umfs_is_reg(ld32(&inode->mode)) &&
-	       umfs_fpt_next(fs, ld64(&inode->root), pages, max) < max;
+	if (!umfs_is_reg(ld32(&inode->mode)) || !root)
+		return false;
+	/* Where a hole is all that stays, its tables go, too: the last of the pages went before. */
+	return umfs_fpt_next(fs, root, pages, max) < max ||
+	       umfs_fpt_next(fs, root, 0, pages) == pages;
 }
 
 /*

@@ -224,6 +224,24 @@ static int recovered(const struct sim *sim, char why[256])
 	return -1;
 }
 
+/* A file of nothing but holes, which nobody has open any more, has no tables either. */
+static int no_empty_tables(const struct umfs *fs, const struct tree *t, char why[256])
+{
+	const uint64_t max = UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT;
+	size_t i;
+
+	for (i = 0; i < t->count; i++) {
+		const struct umfs_inode_pm *in = umfs_inode(fs, t->nodes[i].attr.ino);
+		uint64_t root = in && umfs_is_reg(ld32(&in->mode)) ? ld64(&in->root) : 0;
+
+		if (root && umfs_fpt_next(fs, root, 0, max) == max) {
+			snprintf(why, 256, "%s: tables of nothing", t->nodes[i].path);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int first_attacher(struct run *r, struct sim *sim, const struct sim_point *point,
 			  char why[256])
 {
@@ -240,6 +258,8 @@ static int first_attacher(struct run *r, struct sim *sim, const struct sim_point
 		err = look_at_size(r, point, &proc->fs, why);
 	if (!err)
 		err = look(r, point, &proc->fs, &t, why);
+	if (!err)
+		err = no_empty_tables(&proc->fs, &t, why);
 	if (!err)
 		err = use(&proc->fs, &t, why);
 	tree_free(&t);
