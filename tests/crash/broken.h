@@ -9,7 +9,8 @@
  * for recovery stay locked for it; and whoever attaches when the process is
  * dead finds the tree of before or after, the one after when it was told so, and fsck nothing.
  * A file that it let go of others write to meanwhile, and no recovery undoes that.
- * Of an op of very many stores only some are tried.
+ * Of an op of very many stores only some are tried. Who had lost the pool before, or only looks
+ * at it, can not do the op at all, says so, and changes nothing.
  */
 #ifndef UMFS_TESTS_BROKEN_H
 #define UMFS_TESTS_BROKEN_H

@@ -196,6 +196,44 @@ static bool at_store(const struct op *op, uint64_t n, const struct tree trees[2]
 	return fired;
 }
 
+/* Stores to what it has mapped itself, which no pool can refuse. */
+static bool stores_itself(const struct op *op)
+{
+	return op->flags & (OP_LEASE | OP_FSYNC);
+}
+
+/*
+ * The op by who may change nothing: the pool was lost before, or is only looked at. It says so,
+ * unless nothing was to be seen of it anyway, and there is the tree of before.
+ */
+static void by_who_may_not(const struct op *op, bool readonly, const struct tree trees[2])
+{
+	struct tree_torn torn = op_torn(op, mode, false, false);
+	struct stage stage;
+	struct sim_proc *proc = start(op, &stage);
+	struct tree t = {0};
+	char why[256];
+	int err, bad;
+
+	snprintf(sim_context, sizeof(sim_context), "%s, %s before: ", op->name,
+		 readonly ? "read-only" : "lost");
+	if (readonly)
+		proc->fs.readonly = 1;
+	else
+		proc->fs.broken = 1;
+	err = op->run(&stage);
+	if (err ? err != (readonly ? -EROFS : -EIO)
+		: !stores_itself(op) && tree_differ(&trees[1], &trees[0], NULL, why))
+		fail(op, 0, err ? strerror(-err) : "it says that it was done");
+	bad = look(proc, &t, why) || image_check(sim, why);
+	if (!bad)
+		bad = stores_itself(op) ? tree_between(&t, trees, 1, &torn, why)
+					: tree_differ(&t, &trees[0], NULL, why);
+	if (bad)
+		fail(op, 0, why);
+	tree_free(&t);
+}
+
 static struct sim *new_pool(uint64_t bytes)
 {
 	struct sim_proc *proc;
@@ -224,6 +262,8 @@ bool broken_explore(const struct op *op, uint32_t in_mode, struct explored *sum)
 		pools[mode][leases] = new_pool(op_pool_bytes(op));
 	sim = pools[mode][leases];
 	expected(op, trees);
+	by_who_may_not(op, false, trees);
+	by_who_may_not(op, true, trees);
 	while (!failed && at_store(op, n, trees))
 		n += n < ALL_UP_TO ? 1 : 1 + n / 10;
 	sum->events += n - 1;

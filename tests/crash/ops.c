@@ -247,9 +247,9 @@ static int exchange_device_run(struct stage *s)
 static int chmod_fifo_run(struct stage *s)
 {
 	uint32_t ino;
+	int err = world_ino(s->fs, "/d/fifo", &ino);
 
-	need(world_ino(s->fs, "/d/fifo", &ino));
-	return umfs_chmod(s->fs, &world_root, ino, 0600);
+	return err ? err : umfs_chmod(s->fs, &world_root, ino, 0600);
 }
 
 static int symlink_run(struct stage *s)
@@ -475,25 +475,25 @@ EXCHANGE_OP(exchange_dir_and_file_across, "/e", "/d/sub/y")
 static int chmod_run(struct stage *s)
 {
 	uint32_t ino;
+	int err = world_ino(s->fs, "/b", &ino);
 
-	need(world_ino(s->fs, "/b", &ino));
-	return umfs_chmod(s->fs, &world_root, ino, 0711);
+	return err ? err : umfs_chmod(s->fs, &world_root, ino, 0711);
 }
 
 static int chown_run(struct stage *s)
 {
 	uint32_t ino;
+	int err = world_ino(s->fs, "/b", &ino);
 
-	need(world_ino(s->fs, "/b", &ino));
-	return umfs_chown(s->fs, &world_root, ino, 12, 34);
+	return err ? err : umfs_chown(s->fs, &world_root, ino, 12, 34);
 }
 
 static int utimens_run(struct stage *s)
 {
 	uint32_t ino;
+	int err = world_ino(s->fs, "/b", &ino);
 
-	need(world_ino(s->fs, "/b", &ino));
-	return umfs_utimens(s->fs, &world_root, ino, 111222333444, 555666777888);
+	return err ? err : umfs_utimens(s->fs, &world_root, ino, 111222333444, 555666777888);
 }
 
 /* ---- data; version 2 over version 1 ---- */
@@ -1062,10 +1062,10 @@ static int set_list(struct stage *s, const char *path, const char *name, uint8_t
 			       16, 0, mask, 0, 0xff, 0xff, 0xff, 0xff,
 			       32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
 	uint32_t ino;
+	int err = world_ino(s->fs, path, &ino);
 
-	need(world_ino(s->fs, path, &ino));
-	return umfs_setxattr(s->fs, &world_root, ino, name, (uint32_t)strlen(name), acl,
-			     sizeof(acl), 0);
+	return err ? err : umfs_setxattr(s->fs, &world_root, ino, name, (uint32_t)strlen(name), acl,
+					 sizeof(acl), 0);
 }
 
 static int xattr_mode_run(struct stage *s)
@@ -1080,8 +1080,10 @@ static int xattr_mode_only_run(struct stage *s)
 			       4, 0, 5, 0, 0xff, 0xff, 0xff, 0xff,
 			       32, 0, 1, 0, 0xff, 0xff, 0xff, 0xff};
 	uint32_t ino;
+	int err = world_ino(s->fs, "/b", &ino);
 
-	need(world_ino(s->fs, "/b", &ino));
+	if (err)
+		return err;
 	return umfs_setxattr(s->fs, &world_root, ino, "system.posix_acl_access",
 			     (uint32_t)strlen("system.posix_acl_access"), acl, sizeof(acl), 0);
 }
