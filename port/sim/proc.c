@@ -101,6 +101,8 @@ int port_attach_lock(struct umfs *fs)
 {
 	struct sim *sim = sim_of_fs(fs);
 
+	if (sim->attach_fails)
+		return sim->attach_fails;
 	if (sim->attacher)
 		sim_fail("the attach lock is taken: nobody can release it");
 	sim->attacher = fs;

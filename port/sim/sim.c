@@ -412,9 +412,10 @@ void port_copy_nt(void *pool, const void *src, uint64_t n)
 	stored(SIM_STORE_NT, pool, n);
 }
 
-/* How much of user memory [p, p+n) can be had before a fault. */
-static uint64_t reachable(const struct sim *sim, const void *p, uint64_t n)
+/* How much of user memory [p, p+n) can be had before a fault; the other side is `pool`, or core's own. */
+static uint64_t reachable(const void *pool, const void *p, uint64_t n)
 {
+	const struct sim *own = sim_of(pool, 0), *sim = own ? own : sim_latest();
 	const uint8_t *at = p;
 
 	if (!sim || !sim->fault_lo || at >= sim->fault_hi || at + n <= sim->fault_lo)
@@ -424,7 +425,7 @@ static uint64_t reachable(const struct sim *sim, const void *p, uint64_t n)
 
 static int copy_in(enum sim_kind kind, void *pool, const void *user, uint64_t n)
 {
-	uint64_t may = reachable(sim_of(pool, n), user, n);
+	uint64_t may = reachable(pool, user, n);
 
 	memcpy(pool, user, may);
 	stored(kind, pool, may);
@@ -450,7 +451,7 @@ static void meanwhile(const struct sim *sim)
 int port_copy_out(void *user, const void *pool, uint64_t n)
 {
 	const struct sim *sim = sim_of(pool, 0);
-	uint64_t may = reachable(sim, user, n);
+	uint64_t may = reachable(pool, user, n);
 
 	if (!sim)
 		sim = sim_latest(); /* zeros for a hole come from elsewhere */

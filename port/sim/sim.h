@@ -72,6 +72,7 @@ struct sim {
 	uint64_t back_fail_at; /* this call to port_back fails, counted from 1; 0: none */
 	uint64_t back_left; /* units the surroundings still give; ~0: no end */
 	bool extend_fails; /* the medium can not be made larger */
+	int attach_fails; /* what the attach lock answers instead of being given; 0: nothing */
 
 	uint64_t stores; /* counted since sim_kill_arm */
 	uint64_t kill_at;

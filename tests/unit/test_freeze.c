@@ -477,6 +477,7 @@ static void reading_goes_on(void **state)
 
 struct slow {
 	struct sim_proc *proc;
+	struct umfs *freezer;
 	struct umfs_tx tx;
 	uint32_t ino;
 };
@@ -562,6 +563,146 @@ static void cleaning_waited_for(void **state)
 	assert_null(u->sim->turn);
 	assert_ok(umfs_thaw(u->fs));
 	sim_detach(other);
+}
+
+/* ---- what happens while somebody waits ---- */
+
+static void break_at_wait(void *arg)
+{
+	((struct umfs *)arg)->broken = 1;
+}
+
+static void writer_that_loses_the_pool_waits_no_longer(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *writer = unit_attach(u);
+	struct freezer f;
+
+	freeze(u, &f);
+	u->sim->turn = break_at_wait;
+	u->sim->turn_arg = &writer->fs;
+	assert_err(world_creat(&writer->fs, "/new", 0644), EIO);
+	sim_kill(writer);
+	end(&f);
+}
+
+/* Lost before, and while it waits for an operation that is under way. */
+static void freezer_that_loses_the_pool_freezes_nothing(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *freezer = unit_attach(u);
+	uint32_t slot, own = freezer->fs.slot;
+	struct slow s;
+
+	slow_begin(u, &s);
+	u->sim->turn = break_at_wait;
+	u->sim->turn_arg = &freezer->fs;
+	assert_err(umfs_freeze(&freezer->fs, SECOND, &slot), ETIMEDOUT);
+	assert_int_equal(frozen_by(u), UINT32_MAX);
+	assert_err(umfs_freeze(&freezer->fs, SECOND, &slot), EIO);
+	assert_int_equal(frozen_by(u), UINT32_MAX);
+	slow_end(&s);
+	sim_kill(freezer);
+	assert_ok(umfs_slot_recover(u->fs, own));
+	sim_detach(s.proc);
+}
+
+static void end_and_break_at_wait(void *arg)
+{
+	struct slow *s = arg;
+
+	slow_end(s);
+	s->freezer->broken = 1;
+}
+
+static void freezer_that_loses_the_pool_at_last_thaws(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *freezer = unit_attach(u);
+	uint32_t slot, own = freezer->fs.slot;
+	struct slow s;
+
+	slow_begin(u, &s);
+	s.freezer = &freezer->fs;
+	u->sim->turn = end_and_break_at_wait;
+	u->sim->turn_arg = &s;
+	assert_err(umfs_freeze(&freezer->fs, SECOND, &slot), EIO);
+	assert_int_equal(frozen_by(u), UINT32_MAX);
+	sim_kill(freezer);
+	assert_ok(umfs_slot_recover(u->fs, own));
+	assert_ok(world_creat(u->fs, "/new", 0644));
+	sim_detach(s.proc);
+}
+
+static void looker_freezes_nothing(void **state)
+{
+	struct unit *u = *state;
+	uint32_t slot;
+
+	u->fs->readonly = 1;
+	assert_err(umfs_freeze(u->fs, SECOND, &slot), EROFS);
+	u->fs->readonly = 0;
+	assert_int_equal(frozen_by(u), UINT32_MAX);
+}
+
+static void kill_at_wait(void *arg)
+{
+	sim_kill(arg);
+}
+
+/* Who has a file locked dies while the freezer waits for it. */
+static void holder_that_dies_waited_for_no_longer(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other = unit_attach(u);
+	struct umfs_file file;
+	uint32_t slot, dead = other->fs.slot;
+
+	assert_ok(world_open(&other->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(umfs_lock(&other->fs, &file.inode->lock));
+	u->sim->turn = kill_at_wait;
+	u->sim->turn_arg = other;
+	assert_ok(umfs_freeze(u->fs, SECOND, &slot));
+	assert_int_equal(ld32(&umfs_slot(u->fs, dead)->state), UMFS_SLOT_FREE);
+	assert_ok(umfs_thaw(u->fs));
+}
+
+/* A word that nobody holds and that is not 0 is looked at once. */
+static void word_of_nobody_cleared(void **state)
+{
+	struct unit *u = *state;
+	le64 *word = &umfs_runtime(u->fs)->freeze;
+
+	st64(word, umfs_lock_value(u->fs, u->fs->slot) + (5ull << 32));
+	assert_int_equal(frozen_by(u), UINT32_MAX);
+	umfs_freeze_await(u->fs);
+	assert_int_equal(ld64(word), 0);
+}
+
+static void lane_free_at_wait(void *arg)
+{
+	st32(&umfs_lane(arg, ((struct umfs *)arg)->slot, 3)->busy, 0);
+}
+
+/* All lanes are other threads': the next one to be let go of is had. */
+static void lane_waited_for_while_all_are_busy(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_tx tx;
+	uint32_t i;
+
+	for (i = 0; i < u->fs->geo.lanes_per_slot; i++)
+		st32(&umfs_lane(u->fs, u->fs->slot, i)->busy, u->fs->incarnation);
+	u->sim->turn = lane_free_at_wait;
+	u->sim->turn_arg = u->fs;
+	u->fs->lane_wanted = 0;
+	assert_ok(umfs_lane_get(u->fs, &tx));
+	assert_int_equal(tx.lane_index, 3);
+	assert_int_equal(u->fs->lane_wanted, 1); /* who lets go of one wakes others */
+	umfs_lane_put(&tx);
+	assert_int_equal(u->fs->lane_wanted, 0);
+	for (i = 0; i < u->fs->geo.lanes_per_slot; i++)
+		st32(&umfs_lane(u->fs, u->fs->slot, i)->busy, 0);
 }
 
 /* Its record is what a freezer finds it by. */
@@ -809,6 +950,13 @@ int main(int argc, char **argv)
 		CASE(operation_under_way_waited_for),
 		CASE(locked_open_file_waited_for),
 		CASE(cleaning_waited_for),
+		CASE(writer_that_loses_the_pool_waits_no_longer),
+		CASE(freezer_that_loses_the_pool_freezes_nothing),
+		CASE(freezer_that_loses_the_pool_at_last_thaws),
+		CASE(looker_freezes_nothing),
+		CASE(holder_that_dies_waited_for_no_longer),
+		CASE(word_of_nobody_cleared),
+		CASE(lane_waited_for_while_all_are_busy),
 		CASE(closed_file_not_written),
 		CASE(death_inside_operation_undone_before),
 		CASE(death_cleaned_up_after_thaw),

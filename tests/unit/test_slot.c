@@ -231,6 +231,36 @@ static void fork_inside_another_call_leaves_child_no_hold(void **state)
 	sim_detach(child);
 }
 
+/* The child has the mappings, though it closed the file, and the parent has not, any more. */
+static void fork_shares_mappings(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file, theirs, closed;
+	struct sim_proc *child;
+	struct umfs_attr attr;
+	uint64_t end = UMFS_PAGE_BYTES;
+	uint32_t irec;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 5000, 1));
+	assert_ok(world_open(u->fs, "/g", O_RDWR | O_CREAT, &closed));
+	assert_ok(umfs_map_pin(&file, UMFS_MAP_SHARED, 0, &end, &irec));
+	child = forked(u);
+	assert_true(child->fs.irec_refs[irec] > 0);
+	assert_ok(umfs_file_init(&child->fs, file.ofd, &theirs));
+	world_close(&theirs);
+	umfs_ofd_put(&child->fs, closed.ofd);
+	world_close(&closed);
+	assert_ok(world_unlink(u->fs, "/f"));
+	umfs_map_put(u->fs, irec);
+	world_close(&file);
+	assert_ok(umfs_getattr(u->fs, file.ino, &attr));
+	assert_int_equal(attr.size, 5000);
+	umfs_map_put(&child->fs, irec);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+	sim_detach(child);
+}
+
 static void fork_failed_gives_all_back(void **state)
 {
 	struct unit *u = *state;
@@ -380,6 +410,217 @@ static void join_dead_others_keep_it(void **state)
 	assert_null(umfs_ofd(u->fs, file.ofd));
 }
 
+/* ---- exec: another image of the same process takes over ---- */
+
+/* What port/user does around exec: the new image has the slot that was made for it. */
+static struct sim_proc *image_of(struct unit *u, uint32_t slot)
+{
+	int err;
+	struct sim_proc *proc = sim_open(u->sim, &err);
+
+	assert_non_null(proc);
+	sim_slot_give(u->sim, slot, proc);
+	return proc;
+}
+
+static void exec_new_image_has_what_was_given(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_iov iov = {"abc", 3};
+	struct umfs_file given, kept, theirs;
+	struct sim_proc *image;
+	struct umfs_attr attr;
+	uint32_t slot, incarnation;
+
+	assert_ok(world_open(u->fs, "/given", O_RDWR | O_CREAT, &given));
+	assert_ok(world_open(u->fs, "/kept", O_RDWR | O_CREAT, &kept));
+	assert_int_equal(umfs_writev(&given, &iov, 1), 3);
+	assert_ok(world_unlink(u->fs, "/given"));
+	assert_ok(world_unlink(u->fs, "/kept"));
+	assert_ok(umfs_slot_heir(u->fs, &slot, &incarnation));
+	umfs_ofd_give(u->fs, given.ofd, slot);
+	image = image_of(u, slot);
+	sim_detach(u->proc);
+	u->proc = image;
+	u->fs = &image->fs;
+	assert_err(umfs_slot_inherit(u->fs, slot, incarnation + 1), ESTALE);
+	assert_err(umfs_slot_inherit(u->fs, u->fs->geo.slot_count, incarnation), ESTALE);
+	assert_ok(umfs_slot_inherit(u->fs, slot, incarnation));
+	assert_err(umfs_slot_inherit(u->fs, slot, incarnation), ESTALE); /* one image takes it */
+	assert_ok(umfs_ofd_inherit(u->fs, given.ofd));
+	assert_ok(umfs_ofd_inherit(u->fs, given.ofd)); /* by two descriptors */
+	assert_err(umfs_ofd_inherit(u->fs, kept.ofd), EBADF);
+	assert_err(umfs_ofd_inherit(u->fs, u->fs->geo.ofd_count), EBADF);
+	assert_ok(umfs_file_init(u->fs, given.ofd, &theirs));
+	assert_int_equal(umfs_writev(&theirs, &iov, 1), 3);
+	assert_int_equal(umfs_seek(&theirs, 0, 1), 6);
+	assert_err(umfs_getattr(u->fs, kept.ino, &attr), ENOENT);
+	umfs_ofd_put(u->fs, given.ofd);
+	assert_int_equal(umfs_writev(&theirs, &iov, 1), 3);
+	umfs_ofd_put(u->fs, given.ofd);
+	assert_err(umfs_getattr(u->fs, given.ino, &attr), ENOENT);
+}
+
+static void exec_that_never_came_leaves_nothing(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	struct umfs_attr attr;
+	uint32_t slot, incarnation;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_ok(umfs_slot_heir(u->fs, &slot, &incarnation));
+	umfs_ofd_give(u->fs, file.ofd, slot);
+	umfs_slot_abandon(u->fs, slot, incarnation); /* exec failed */
+	assert_int_equal(ld32(&umfs_slot(u->fs, slot)->state), UMFS_SLOT_FREE);
+	world_close(&file);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_ok(umfs_slot_heir(u->fs, &slot, &incarnation));
+	umfs_ofd_give(u->fs, file.ofd, slot);
+	unit_die(u); /* or the process died in it */
+	assert_int_equal(ld32(&umfs_slot(u->fs, slot)->state), UMFS_SLOT_FREE);
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+}
+
+/* The new image has taken it, and gone: whoever has the slot now keeps it. */
+static void exec_abandoned_late_harms_nobody(void **state)
+{
+	struct unit *u = *state;
+	uint32_t slot, incarnation;
+
+	assert_ok(umfs_slot_heir(u->fs, &slot, &incarnation));
+	umfs_slot_abandon(u->fs, slot, incarnation - 1);
+	assert_int_equal(ld32(&umfs_slot(u->fs, slot)->state), UMFS_SLOT_HEIR);
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	assert_int_equal(ld32(&umfs_slot(u->fs, slot)->state), UMFS_SLOT_FREE);
+}
+
+static void exec_description_of_no_record_refused(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	struct sim_proc *image;
+	struct umfs_ofd_pm *o;
+	uint32_t slot, incarnation, irec;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	o = umfs_ofd(u->fs, file.ofd);
+	irec = ld32(&o->irec);
+	assert_ok(umfs_slot_heir(u->fs, &slot, &incarnation));
+	st32(&o->irec, u->fs->geo.irec_count);
+	umfs_ofd_give(u->fs, file.ofd, slot);
+	image = image_of(u, slot);
+	assert_ok(umfs_slot_inherit(&image->fs, slot, incarnation));
+	assert_err(umfs_ofd_inherit(&image->fs, file.ofd), EUCLEAN);
+	st32(&o->irec, irec);
+	sim_kill(image);
+	assert_ok(umfs_slot_recover(u->fs, slot));
+	world_close(&file);
+}
+
+/* ---- what the surroundings refuse ---- */
+
+static void attach_lock_refused_is_what_is_answered(void **state)
+{
+	struct unit *u = *state;
+	uint32_t slot, incarnation;
+	struct umfs_attr attr;
+	struct umfs_file file;
+	int err;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	assert_ok(world_unlink(u->fs, "/f"));
+	u->sim->attach_fails = -ENOLCK;
+	assert_null(sim_attach(u->sim, u->mode, &err));
+	assert_int_equal(err, -ENOLCK);
+	assert_err(umfs_slot_fork(u->fs, &slot, &incarnation), ENOLCK);
+	assert_err(umfs_slot_heir(u->fs, &slot, &incarnation), ENOLCK);
+	assert_err(umfs_freeze(u->fs, 1000, &slot), ENOLCK);
+	assert_false(umfs_frozen_by(u->fs, &slot));
+	assert_err(umfs_grow(u->fs, u->fs->geo.pool_pages + 512), ENOLCK);
+	assert_ok(world_creat(u->fs, "/g", 0644)); /* all else goes on */
+	sim_detach(u->proc); /* as if it had died */
+	assert_false(clean(u));
+	u->sim->attach_fails = 0;
+	u->proc = unit_attach(u);
+	u->fs = &u->proc->fs;
+	assert_ok(world_stat(u->fs, "/g", &attr));
+	assert_err(umfs_getattr(u->fs, file.ino, &attr), ENOENT);
+}
+
+/* The memory of lanes: of the first to attach, and of each that comes. */
+static void lanes_without_memory_refused(void **state)
+{
+	struct unit *u = *state;
+	uint32_t slot, incarnation, n, refused = 0;
+	struct umfs_attr attr;
+	int err;
+
+	assert_ok(world_creat(u->fs, "/f", 0644));
+	u->sim->back_fail_at = u->sim->back_calls + 1;
+	assert_err(umfs_slot_fork(u->fs, &slot, &incarnation), ENOSPC);
+	u->sim->back_fail_at = u->sim->back_calls + 1;
+	assert_null(sim_attach(u->sim, u->mode, &err));
+	assert_int_equal(err, -ENOSPC);
+	for (n = 1; n <= 3; n++) {
+		sim_kill(u->proc); /* slot 0 is settled for those who died, and then taken */
+		u->sim->back_fail_at = u->sim->back_calls + n;
+		u->proc = sim_attach(u->sim, u->mode, &err);
+		refused += !u->proc;
+		u->sim->back_fail_at = 0;
+		if (u->proc)
+			continue;
+		assert_int_equal(err, -ENOSPC);
+		u->proc = unit_attach(u);
+	}
+	assert_int_equal(refused, 2);
+	u->fs = &u->proc->fs;
+	assert_ok(world_stat(u->fs, "/f", &attr));
+}
+
+/* A pool that only a later version may write. */
+static void pool_to_look_at_not_attached(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_super_pm *sb = (struct umfs_super_pm *)u->sim->mem;
+	struct sim_proc *proc;
+	int err;
+
+	u->damaged = true;
+	sim_detach(u->proc);
+	u->sim->log = NULL;
+	st64(&sb->feature_ro_compat, 1ull << 40);
+	st32(&sb->crc, umfs_super_crc(sb));
+	proc = sim_open(u->sim, &err);
+	assert_non_null(proc);
+	assert_true(proc->fs.geo.look_only);
+	assert_err(umfs_attach(&proc->fs, u->mode), EROFS);
+	assert_true(clean(u));
+	sim_proc_free(proc);
+	u->proc = NULL;
+}
+
+/* Who knows the pool's size only from the superblock, and who has looked at it before. */
+static void attach_looks_at_superblock_itself(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *proc = sim_proc_new(u->sim);
+	uint32_t ino;
+
+	proc->fs.irec_refs = calloc(u->fs->geo.irec_count, sizeof(uint32_t));
+	proc->fs.ofd_refs = calloc(u->fs->geo.ofd_count, sizeof(uint32_t));
+	proc->fs.fresh = 1;
+	assert_ok(umfs_attach(&proc->fs, u->mode));
+	assert_int_equal(proc->fs.geo.pool_pages, u->fs->geo.pool_pages);
+	assert_int_equal(proc->fs.fresh, 0);
+	assert_ok(world_creat(&proc->fs, "/f", 0644));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	sim_detach(proc);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(pool_clean_only_when_nobody_is_attached),
 	CASE(pool_left_by_the_dead_not_clean),
@@ -393,6 +634,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(fork_shares_positions),
 	CASE(fork_keeps_unlinked_file_alive),
 	CASE(fork_inside_another_call_leaves_child_no_hold),
+	CASE(fork_shares_mappings),
 	CASE(fork_failed_gives_all_back),
 	CASE(fork_child_dead_parent_keeps_its_files),
 	CASE(join_shares_position),
@@ -400,5 +642,13 @@ static const struct CMUnitTest tests[] = {
 	CASE(join_of_another_refused),
 	CASE(join_too_late_harms_nobody),
 	CASE(join_dead_others_keep_it),
+	CASE(exec_new_image_has_what_was_given),
+	CASE(exec_that_never_came_leaves_nothing),
+	CASE(exec_abandoned_late_harms_nobody),
+	CASE(exec_description_of_no_record_refused),
+	CASE(attach_lock_refused_is_what_is_answered),
+	CASE(lanes_without_memory_refused),
+	CASE(pool_to_look_at_not_attached),
+	CASE(attach_looks_at_superblock_itself),
 };
 UNIT_MAIN("slot", tests)
