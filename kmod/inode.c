@@ -20,6 +20,9 @@
  *     kernel knows one is nothing to it. A directory has one dentry, as the kernel wants it.
  * I6  Set-id bits are given to who executes by what the struct inode says: so whatever takes
  *     them in the pool is shown before it returns (umfs_inode_written).
+ * I7  Who looks (M2) asks the kernel nothing that may look itself, nor wait for a program:
+ *     taking capabilities of a file away, opening one. A detach that came in between would
+ *     wait for him, and he for it.
  */
 #include <linux/hash.h>
 #include <linux/module.h>
@@ -249,18 +252,22 @@ static int change(struct umfs_kpool *pool, struct inode *inode, const struct iat
 	return err;
 }
 
+/* I7 */
 int umfs_inode_setattr(umfs_idmap *idmap, struct dentry *dentry, struct iattr *a)
 {
 	struct inode *inode = d_inode(dentry);
 	struct umfs_kpool *pool;
 	struct umfs_attr attr;
-	int err = look_fresh(inode, &pool, &attr);
+	int err = umfs_inode_refresh(inode, &attr);
 
+	if (!err)
+		err = setattr_prepare(idmap, dentry, a);
 	if (err)
 		return err;
-	err = setattr_prepare(idmap, dentry, a);
-	if (!err)
-		err = change(pool, inode, a);
+	pool = umfs_inode_look(inode);
+	if (!pool)
+		return -EIO;
+	err = change(pool, inode, a);
 	if (!err)
 		err = umfs_inode_refresh_in(pool, inode, &attr);
 	umfs_inode_look_away(pool);

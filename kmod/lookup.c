@@ -285,6 +285,7 @@ static int open_made(struct asked *a, struct file *file, uint32_t ofd)
 	return err;
 }
 
+/* Counted instead of looking, since it may take a program's word to open it (inode.c I7). */
 static int do_tmpfile(umfs_idmap *idmap, struct inode *dir, struct file *file, umode_t mode)
 {
 	struct asked a;
@@ -294,11 +295,15 @@ static int do_tmpfile(umfs_idmap *idmap, struct inode *dir, struct file *file, u
 	(void)idmap;
 	if (err)
 		return err;
+	err = umfs_kpool_enter(a.pool);
+	umfs_inode_look_away(a.pool);
+	if (err)
+		return err;
 	err = umfs_tmpfile(a.fs, &a.cred, a.dir, mode, !(file->f_flags & O_EXCL), file->f_flags,
 			   &ofd);
 	if (!err)
 		err = open_made(&a, file, ofd);
-	umfs_inode_look_away(a.pool);
+	umfs_kpool_leave(a.pool);
 	return err;
 }
 
