@@ -27,17 +27,6 @@
 
 #include "splice.h"
 
-/* One that is waiting for this opening (inode.c I2), or a new one. */
-static int find_ofd(struct umfs_kpool *pool, struct inode *inode, uint32_t flags, uint32_t *ofd)
-{
-	void *given = xchg(&inode->i_private, NULL);
-
-	if (!given)
-		return umfs_open(&pool->fs, umfs_knode(inode), flags, ofd);
-	*ofd = umfs_given_ofd(given);
-	return 0;
-}
-
 int umfs_file_open(struct inode *inode, struct file *file)
 {
 	struct umfs_kpool *pool = umfs_kpool_of(inode);
@@ -50,7 +39,8 @@ int umfs_file_open(struct inode *inode, struct file *file)
 	err = umfs_kpool_enter(pool);
 	if (err)
 		goto err_free;
-	err = find_ofd(pool, inode, file->f_flags, &ofd);
+	if (!umfs_kinode_take(inode, &ofd)) /* inode.c I2 */
+		err = umfs_open(&pool->fs, umfs_knode(inode), file->f_flags, &ofd);
 	if (err)
 		goto err_leave;
 	k->pool = pool;

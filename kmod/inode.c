@@ -9,8 +9,9 @@
  *
  * I1  One struct inode for each inode of the pool in use, by number and generation: so
  *     its address space knows all mappings of the file (map.c).
- * I2  `i_private` is a description that the next opening is to take instead of a new
- *     one. It is set only while the inode has no name and nobody else can open it.
+ * I2  `i_private` is a description that the thread which made the file is about to open it
+ *     with. Others may open it meanwhile, without a name: who is asked whether it may be opened
+ *     (fanotify) looks at it. They get a description of their own.
  * I3  What is known of an inode is read and shown in turns: nobody who read earlier
  *     shows it later, and so takes from somebody the end of what he has just written.
  * I4  A FIFO is the kernel's own, which finds it by the struct inode (I1) and keeps nothing of
@@ -416,31 +417,54 @@ struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags)
 	return IS_ERR(inode) ? ERR_CAST(inode) : open_inode(pool, inode, flags);
 }
 
-struct inode *umfs_kinode_made(struct umfs_kpool *pool, uint32_t ofd)
+struct inode *umfs_kinode_made(struct umfs_kpool *pool, struct umfs_given *given)
 {
 	struct umfs_file f;
-	int err = umfs_file_init(&pool->fs, ofd, &f);
+	int err = umfs_file_init(&pool->fs, given->ofd, &f);
 	struct inode *inode = err ? ERR_PTR(err) : umfs_kinode(pool, umfs_file_node(&f));
 
-	if (IS_ERR(inode))
-		umfs_ofd_put(&pool->fs, ofd);
-	else
-		inode->i_private = umfs_ofd_given(ofd);
+	given->to = current;
+	if (IS_ERR(inode)) {
+		umfs_ofd_put(&pool->fs, given->ofd);
+		return inode;
+	}
+	spin_lock(&inode->i_lock);
+	inode->i_private = given;
+	spin_unlock(&inode->i_lock);
 	return inode;
+}
+
+bool umfs_kinode_take(struct inode *inode, uint32_t *ofd)
+{
+	const struct umfs_given *given;
+	bool is;
+
+	if (!READ_ONCE(inode->i_private))
+		return false;
+	spin_lock(&inode->i_lock);
+	given = inode->i_private;
+	is = given && given->to == current;
+	if (is) {
+		*ofd = given->ofd;
+		inode->i_private = NULL;
+	}
+	spin_unlock(&inode->i_lock);
+	return is;
 }
 
 void umfs_kinode_opened(struct inode *inode)
 {
-	void *given = xchg(&inode->i_private, NULL);
+	uint32_t ofd;
 
-	if (given) /* the opening did not get so far */
-		umfs_ofd_put(&umfs_kpool_of(inode)->fs, umfs_given_ofd(given));
+	if (umfs_kinode_take(inode, &ofd)) /* the opening did not get so far */
+		umfs_ofd_put(&umfs_kpool_of(inode)->fs, ofd);
 	iput(inode);
 }
 
 struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags)
 {
-	struct inode *inode = umfs_kinode_made(pool, ofd);
+	struct umfs_given given = {.ofd = ofd};
+	struct inode *inode = umfs_kinode_made(pool, &given);
 	struct file *file;
 
 	if (IS_ERR(inode))

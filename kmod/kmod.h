@@ -150,18 +150,17 @@ struct inode *umfs_kinode(struct umfs_kpool *pool, umfs_node node);
 struct file *umfs_kopen(struct umfs_kpool *pool, umfs_node node, int flags);
 /* The same of a file that has no name yet; takes `ofd`, its description. */
 struct file *umfs_kopen_made(struct umfs_kpool *pool, uint32_t ofd, int flags);
-/* Its inode, whose next opening takes `ofd` (I2); ERR_PTR, and `ofd` is put. */
-struct inode *umfs_kinode_made(struct umfs_kpool *pool, uint32_t ofd);
+/* inode.c I2 */
+struct umfs_given {
+	uint32_t ofd;
+	const struct task_struct *to; /* set by umfs_kinode_made() */
+};
+/* Its inode, whose opening by this thread takes given->ofd; ERR_PTR, and that is put. */
+struct inode *umfs_kinode_made(struct umfs_kpool *pool, struct umfs_given *given);
+/* Whether there is one for this thread, and it is taken. */
+bool umfs_kinode_take(struct inode *inode, uint32_t *ofd);
 /* That opening is over, well or not; puts `inode`. */
 void umfs_kinode_opened(struct inode *inode);
-static inline void *umfs_ofd_given(uint32_t ofd)
-{
-	return (void *)((uintptr_t)ofd + 1);
-}
-static inline uint32_t umfs_given_ofd(const void *given)
-{
-	return (uint32_t)((uintptr_t)given - 1);
-}
 umfs_node umfs_knode(const struct inode *inode);
 static inline struct umfs_kpool *umfs_kpool_of(const struct inode *inode)
 {

@@ -272,7 +272,8 @@ static int do_link(struct dentry *from, struct inode *dir, struct dentry *dentry
 /* As umfs_kopen_made(). */
 static int open_made(struct asked *a, struct file *file, uint32_t ofd)
 {
-	struct inode *inode = umfs_kinode_made(a->pool, ofd);
+	struct umfs_given given = {.ofd = ofd};
+	struct inode *inode = umfs_kinode_made(a->pool, &given);
 	int err;
 
 	if (IS_ERR(inode))
