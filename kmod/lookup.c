@@ -16,6 +16,10 @@
  *     number of the one that had the name.
  * N4  Who makes a file and opens it is asked no more whether he may: so he gets the node that
  *     was made for him, and not what its name means by then.
+ * N5  While the kernel changes a name, core has it before the dentry has. Who finds that core
+ *     says otherwise waits for the dentry to change as well, and looks again: one that is found
+ *     wrong is taken out of the tree, and what is mounted below it is unmounted. `d_fsdata` has
+ *     the sequence of the dentry from before the change.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -135,19 +139,37 @@ static int still(struct umfs_kpool *pool, const struct inode *dir, const struct 
 	return err == -ENOENT || err == -ESTALE ? 0 : err ?: 1;
 }
 
-int umfs_dentry_revalidate(struct dentry *dentry, unsigned int flags)
+/* ---- names in between (N5) ---- */
+
+/* From now until the dentry changes, or unchanged(). A lock of the kernel's keeps others out. */
+static void changing(struct dentry *dentry)
 {
+	uintptr_t seq = read_seqcount_begin(&dentry->d_seq);
+
+	WRITE_ONCE(dentry->d_fsdata, (void *)(seq | 1));
+	smp_mb(); /* before core changes anything */
+}
+
+static void unchanged(struct dentry *dentry)
+{
+	WRITE_ONCE(dentry->d_fsdata, NULL);
+}
+
+static bool is_changing(const struct dentry *dentry)
+{
+	uintptr_t seq = (uintptr_t)READ_ONCE(dentry->d_fsdata);
+
+	return seq && !read_seqcount_retry(&dentry->d_seq, (unsigned int)(seq & ~1ul));
+}
+
+/* As still() has it of the dentry as it is now. */
+static int look_at(struct dentry *dentry)
+{
+	struct dentry *parent = dget_parent(dentry);
+	struct umfs_kpool *pool = umfs_inode_look(d_inode(parent));
 	struct name_snapshot name;
-	struct umfs_kpool *pool;
-	struct dentry *parent;
 	int ret = -EIO;
 
-	if (flags & LOOKUP_RCU)
-		return -ECHILD;
-	if (IS_ROOT(dentry))
-		return 1;
-	parent = dget_parent(dentry);
-	pool = umfs_inode_look(d_inode(parent));
 	if (pool) {
 		take_dentry_name_snapshot(&name, dentry);
 		ret = still(pool, d_inode(parent), &name.name, d_inode(dentry));
@@ -156,6 +178,27 @@ int umfs_dentry_revalidate(struct dentry *dentry, unsigned int flags)
 	}
 	dput(parent);
 	return ret;
+}
+
+int umfs_dentry_revalidate(struct dentry *dentry, unsigned int flags)
+{
+	unsigned int seq;
+	int tries = 0, ret;
+
+	if (flags & LOOKUP_RCU)
+		return -ECHILD;
+	if (IS_ROOT(dentry))
+		return 1;
+	do {
+		seq = read_seqcount_begin(&dentry->d_seq);
+		ret = look_at(dentry);
+		if (ret)
+			return ret;
+		smp_rmb(); /* core was looked at before */
+		while (is_changing(dentry))
+			usleep_range(10, 50);
+	} while (read_seqcount_retry(&dentry->d_seq, seq) && ++tries < TRIES);
+	return 0;
 }
 
 const struct dentry_operations umfs_dentry_ops = {
@@ -197,11 +240,13 @@ static int do_mknod(umfs_idmap *idmap, struct inode *dir, struct dentry *dentry,
 	if (err)
 		return err;
 	err = umfs_may_mknod(a.pool, &a.cred, a.dir, mode);
+	changing(dentry);
 	if (!err)
 		err = umfs_create(a.fs, &a.cred, a.dir, a.name, a.len, mode, new_encode_dev(rdev),
 				  &made);
 	if (!err)
 		err = show_made(&a, dentry, made);
+	unchanged(dentry);
 	umfs_inode_look_away(a.pool);
 	return err;
 }
@@ -349,11 +394,17 @@ static int do_rename(umfs_idmap *idmap, struct inode *from_dir, struct dentry *f
 	err = ask(&a, from_dir, from);
 	if (err)
 		return err;
+	changing(from);
+	changing(to);
 	err = umfs_rename(a.fs, &a.cred, a.dir, a.name, a.len, umfs_knode(to_dir),
 			  to->d_name.name, to->d_name.len, flags);
 	umfs_inode_look_away(a.pool);
 	if (!err && d_really_is_positive(to))
 		umfs_inode_settle(d_inode(to));
+	if (err) {
+		unchanged(from);
+		unchanged(to);
+	}
 	return err;
 }
 
