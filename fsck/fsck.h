@@ -391,6 +391,7 @@ struct names {
 	struct name *all;
 	uint64_t count, room;
 	uint64_t pages; /* of the new trie */
+	uint64_t own; /* a page that the directory has claimed, or 0: for where there is no other */
 	bool full; /* no memory, or no pages */
 };
 
@@ -401,7 +402,8 @@ void names_read(struct names *l);
 const struct name *names_find(const struct names *l, uint64_t count, const char *name);
 /*
  * All names of the list become those of the directory, in one change, and `also`, if any, is
- * changed with it. The old pages are not given back. False: there is no room.
+ * changed with it. The old pages are not given back; where there are no others, what fits one
+ * leaf takes the place of the directory's own page. False: there is no room.
  */
 bool names_put(struct names *l, const struct mend *also);
 /* One name more, in the leaf of a sound directory where it belongs. False: that is full. */

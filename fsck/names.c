@@ -128,9 +128,8 @@ static uint32_t put_dentry(struct umfs_dleaf_pm *leaf, uint32_t cell, const stru
 	return cell + cells;
 }
 
-static uint64_t put_leaf(struct names *l, uint32_t depth, const struct name *e, uint64_t n)
+static void fill_leaf(const struct names *l, uint8_t *bytes, const struct name *e, uint64_t n)
 {
-	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES] = {0};
 	struct umfs_dleaf_pm *leaf = (void *)bytes;
 	uint32_t cell = UMFS_DLEAF_HEAD_CELLS;
 
@@ -139,6 +138,13 @@ static uint64_t put_leaf(struct names *l, uint32_t depth, const struct name *e, 
 	for (uint64_t i = 0; i < n; i++)
 		cell = put_dentry(leaf, cell, &e[i]);
 	st16(&leaf->tail, (uint16_t)cell);
+}
+
+static uint64_t put_leaf(struct names *l, uint32_t depth, const struct name *e, uint64_t n)
+{
+	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES] = {0};
+
+	fill_leaf(l, bytes, e, n);
 	return put_page(l, bytes) | UMFS_DREF_LEAF | (uint64_t)depth << UMFS_DREF_DEPTH_SHIFT;
 }
 
@@ -185,18 +191,36 @@ static uint64_t put_all(struct names *l)
 					   : put_node(l, 0, l->all, l->count);
 }
 
+/*
+ * Where no page is free, in one that the directory has: it holds all names in one leaf, which
+ * takes its place by the same change as the inode. *bytes is that leaf.
+ */
+static uint64_t put_own(struct names *l, uint8_t *bytes)
+{
+	if (!l->own || !l->count || !leaf_fits(l->all, l->count))
+		return 0;
+	fill_leaf(l, bytes, l->all, l->count);
+	l->pages = 1;
+	return l->own << UMFS_PAGE_SHIFT | UMFS_DREF_P | UMFS_DREF_LEAF;
+}
+
 bool names_put(struct names *l, const struct mend *also)
 {
 	struct umfs_inode_pm *inode = inode_at(l->c, l->dir), want = *inode;
+	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES] = {0};
 	struct mend all[2];
-	uint32_t dirs = 0;
+	uint32_t dirs = 0, n = 1;
 	uint64_t root;
 
 	sort(l);
 	drop_twins(l);
 	root = l->full ? 0 : put_all(l);
-	if (l->full)
-		return false;
+	if (l->full) {
+		root = also ? 0 : put_own(l, bytes);
+		if (!root)
+			return false;
+		all[n++] = (struct mend){page_at(l->c, l->own), bytes, UMFS_PAGE_BYTES};
+	}
 	for (uint64_t i = 0; i < l->count; i++)
 		dirs += l->all[i].type == TYPE_DIR;
 	st64(&want.root, root);
@@ -206,8 +230,8 @@ bool names_put(struct names *l, const struct mend *also)
 	st32(&want.crc, sum_crc32c(l->dir, &want.mode, UMFS_INODE_CRC_BYTES - 4));
 	all[0] = (struct mend){inode, &want, UMFS_INODE_CRC_BYTES};
 	if (also)
-		all[1] = *also;
-	mend_all(l->c, all, also ? 2 : 1); /* commit point */
+		all[n++] = *also;
+	mend_all(l->c, all, n); /* commit point */
 	return true;
 }
 

@@ -143,6 +143,7 @@ static bool take(struct dir *d, uint64_t ref)
 		return false;
 	}
 	d->pages++;
+	d->names.own = page;
 	return true;
 }
 

@@ -16,7 +16,8 @@
  * its zeros all are in use, and with damage left nothing is freed. So the round after a cutting
  * one that lacked room is freeing: it does free what it finds unused. By then all has been
  * cut off but what waits for that room, and that is found, and claimed, as far as it can be
- * read. Once: if there is no room then, there will be none.
+ * read. Once: if there is no room then, there will be none. A directory whose names fit one leaf
+ * needs none: it is made anew in a page that it has (names.c).
  *
  * With -y the last round is one that finds nothing to mend. Each other mends something.
  */

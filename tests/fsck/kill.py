@@ -46,8 +46,10 @@ POOLS = [
     ('cut', 'clean', ['@dir-two-names', '@pte-twice-other', 'pte:height1:1:5 word=^2',
                       'dref:big:7 word=0', 'inode:height0 mode=0x3000 seal',
                       'inode:empty uid=^0x1234', 'leaf:dir/fifo ino=+1'], 5),
+    # In the page that it has, for there is no other.
+    ('anew', 'full', ['leaf:dir/fifo ino=+1'], 1),
 ]
-WITH_YES = {'lost', 'cut'}
+WITH_YES = {'lost', 'cut', 'anew'}
 
 
 class Case:

@@ -190,6 +190,17 @@ def made_anew(tools):
           {ino: what for ino, (_, what) in before.items() if ino != 1}, 'something is gone')
 
 
+def made_anew_full(tools):
+    """In a full pool, too: names that fit one leaf take the place of what the directory has."""
+    for commands in (['leaf:dir/fifo ino=+1'], ['leaf:dir/fifo magic=^0x11'],
+                     ['dentry:dir/fifo hash=^1 seal']):
+        pool = tools.copy_pool('full')
+        before = tree(pool)
+        damage(tools, pool, commands)
+        mend(tools, pool)
+        check(tree(pool) == before, '%s: another tree' % commands)
+
+
 def root_anew(tools):
     """The root is a file: a directory again, with all that was in it."""
     pool = tools.copy_pool('clean')
@@ -227,7 +238,7 @@ def others_pages(tools):
         check(not wrong, '%s: pages %s were changed' % (commands, wrong))
 
 
-CASES = [made_anew, root_anew, two_owners, lost_file, lost_directory, lost_root, lost_hundreds, lost_again, lost_clash, lost_full,
+CASES = [made_anew, made_anew_full, root_anew, two_owners, lost_file, lost_directory, lost_root, lost_hundreds, lost_again, lost_clash, lost_full,
          one_bit, others_pages]
 
 
