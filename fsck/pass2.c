@@ -620,20 +620,26 @@ void dir_visit(struct fsck *c, const struct umfs_inode_pm *inode, uint32_t ino, 
 }
 
 /* Of the names that were found; what it had of pages is free in the next round. */
-static void make_anew(struct dir *d)
+static bool make_anew(struct dir *d)
 {
-	if (!names_put(&d->names, NULL))
-		keep(d, PR_DIR_REF, "there is no room to make it anew");
+	if (names_put(&d->names, NULL))
+		return true;
+	keep(d, PR_DIR_REF, "there is no room to make it anew");
+	return false;
 }
 
 void dir_check(struct fsck *c, uint32_t ino)
 {
 	struct umfs_inode_pm *inode = inode_at(c, ino);
 	struct dir d = {.c = c, .ino = ino, .info = info_at(c, ino), .names = {.c = c, .dir = ino}};
+	uint64_t fixed = c->fixed;
+	bool again = c->again;
 
 	walk_root(&d, ld64(&inode->root));
-	if (d.torn)
-		make_anew(&d);
+	if (d.torn && !make_anew(&d)) {
+		c->fixed = fixed; /* and another round would find the same */
+		c->again = again;
+	}
 	free(d.names.all);
 	if (d.torn)
 		return;

@@ -199,6 +199,12 @@ def made_anew_full(tools):
         damage(tools, pool, commands)
         mend(tools, pool)
         check(tree(pool) == before, '%s: another tree' % commands)
+    pool = tools.copy_pool('full')  # one of many leaves: that is said once, and nothing is mended
+    damage(tools, pool, ['@node-swap'])
+    for _ in range(2):
+        status, found, _ = tools.fsck('-y', pool)
+        check(status == 4, '-y exits %d: %s' % (status, found[:4]))
+        check(sum('no room' in f['message'] for f in found) == 1, 'no reason: %s' % found[:4])
 
 
 def root_anew(tools):
