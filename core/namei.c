@@ -160,6 +160,8 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 	int err = umfs_name_still(fs, x->in[FROM_DIR], x->node[FROM_DIR], n, x->ino[FROM]);
 
 	if (!err)
+		err = umfs_four_means(x, FROM);
+	if (!err)
 		err = umfs_may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
 	if (!err)
 		err = check_removable(x->in[FROM], want_dir);
@@ -180,8 +182,9 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 	return err;
 }
 
+/* node: 0, or what the name is to mean. */
 static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
-		       const char *name, uint32_t len, bool want_dir)
+		       const char *name, uint32_t len, bool want_dir, umfs_node node)
 {
 	struct umfs_name n;
 	int err = umfs_name_init(fs, &n, name, len);
@@ -191,7 +194,8 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node 
 	if (fs->zombies)
 		umfs_reap(fs, false);
 	do {
-		struct umfs_four x = {.ino = {(uint32_t)dir}, .node = {dir}};
+		struct umfs_four x = {.ino = {(uint32_t)dir},
+				      .node = {[FROM_DIR] = dir, [FROM] = node}};
 		struct umfs_orphan orphan = {-1, false};
 		struct umfs_tx tx;
 
@@ -209,13 +213,19 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node 
 int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 		uint32_t len)
 {
-	return remove_name(fs, cred, dir, name, len, false);
+	return remove_name(fs, cred, dir, name, len, false, 0);
 }
 
 int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len)
 {
-	return remove_name(fs, cred, dir, name, len, true);
+	return remove_name(fs, cred, dir, name, len, true, 0);
+}
+
+int umfs_rmdir_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
+		    uint32_t len, umfs_node node)
+{
+	return remove_name(fs, cred, dir, name, len, true, node);
 }
 
 /* ---- link ---- */

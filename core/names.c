@@ -36,6 +36,14 @@ int umfs_four_enter(struct umfs *fs, struct umfs_tx *tx, struct umfs_four *x)
 	return err;
 }
 
+int umfs_four_means(const struct umfs_four *x, int i)
+{
+	if (!x->node[i])
+		return 0;
+	return x->ino[i] == (uint32_t)x->node[i] && !umfs_node_check(x->in[i], x->node[i]) ?
+		       0 : -ESTALE;
+}
+
 bool umfs_four_first(const struct umfs_four *x, int i)
 {
 	int k = 0;

@@ -27,6 +27,8 @@ int umfs_dir_check(const struct umfs_inode_pm *dir, umfs_node node);
 int umfs_four_enter(struct umfs *fs, struct umfs_tx *tx, struct umfs_four *x);
 /* Sequences of all of them, each once. */
 void umfs_four_seq(const struct umfs *fs, struct umfs_four *x, bool begin);
+/* Locked: is x->in[i] what the caller means by it, if anything? -ESTALE. */
+int umfs_four_means(const struct umfs_four *x, int i);
 /* Is x->in[i] the first of them that is this inode? */
 bool umfs_four_first(const struct umfs_four *x, int i);
 /* Does the name still mean `ino` (0: nothing)? Directory locked. -EAGAIN: no. */

@@ -251,6 +251,8 @@ static int check_still(struct umfs *fs, const struct rename *r)
 	if (!err)
 		err = umfs_name_still(fs, r->x.in[TO_DIR], r->x.node[TO_DIR], &r->to,
 				      r->x.ino[TO]);
+	if (!err)
+		err = umfs_four_means(&r->x, TO);
 	return !err && any_moves(r) && !r->moves_dir ? -EAGAIN : err;
 }
 
@@ -338,9 +340,16 @@ int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_di
 		const char *from, uint32_t from_len, umfs_node to_dir, const char *to,
 		uint32_t to_len, uint32_t flags)
 {
+	return umfs_rename_over(fs, cred, from_dir, from, from_len, to_dir, to, to_len, 0, flags);
+}
+
+int umfs_rename_over(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_dir,
+		     const char *from, uint32_t from_len, umfs_node to_dir, const char *to,
+		     uint32_t to_len, umfs_node over, uint32_t flags)
+{
 	struct rename r = {.cred = cred,
 			   .x.ino = {(uint32_t)from_dir, (uint32_t)to_dir},
-			   .x.node = {from_dir, to_dir},
+			   .x.node = {[FROM_DIR] = from_dir, [TO_DIR] = to_dir, [TO] = over},
 			   .flags = flags};
 	int err;
 

@@ -291,6 +291,9 @@ int umfs_unlink(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, co
 		uint32_t len);
 int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
 	       uint32_t len);
+/* The same if the name means that directory; -ESTALE. */
+int umfs_rmdir_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, const char *name,
+		    uint32_t len, umfs_node node);
 /* As renameat2(2): nothing may have the new name; both names are there and change places. */
 #define UMFS_RENAME_NOREPLACE 1u
 #define UMFS_RENAME_EXCHANGE 2u
@@ -298,6 +301,10 @@ int umfs_rmdir(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir, con
 int umfs_rename(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_dir,
 		const char *from, uint32_t from_len, umfs_node to_dir, const char *to,
 		uint32_t to_len, uint32_t flags);
+/* The same if the new name means `over`; -ESTALE. 0: whatever it means, or nothing. */
+int umfs_rename_over(struct umfs *fs, const struct umfs_cred *cred, umfs_node from_dir,
+		     const char *from, uint32_t from_len, umfs_node to_dir, const char *to,
+		     uint32_t to_len, umfs_node over, uint32_t flags);
 
 /*
  * Names of a directory in cookie order, those after `cookie` (0: from the

@@ -72,9 +72,6 @@ static void show(struct inode *inode, const struct umfs_attr *attr)
 	inode->i_blocks = attr->blocks_512;
 	inode->i_rdev = (dev_t)new_decode_dev((u32)attr->rdev);
 	i_size_write(inode, (loff_t)attr->size);
-	/* The kernel meant to remove it, and core found another by that name. */
-	if (IS_DEADDIR(inode) && attr->nlink)
-		inode_set_flags(inode, 0, S_DEAD);
 	spin_unlock(&inode->i_lock);
 }
 

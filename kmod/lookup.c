@@ -20,6 +20,8 @@
  *     says otherwise waits for the dentry to change as well, and looks again: one that is found
  *     wrong is taken out of the tree, and what is mounted below it is unmounted. `d_fsdata` has
  *     the sequence of the dentry from before the change.
+ * N6  Where a directory goes, the kernel has asked whether something is mounted there, and marks
+ *     it as dead after that. So it has to be the one that the kernel looked at.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -355,17 +357,9 @@ static int do_tmpfile(umfs_idmap *idmap, struct inode *dir, struct file *file, u
 
 /* ---- removing and moving ---- */
 
-static int do_remove(struct inode *dir, struct dentry *dentry,
-		     int (*remove)(struct umfs *, const struct umfs_cred *, umfs_node,
-				   const char *, uint32_t))
+static int removed(const struct asked *a, struct dentry *dentry, int err)
 {
-	struct asked a;
-	int err = ask(&a, dir, dentry);
-
-	if (err)
-		return err;
-	err = remove(a.fs, &a.cred, a.dir, a.name, a.len);
-	umfs_inode_look_away(a.pool);
+	umfs_inode_look_away(a->pool);
 	if (!err)
 		umfs_inode_settle(d_inode(dentry));
 	return err;
@@ -373,17 +367,26 @@ static int do_remove(struct inode *dir, struct dentry *dentry,
 
 static int do_unlink(struct inode *dir, struct dentry *dentry)
 {
-	return do_remove(dir, dentry, umfs_unlink);
+	struct asked a;
+	int err = ask(&a, dir, dentry);
+
+	return err ?: removed(&a, dentry, umfs_unlink(a.fs, &a.cred, a.dir, a.name, a.len));
 }
 
+/* N6 */
 static int do_rmdir(struct inode *dir, struct dentry *dentry)
 {
-	return do_remove(dir, dentry, umfs_rmdir);
+	struct asked a;
+	int err = ask(&a, dir, dentry);
+
+	return err ?: removed(&a, dentry, umfs_rmdir_node(a.fs, &a.cred, a.dir, a.name, a.len,
+							  umfs_knode(d_inode(dentry))));
 }
 
 static int do_rename(umfs_idmap *idmap, struct inode *from_dir, struct dentry *from,
 		     struct inode *to_dir, struct dentry *to, unsigned int flags)
 {
+	umfs_node over = 0; /* N6 */
 	struct asked a;
 	int err;
 
@@ -396,8 +399,10 @@ static int do_rename(umfs_idmap *idmap, struct inode *from_dir, struct dentry *f
 		return err;
 	changing(from);
 	changing(to);
-	err = umfs_rename(a.fs, &a.cred, a.dir, a.name, a.len, umfs_knode(to_dir),
-			  to->d_name.name, to->d_name.len, flags);
+	if (d_is_dir(to) && !(flags & RENAME_EXCHANGE))
+		over = umfs_knode(d_inode(to));
+	err = umfs_rename_over(a.fs, &a.cred, a.dir, a.name, a.len, umfs_knode(to_dir),
+			       to->d_name.name, to->d_name.len, over, flags);
 	umfs_inode_look_away(a.pool);
 	if (!err && d_really_is_positive(to))
 		umfs_inode_settle(d_inode(to));

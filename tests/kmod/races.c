@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/fanotify.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <time.h>
 
@@ -125,6 +126,76 @@ static void file_made_has_its_name(void)
 	}
 	end(child);
 	CHECK(made > 10 && nameless == 0);
+}
+
+/* Two directories change places by ioctl, each time that somebody asks for it. */
+static void exchange_when_asked(int asked, int did)
+{
+	unsigned seed = 1, spins;
+	char c;
+
+	while (read(asked, &c, 1) == 1) {
+		for (spins = (unsigned)rand_r(&seed) % 60000; spins; spins--)
+			__asm__ volatile("" ::: "memory");
+		k_rename("d", "e", RENAME_EXCHANGE);
+		if (write(did, &c, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static bool lives(int dir)
+{
+	char buf[512];
+
+	return lseek(dir, 0, SEEK_SET) == 0 && syscall(SYS_getdents64, dir, buf, sizeof(buf)) > 0;
+}
+
+/* What the kernel takes for removed is what was removed: the other one can be read, and mounted on. */
+static void directory_removed_is_the_one_looked_at(void)
+{
+	time_t until = time(NULL) + 4 * SECONDS;
+	unsigned long removed = 0, dead = 0;
+	const char *left;
+	struct stat st;
+	int asked[2], did[2];
+	pid_t child;
+
+	CHECK(pipe2(asked, O_CLOEXEC) == 0 && pipe2(did, O_CLOEXEC) == 0);
+	fflush(stdout);
+	child = fork();
+	if (!child)
+		exchange_when_asked(asked[0], did[1]);
+	while (time(NULL) < until) {
+		bool a_lives, b_lives;
+		int a, b, err;
+		char c = 0;
+		ino_t ino;
+
+		CHECK(mkdir("d", 0700) == 0 && mkdir("e", 0700) == 0);
+		a = open("d", O_RDONLY | O_DIRECTORY);
+		b = open("e", O_RDONLY | O_DIRECTORY);
+		ino = fstat(a, &st) ? 0 : st.st_ino;
+		CHECK(write(asked[1], &c, 1) == 1);
+		err = removed % 4 == 3 ? rename("e", "d") : rmdir("d");
+		a_lives = lives(a);
+		b_lives = lives(b);
+		CHECK(read(did[0], &c, 1) == 1);
+		if (!err) {
+			removed++;
+			left = stat("d", &st) == 0 ? "d" : "e";
+			CHECK(stat(left, &st) == 0);
+			dead += st.st_ino == ino ? !a_lives : !b_lives;
+			dead += mount("none", left, "tmpfs", 0, NULL) || umount(left);
+		}
+		close(a);
+		close(b);
+		rmdir("d");
+		rmdir("e");
+	}
+	kill(child, SIGKILL);
+	CHECK(waitpid(child, NULL, 0) == child);
+	CHECK(removed > 10 && dead == 0);
 }
 
 /* ---- who asks whether a file may be opened ---- */
@@ -303,6 +374,7 @@ static int detaching(const char *node, const char *device)
 static void (*const cases[])(void) = {
 	directory_renamed_keeps_mounts_below,
 	file_made_has_its_name,
+	directory_removed_is_the_one_looked_at,
 	made_files_are_opened_by_their_makers,
 };
 

@@ -186,6 +186,24 @@ static void created_node_names_what_was_created(void **state)
 	assert_int_equal((uint32_t)again, (uint32_t)node);
 }
 
+static void directory_removed_only_if_meant(void **state)
+{
+	struct unit *u = *state;
+	umfs_node stale = stale_dir(u), other, node;
+
+	assert_ok(world_node(u->fs, "/other", &other));
+	assert_true((uint32_t)stale == (uint32_t)other && stale != other);
+	assert_ok(umfs_mkdir(u->fs, &world_root, ROOT, "n", 1, 0700, &node));
+	assert_err(umfs_rmdir_node(u->fs, &world_root, ROOT, "other", 5, stale), ESTALE);
+	assert_err(umfs_rmdir_node(u->fs, &world_root, ROOT, "other", 5, node), ESTALE);
+	assert_err(umfs_rename_over(u->fs, &world_root, ROOT, "n", 1, ROOT, "other", 5, stale, 0),
+		   ESTALE);
+	assert_err(umfs_rename_over(u->fs, &world_root, ROOT, "n", 1, ROOT, "free", 4, other, 0),
+		   ESTALE);
+	assert_ok(umfs_rename_over(u->fs, &world_root, ROOT, "n", 1, ROOT, "other", 5, other, 0));
+	assert_ok(umfs_rmdir_node(u->fs, &world_root, ROOT, "other", 5, node));
+}
+
 static void generation_wraps_past_zero(void **state)
 {
 	struct unit *u = *state;
@@ -209,6 +227,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(node_of_free_inode_refused),
 	CASE(node_without_name_held_open_served),
 	CASE(created_node_names_what_was_created),
+	CASE(directory_removed_only_if_meant),
 	CASE(generation_wraps_past_zero),
 };
 UNIT_MAIN("node", tests)
