@@ -82,6 +82,7 @@ struct group_info {
 	uint16_t *before; /* -y: INFO_* of each inode in the last round that cut nothing, or NULL */
 	uint32_t unsound; /* inodes that sound.c has left to pass 1 */
 	uint64_t backed; /* units that have memory, by the mark or because they must */
+	bool wanted; /* never used by its flag, and a file's table leads there (group.c) */
 };
 
 struct later;
@@ -427,6 +428,8 @@ bool leaf_like(const struct fsck *c, uint64_t page, uint32_t ino);
 
 /* Flags of a group, before anything in it is looked at. */
 void group_flags_check(struct fsck *c, uint32_t group);
+/* A table leads to a page of this group, which is not in use: if it was, the next round has it. */
+void group_want(struct fsck *c, uint32_t group);
 /* A group that was never used is set up; false: it can not be. */
 bool group_start(struct fsck *c, uint32_t group);
 /* Memory for what is known of its pages and inodes. 0 or -ENOMEM. */

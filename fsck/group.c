@@ -6,8 +6,9 @@
  * while it set the group up: bitmaps in which nothing but the head is in use. One that has
  * more in them, and a count of pages that fits, has lost its flag. After a power cut bits may
  * be there without the flag, of pages and inodes that were taken and never came into use:
- * then it takes an inode that is in use, which recovery would have taken back. The first group
- * has the root.
+ * then it takes an inode that is in use, which recovery would have taken back, or a page that is
+ * in the table of a file elsewhere, which a round finds for the next one. The first group has
+ * the root.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -79,7 +80,17 @@ static bool inodes_used(const struct fsck *c, uint32_t group)
 
 static bool lost_its_flag(const struct fsck *c, uint32_t group)
 {
-	return bitmaps_used(c, group) && (c->was_clean || inodes_used(c, group));
+	return bitmaps_used(c, group) &&
+	       (c->was_clean || c->groups[group].wanted || inodes_used(c, group));
+}
+
+void group_want(struct fsck *c, uint32_t group)
+{
+	bool *wanted = &c->groups[group].wanted;
+
+	/* Tables are looked at by several threads. */
+	if (!__atomic_exchange_n(wanted, true, __ATOMIC_RELAXED) && bitmaps_used(c, group))
+		__atomic_store_n(&c->again, true, __ATOMIC_RELAXED);
 }
 
 void group_flags_check(struct fsck *c, uint32_t group)

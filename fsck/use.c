@@ -185,9 +185,13 @@ void unit_revive(struct fsck *c, uint64_t page)
 	uint32_t rel = (uint32_t)((page - c->geo.groups_page) % UMFS_GROUP_PAGES);
 
 	if (c->mode != FSCK_YES || c->dry || page < c->geo.groups_page ||
-	    page >= c->geo.pool_pages || group >= c->geo.group_count ||
-	    !group_used(c, (uint32_t)group) || rel < group_head(c) ||
-	    unit_backed(c, (uint32_t)group, rel) || !media_data(c, page))
+	    page >= c->geo.pool_pages || group >= c->geo.group_count || rel < group_head(c))
+		return;
+	if (!group_used(c, (uint32_t)group)) {
+		group_want(c, (uint32_t)group);
+		return;
+	}
+	if (unit_backed(c, (uint32_t)group, rel) || !media_data(c, page))
 		return;
 	if (problem(c, PR_GROUP_BACKED, object("group", group),
 		    "unit %u is not marked as backed, and pool page %llu is in use",

@@ -158,6 +158,15 @@ def lost_full(tools):
     check(status == 4 and codes(found) == {'unattached'}, '-n after it: %s' % found[:4])
 
 
+def lost_flag(tools):
+    """After a crash, a group does not say that it is in use, and has a file's pages and no inode."""
+    pool = tools.copy_pool('two')
+    before = tree(pool)
+    damage(tools, pool, ['runtime clean=0', 'group:1 flags=0'])
+    mend(tools, pool)
+    check(tree(pool) == before, 'another tree')
+
+
 def one_bit(tools):
     """Inodes and names of which one bit is wrong: nothing is lost, not even a name."""
     pool = tools.copy_pool('clean')
@@ -245,7 +254,7 @@ def others_pages(tools):
 
 
 CASES = [made_anew, made_anew_full, root_anew, two_owners, lost_file, lost_directory, lost_root, lost_hundreds, lost_again, lost_clash, lost_full,
-         one_bit, others_pages]
+         lost_flag, one_bit, others_pages]
 
 
 def test(tools, *only):

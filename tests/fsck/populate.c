@@ -222,6 +222,7 @@ static const struct kind kinds[] = {
 	{ "small", SMALL_BYTES, false, false },
 	{ "huge", HUGE_BYTES, false, false },
 	{ "full", SMALL_BYTES, false, true },
+	{ "two", POOL_BYTES, false, true }, /* groups: one file has all of the second */
 	{ "many", MANY_BYTES, false, false },
 	{ "wide", WIDE_BYTES, false, false },
 };
@@ -250,6 +251,6 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fprintf(stderr, "usage: populate clean|crash|small|wide|many|huge|full POOL\n");
+	fprintf(stderr, "usage: populate clean|crash|small|wide|many|huge|full|two POOL\n");
 	return 2;
 }
