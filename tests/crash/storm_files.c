@@ -81,18 +81,6 @@ static void do_grow(struct worker *w, const char *path)
 	world_close(&file);
 }
 
-static int count_names(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
-		       uint64_t cookie)
-{
-	(void)name;
-	(void)len;
-	(void)ino;
-	(void)type;
-	(void)cookie;
-	++*(uint32_t *)arg;
-	return 0;
-}
-
 static void do_list(struct worker *w, const char *path)
 {
 	uint32_t ino, n = 0;
@@ -100,7 +88,7 @@ static void do_list(struct worker *w, const char *path)
 
 	storm_allow(w, err, "lookup");
 	if (!err)
-		storm_allow(w, umfs_readdir(w->fs, ino, 0, count_names, &n), "readdir");
+		storm_allow(w, umfs_readdir(w->fs, ino, 0, world_count_name, &n), "readdir");
 }
 
 static void do_unlink_open(struct worker *w, const char *path)

@@ -375,6 +375,18 @@ int world_put(struct umfs *fs, const char *path, uint64_t off, uint64_t n, uint3
 	return err;
 }
 
+int world_count_name(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
+		     uint64_t cookie)
+{
+	(void)name;
+	(void)len;
+	(void)ino;
+	(void)type;
+	(void)cookie;
+	++*(uint32_t *)arg;
+	return 0;
+}
+
 /* ---- extended attributes ---- */
 
 int world_setxattr(struct umfs *fs, const char *path, const char *name, uint64_t n, uint32_t v)

@@ -42,6 +42,10 @@ int world_rename(struct umfs *fs, const char *from, const char *to);
 int world_rename2(struct umfs *fs, const char *from, const char *to, uint32_t flags);
 int world_truncate(struct umfs *fs, const char *path, uint64_t size);
 
+/* For umfs_readdir(): arg is a uint32_t, one more for each name. */
+int world_count_name(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
+		     uint64_t cookie);
+
 /* An extended attribute of n bytes, version `v`. */
 int world_setxattr(struct umfs *fs, const char *path, const char *name, uint64_t n, uint32_t v);
 int world_removexattr(struct umfs *fs, const char *path, const char *name);

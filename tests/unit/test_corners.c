@@ -277,18 +277,6 @@ static void group_lock_of_lane_that_gives_its_spare_back_let_go_of(void **state)
 
 /* ---- who only looks ---- */
 
-static int count_name(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
-		      uint64_t cookie)
-{
-	(void)name;
-	(void)len;
-	(void)ino;
-	(void)type;
-	(void)cookie;
-	++*(uint32_t *)arg;
-	return 0;
-}
-
 static void link_read_without_its_time_stored(void **state)
 {
 	struct unit *u = *state;
@@ -338,7 +326,7 @@ static void copy_with_a_writer_inside_read_as_it_is(void **state)
 	assert_ok(umfs_lookup(u->fs, ino, "f", 1, &file.ino));
 	assert_ok(umfs_getattr(u->fs, file.ino, &attr));
 	assert_ok(umfs_access(u->fs, &world_root, file.ino, 4));
-	assert_ok(umfs_readdir(u->fs, ino, 0, count_name, &names));
+	assert_ok(umfs_readdir(u->fs, ino, 0, world_count_name, &names));
 	assert_int_equal(names, 1);
 	assert_int_equal(attr.size, 100);
 	assert_int_equal(ld64(&in->seq), seqs[0] + 1);

@@ -408,18 +408,6 @@ static void growing_refused(void **state)
 
 /* ---- reading does not ---- */
 
-static int count_name(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
-		      uint64_t cookie)
-{
-	(void)name;
-	(void)len;
-	(void)ino;
-	(void)type;
-	(void)cookie;
-	++*(uint32_t *)arg;
-	return 0;
-}
-
 static void read_all(struct umfs *fs)
 {
 	static uint8_t got[40000], want[40000];
@@ -440,7 +428,7 @@ static void read_all(struct umfs *fs)
 	assert_int_equal(umfs_seek(&file, 0, 4), sizeof(got)); /* the first hole */
 	assert_ok(umfs_fsync(&file));
 	world_close(&file);
-	assert_ok(umfs_readdir(fs, UMFS_ROOT_INO, 0, count_name, &names));
+	assert_ok(umfs_readdir(fs, UMFS_ROOT_INO, 0, world_count_name, &names));
 	assert_int_equal(names, 5);
 	assert_ok(world_node(fs, "/s", &node));
 	assert_int_equal(umfs_readlink(fs, node, link, sizeof(link)), 1);
