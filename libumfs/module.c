@@ -113,9 +113,11 @@ static int learn_node(struct mount *m, int node)
 	struct stat st;
 	long err = sys2(SYS_fstat, node, &st);
 
+	if (err)
+		return (int)err;
 	m->node_dev = st.st_dev;
 	m->node_ino = st.st_ino;
-	return (int)err;
+	return 0;
 }
 
 /* Two directories for one pool: which of them a descriptor is in could not be told. */
