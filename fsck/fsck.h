@@ -107,6 +107,7 @@ struct fsck {
 	bool unread; /* a page could not be read */
 	bool hidden; /* damage of directories hides names */
 	bool again; /* something was cut off or named: another round */
+	bool wanted; /* a group is wanted that has bitmaps (group.c): another round, too */
 	bool cutting; /* this round cuts off what nothing else mends */
 	bool shared; /* a page is used twice */
 	bool no_room; /* a page was wanted and there was none */

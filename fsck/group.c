@@ -90,7 +90,7 @@ void group_want(struct fsck *c, uint32_t group)
 
 	/* Tables are looked at by several threads. */
 	if (!__atomic_exchange_n(wanted, true, __ATOMIC_RELAXED) && bitmaps_used(c, group))
-		__atomic_store_n(&c->again, true, __ATOMIC_RELAXED);
+		__atomic_store_n(&c->wanted, true, __ATOMIC_RELAXED);
 }
 
 void group_flags_check(struct fsck *c, uint32_t group)

@@ -83,7 +83,7 @@ static void forget(struct fsck *c, bool unsure)
 	use_forget(c);
 	if (c->cutting || c->freeing)
 		c->lost_why = NULL; /* there may be room now */
-	c->again = c->hidden = c->crossed = c->shared = c->cutting = c->freeing = c->no_room =
+	c->again = c->wanted = c->hidden = c->crossed = c->shared = c->cutting = c->freeing = c->no_room =
 		false;
 	c->unsure = unsure || c->unread;
 	c->lost = c->inodes_used = c->inodes_all = c->pages_used = c->alloc_from = 0;
@@ -98,7 +98,7 @@ static enum next what_next(const struct fsck *c, uint64_t fixed, uint64_t left)
 
 	if (cuts(c) && room_may_come(c))
 		return FREEING;
-	if (c->again || (yes && mended))
+	if (c->again || c->wanted || (yes && mended))
 		return AGAIN;
 	return yes && !c->cutting && c->left != left && !media_lost(c) ? CUTTING : END;
 }
