@@ -596,6 +596,7 @@ static void file_made_is_the_one_opened(void)
 	atomic_bool *over = mmap(NULL, sizeof(*over), PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	cpu_set_t all, one;
+	int ended = 0;
 	pid_t other;
 
 	CHECK(sched_getaffinity(0, sizeof(all), &all) == 0);
@@ -604,10 +605,13 @@ static void file_made_is_the_one_opened(void)
 	CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
 	CHECK(chmod(".", 0755) == 0 && mkdir("open", 0777) == 0 && chmod("open", 0777) == 0 &&
 	      put("open/secret", "s") == 0 && mkdir("open/dir", 0777) == 0);
+	fflush(stdout);
 	other = fork();
 	if (!other) {
+		failures = 0;
 		replace_until(over);
-		_exit(0);
+		fflush(stdout);
+		_exit(failures ? 1 : 0);
 	}
 	AS(1000, {
 		unsigned i, made = 0, bad = 0;
@@ -627,7 +631,7 @@ static void file_made_is_the_one_opened(void)
 		CHECK(bad == 0);
 	});
 	*over = true;
-	CHECK(waitpid(other, NULL, 0) == other);
+	CHECK(waitpid(other, &ended, 0) == other && ended == 0);
 	CHECK(sched_setaffinity(0, sizeof(all), &all) == 0);
 	munmap(over, sizeof(*over));
 	unlink("open/x");
