@@ -13,7 +13,8 @@
 typedef int copy_fn(void *dst, const void *src, uint64_t n);
 
 copy_fn umfs_plain_nt_sse, umfs_plain_nt_avx;
-copy_fn umfs_guard_copy_sse, umfs_guard_copy_avx, umfs_guard_nt_sse, umfs_guard_nt_avx;
+copy_fn umfs_guard_copy_sse, umfs_guard_copy_avx, umfs_guard_copy_rep;
+copy_fn umfs_guard_nt_sse, umfs_guard_nt_avx;
 
 int umfs_guard_swap(uint64_t *at, uint64_t was, uint64_t now);
 
@@ -30,6 +31,14 @@ extern const char umfs_land_eio[], umfs_land_eio_avx[];
 #define NT_MIN_DRAM 1280u
 #define NT_MIN_FLUSH 256u
 #define NT_NEVER UINT64_MAX
+
+/*
+ * From how many bytes on "rep movsb" wins, which fetches no line that it will store whole
+ * (measured in ns, one file after the other or at random, to a buffer in the caches: 8 KiB
+ * 247 against 228 by AVX and 689 against 708, 16 KiB 459 against 503 and 1120 against
+ * 1298, 64 KiB 1838 against 2418 and 2678 against 3106).
+ */
+#define REP_MIN 16384u
 
 uint64_t port_nt_min = NT_MIN_DRAM;
 static bool nt_flush; /* a medium that needs write-back is mapped */
@@ -76,6 +85,8 @@ static inline bool has_avx(void)
 
 static inline int guard_copy(void *dst, const void *src, uint64_t n)
 {
+	if (__builtin_expect(n >= REP_MIN, 0) && port_cpu & CPU_FSRM)
+		return umfs_guard_copy_rep(dst, src, n);
 	return has_avx() ? umfs_guard_copy_avx(dst, src, n) : umfs_guard_copy_sse(dst, src, n);
 }
 

@@ -267,6 +267,19 @@ umfs_guard_small:
 	.cfi_endproc
 	.size	umfs_guard_small, . - umfs_guard_small
 
+	.globl	umfs_guard_copy_rep
+	.hidden	umfs_guard_copy_rep
+	.type	umfs_guard_copy_rep, @function
+	.p2align 4
+umfs_guard_copy_rep:
+	.cfi_startproc
+	mov	N, %rcx
+	rep movsb
+	xor	%eax, %eax
+	ret
+	.cfi_endproc
+	.size	umfs_guard_copy_rep, . - umfs_guard_copy_rep
+
 /* int f(uint64_t *at, uint64_t was, uint64_t now): *at becomes now, if it is was. */
 	.globl	umfs_guard_swap
 	.hidden	umfs_guard_swap

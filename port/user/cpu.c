@@ -26,5 +26,7 @@ __attribute__((constructor(101))) static void cpu_init(void)
 		found |= CPU_CLFLUSHOPT;
 	if (CPU_FEATURE_PRESENT(CLWB))
 		found |= CPU_CLWB;
+	if (CPU_FEATURE_PRESENT(FSRM))
+		found |= CPU_FSRM;
 	port_cpu = found;
 }

@@ -26,28 +26,29 @@ static void copy_out(void *dst, const void *src, uint64_t n)
 	assert_int_equal(port_copy_out(dst, src, n), 0);
 }
 
-#define ROOM 8192u
+#define ROOM 49152u
 
 static void check_copy(copy_any *copy, uint32_t n, uint32_t to, uint32_t from)
 {
 	static uint8_t src[ROOM], dst[ROOM], want[ROOM];
-	uint32_t i;
+	uint32_t room = n + 256, i;
 
-	for (i = 0; i < ROOM; i++) {
+	for (i = 0; i < room; i++) {
 		src[i] = (uint8_t)(i * 7 + (i >> 8) + 1);
 		dst[i] = want[i] = 0xee;
 	}
 	memcpy(want + to, src + from, n);
 	copy(dst + to, src + from, n);
 	port_fence();
-	if (memcmp(dst, want, ROOM))
+	if (memcmp(dst, want, room))
 		fail_msg("n %u to %u from %u", n, to, from);
 }
 
 static void check_copies(void)
 {
 	static copy_any *const all[] = {port_copy, port_copy_nt, copy_in, copy_in_nt, copy_out};
-	static const uint32_t large[] = {1023, 1279, 1280, 1281, 1343, 2048, 4095, 4096, 4097};
+	static const uint32_t large[] = {1023, 1279, 1280, 1281, 1343, 2048, 4095, 4096, 4097,
+				       16383, 16384, 16385, 40000};
 	uint32_t f, n, i, a;
 
 	for (f = 0; f < UMFS_ARRAY_LEN(all); f++) {
@@ -130,8 +131,10 @@ static uint8_t *cliff(uint32_t bytes)
 
 static void check_faults(uint8_t *pool)
 {
-	static const uint32_t sizes[] = {1, 2, 3, 5, 9, 17, 40, 70, 128, 200, 300, 1500, 4096};
-	uint8_t *end = cliff(8192);
+	static const uint32_t sizes[] = {1, 2, 3, 5, 9, 17, 40, 70, 128, 200, 300, 1500, 4096,
+					20000};
+	const uint32_t room = 32768;
+	uint8_t *end = cliff(room);
 	uint64_t word = 5;
 	uint32_t i, short_by;
 
@@ -154,7 +157,7 @@ static void check_faults(uint8_t *pool)
 	assert_int_equal(port_flush_guarded(end - 4096, 4096), 0);
 	assert_int_equal(port_flush_guarded(end - 4096, 4097), -EFAULT);
 	assert_int_equal(port_flush_guarded(end, 1), -EFAULT);
-	munmap(end - 8192, 8192 + 4096);
+	munmap(end - room, room + 4096);
 }
 
 static void copy_from_bad_pointer_gives_efault(void **state)
@@ -172,6 +175,7 @@ static void copy_from_bad_pointer_gives_efault(void **state)
 static void copy_past_end_of_pool_gives_eio(void **state)
 {
 	struct pool *p = *state;
+	static uint8_t large[32768];
 	uint8_t buf[4096] = {0};
 	uint32_t cpu = port_cpu;
 
@@ -180,6 +184,7 @@ static void copy_past_end_of_pool_gives_eio(void **state)
 	assert_int_equal(port_copy_in(p->fs.base + POOL_BYTES / 2, buf, 4096), -EIO);
 	assert_int_equal(port_copy_in_nt(p->fs.base + POOL_BYTES / 2, buf, 4096), -EIO);
 	assert_int_equal(port_flush_guarded(p->fs.base + POOL_BYTES / 2, 64), -EIO);
+	assert_int_equal(port_copy_out(large, p->fs.base + POOL_BYTES / 2 - 20000, 32768), -EIO);
 	port_cpu = 0;
 	assert_int_equal(port_flush_guarded(p->fs.base + POOL_BYTES / 2, 64), -EIO);
 	assert_int_equal(port_copy_out(buf, p->fs.base + POOL_BYTES - 64, 64), -EIO);
