@@ -14,6 +14,9 @@
 struct word {
 	uint64_t v;
 } __attribute__((packed, may_alias));
+struct half {
+	uint32_t v;
+} __attribute__((packed, may_alias));
 
 /* What four bits of remainder turn into: processors without SSE 4.2 are rare and old. */
 static const uint32_t nibble[16] = {
@@ -40,7 +43,12 @@ UMFS_PEEKS __attribute__((hot, target("sse4.2"))) static uint32_t crc_sse42(uint
 
 	for (; n >= 8; n -= 8, p += 8)
 		wide = _mm_crc32_u64(wide, ((const struct word *)p)->v);
-	for (crc = (uint32_t)wide; n; n--)
+	crc = (uint32_t)wide;
+	if (n & 4) {
+		crc = _mm_crc32_u32(crc, ((const struct half *)p)->v);
+		p += 4;
+	}
+	for (n &= 3; n; n--) /* not two at once: they may have just been stored one by one */
 		crc = _mm_crc32_u8(crc, *p++);
 	return crc;
 }
