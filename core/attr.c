@@ -194,7 +194,8 @@ int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, 
 
 /*
  * A target never changes while the inode lives, and its page is freed after mode or
- * root were cleared: so what was copied counts if both are there afterwards.
+ * root were cleared: so what was copied counts if both are there afterwards. Before root
+ * is, mode or nlink is: where there is no target though both are there, it is lost.
  */
 int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size)
 {
@@ -204,14 +205,20 @@ int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size)
 
 	if (err)
 		return err;
-	if (!umfs_is_link(ld32(&in->mode)))
-		return -EINVAL;
+	if (!umfs_is_link(ld32(&in->mode))) {
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		err = umfs_node_check(in, node);
+		return err ? err : -EINVAL;
+	}
 	root = ld64(&in->root);
 	entry = umfs_fpt_get(fs, root, 0);
 	len = UMFS_MIN(umfs_inode_size(in), (uint64_t)UMFS_PAGE_BYTES);
 	if (!umfs_pte_written(entry)) {
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		err = umfs_node_check(in, node);
-		return err ? err : ld64(&in->root) == root ? -EUCLEAN : -ESTALE;
+		if (!err && (ld64(&in->root) != root || !ld32(&in->nlink)))
+			err = -ESTALE;
+		return err ? err : -EUCLEAN;
 	}
 	len = UMFS_MIN(len, size);
 	err = port_copy_out(buf, umfs_page(fs, umfs_pte_page(entry)), len);

@@ -141,9 +141,9 @@ static int remove_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct um
 		return err;
 	if (umfs_is_dir(ld32(&in->mode)))
 		st32(&dir->nlink, ld32(&dir->nlink) - 1);
-	if (at_once) {
-		st64(&in->root, 0);
+	if (at_once) { /* in this order: see umfs_readlink() */
 		st32(&in->mode, 0);
+		st64(&in->root, 0);
 	}
 	umfs_drop_link(tx->fs, in, x->ino[FROM]);
 	umfs_inode_touch(tx->fs, dir);

@@ -51,7 +51,7 @@ static int follow(struct umfs *fs, umfs_node node, uint64_t size, struct umfs_wa
 	return w->rest[0] == '/' ? hand_back(w, w->rest, false) : 0;
 }
 
-/* May we look names up in `dir`? */
+/* May we look names up in `dir`? No is an answer only of what it was at one moment. */
 static int check_search(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir)
 {
 	struct umfs_inode_pm *in;
@@ -59,9 +59,12 @@ static int check_search(struct umfs *fs, const struct umfs_cred *cred, umfs_node
 
 	if (err)
 		return err;
-	if (!umfs_is_dir(ld32(&in->mode)))
-		return -ENOTDIR;
-	return umfs_may(cred, in, 1) ? 0 : -EACCES;
+	if (!umfs_is_dir(ld32(&in->mode))) {
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		err = umfs_node_check(in, dir);
+		return err ? err : -ENOTDIR;
+	}
+	return umfs_may(cred, in, 1) ? 0 : umfs_access(fs, cred, dir, 1);
 }
 
 /* The end of the component at `s`; its length in *len. */

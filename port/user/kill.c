@@ -14,10 +14,12 @@
 #include "umfs_port.h"
 
 #include <signal.h>
+#include <time.h>
 
 static uint64_t count;
 static uint64_t last;
 static uint64_t least_bytes;
+static uint64_t pause_every; /* stores; 0: none */
 static int what = SIGKILL;
 static bool armed;
 static int count_fd = -1;
@@ -29,8 +31,25 @@ void port_fenced(void)
 	__atomic_fetch_add(&port_fences, 1, __ATOMIC_RELAXED);
 }
 
+/* Long enough that others run, and come by what is half done. */
+static void pause_at_times(void)
+{
+	static _Thread_local uint64_t stores;
+	uint64_t every = __atomic_load_n(&pause_every, __ATOMIC_RELAXED);
+	const struct timespec a_moment = {.tv_nsec = 1000};
+
+	if (every && ++stores % every == 0)
+		(void)sys2(SYS_nanosleep, &a_moment, NULL);
+}
+
+void port_pause_arm(uint64_t every)
+{
+	__atomic_store_n(&pause_every, every, __ATOMIC_RELAXED);
+}
+
 void port_stored(const void *p, uint64_t n)
 {
+	pause_at_times();
 	if (!__atomic_load_n(&armed, __ATOMIC_RELAXED) || n < least_bytes ||
 	    !port_range_has((uintptr_t)p))
 		return;

@@ -10,6 +10,8 @@ void port_kill_arm(uint64_t n);
 /* The same, but stop (SIGSTOP). */
 void port_stop_arm(uint64_t n);
 void port_kill_disarm(void);
+/* A thread sleeps at each so many-th of its stores, in the middle of whatever it does; 0: never. */
+void port_pause_arm(uint64_t every);
 /* Stores since it was armed. */
 uint64_t port_kill_count(void);
 

@@ -349,6 +349,29 @@ static void gone_or_there(void)
 	}
 }
 
+/* Its number is a file's then, in which nobody may look anything up. */
+static void directory_or_file_of_its_number(void)
+{
+	if (turn++ % 2) {
+		need(world_unlink(other, "/d/sub"));
+		need(world_mkdir(other, "/d/sub"));
+		need(world_node(other, "/d/sub", &first));
+	} else {
+		need(world_rmdir(other, "/d/sub"));
+		need(world_creat(other, "/d/sub", 0600));
+	}
+}
+
+static void way_from_what_becomes_a_file_found_or_not(void **state)
+{
+	begin(state);
+	make_way();
+	assert_ok(world_unlink(unit->fs, "/d/sub/f"));
+	way = "x";
+	everywhere(go_from, directory_or_file_of_its_number, went, 4 * MANY);
+	end();
+}
+
 static void way_up_from_what_is_removed_found_or_not(void **state)
 {
 	static const char *const ways[] = {"..", "x", "../sub"};
@@ -425,6 +448,7 @@ static void attributes_are_of_one_moment(void **state)
 	make_way();
 	everywhere(stat_it, make_anew, stat_seen, PLACES);
 	everywhere(stat_it, resize, stat_seen, PLACES);
+	turn = 0; /* how often the others had theirs depends on how long a stat is: it is there yet */
 	everywhere(stat_it, move_it, stat_seen, PLACES);
 	if (turn % 2)
 		move_it();
@@ -709,6 +733,7 @@ int main(int argc, char **argv)
 		CASE(names_that_stay_listed_once),
 		CASE(name_that_stays_found),
 		CASE(way_that_changes_found_or_not),
+		CASE(way_from_what_becomes_a_file_found_or_not),
 		CASE(way_up_from_what_is_removed_found_or_not),
 		CASE(link_made_anew_read_whole),
 		CASE(attributes_are_of_one_moment),

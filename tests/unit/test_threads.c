@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kill.h"
 #include "open.h"
 #include "real.h"
 #include "tree.h"
@@ -419,6 +420,111 @@ static void lookup_without_the_name_hands_out_no_inode(void **state)
 	run(come_and_go);
 }
 
+/* ---- names of any kind that all change at once: nobody is told what was never so ---- */
+
+static void any_name(struct thread *t, char *to)
+{
+	unsigned first = (unsigned)(random_of(t) % 4), second = (unsigned)(random_of(t) % 4);
+
+	if (random_of(t) % 3)
+		sprintf(to, "/n%u", first);
+	else
+		sprintf(to, "/n%u/n%u", first, second);
+}
+
+static int read_link(const char *name)
+{
+	char target[64];
+	umfs_node node;
+	int err = world_node(&pool->fs, name, &node);
+
+	return err ? err : (int)UMFS_MIN(umfs_readlink(&pool->fs, node, target, 64), 0);
+}
+
+static int open_and_write(const char *name)
+{
+	struct umfs_file file;
+	int err = world_open(&pool->fs, name, O_RDWR | O_CREAT, &file);
+
+	if (!err) {
+		err = world_write(&file, 0, 1, 1);
+		world_close(&file);
+	}
+	return err;
+}
+
+static int do_any(unsigned what, const char *a, const char *b)
+{
+	struct umfs *fs = &pool->fs;
+	struct umfs_attr attr;
+
+	switch (what) {
+	case 0:
+		return world_mkdir(fs, a);
+	case 1:
+		return world_rmdir(fs, a);
+	case 2:
+		return world_unlink(fs, a);
+	case 3:
+		return world_rename(fs, a, b);
+	case 4:
+		return world_rename2(fs, a, b, UMFS_RENAME_EXCHANGE);
+	case 5:
+		return world_link(fs, a, b);
+	case 6:
+		return world_symlink(fs, b + 1, a);
+	case 7:
+		return open_and_write(a);
+	case 8:
+		return world_stat(fs, a, &attr);
+	default:
+		return read_link(a);
+	}
+}
+
+static bool is_fair(int err, unsigned what)
+{
+	static const int fair[] = {0, ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ELOOP, ESTALE};
+	size_t i;
+
+	if (err == -EINVAL) /* into itself; no file; no link */
+		return what == 3 || what == 4 || what == 7 || what > 8;
+	if (err == -EPERM) /* a directory */
+		return what == 5;
+	for (i = 0; i < UMFS_ARRAY_LEN(fair); i++)
+		if (err == -fair[i])
+			return true;
+	return false;
+}
+
+static void *anything(void *arg)
+{
+	struct thread *t = arg;
+	char a[16], b[16];
+
+	while (go_on(t)) {
+		unsigned what = (unsigned)(random_of(t) % 10);
+		int err;
+
+		any_name(t, a);
+		any_name(t, b);
+		if ((what == 3 || what == 4) && strlen(a) != strlen(b))
+			continue; /* else they lie ever deeper */
+		err = do_any(what, a, b);
+		if (!is_fair(err, what))
+			wrong(t, "%u of %s and %s: %s", what, a, b, strerror(-err));
+	}
+	return NULL;
+}
+
+static void names_of_any_kind_answered_fairly(void **state)
+{
+	(void)state;
+	port_pause_arm(29); /* at another place each time, about once in a call */
+	run(anything);
+	port_pause_arm(0);
+}
+
 /* ---- open, write, unlink, close: nothing is left over ---- */
 
 static void *churn(void *arg)
@@ -659,6 +765,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(names_in_shared_directories_stay_consistent),
 	CASE(names_that_stay_always_found),
 	CASE(lookup_without_the_name_hands_out_no_inode),
+	CASE(names_of_any_kind_answered_fairly),
 	CASE(files_opened_and_removed_leave_nothing),
 	CASE_FEW(file_replaced_by_rename_always_opens),
 	CASE_FEW(changes_by_name_hit_nobody_else),
