@@ -5,7 +5,7 @@
  *   kmod-mount NODE DIRECTORY               the cases
  *   kmod-mount NODE DIRECTORY storm SECONDS names that many processes change by both ways
  *
- * Each case leaves the pool empty.
+ * Each leaves the pool empty.
  */
 #include <dirent.h>
 #include <grp.h>
@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -769,12 +770,12 @@ static const char *any_name(unsigned *seed, char *to)
 	return to;
 }
 
-static int natively(unsigned *seed, const char *a, const char *b)
+static int natively(int what, const char *a, const char *b)
 {
 	struct stat st;
 	int fd, ret;
 
-	switch (rand_r(seed) % 9) {
+	switch (what % 9) {
 	case 0:
 		return mkdir(a, 0777);
 	case 1:
@@ -802,12 +803,12 @@ static int natively(unsigned *seed, const char *a, const char *b)
 	}
 }
 
-static int by_ioctl(unsigned *seed, const char *a, const char *b)
+static int by_ioctl(int what, const char *a, const char *b)
 {
 	struct umfs_ioc_attr attr;
 	int fd;
 
-	switch (rand_r(seed) % 8) {
+	switch (what % 8) {
 	case 0:
 		return k_mkdir(a, 0777);
 	case 1:
@@ -847,24 +848,59 @@ static int one_of_many(unsigned seed, bool mounted, time_t until)
 {
 	unsigned long done = 0, calls = 0, stale = 0;
 	char a[16], b[16];
+	int what;
 
 	while (time(NULL) < until) {
 		any_name(&seed, a);
 		any_name(&seed, b);
+		what = rand_r(&seed) % (8 * 9);
 		calls++;
-		if ((mounted ? natively : by_ioctl)(&seed, a, b) == 0) {
+		if ((mounted ? natively : by_ioctl)(what, a, b) == 0) {
 			done++;
 			continue;
 		}
 		stale += errno == ESTALE;
 		if (!is_fair(errno)) {
-			printf("FAILED %s %s %s: %s\n", mounted ? "mount" : "ioctl", a, b,
+			printf("FAILED %s %d %s %s: %s\n", mounted ? "mount" : "ioctl", what, a, b,
 			       strerror(errno));
 			return 1;
 		}
 	}
 	printf("%s: %lu calls, %lu did, %lu ESTALE\n", mounted ? "mount" : "ioctl", calls, done, stale);
 	return done < 10;
+}
+
+/* What is left may lie deeper than a path reaches, and than rm has descriptors for. */
+static int remove_all(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), err = 0;
+	struct dirent *e;
+	DIR *d;
+
+	if (fd < 0)
+		return unlinkat(dir, name, 0);
+	d = fdopendir(fd);
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			err |= remove_all(fd, e->d_name);
+	closedir(d);
+	return err | unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+static int remove_names(void)
+{
+	struct rlimit many = {1 << 20, 1 << 20};
+	char name[16];
+	int i, err = setrlimit(RLIMIT_NOFILE, &many);
+
+	for (i = 0; i < NAMES; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		if (ino_of(name))
+			err |= remove_all(AT_FDCWD, name);
+	}
+	if (err)
+		perror("FAILED: not all can be removed");
+	return err;
 }
 
 static int storm(unsigned seconds)
@@ -879,7 +915,7 @@ static int storm(unsigned seconds)
 	}
 	while (wait(&status) > 0)
 		bad |= status;
-	return bad ? 1 : 0;
+	return bad || remove_names() ? 1 : 0;
 }
 
 static void (*const cases[])(void) = {

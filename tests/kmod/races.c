@@ -337,6 +337,7 @@ static bool change_does_not_meet_detach(const char *node, const char *device)
 /* A file without a name is made and not opened yet, since somebody thinks about it. */
 static void opening_keeps_from_detaching(const char *node, const char *device)
 {
+	struct pollfd opening = {.events = POLLIN};
 	int fd, fan, status;
 	char proc[64];
 	pid_t child;
@@ -344,14 +345,14 @@ static void opening_keeps_from_detaching(const char *node, const char *device)
 	CHECK(attach(device) == 0);
 	fd = uncounted(node, "/");
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	fan = asked_on(proc);
+	opening.fd = fan = asked_on(proc);
 	fflush(stdout);
 	child = fork();
 	if (!child) {
 		close(fan);
 		_exit(writable(openat(fd, ".", O_RDWR | O_TMPFILE, 0600)) ? 0 : 1);
 	}
-	usleep(200000);
+	CHECK(poll(&opening, 1, 10000) == 1);
 	CHECK(detach() == EBUSY);
 	CHECK(let(fan));
 	close(fan);
