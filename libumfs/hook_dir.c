@@ -16,6 +16,7 @@ struct filler {
 	char *buf;
 	size_t size, used;
 	uint64_t pos; /* behind the last entry that fitted */
+	bool full;    /* there was one that did not */
 };
 
 static int put_entry(struct filler *f, const char *name, uint32_t len, uint64_t ino, uint8_t type,
@@ -40,7 +41,10 @@ static int put_entry(struct filler *f, const char *name, uint32_t len, uint64_t 
 static int emit(void *arg, const char *name, uint32_t len, uint32_t ino, uint32_t type,
 		uint64_t cookie)
 {
-	return put_entry(arg, name, len, ino, (uint8_t)type, cookie);
+	struct filler *f = arg;
+
+	f->full = put_entry(f, name, len, ino, (uint8_t)type, cookie);
+	return f->full;
 }
 
 /* The parent's inode number; that of the root is its own, as its parent is not ours. */
@@ -65,6 +69,10 @@ static long fill(struct spot *s, const struct umfs_file *f, struct filler *fill)
 	if (fill->pos == 1 && put_entry(fill, "..", 2, parent_of(s, f), DT_DIR, POS_FIRST))
 		return fill->used ? 0 : -EINVAL;
 	err = umfs_readdir(f->fs, umfs_file_node(f), fill->pos == POS_FIRST ? 0 : fill->pos, emit, fill);
+	if (err == -EUCLEAN && fill->used)
+		return 0; /* what is whole comes first, and the next call says it */
+	if (!err && fill->full && !fill->used)
+		return -EINVAL;
 	return err < 0 ? err : 0;
 }
 

@@ -295,6 +295,27 @@ static void raw_entries(void **state)
 	remove_names("d", 100);
 }
 
+/* Behind others as well, where nothing would be the end. */
+static void name_that_does_not_fit_is_no_end(void **state)
+{
+	char buf[400], name[110] = "d/";
+	int fd, made;
+
+	(void)state;
+	assert_ok(mkdir(at("d"), 0700));
+	memset(name + 2, 'n', 100);
+	made = open(at(name), O_WRONLY | O_CREAT, 0600);
+	assert_true(made >= 0 && !close(made));
+	fd = open(at("d"), O_RDONLY | O_DIRECTORY);
+	assert_int_equal(getdents64(fd, buf, 60), 48); /* itself, and the one above */
+	assert_errno(getdents64(fd, buf, 60), EINVAL);
+	assert_true(getdents64(fd, buf, sizeof(buf)) > 100);
+	assert_int_equal(getdents64(fd, buf, sizeof(buf)), 0);
+	assert_ok(close(fd));
+	assert_ok(unlink(at(name)));
+	assert_ok(rmdir(at("d")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +327,7 @@ int main(void)
 		cmocka_unit_test(streams_and_descriptors),
 		cmocka_unit_test(scan),
 		cmocka_unit_test(raw_entries),
+		cmocka_unit_test(name_that_does_not_fit_is_no_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
