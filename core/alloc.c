@@ -108,6 +108,13 @@ static void search_run(struct umfs *fs, uint32_t group, struct umfs_search *s, u
 		wish->no_backing = true;
 }
 
+static bool all_backed(const struct umfs *fs, uint32_t group)
+{
+	uint32_t units = (umfs_group_pages(fs, group) + UMFS_UNIT_PAGES - 1) >> UMFS_UNIT_SHIFT;
+
+	return umfs_count_ones(ld64(&umfs_group(fs, group)->backed)) >= units;
+}
+
 /* A run in this group (lock held, group set up). */
 static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wish *wish,
 		       struct run *run)
@@ -130,7 +137,7 @@ static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wi
 	if (want > wish->least) /* the longest will do */
 		want = UMFS_MIN(want, UMFS_MAX(umfs_runs_longest(fs, group), wish->least));
 	search_run(fs, group, &s, hint, want, wish, run);
-	if (run->count < want && !wish->ready && !wish->no_backing)
+	if (run->count < want && (!wish->ready || all_backed(fs, group)) && !wish->no_backing)
 		umfs_runs_searched(fs, group, run->count);
 	return run->count != 0;
 }
@@ -206,31 +213,42 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
  * new memory: or a file written anew would take it for itself beside what was freed in the
  * next group. Then any run of `least` or more anywhere; then waiting too.
  */
-enum pass { READY, NEAR, ANY, WAIT, PASSES };
+enum pass { READY, NEAR, ANY, WAIT };
 
-static enum pass first_pass(const struct umfs *fs, const struct wish *wish)
+static enum pass first_pass(const struct umfs *fs, uint32_t want)
 {
-	return fs->geo.flags & UMFS_SB_BACKED || wish->want < READY_PAGES ? NEAR : READY;
+	return fs->geo.flags & UMFS_SB_BACKED || want < READY_PAGES ? NEAR : READY;
 }
 
-static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
-		     uint64_t *page, uint32_t *got)
+/* The group of the goal; any, where it is none of the pool's. */
+static uint32_t goal_group(const struct umfs *fs, uint64_t goal)
+{
+	if (goal < fs->geo.groups_page || goal >= fs->geo.pool_pages)
+		return 0;
+	return (uint32_t)UMFS_MIN((goal - fs->geo.groups_page) >> UMFS_GROUP_SHIFT,
+				  (uint64_t)fs->geo.group_count - 1);
+}
+
+struct ask {
+	uint64_t goal;
+	uint32_t want, least;
+	enum pass from, to;
+};
+
+static int alloc_known(struct umfs_tx *tx, const struct ask *ask, uint64_t *page, uint32_t *got)
 {
 	struct umfs *fs = tx->fs;
-	struct wish wish = {.want = UMFS_MIN(want, UMFS_UNIT_PAGES),
+	struct wish wish = {.want = UMFS_MIN(ask->want, UMFS_UNIT_PAGES),
 			    .head = UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages};
-	uint32_t first = 0, hint = 0, pass, i;
+	uint64_t goal = ask->goal;
+	bool there = goal >= fs->geo.groups_page && umfs_page_valid(fs, goal);
+	uint32_t first = goal_group(fs, goal), pass, i;
+	uint32_t hint = there ? (uint32_t)(goal - umfs_group_page(fs, first)) : 0;
 
-	if (goal >= fs->geo.groups_page && goal < fs->geo.pool_pages) {
-		first = (uint32_t)((goal - fs->geo.groups_page) >> UMFS_GROUP_SHIFT);
-		if (umfs_page_valid(fs, goal))
-			hint = (uint32_t)(goal - umfs_group_page(fs, first));
-		first = UMFS_MIN(first, fs->geo.group_count - 1);
-	}
-	for (pass = first_pass(fs, &wish); pass < PASSES; pass++) {
+	for (pass = ask->from; pass <= ask->to; pass++) {
 		uint32_t groups = fs->geo.group_count;
 
-		wish.least = pass >= ANY ? least : wish.want;
+		wish.least = pass >= ANY ? ask->least : wish.want;
 		wish.wait = pass == WAIT;
 		wish.more = pass <= NEAR;
 		wish.ready = pass == READY;
@@ -256,11 +274,12 @@ static int alloc_known(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_
 static int alloc_run(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint32_t least,
 		     uint64_t *page, uint32_t *got)
 {
+	struct ask ask = {goal, want, least, first_pass(tx->fs, want), WAIT};
 	uint64_t known = umfs_grow_known(tx->fs);
-	int err = alloc_known(tx, goal, want, least, page, got);
+	int err = alloc_known(tx, &ask, page, got);
 
 	if (err == -ENOSPC && umfs_grow_since(tx->fs, known))
-		err = alloc_known(tx, goal, want, least, page, got);
+		err = alloc_known(tx, &ask, page, got);
 	return err;
 }
 
@@ -275,6 +294,37 @@ int umfs_pages_alloc_whole(struct umfs_tx *tx, uint64_t goal, uint32_t count, ui
 	uint32_t got;
 
 	return alloc_run(tx, goal, count, count, page, &got);
+}
+
+/* Pages that need no backing in the groups that alloc_known() looks at for a whole run. */
+static uint64_t ready_near(const struct umfs *fs, uint64_t goal)
+{
+	uint32_t groups = UMFS_MIN(fs->geo.group_count, WHOLE_RUN_GROUPS), i;
+	uint32_t first = goal_group(fs, goal);
+	uint64_t ready = 0;
+
+	for (i = 0; i <= groups; i++) {
+		uint32_t group = umfs_group_nth(fs, first, &fs->page_walk, i);
+		const struct umfs_group_pm *grp = umfs_group(fs, group);
+
+		if (ld32(&grp->flags) & UMFS_GROUP_INIT)
+			ready += umfs_group_ready(fs, group, ld32(&grp->free_pages));
+	}
+	return ready;
+}
+
+int umfs_pages_alloc_ready(struct umfs_tx *tx, uint64_t goal, uint32_t count, uint64_t *page)
+{
+	enum pass pass = tx->fs->geo.flags & UMFS_SB_BACKED ? NEAR : READY;
+	struct ask ask = {goal, count, count, pass, pass};
+	uint32_t got;
+	int err = alloc_known(tx, &ask, page, &got);
+
+	if (err == -ENOSPC && ready_near(tx->fs, goal) < UMFS_UNIT_PAGES) {
+		ask.from = ask.to = NEAR;
+		err = alloc_known(tx, &ask, page, &got);
+	}
+	return err;
 }
 
 int umfs_page_alloc_zeroed(struct umfs_tx *tx, uint64_t goal, uint64_t *page)

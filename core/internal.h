@@ -258,6 +258,8 @@ int umfs_pages_alloc(struct umfs_tx *tx, uint64_t goal, uint32_t want, uint64_t 
 		     uint32_t *got);
 /* All of 1..512 pages in one run, or -ENOSPC. */
 int umfs_pages_alloc_whole(struct umfs_tx *tx, uint64_t goal, uint32_t count, uint64_t *page);
+/* The same near `goal`, of memory that is there; new only where less than a unit of that is free. */
+int umfs_pages_alloc_ready(struct umfs_tx *tx, uint64_t goal, uint32_t count, uint64_t *page);
 int umfs_page_alloc_zeroed(struct umfs_tx *tx, uint64_t goal, uint64_t *page);
 int umfs_pages_free(struct umfs_tx *tx, uint64_t page, uint64_t count);
 

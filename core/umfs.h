@@ -119,6 +119,7 @@ struct umfs {
 	uint32_t taken_pages, taken_before; /* since then, and in the second before */
 	uint32_t freed_pages;  /* since it was last looked for; and when it has to be again */
 	uint32_t unback_after; /* freed pages that make it worth looking; 0: as core thinks */
+	uint32_t scattered;  /* overwrites of scattered pages until room is looked for again */
 	uint32_t divided;    /* 1: the last reserve is ours, for leases: see lease.c */
 	uint32_t zombies;    /* 1: a dead process was the last holder of some file */
 };

@@ -12,11 +12,13 @@
  *    (umfs_taken_note). It looks again a second later, so a process that went on
  *    to something else gives that back then; one that does nothing at all any
  *    more keeps it until it detaches;
- *  - for a process that makes a file and the next one, that removes it: a few units
- *    of each group, KEEP_UNITS, an eighth of the memory that the pool once had at most.
+ *  - for processes of which one makes files and the next one removes them: KEEP_UNITS of
+ *    each group, an eighth of the memory that the pool once had at most. A group may use
+ *    what is left of its neighbours' as well, MOST_AT_ONCE of them in one look: one who
+ *    removes much leaves no more behind.
  *
  * I1  A unit is given back under its group's lock, and only while none of its
- *     bits is set.
+ *     bits is set; whatever they say, none with a page of the head or past the end.
  * I2  Its bit in `backed` is cleared durably before the memory goes, and nothing
  *     is stored in a unit whose bit is clear. A crash in between leaves memory
  *     that nobody counts on: whoever next needs the unit backs it, and finds it
@@ -27,7 +29,9 @@
 #define AFTER_PAGES 4096u	   /* freed since the last look */
 #define PAUSE_NS 1000000000ull	   /* between looks of who also takes pages; see taken_lately() */
 #define UNITS_AT_ONCE 8u	   /* given back in one hold of the group's lock */
-#define KEEP_UNITS 8u		   /* spare ones of a group; more are all given back */
+#define KEEP_UNITS 8u		   /* spare ones of a group, without a look at others */
+#define NEAR_GROUPS 8u		   /* that share what they may keep: 1 GiB */
+#define MOST_AT_ONCE (KEEP_UNITS * NEAR_GROUPS)
 #define WORDS_PER_UNIT (UMFS_UNIT_PAGES / 64u)
 
 /* Groups that one bit of fs->freed_where stands for. */
@@ -152,19 +156,46 @@ static uint32_t pass_spare(const struct umfs *fs, uint32_t group, uint32_t n)
 	return unit;
 }
 
-/*
- * All but *keep units, and nothing where no more than KEEP_UNITS are spare besides; *keep is
- * less by those that stay for its sake. A group that is busy is passed over: who is at it may
- * be taking what is spare.
- */
-static void unback_group(struct umfs_tx *tx, uint32_t group, uint32_t *keep)
+/* What may be spare in `group`, beside what is in those that it shares with. */
+static uint32_t may_stay(const struct umfs *fs, uint32_t group)
 {
-	uint32_t spare = spare_units(tx->fs, group), stay = UMFS_MIN(spare, *keep), unit;
-	bool more = spare - stay > (tx->fs->unback_after ? 0 : KEEP_UNITS);
+	uint32_t at = group - group % NEAR_GROUPS, may = 0, others = 0;
+	uint32_t end = UMFS_MIN(at + NEAR_GROUPS, fs->geo.group_count);
 
-	*keep -= stay;
-	unit = more ? pass_spare(tx->fs, group, stay) : 0;
-	while (more && ld32(&umfs_group(tx->fs, group)->free_pages) >= UMFS_UNIT_PAGES &&
+	for (; at < end; at++) {
+		may += KEEP_UNITS;
+		others += at == group ? 0 : spare_units(fs, at);
+	}
+	return may - UMFS_MIN(may, others);
+}
+
+/* How many of its units may stay with one look at all groups. */
+struct keeping {
+	uint32_t taken; /* for the sake of what was taken lately */
+	uint32_t next;	/* for the next process */
+};
+
+static uint32_t leave(uint32_t *of, uint32_t units)
+{
+	uint32_t n = UMFS_MIN(*of, units);
+
+	*of -= n;
+	return n;
+}
+
+/* A group that is busy is passed over: who is at it may be taking what is spare. */
+static void unback_group(struct umfs_tx *tx, uint32_t group, struct keeping *k)
+{
+	const struct umfs_group_pm *grp = umfs_group(tx->fs, group);
+	uint32_t spare = spare_units(tx->fs, group), stay = leave(&k->taken, spare), unit;
+	bool more = true;
+
+	if (spare - stay <= (tx->fs->unback_after ? 0 : KEEP_UNITS))
+		return;
+	if (k->next) /* or all groups would be read for nothing */
+		stay += leave(&k->next, UMFS_MIN(may_stay(tx->fs, group), spare - stay));
+	unit = pass_spare(tx->fs, group, stay);
+	while (more && spare > stay && ld32(&grp->free_pages) >= UMFS_UNIT_PAGES &&
 	       !umfs_group_lock(tx->fs, tx->lane, group, false)) {
 		more = unback_run(tx->fs, group, &unit);
 		umfs_group_unlock(tx->fs, tx->lane, group);
@@ -175,19 +206,20 @@ static void unback_group(struct umfs_tx *tx, uint32_t group, uint32_t *keep)
 static bool unback_groups(struct umfs_tx *tx, uint32_t keep)
 {
 	struct umfs *fs = tx->fs;
-	uint32_t step = groups_a_bit(fs), group, wanted = keep;
+	struct keeping k = {keep, fs->unback_after ? 0 : MOST_AT_ONCE};
+	uint32_t step = groups_a_bit(fs), group;
 	uint64_t where = __atomic_exchange_n(&fs->freed_where, 0, __ATOMIC_RELAXED), kept = 0;
 
 	for (group = 0; group < fs->geo.group_count && !fs->broken; group++) {
 		uint64_t bit = group / step < 64 ? 1ull << group / step : 0;
-		uint32_t left = keep;
+		uint32_t left = k.taken;
 
 		if (where & bit)
-			unback_group(tx, group, &keep);
-		kept |= keep != left ? bit : 0;
+			unback_group(tx, group, &k);
+		kept |= k.taken != left ? bit : 0;
 	}
 	__atomic_fetch_or(&fs->freed_where, kept, __ATOMIC_RELAXED);
-	return keep != wanted;
+	return k.taken != keep;
 }
 
 void umfs_unback(struct umfs_tx *tx, bool at_once)

@@ -329,6 +329,7 @@ static int write_by_reserve(struct umfs_write *w)
 
 /* What is overwritten of [off, min(end, old size)). */
 struct covered {
+	uint32_t runs; /* of pages that are neighbours, and alike */
 	bool all_written;
 	bool leaf_2m;
 };
@@ -337,12 +338,11 @@ static void look(struct umfs_write *w, struct covered *c)
 {
 	uint64_t root = ld64(&w->in->root), entry;
 	uint64_t index = w->off >> UMFS_PAGE_SHIFT;
-	uint64_t last = (UMFS_MIN(w->end, w->old) - 1) >> UMFS_PAGE_SHIFT;
+	uint64_t stop = (UMFS_MIN(w->end, w->old) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
 
-	c->all_written = true;
-	c->leaf_2m = false;
-	for (; index <= last; index++) {
-		entry = umfs_fpt_get(w->fs, root, index);
+	*c = (struct covered){.all_written = true};
+	for (; index < stop; c->runs++) {
+		index += umfs_fpt_run(w->fs, root, index, stop - index, &entry);
 		if (!umfs_pte_written(entry))
 			c->all_written = false;
 		if (entry & UMFS_PTE_PSE)
@@ -361,7 +361,7 @@ static int write_atomic(struct umfs_write *w)
 	if (c.all_written && (mapped ? over <= UMFS_ULOG_LANE_BYTES : over < UMFS_PAGE_BYTES))
 		return write_with_undo(w, umfs_lane_ulog(w->tx.lane), UMFS_ULOG_LANE_BYTES);
 	if (!c.leaf_2m && !mapped)
-		err = umfs_write_replace(w);
+		err = umfs_write_replace(w, c.runs);
 	return err == -ENOSPC ? write_by_reserve(w) : err;
 }
 

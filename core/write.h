@@ -51,8 +51,11 @@ int umfs_reserve_take(struct umfs_write *w, struct umfs_ulog_pm **log);
 int umfs_write_allocate(struct umfs_write *w);
 /* An overwrite inside one written page: `n`, or an error; -EAGAIN: it is another kind of write. */
 int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off);
-/* Fresh pages for all that is overwritten, in one transaction. -ENOSPC: use a reserve. */
-int umfs_write_replace(struct umfs_write *w);
+/*
+ * Fresh pages for all that is overwritten, which lies in so many runs, in one transaction.
+ * -ENOSPC: use a reserve.
+ */
+int umfs_write_replace(struct umfs_write *w, uint32_t runs);
 
 static inline uint64_t umfs_pte_shown(uint64_t entry)
 {

@@ -26,6 +26,23 @@ struct replace {
 	uint32_t count;
 };
 
+/* A look for room in vain costs as much as a write, and the next one would be in vain, too. */
+#define GATHER_PAUSE 64u
+
+static bool may_gather(struct umfs *fs)
+{
+	uint32_t left = __atomic_load_n(&fs->scattered, __ATOMIC_RELAXED);
+
+	if (left)
+		__atomic_store_n(&fs->scattered, left - 1, __ATOMIC_RELAXED);
+	return !left;
+}
+
+static void note_gathered(struct umfs *fs, bool found)
+{
+	__atomic_store_n(&fs->scattered, found ? 0 : GATHER_PAUSE, __ATOMIC_RELAXED);
+}
+
 /* Bytes for pages that will be `count` pages from `page`, at `index` of the file. */
 static int fill(struct umfs_write *w, const struct piece *p)
 {
@@ -67,6 +84,31 @@ static uint32_t same_state(struct umfs_write *w, uint64_t index, uint64_t max, b
 	return n;
 }
 
+/*
+ * Fresh pages for as many as are neighbours: what is freed is as long a run as what is taken,
+ * so the next one has it. Where they are scattered they become neighbours, if there is a run for
+ * all of them. No new memory is taken for that: what comes free are single pages, and the next
+ * such write would take as much again.
+ */
+static int fresh_pages(struct umfs_write *w, struct piece *p, uint32_t want)
+{
+	uint64_t entry;
+	uint32_t run = (uint32_t)umfs_fpt_run(w->fs, ld64(&w->in->root), p->index, want, &entry);
+	uint64_t goal = umfs_pte_page(entry);
+	int err = -ENOSPC;
+
+	p->count = want;
+	if (run < want && may_gather(w->fs)) {
+		err = umfs_pages_alloc_ready(&w->tx, goal, want, &p->page);
+		note_gathered(w->fs, !err);
+	}
+	if (err == -ENOSPC) {
+		p->count = run;
+		err = umfs_pages_alloc_ready(&w->tx, goal, run, &p->page);
+	}
+	return err;
+}
+
 /* The next piece at `index`: fresh pages for written ones, unwritten ones as they lie. */
 static int add_piece(struct replace *r, uint64_t index, uint64_t max)
 {
@@ -87,7 +129,7 @@ static int add_piece(struct replace *r, uint64_t index, uint64_t max)
 	p->slot = slot;
 	p->fresh = written;
 	if (written) {
-		err = umfs_pages_alloc(&w->tx, umfs_pte_page(entry), want, &p->page, &p->count);
+		err = fresh_pages(w, p, want);
 		if (!err)
 			err = umfs_tx_save_fpt(&w->tx, slot, p->count);
 	} else {
@@ -167,12 +209,14 @@ static int replace_in_tx(struct replace *r)
 	return err;
 }
 
-int umfs_write_replace(struct umfs_write *w)
+int umfs_write_replace(struct umfs_write *w, uint32_t runs)
 {
 	struct umfs_src start = w->src;
 	struct replace r;
 	int err;
 
+	if (runs > RUNS_MAX && !may_gather(w->fs))
+		return -ENOSPC;
 	r.w = w;
 	r.count = 0;
 	umfs_tx_begin(&w->tx);

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #define POOL_BYTES (300 * MIB) /* three groups */
+#define STAY (3 * 8u)	       /* units that may stay in them for the next process */
 
 static uint32_t units_backed(const struct unit *u)
 {
@@ -51,7 +52,7 @@ static void removal_of_large_file_gives_memory_back(void **state)
 	assert_true(units_backed(u) >= before + 99);
 	u->sim->now_ns += 2000000000;
 	assert_ok(world_unlink(u->fs, "/large"));
-	assert_true(units_backed(u) <= before + 3); /* a new group's head, a spare page */
+	assert_true(units_backed(u) <= before + STAY + 3); /* a new group's head, a spare page */
 	assert_int_equal(units_backed(u) - before, bits_backed(u) - bits);
 	make_file(u, "/large", 200 * MIB);
 	assert_ok(world_put(u->fs, "/large", 0, 3 * MIB, 1));
@@ -93,7 +94,7 @@ static void made_and_removed_again_keeps_memory(void **state)
 	}
 	assert_int_equal(u->sim->back_calls, calls);
 	unit_reattach(u, UMFS_MODE_ATOMIC);
-	assert_true(units_backed(u) <= before + 1);
+	assert_true(units_backed(u) <= before + STAY + 1);
 }
 
 /* Its first group was full when it was last searched. */
@@ -119,6 +120,32 @@ static void cut_and_appended_again_takes_no_new_memory(void **state)
 	world_close(&file);
 }
 
+/*
+ * Its pages lie anywhere then, and what a larger write frees are single ones. Whatever is
+ * written, it takes no more than the unit that the first of them wants.
+ */
+static void overwritten_anywhere_takes_no_new_memory(void **state)
+{
+	struct unit *u = *state;
+	static const uint32_t sizes[] = {4096, 16384, 65536, MIB, 65536};
+	struct umfs_file file;
+	uint32_t i, k, seed = 1, before;
+
+	pool_of_three_groups(u);
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, &file));
+	for (i = 0; i < 130; i++) /* beyond the first group */
+		assert_ok(world_write(&file, (uint64_t)i * MIB, MIB, 1));
+	before = units_backed(u);
+	for (i = 0; i < UMFS_ARRAY_LEN(sizes); i++)
+		for (k = 0; k < 60 * MIB / sizes[i]; k++) {
+			seed = seed * 1664525u + 1013904223u;
+			assert_ok(world_write(&file, (uint64_t)(seed >> 8) % (130 * MIB / sizes[i]) * sizes[i],
+					      sizes[i], 2));
+		}
+	assert_true(units_backed(u) <= before + 2);
+	world_close(&file);
+}
+
 /* Nothing more is freed or taken. */
 static void what_was_kept_goes_when_it_is_not_needed(void **state)
 {
@@ -128,15 +155,15 @@ static void what_was_kept_goes_when_it_is_not_needed(void **state)
 	pool_of_three_groups(u);
 	assert_ok(world_creat(u->fs, "/x", 0600));
 	before = units_backed(u);
-	make_file(u, "/f", 40 * MIB);
+	make_file(u, "/f", 120 * MIB);
 	assert_ok(world_unlink(u->fs, "/f"));
-	assert_true(units_backed(u) >= before + 20);
+	assert_true(units_backed(u) >= before + 60);
 	u->sim->now_ns += 500000000;
 	assert_ok(world_truncate(u->fs, "/x", 0)); /* anything that takes a lane */
-	assert_true(units_backed(u) >= before + 20);
+	assert_true(units_backed(u) >= before + 60);
 	u->sim->now_ns += 2000000000;
 	assert_ok(world_truncate(u->fs, "/x", 0));
-	assert_true(units_backed(u) <= before + 1);
+	assert_true(units_backed(u) <= before + STAY + 1);
 }
 
 /* As much stays as was taken lately, however much more is freed. */
@@ -153,24 +180,24 @@ static void no_more_is_kept_than_was_taken(void **state)
 	make_file(u, "/f", 40 * MIB);
 	assert_ok(world_unlink(u->fs, "/large"));
 	assert_true(units_backed(u) >= before + 20 + 18);
-	assert_true(units_backed(u) <= before + 20 + 24);
+	assert_true(units_backed(u) <= before + 20 + 24 + STAY);
 	assert_int_equal(units_backed(u) - before, bits_backed(u) - bits);
 	u->sim->now_ns += 2000000000;
 	assert_ok(world_unlink(u->fs, "/f"));
-	assert_true(units_backed(u) <= before + 3);
+	assert_true(units_backed(u) <= before + STAY + 3);
 }
 
-static void clock_set_back_keeps_nothing(void **state)
+static void clock_set_back_keeps_nothing_taken(void **state)
 {
 	struct unit *u = *state;
 	uint32_t before;
 
 	pool_of_three_groups(u);
 	before = units_backed(u);
-	make_file(u, "/f", 40 * MIB);
+	make_file(u, "/f", 120 * MIB);
 	u->sim->now_ns -= 3600000000000;
 	assert_ok(world_unlink(u->fs, "/f"));
-	assert_true(units_backed(u) <= before + 1);
+	assert_true(units_backed(u) <= before + STAY + 1);
 }
 
 static void unit_with_a_page_in_use_stays(void **state)
@@ -238,10 +265,77 @@ static void few_units_stay_for_the_next(void **state)
 	}
 	assert_true(with_file >= before + 2);
 	assert_true(units_backed(u) <= with_file + 2);
-	make_file(u, "/f", 40 * MIB);
-	assert_ok(world_unlink(u->fs, "/f"));
+}
+
+static void many_files(struct unit *u, uint32_t n, bool make)
+{
+	char name[16];
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		sprintf(name, "/%u", i);
+		if (make)
+			make_file(u, name, 256 * KIB);
+		else
+			assert_ok(world_unlink(u->fs, name));
+	}
 	unit_reattach(u, UMFS_MODE_ATOMIC);
-	assert_true(units_backed(u) <= before + 1);
+}
+
+/* More than a group may keep for itself: as much as its neighbours leave. */
+static void memory_of_a_tree_stays_for_the_next(void **state)
+{
+	struct unit *u = *state;
+	uint32_t with_tree = 0, i;
+
+	pool_of_three_groups(u);
+	for (i = 0; i < 6; i++) {
+		many_files(u, 80, true);
+		with_tree = i ? with_tree : units_backed(u);
+		assert_in_range(units_backed(u), with_tree, with_tree + 1);
+		many_files(u, 80, false);
+		assert_in_range(units_backed(u), with_tree, with_tree + 1);
+	}
+	assert_true(with_tree >= 20);
+}
+
+/* An eighth of the memory, whoever leaves it, and wherever. */
+static void many_together_keep_no_more(void **state)
+{
+	struct unit *u = *state;
+	uint32_t before, i;
+	char name[8];
+
+	pool_of_three_groups(u);
+	before = units_backed(u);
+	for (i = 0; i < 6; i++) {
+		sprintf(name, "/f%u", i);
+		make_file(u, name, 40 * MIB);
+	}
+	for (i = 0; i < 6; i++) {
+		sprintf(name, "/f%u", i);
+		unit_reattach(u, UMFS_MODE_ATOMIC);
+		assert_ok(world_unlink(u->fs, name));
+	}
+	unit_reattach(u, UMFS_MODE_ATOMIC);
+	assert_true(units_backed(u) <= before + STAY + 3);
+}
+
+/* One look leaves no more than 128 MiB, however large the pool is. */
+static void much_removed_at_once_gives_its_memory_back(void **state)
+{
+	const uint32_t most = 64;
+	struct unit *u = *state;
+	uint32_t before;
+
+	unit_pool(u, 3 * GIB, 4096);
+	before = bits_backed(u);
+	make_file(u, "/f", 2 * GIB + GIB / 2);
+	assert_true(bits_backed(u) >= before + 1280);
+	u->sim->now_ns += 2000000000;
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_true(bits_backed(u) >= before + most);
+	assert_true(bits_backed(u) <= before + most + 24); /* heads of groups, spare pages */
 }
 
 /* By the bits, page by page. */
@@ -285,12 +379,16 @@ static const struct CMUnitTest tests[] = {
 	CASE(removal_of_large_file_gives_memory_back),
 	CASE(made_and_removed_again_keeps_memory),
 	CASE(cut_and_appended_again_takes_no_new_memory),
+	CASE(overwritten_anywhere_takes_no_new_memory),
 	CASE(what_was_kept_goes_when_it_is_not_needed),
 	CASE(no_more_is_kept_than_was_taken),
-	CASE(clock_set_back_keeps_nothing),
+	CASE(clock_set_back_keeps_nothing_taken),
 	CASE(unit_with_a_page_in_use_stays),
 	CASE(busy_group_passed_over),
 	CASE(few_units_stay_for_the_next),
+	CASE(memory_of_a_tree_stays_for_the_next),
+	CASE(many_together_keep_no_more),
+	CASE(much_removed_at_once_gives_its_memory_back),
 	CASE(free_pages_with_memory_counted),
 };
 UNIT_MAIN("unback", tests)
