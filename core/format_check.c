@@ -51,7 +51,9 @@ AT(umfs_slot_pm, state, 4);
 AT(umfs_slot_pm, pid, 8);
 AT(umfs_slot_pm, flags, 12);
 AT(umfs_slot_pm, cleaning, 16);
-AT(umfs_slot_pm, pad, 20);
+AT(umfs_slot_pm, pad0, 20);
+AT(umfs_slot_pm, unused, 24);
+AT(umfs_slot_pm, pad, 32);
 
 SIZE(umfs_group_pm, 64);
 AT(umfs_group_pm, lock, 0);

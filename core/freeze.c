@@ -95,7 +95,7 @@ bool umfs_slot_at_rest(const struct umfs *fs, uint32_t slot)
 	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
 		return true;
 	for (i = 0; i < fs->geo.lanes_per_slot; i++)
-		if (!lane_at_rest(umfs_lane(fs, slot, i)))
+		if (umfs_lane_used(fs, slot, i) && !lane_at_rest(umfs_lane(fs, slot, i)))
 			return false;
 	for (i = 0; i < fs->geo.reserve_count; i++)
 		if (umfs_lock_held_by(fs, ld64(&umfs_reserve(fs, i)->lock), slot))

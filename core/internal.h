@@ -225,7 +225,9 @@ static inline void umfs_tx_fence(struct umfs_tx *tx)
 }
 void umfs_tx_commit(struct umfs_tx *tx);
 void umfs_tx_abort(struct umfs_tx *tx);
-/* Bring a lane of `slot` (own or a claimed dead one) to rest. */
+/* May there be anything of the slot's present life in the lane? What else lies there means nothing. */
+bool umfs_lane_used(const struct umfs *fs, uint32_t slot, uint32_t lane);
+/* Bring a lane of `slot` (own or a claimed dead one) to rest, but for its promise. */
 int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
 /* Leave no group lock of a dead, claimed slot behind; waits for nothing. */
 void umfs_lane_leave_group(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
@@ -632,7 +634,10 @@ void umfs_promise_make(struct umfs_tx *tx, const struct umfs_inode_pm *inode, ui
 void umfs_promise_keep(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
 /* It is done, or there was no commit. */
 void umfs_promise_drop(struct umfs_tx *tx);
-/* What a dead, claimed slot's lane promised, the lane being at rest otherwise. */
+/*
+ * What a dead, claimed slot's lane promised, it and all that are recovered with it being at
+ * rest otherwise.
+ */
 void umfs_promise_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane);
 
 /* ---- setid.c ---- */

@@ -17,6 +17,12 @@
  *     undoing them twice is harmless. Bits are not: see umfs_bits_release.
  * I4  A record counts only if its txid and its checksum, seeded with the txid,
  *     fit: what an earlier transaction left behind never does.
+ * I5  A lane counts only if it was used in the present life of its slot: whoever takes the
+ *     slot marks all lanes unused (slot.c), and a lane's mark goes, durably, when it is taken
+ *     first, after all that lies in it is at rest, durably. So damage in the lanes of a slot
+ *     that nobody has is not obeyed in the name of who takes the slot and dies, and the lanes
+ *     that he never takes are not touched for it. Marks of another life, as a version
+ *     leaves that knows none, say nothing: then each lane counts.
  */
 #include "internal.h"
 
@@ -49,11 +55,7 @@ static inline bool lane_take(struct umfs *fs, uint32_t lane)
 {
 	uint32_t seen = ld32(busy_word(fs, lane));
 
-	if (seen == fs->incarnation || !cas32(busy_word(fs, lane), seen, fs->incarnation))
-		return false;
-	if (!__atomic_load_n(&fs->lane_taken, __ATOMIC_RELAXED))
-		__atomic_store_n(&fs->lane_taken, 1, __ATOMIC_RELAXED);
-	return true;
+	return seen != fs->incarnation && cas32(busy_word(fs, lane), seen, fs->incarnation);
 }
 
 static void lane_let(struct umfs *fs, uint32_t lane)
@@ -79,6 +81,49 @@ static bool lane_find(struct umfs *fs, uint32_t *lane)
 	return false;
 }
 
+bool umfs_lane_used(const struct umfs *fs, uint32_t slot, uint32_t lane)
+{
+	const struct umfs_slot_pm *s = umfs_slot(fs, slot);
+	uint64_t unused = ld64(&s->unused);
+
+	return ld32(&s->state) != UMFS_SLOT_FREE &&
+	       (unused >> 32 != ld32(&s->incarnation) || !(unused >> lane & 1));
+}
+
+/* Its records are no later transaction's (I4). */
+static void lay_to_rest(const struct umfs *fs, struct umfs_lane_pm *lane)
+{
+	le64 *const words[] = {&lane->group, &lane->promise, &lane->swap_entry, &lane->spare};
+	struct umfs_ulog_pm *log = umfs_lane_ulog(lane);
+	uint64_t state = ld64(&lane->state);
+	uint32_t i;
+
+	if ((state & 3) != UMFS_TX_IDLE)
+		st64(&lane->state, ((state >> 2) + 1) << 2 | UMFS_TX_IDLE);
+	for (i = 0; i < UMFS_ARRAY_LEN(words); i++)
+		if (ld64(words[i]))
+			st64(words[i], 0);
+	if (ld64(&log->state) & 1)
+		st64(&log->state, ld64(&log->state) & ~1ull);
+	umfs_flush(fs, lane, offsetof(struct umfs_lane_pm, records));
+	umfs_flush(fs, log, UMFS_ULOG_HEAD_BYTES);
+	umfs_fence(fs);
+}
+
+/* I5, before anything is stored in the lane. The pool may be lost on the way. */
+static void lane_first(struct umfs *fs, uint32_t lane)
+{
+	struct umfs_slot_pm *s = umfs_slot(fs, fs->slot);
+
+	lay_to_rest(fs, umfs_lane(fs, fs->slot, lane));
+	if (fs->broken) /* that was not the lane */
+		return;
+	(void)and64(&s->unused, ~(1ull << lane));
+	umfs_flush(fs, s, sizeof(*s));
+	umfs_fence(fs);
+	__atomic_fetch_or(&fs->lanes_taken, 1u << lane, __ATOMIC_RELAXED);
+}
+
 int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 {
 	uint32_t lane;
@@ -97,6 +142,8 @@ int umfs_lane_get(struct umfs *fs, struct umfs_tx *tx)
 			umfs_freeze_await(fs);
 			continue;
 		}
+		if (!(__atomic_load_n(&fs->lanes_taken, __ATOMIC_RELAXED) >> lane & 1))
+			lane_first(fs, lane);
 		umfs_order_got(fs, busy_word(fs, lane));
 		tx->fs = fs;
 		tx->lane_index = lane;
@@ -205,15 +252,27 @@ static struct umfs_rec_pm *rec_at(struct umfs_lane_pm *lane, uint64_t txid, uint
 	return rec;
 }
 
-/* Is [where, where+len) a range that a transaction may have saved? */
-static bool target_valid(const struct umfs *fs, uint64_t where, uint64_t len)
+/* In a group and not in its bitmaps, which records of their own are for. */
+static bool page_may_be_saved(const struct umfs *fs, uint64_t page)
 {
-	uint64_t end;
+	uint64_t rel = page - fs->geo.groups_page;
 
-	if (where + len > fs->geo.pool_pages << UMFS_PAGE_SHIFT)
+	if (page >= fs->geo.pool_pages)
 		umfs_grow_seen(fs);
-	end = fs->geo.pool_pages << UMFS_PAGE_SHIFT;
-	return where >= UMFS_PAGE_BYTES && where < end && len <= end - where;
+	return page >= fs->geo.groups_page && page < fs->geo.pool_pages &&
+	       (rel & (UMFS_GROUP_PAGES - 1)) >= UMFS_GROUP_HEAD_PAGES &&
+	       umfs_group_there(fs, rel >> UMFS_GROUP_SHIFT);
+}
+
+/* Is it a range that a transaction may have saved: of inodes, of data pages, or its lane's spare? */
+static bool target_valid(const struct umfs *fs, const struct umfs_lane_pm *lane, uint64_t where,
+			 uint32_t len)
+{
+	if (where == umfs_off(fs, &lane->spare) && len == sizeof(lane->spare))
+		return true;
+	return len && where <= UINT64_MAX - len &&
+	       page_may_be_saved(fs, where >> UMFS_PAGE_SHIFT) &&
+	       page_may_be_saved(fs, (where + len - 1) >> UMFS_PAGE_SHIFT);
 }
 
 /* One piece of deferred or undone bitmap work, numbered in the order it is done. */
@@ -340,12 +399,13 @@ static void undo_start(struct umfs_lane_pm *lane, uint64_t txid, uint32_t limit,
 	}
 }
 
-static void restore(struct umfs *fs, const struct umfs_rec_pm *rec)
+static void restore(struct umfs *fs, const struct umfs_lane_pm *lane,
+		    const struct umfs_rec_pm *rec)
 {
 	uint64_t where = ld64(&rec->where);
 	uint32_t len = ld16(&rec->len);
 
-	if (!target_valid(fs, where, len))
+	if (!target_valid(fs, lane, where, len))
 		return;
 	port_copy(umfs_at(fs, where), rec + 1, len);
 	umfs_flush(fs, umfs_at(fs, where), len);
@@ -371,7 +431,7 @@ static bool undo_step(struct umfs *fs, struct umfs_lane_pm *lane, struct undo_cu
 		uint32_t type = ld16(&rec->type);
 
 		if ((type == UMFS_REC_BYTES || type == UMFS_REC_FPT) && c->number >= c->done)
-			restore(fs, rec);
+			restore(fs, lane, rec);
 		if (!is_alloc(type) || c->number++ < c->done)
 			continue;
 		item_of_rec(rec, item);
@@ -477,17 +537,17 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 	if (fs->broken)
 		return -EIO;
 	/*
-	 * Fenced by whatever comes next, at the latest before the slot is free (slot_clean), and
+	 * Fenced by whatever comes next, at the latest before the slot is free (leave_slot), and
 	 * its locks with it: until then nobody is in between, and a second recovery may do all of
 	 * it again.
 	 */
 	st64(&lane->state, (txid + 1) << 2 | UMFS_TX_IDLE);
-	umfs_flush(fs, &lane->state, sizeof(lane->state));
-	err = umfs_ulog_recover(fs, umfs_lane_ulog(lane), UMFS_ULOG_LANE_BYTES);
-	umfs_swap_recover(fs, slot, lane);
 	if (ld64(&lane->group))
 		st64(&lane->group, 0);
-	umfs_promise_recover(fs, slot, lane);
+	umfs_flush(fs, &lane->state, sizeof(lane->state));
+	err = umfs_ulog_recover(fs, umfs_lane_ulog(lane), UMFS_ULOG_LANE_BYTES);
+	if (!fs->broken)
+		umfs_swap_recover(fs, slot, lane);
 	return err;
 }
 

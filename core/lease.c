@@ -52,17 +52,19 @@ static void undo(struct umfs *fs, struct umfs_lease_pm *lease, const struct umfs
 		return;
 	if (len <= UMFS_LEASE_BYTES && off <= size && len <= size - off)
 		umfs_ulog_put_back(fs, ld64(&inode->root), bytes, off, len);
+	if (fs->broken)
+		return;
 	umfs_fence(fs); /* before the word goes by which this would be done again */
 	st64(&lease->state, 0); /* it may be: so this need not be durable */
 }
 
-/* The file of the word, if it still is one. */
+/* The file of the word, if it still is one, and whole: its pages are where the bytes go. */
 static struct umfs_inode_pm *file_of(const struct umfs *fs, uint64_t word)
 {
 	struct umfs_inode_pm *inode = umfs_inode(fs, (uint32_t)word);
 
 	if (!inode || ld32(&inode->generation) != (uint32_t)(word >> 32) ||
-	    !umfs_is_reg(ld32(&inode->mode)))
+	    !umfs_is_reg(ld32(&inode->mode)) || !umfs_inode_sealed(inode, (uint32_t)word))
 		return NULL;
 	return inode;
 }
@@ -86,8 +88,9 @@ void umfs_lease_recover(struct umfs *fs, struct umfs_ulog_pm *reserve)
 {
 	uint32_t i;
 
-	/* It is one or the other: an active log means the room is its own. */
-	if (ld64(&reserve->leases) != 1 || (ld64(&reserve->state) & 1))
+	/* The last reserve or none, and one or the other: an active log means the room is its own. */
+	if (fs->geo.reserve_count < 2 || reserve != divided(fs) || ld64(&reserve->leases) != 1 ||
+	    (ld64(&reserve->state) & 1))
 		return;
 	for (i = 0; i < UMFS_LEASES; i++) {
 		uint64_t word = ld64(word_of(reserve, i));
@@ -96,7 +99,9 @@ void umfs_lease_recover(struct umfs *fs, struct umfs_ulog_pm *reserve)
 		if (inode)
 			undo(fs, lease_of(reserve, i), inode);
 	}
-	/* Durable before the slot is free and the lock with it, as the lanes' rest (slot_clean). */
+	if (fs->broken) /* who comes next looks again */
+		return;
+	/* Durable before the slot is free and the lock with it, as the lanes' rest (leave_slot). */
 	st64(&reserve->leases, 0); /* commit point: the words mean nothing any more */
 	umfs_flush(fs, &reserve->leases, sizeof(reserve->leases));
 }

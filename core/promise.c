@@ -19,6 +19,9 @@
  * I3  What it asks for depends on the inode alone: without a link, all of it is freed;
  *     else the pages past its end, which nobody has open, that nobody asked for. So it
  *     may be kept twice, or though nothing was committed.
+ * I4  Recovery acts on it when all transactions that are recovered together are undone or
+ *     done: a promise that a power cut brought back may be about an inode that another
+ *     lane was changing since, and what that did not commit asks for nothing.
  */
 #include "internal.h"
 

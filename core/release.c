@@ -126,7 +126,8 @@ void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane
 	uint32_t group = (uint32_t)at;
 
 	if (at < 0) { /* a damaged record: nothing to free by it */
-		step(fs, progress, value);
+		if (!fs->broken)
+			step(fs, progress, value);
 		return;
 	}
 	if (group_lock_for(fs, slot, lane, group))
@@ -134,6 +135,10 @@ void umfs_bits_release(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane
 	if (slot != fs->slot)
 		doubt_counts(fs, group);
 	clear_bits(fs, group, inodes, first, count);
+	if (fs->broken) { /* maybe nothing was cleared: it, and the lock, are recovery's */
+		umfs_order_let(fs, &umfs_group(fs, group)->lock);
+		return;
+	}
 	step(fs, progress, value);
 	umfs_group_recount(fs, group);
 	group_unlock_for(fs, lane, group);
@@ -166,6 +171,8 @@ void umfs_bits_leave(struct umfs *fs, struct umfs_lane_pm *lane, const struct um
 	doubt_counts(fs, group);
 	if (next->any && umfs_bits_group(fs, next->inodes, next->first, next->count) == group) {
 		clear_bits(fs, group, next->inodes, next->first, next->count);
+		if (fs->broken)
+			return;
 		step(fs, next->progress, next->value);
 	}
 	umfs_group_recount(fs, group);

@@ -20,6 +20,9 @@
  *     who would wait for itself.
  * I4  The clean flag is set only by the last to leave and cleared before anybody
  *     changes anything; without it the first to attach recovers every slot.
+ * I5  A slot is free as its incarnation is raised, and in use after its lanes are
+ *     marked unused in the name of that life (lane.c, I5): at no moment a slot in use
+ *     seems to have used lanes that nobody of that life has taken.
  */
 #include "internal.h"
 
@@ -61,9 +64,11 @@ static void settle_lanes(struct umfs *fs, uint32_t slot)
 
 	for (i = 0; i < fs->geo.lanes_per_slot; i++) {
 		struct umfs_lane_pm *lane = umfs_lane(fs, slot, i);
+		bool active;
 
-		bool active = (ld64(&lane->state) & 3) == UMFS_TX_ACTIVE;
-
+		if (!umfs_lane_used(fs, slot, i))
+			continue;
+		active = (ld64(&lane->state) & 3) == UMFS_TX_ACTIVE;
 		umfs_flush(fs, lane, active ? sizeof(*lane) : offsetof(struct umfs_lane_pm, records));
 		umfs_flush(fs, umfs_lane_ulog(lane), UMFS_ULOG_HEAD_BYTES);
 	}
@@ -76,14 +81,15 @@ void umfs_slot_leave_groups(struct umfs *fs, uint32_t slot)
 
 	settle_lanes(fs, slot);
 	for (i = 0; i < fs->geo.lanes_per_slot; i++)
-		umfs_lane_leave_group(fs, slot, umfs_lane(fs, slot, i));
+		if (umfs_lane_used(fs, slot, i))
+			umfs_lane_leave_group(fs, slot, umfs_lane(fs, slot, i));
 }
 
 static void clean_reserves(struct umfs *fs, uint32_t slot)
 {
 	uint32_t i;
 
-	for (i = 0; i < fs->geo.reserve_count; i++) {
+	for (i = 0; i < fs->geo.reserve_count && !fs->broken; i++) {
 		struct umfs_ulog_pm *log = umfs_reserve(fs, i);
 
 		if (!umfs_lock_held_by(fs, ld64(&log->lock), slot))
@@ -97,40 +103,68 @@ static void clean_reserves(struct umfs *fs, uint32_t slot)
 static void set_slot(struct umfs *fs, uint32_t slot, uint32_t state)
 {
 	struct umfs_slot_pm *s = umfs_slot(fs, slot);
+	uint32_t life = ld32(&s->incarnation) + 1;
+	uint64_t lanes = (1ull << fs->geo.lanes_per_slot) - 1;
 
 	if (ld32(&s->cleaning))
 		st32(&s->cleaning, 0);
 	/*
-	 * The locks of who had it before are free from here on (I2). It is one line, in
-	 * which what is stored first is durable first.
+	 * It is one line, in which what is stored first is durable first (I5). The locks of who had
+	 * it before are free from here on (I2), and the slot with them: one store of both words.
 	 */
-	st32(&s->incarnation, ld32(&s->incarnation) + 1);
+	st64((le64 *)(void *)&s->incarnation, (uint64_t)UMFS_SLOT_FREE << 32 | life);
+	st64(&s->unused, state == UMFS_SLOT_FREE ? 0 : (uint64_t)life << 32 | lanes);
 	st32(&s->pid, port_thread());
 	st32(&s->state, state);
 	umfs_flush(fs, s, sizeof(*s));
 	umfs_fence(fs);
 }
 
-/* I1 holds. Restartable: each part does nothing the second time. */
-static void slot_clean(struct umfs *fs, uint32_t slot)
+/* What was under way is undone or done. I1 holds. Restartable: all does nothing the second time. */
+static void slot_settle(struct umfs *fs, uint32_t slot)
 {
 	uint32_t i;
 
-	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
-		return;
 	umfs_slot_leave_groups(fs, slot);
 	for (i = 0; i < fs->geo.lanes_per_slot; i++)
-		(void)umfs_lane_recover(fs, slot, umfs_lane(fs, slot, i));
+		if (umfs_lane_used(fs, slot, i))
+			(void)umfs_lane_recover(fs, slot, umfs_lane(fs, slot, i));
 	clean_reserves(fs, slot);
+}
+
+/*
+ * The lanes are at rest on the medium before the slot is free there, with the words that are
+ * cleared last and go with whatever is flushed next: what lies in a free slot nobody looks at,
+ * until a lane is taken in its next life, and then it is lost. To fsck it would be damage.
+ */
+static void leave_slot(struct umfs *fs, uint32_t slot)
+{
+	settle_lanes(fs, slot);
+	set_slot(fs, slot, UMFS_SLOT_FREE);
+}
+
+/* And then what it left to do (promise.c, I4). -EIO: the pool is lost, and the slot as it was. */
+static int slot_finish(struct umfs *fs, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.lanes_per_slot && !fs->broken; i++)
+		if (umfs_lane_used(fs, slot, i))
+			umfs_promise_recover(fs, slot, umfs_lane(fs, slot, i));
+	if (fs->broken) /* who comes next goes on */
+		return -EIO;
 	umfs_slot_drop_opens(fs, slot);
 	(void)umfs_thaw_of(fs, slot);
-	/*
-	 * The lanes are at rest on the medium before the slot is free there: what lies in a free
-	 * slot nobody looks at, until who takes the slot dies, and then it would be undone again
-	 * though others have changed it since.
-	 */
-	umfs_fence(fs);
-	set_slot(fs, slot, UMFS_SLOT_FREE);
+	leave_slot(fs, slot);
+	return 0;
+}
+
+static int slot_clean(struct umfs *fs, uint32_t slot)
+{
+	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
+		return 0;
+	slot_settle(fs, slot);
+	return slot_finish(fs, slot);
 }
 
 static int recover_claimed(struct umfs *fs, uint32_t slot)
@@ -140,8 +174,7 @@ static int recover_claimed(struct umfs *fs, uint32_t slot)
 	/* A lock word in the name of a slot that nobody has: damage, and let go of as that. */
 	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
 		set_slot(fs, slot, UMFS_SLOT_FREE);
-	slot_clean(fs, slot);
-	return 0;
+	return slot_clean(fs, slot);
 }
 
 int umfs_slot_recover(struct umfs *fs, uint32_t slot)
@@ -210,9 +243,25 @@ static void move_incarnations(struct umfs *fs, uint32_t slots)
 		st32(&umfs_slot(fs, i)->incarnation, ld32(&umfs_slot(fs, i)->incarnation) + by);
 }
 
-int umfs_recover_all(struct umfs *fs)
+static int clean_all(struct umfs *fs)
 {
 	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < fs->geo.slot_count; i++)
+		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			umfs_slot_leave_groups(fs, i);
+	for (i = 0; i < fs->geo.slot_count; i++)
+		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			slot_settle(fs, i);
+	for (i = 0; i < fs->geo.slot_count && !err; i++)
+		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			err = slot_finish(fs, i);
+	return err;
+}
+
+int umfs_recover_all(struct umfs *fs)
+{
 	int err;
 
 	fs->slot = NO_SLOT;
@@ -221,13 +270,11 @@ int umfs_recover_all(struct umfs *fs)
 		return 0;
 	fs->alone = 1;
 	(void)umfs_super_settle(fs); /* damage is not for here: one of them was good enough */
-	for (i = 0; i < fs->geo.slot_count; i++)
-		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
-			umfs_slot_leave_groups(fs, i);
-	for (i = 0; i < fs->geo.slot_count; i++)
-		slot_clean(fs, i);
+	err = clean_all(fs);
 	st64(&umfs_runtime(fs)->freeze, 0); /* of a copy; durable with `clean`, in the same line */
 	fs->alone = 0;
+	if (err)
+		return err;
 	forget_opens(fs);
 	move_incarnations(fs, 1);
 	/* What was open and has no name, or pages past its end, is settled in slot 0's name. */
@@ -236,10 +283,10 @@ int umfs_recover_all(struct umfs *fs)
 		return err;
 	fs->slot = 0;
 	fs->incarnation = ld32(&umfs_slot(fs, 0)->incarnation);
+	fs->lanes_taken = 0;
 	umfs_reap(fs, true);
 	fs->slot = NO_SLOT;
-	slot_clean(fs, 0);
-	return 0;
+	return slot_clean(fs, 0);
 }
 
 /* ---- attaching ---- */
@@ -257,8 +304,9 @@ static int take_slot(struct umfs *fs, uint32_t state, uint32_t *slot)
 			port_slot_drop(fs, i);
 			continue;
 		}
-		slot_clean(fs, i);
-		err = slot_enter(fs, i, state);
+		err = slot_clean(fs, i);
+		if (!err)
+			err = slot_enter(fs, i, state);
 		if (err) {
 			port_slot_drop(fs, i);
 			return err;
@@ -269,6 +317,19 @@ static int take_slot(struct umfs *fs, uint32_t state, uint32_t *slot)
 	return -EBUSY;
 }
 
+/*
+ * All that were in use are recovered; or the pool is clean, then none was, and what says
+ * otherwise is damage, which is not obeyed. Durable before the pool is not clean any more.
+ */
+static void free_slots(struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.slot_count; i++)
+		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			set_slot(fs, i, UMFS_SLOT_FREE);
+}
+
 static int attach_first(struct umfs *fs, uint32_t mode)
 {
 	struct umfs_runtime_pm *rt = umfs_runtime(fs);
@@ -276,6 +337,7 @@ static int attach_first(struct umfs *fs, uint32_t mode)
 
 	if (err)
 		return err;
+	free_slots(fs);
 	move_incarnations(fs, fs->geo.slot_count);
 	fs->epoch = ld32(&rt->epoch) + 1;
 	if (!fs->epoch)
@@ -363,7 +425,7 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	fs->slot = slot;
 	fs->incarnation = incarnation;
 	fs->lane_wanted = 0;
-	fs->lane_taken = 0;
+	fs->lanes_taken = 0;
 	umfs_atime_day(fs);
 	umfs_slot_recount_opens(fs);
 	recents_init(fs);
@@ -415,7 +477,7 @@ int umfs_slot_inherit(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 void umfs_slot_abandon(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 {
 	if (ld32(&umfs_slot(fs, slot)->incarnation) == incarnation)
-		slot_clean(fs, slot);
+		(void)slot_clean(fs, slot);
 	port_slot_drop(fs, slot);
 }
 
@@ -454,8 +516,9 @@ static bool leave_lanes(struct umfs *fs)
 
 	umfs_cleaning_begin(fs);
 	may = umfs_freeze_lets_clean(fs, fs->slot);
-	for (i = 0; may && fs->lane_taken && i < fs->geo.lanes_per_slot; i++)
-		umfs_swap_recover(fs, fs->slot, umfs_lane(fs, fs->slot, i));
+	for (i = 0; may && i < fs->geo.lanes_per_slot; i++)
+		if (fs->lanes_taken >> i & 1)
+			umfs_swap_recover(fs, fs->slot, umfs_lane(fs, fs->slot, i));
 	umfs_cleaning_end(fs);
 	return may;
 }
@@ -491,7 +554,7 @@ void umfs_detach(struct umfs *fs)
 		return;
 	}
 	(void)umfs_thaw(fs);
-	set_slot(fs, fs->slot, UMFS_SLOT_FREE);
+	leave_slot(fs, fs->slot);
 	port_slot_drop(fs, fs->slot);
 	fs->slot = NO_SLOT;
 	if (!port_slot_any(fs) && !any_live(fs)) {

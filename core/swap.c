@@ -9,7 +9,8 @@
  * I1  The swap line (entry, old, new) is durable before the entry is stored;
  *     the store of the entry is the commit point.
  * I2  While the line names an entry, the file's lock is held: the entry is
- *     `old` or `new`, and that tells which of both pages the lane owns.
+ *     `old` or `new`, and that tells which of both pages the lane owns. If it is
+ *     neither, the line is damage.
  * I3  The line is cleared, and that is durable, before the lock is let go.
  */
 #include "internal.h"
@@ -71,7 +72,13 @@ static bool line_valid(const struct umfs *fs, const struct umfs_lane_pm *lane,
 	return line->entry && ld64(&lane->swap_check) == line_check(line) && !(line->entry & 7) &&
 	       umfs_page_valid(fs, line->entry >> UMFS_PAGE_SHIFT) &&
 	       umfs_page_valid(fs, umfs_pte_page(line->old)) &&
-	       umfs_page_valid(fs, umfs_pte_page(line->new));
+	       umfs_page_valid(fs, umfs_pte_page(line->new)) &&
+	       umfs_pte_page(line->old) != umfs_pte_page(line->new);
+}
+
+static bool alike(uint64_t a, uint64_t b)
+{
+	return !((a ^ b) & ~UMFS_PTE_VOLATILE);
 }
 
 /* Settle an exchange and give the spare of a dead or detaching slot back. */
@@ -82,11 +89,15 @@ int umfs_swap_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 
 	if (line_valid(fs, lane, &line)) {
 		const le64 *entry = umfs_at(fs, line.entry);
-		bool done = !((ld64(entry) ^ line.new) & ~UMFS_PTE_VOLATILE);
+		uint64_t now = ld64(entry);
+		bool done = alike(now, line.new);
 
+		if (fs->broken) /* that was not the entry */
+			return -EIO;
 		umfs_flush(fs, entry, sizeof(*entry)); /* who died had stored it, maybe, and no more */
 		umfs_fence(fs);
-		st64(&lane->spare, umfs_pte_page(done ? line.old : line.new));
+		if (done || alike(now, line.old)) /* I2 */
+			st64(&lane->spare, umfs_pte_page(done ? line.old : line.new));
 	}
 	if (ld64(&lane->swap_entry))
 		umfs_persist64(fs, &lane->swap_entry, 0);

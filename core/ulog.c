@@ -109,11 +109,14 @@ int umfs_ulog_recover(struct umfs *fs, struct umfs_ulog_pm *log, uint64_t room)
 	sound = ld32(&log->crc) == head_crc(log, serial) && inode && len <= room &&
 		size <= UMFS_FILE_BYTES_MAX && off <= size && len <= size - off &&
 		ld32(&inode->generation) == generation && umfs_is_reg(ld32(&inode->mode)) &&
+		umfs_inode_sealed(inode, ino) && /* or its root may name others' pages */
 		(!data_crc || data_crc == port_crc32c(0, log_bytes(log), len));
 	if (sound) {
 		copy_pages(fs, ld64(&inode->root), log_bytes(log), off, len, false);
 		umfs_inode_set_size(fs, inode, ino, size);
 	}
+	if (fs->broken) /* what was read, or where it went, may not have been the pool */
+		return -EIO;
 	umfs_fence(fs);
 	umfs_persist64(fs, &log->state, state & ~1ull);
 	return sound ? 0 : -EUCLEAN;

@@ -91,7 +91,7 @@ struct umfs {
 	uint32_t incarnation;
 	uint32_t epoch;
 	uint32_t lane_wanted; /* a thread waits for one */
-	uint32_t lane_taken;  /* 1: some was, in this slot */
+	uint32_t lanes_taken; /* bit: that lane was, in this life of the slot */
 	uint32_t freezing;    /* 1: inside umfs_freeze(), which may clean up after the dead */
 	uint32_t broken;     /* 1: an assertion failed, everything answers -EIO */
 	uint32_t unfinished; /* 1: it broke with a transaction that its recovery has to end */
@@ -250,9 +250,12 @@ int umfs_slot_inherit(struct umfs *fs, uint32_t slot, uint32_t incarnation);
 int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd);
 /* The fork failed: give the slot and its references back. */
 void umfs_slot_abandon(struct umfs *fs, uint32_t slot, uint32_t incarnation);
-/* Roll back what a dead slot left. 0: done or nothing to do; -EAGAIN: it is alive. */
+/* Roll back what a dead slot left. 0: done or nothing to do; -EAGAIN: it is alive; -EIO: cut short. */
 int umfs_slot_recover(struct umfs *fs, uint32_t slot);
-/* Everything a crash left, on a pool nobody else has attached (attach does it, fsck calls it). */
+/*
+ * Everything a crash left, on a pool nobody else has attached (attach does it, fsck calls it).
+ * -EIO: the pool was lost on the way, who comes next goes on; -ENOSPC: no memory for a lane.
+ */
 int umfs_recover_all(struct umfs *fs);
 
 /* ---- namei.c, create.c, rename.c: names; `name` is not terminated, 1..255 bytes, no '/' ---- */

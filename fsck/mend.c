@@ -28,6 +28,7 @@ static void slot_set(struct fsck *c, uint32_t state)
 {
 	struct umfs_slot_pm *slot = page_at(c, UMFS_SLOTS_PAGE);
 
+	st64(&slot->unused, 0); /* whatever stood there: the journal counts */
 	st32(&slot->state, state);
 	media_sync(c, slot, sizeof(*slot));
 }

@@ -109,11 +109,27 @@ static const struct umfs_rec_pm *rec_at(const struct lane *l, uint64_t txid, uin
 	return rec;
 }
 
+/* A page of any group's, behind its bitmaps. */
+static bool saved_page(const struct fsck *c, uint64_t page)
+{
+	uint64_t rel = page - c->geo.groups_page;
+
+	return page >= c->geo.groups_page && page < c->geo.pool_pages &&
+	       rel % UMFS_GROUP_PAGES >= UMFS_GROUP_HEAD_PAGES &&
+	       rel / UMFS_GROUP_PAGES < c->geo.group_count;
+}
+
+/* At most a page of bytes. */
 static bool range_good(const struct fsck *c, uint64_t where, uint64_t len)
 {
-	uint64_t end = c->geo.pool_pages << UMFS_PAGE_SHIFT;
+	return where <= UINT64_MAX - len && saved_page(c, where >> UMFS_PAGE_SHIFT) &&
+	       saved_page(c, (where + len - 1) >> UMFS_PAGE_SHIFT);
+}
 
-	return where >= UMFS_PAGE_BYTES && where < end && len <= end - where;
+static bool is_own_spare(const struct lane *l, uint64_t where, uint32_t len)
+{
+	return where == (uint64_t)((const uint8_t *)&l->pm->spare - l->c->base) &&
+	       len == sizeof(l->pm->spare);
 }
 
 static bool pages_good(const struct fsck *c, uint64_t first, uint64_t count)
@@ -125,14 +141,15 @@ static bool pages_good(const struct fsck *c, uint64_t first, uint64_t count)
 		       (last - c->geo.groups_page) / UMFS_GROUP_PAGES;
 }
 
-static bool rec_good(const struct fsck *c, const struct umfs_rec_pm *rec)
+static bool rec_good(const struct lane *l, const struct umfs_rec_pm *rec)
 {
+	const struct fsck *c = l->c;
 	uint64_t where = ld64(&rec->where), count = ld64(&rec->count);
 	uint32_t len = ld16(&rec->len);
 
 	switch (ld16(&rec->type)) {
 	case UMFS_REC_BYTES:
-		return len && range_good(c, where, len) && !count;
+		return len && (range_good(c, where, len) || is_own_spare(l, where, len)) && !count;
 	case UMFS_REC_FPT:
 		return len && count * 8 == len && !(where & 7) && range_good(c, where, len);
 	case UMFS_REC_PAGES_ALLOC:
@@ -153,7 +170,7 @@ static void check_records(const struct lane *l, uint64_t txid)
 	uint32_t at = 0;
 
 	while ((rec = rec_at(l, txid, at))) {
-		if (!rec_good(l->c, rec))
+		if (!rec_good(l, rec))
 			problem(l->c, PR_LANE_RECORD, l->about,
 				"type %u, len %u, where 0x%llx, count %llu", ld16(&rec->type),
 				ld16(&rec->len), (unsigned long long)ld64(&rec->where),

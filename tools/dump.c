@@ -118,8 +118,9 @@ static void dump_slots(const struct umfs *fs)
 
 		if (ld32(&s->state) == UMFS_SLOT_FREE)
 			continue;
-		printf("  slot %u: state %u, incarnation %u, pid %u, flags %#x\n", i,
-		       ld32(&s->state), ld32(&s->incarnation), ld32(&s->pid), ld32(&s->flags));
+		printf("  slot %u: state %u, incarnation %u, pid %u, flags %#x, unused %#llx\n", i,
+		       ld32(&s->state), ld32(&s->incarnation), ld32(&s->pid), ld32(&s->flags),
+		       (unsigned long long)ld64(&s->unused));
 	}
 }
 

@@ -23,7 +23,7 @@ POOLS = [
                          'inode:/ nlink=77 seal', 'inode:height1 pages=+1 seal',
                          'inode:big entries=+1 seal', 'inode:dir/fifo pages=3 seal',
                          'inode:height3 lock=0x0000000502000002', 'slot:2 incarnation=5',
-                         'inode:height2 size=^1', 'inode:height0 size=0x123456789abcdef0',
+                         'slot:0 incarnation=5 unused=0x5000000ff', 'inode:height2 size=^1', 'inode:height0 size=0x123456789abcdef0',
                          'inode:dir/link size=77', 'xattr:dir/hard1 count=+1 seal'], 1),
     ('bitmaps', 'clean', ['@pagebit-used', '@pagebit-head', '@inodebit-used', '@inodebit-free',
                           '@inodebit-zero', '@inodebit-tail', 'group:0 free_pages=+1'], 1),

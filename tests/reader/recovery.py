@@ -11,8 +11,8 @@ import collections
 import struct
 
 from media import Damage, GROUP_PAGES, PAGE, crc32c, need
-from objects import (ADDRESS, PSE, REGULAR, REGULAR_MAX, Table, inode_offset, kind_of, raw_inode,
-                     size_check, size_of)
+from objects import (ADDRESS, IGNORED, PSE, REGULAR, REGULAR_MAX, Table, inode_offset, kind_of,
+                     raw_inode, size_check, size_of)
 
 CLEAN = 0x636c65616e2e2e2e
 LANE_BYTES, LANE_PAGES, RECORDS = 8192, 4, 128
@@ -38,15 +38,21 @@ class Recovery:
 
     def run(self):
         for slot in range(self.sb.slot_count):
-            incarnation, state = struct.unpack('<II', self.media.read(2 * PAGE + 64 * slot, 8))
+            incarnation, state, unused = struct.unpack(
+                '<II16xQ', self.media.read(2 * PAGE + 64 * slot, 32))
             if state:
                 if state > 2:
                     self.report('slot %d: state' % slot)
-                self.slot(slot, incarnation)
+                if unused >> 32 != incarnation:
+                    unused = 0
+                self.slot(slot, incarnation, unused)
 
-    def slot(self, slot, incarnation):
-        lanes = range(slot * self.sb.lanes_per_slot, (slot + 1) * self.sb.lanes_per_slot)
-        for lane in lanes:
+    def slot(self, slot, incarnation, unused):
+        for n in range(self.sb.lanes_per_slot):
+            lane = slot * self.sb.lanes_per_slot + n
+            if unused >> n & 1:
+                self.media.seen['lane that was not used'] += 1
+                continue
             where = (self.sb.lanes_page + lane * LANE_PAGES) * PAGE
             self.attempt('lane %d' % lane, self.journal, where)
             self.attempt('log of lane %d' % lane, self.log, where + LANE_BYTES, LANE_ULOG_ROOM)
@@ -55,7 +61,8 @@ class Recovery:
             where = (self.sb.reserves_page + reserve * RESERVE_PAGES) * PAGE
             lock = self.media.u64(where + 48)
             if lock & 0xffffffff and (lock >> 32, lock >> 24 & 255) == (incarnation, slot):
-                self.attempt('leases', self.leases, where)
+                if 0 < reserve == self.sb.reserve_count - 1:
+                    self.attempt('leases', self.leases, where)
                 self.attempt('reserve %d' % reserve, self.log, where, RESERVE_ROOM)
 
     def attempt(self, what, act, *args):
@@ -76,7 +83,7 @@ class Recovery:
         if done:
             self.media.seen['recovery cut short'] += 1
         if state == ACTIVE:
-            self.undo(records, done)
+            self.undo(where, records, done)
         else:
             self.finish(records, done)
 
@@ -93,7 +100,7 @@ class Recovery:
             at = (end + 7) // 8 * 8
         return found
 
-    def undo(self, records, done):
+    def undo(self, where, records, done):
         undone = 0
         for record in reversed(records):
             if record.type in (PAGES_ALLOC, INODE_ALLOC):
@@ -101,11 +108,11 @@ class Recovery:
                 if undone <= done:
                     continue
             self.media.seen['undo of type %d' % record.type] += 1
-            self.attempt('record of type %d' % record.type, self.undo_one, record)
+            self.attempt('record of type %d' % record.type, self.undo_one, where, record)
 
-    def undo_one(self, record):
+    def undo_one(self, where, record):
         if record.type == BYTES or record.type == FPT:
-            self.put_back(record)
+            self.put_back(where, record)
         elif record.type == PAGES_ALLOC:
             self.free_pages(record.where, record.count)
         elif record.type == INODE_ALLOC:
@@ -145,9 +152,15 @@ class Recovery:
             end = page + 1
         return runs
 
-    def put_back(self, record):
+    def may_be_saved(self, page):
+        group, first = divmod(page - self.sb.groups_page, GROUP_PAGES)
+        return 0 <= group < self.sb.group_count and first >= 2 and page < self.sb.pool_pages
+
+    def put_back(self, where, record):
         end = record.where + len(record.data)
-        need(PAGE <= record.where and end <= self.sb.pool_pages * PAGE, 'place')
+        if (record.where, end) != (where + 88, where + 96):  # the lane's own spare
+            need(record.data and self.may_be_saved(record.where // PAGE) and
+                 self.may_be_saved((end - 1) // PAGE), 'place')
         self.media.write(record.where, record.data)
 
     def free_pages(self, page, count):
@@ -178,9 +191,7 @@ class Recovery:
         need(log.off + log.len <= log.size, 'bounds')
         saved = self.media.read(where + ULOG_HEAD, log.len)
         need(not log.data_crc or crc32c(saved) == log.data_crc, 'checksum of the bytes')
-        inode = raw_inode(self.media, log.ino)
-        need(inode and kind_of(inode) == REGULAR and inode.generation == log.generation,
-             'inode %d is not the file it was' % log.ino)
+        inode = self.file_of(log.ino, log.generation)
         self.media.seen['log of a lane' if room == LANE_ULOG_ROOM else 'log of a reserve'] += 1
         self.restore(inode, log.off, saved)
         word = log.size | size_check(log.size, log.ino, log.generation) << 48
@@ -197,13 +208,19 @@ class Recovery:
 
     def lease(self, ino, generation, where):
         state, off, length = struct.unpack('<QQQ', self.media.read(where, 24))
-        inode = raw_inode(self.media, ino)
-        need(inode and kind_of(inode) == REGULAR and inode.generation == generation,
-             'inode %d is not the file it was' % ino)
+        inode = self.file_of(ino, generation)
         if state & 1:
             need(length <= LEASE_ROOM and off + length <= size_of(inode), 'bounds')
             self.media.seen['lease'] += 1
             self.restore(inode, off, self.media.read(where + PAGE, length))
+
+    def file_of(self, ino, generation):
+        inode = raw_inode(self.media, ino)
+        need(inode and kind_of(inode) == REGULAR and inode.generation == generation,
+             'inode %d is not the file it was' % ino)
+        head = self.media.read(inode_offset(self.media, ino) + 4, 124)
+        need(crc32c(head, ino) == inode.crc, 'inode %d: checksum' % ino)
+        return inode
 
     def restore(self, inode, off, saved):
         end, writes = off + len(saved), []
@@ -224,9 +241,11 @@ class Recovery:
         line = struct.pack('<3Q', entry_at, old, new)
         if entry_at and check == crc32c(line):
             need(PAGE <= entry_at <= self.sb.pool_pages * PAGE - 8, 'place of the exchange')
-            spare = (old if self.media.u64(entry_at) == new else new) & ADDRESS
-            spare //= PAGE
-            self.media.seen['exchange'] += 1
+            now = self.media.u64(entry_at) & ~IGNORED
+            if now in (old & ~IGNORED, new & ~IGNORED):
+                spare = (old if now == new & ~IGNORED else new) & ADDRESS
+                spare //= PAGE
+                self.media.seen['exchange'] += 1
         if spare:
             self.media.seen['spare'] += 1
             self.free_pages(spare, 1)

@@ -88,6 +88,17 @@ static void exchange_wrong_in_one_field_not_believed(void **state)
 		assert_int_equal(ld64(&lane->swap_entry), 0);
 		free_pages = unit_pages_free(u);
 	}
+	/* The entry is neither of both, or both are one. */
+	for (i = 0; i < 2; i++) {
+		st64(&lane->spare, 0);
+		st64(&lane->swap_entry, umfs_off(u->fs, entry_of(u, "/a", 1)));
+		st64(&lane->swap_old, ld64(entry_of(u, i ? "/a" : "/b", 1)));
+		st64(&lane->swap_new, ld64(entry_of(u, i ? "/a" : "/b", i ? 1 : 2)));
+		assert_true(field_seal("umfs_lane_pm", lane, 0, sizeof(*lane)));
+		assert_ok(umfs_swap_recover(u->fs, u->fs->slot, lane));
+		assert_int_equal(unit_pages_free(u), free_pages);
+		assert_int_equal(ld64(&lane->swap_entry), 0);
+	}
 	/* An entry that is not on a word's boundary, in a page that may hold some. */
 	st64(&lane->spare, 0);
 	st64(&lane->swap_entry, umfs_off(u->fs, entry_of(u, "/a", 1)) + 4);
@@ -101,6 +112,7 @@ static void exchange_wrong_in_one_field_not_believed(void **state)
 /* ---- an undo log (ulog.c) ---- */
 
 struct undo {
+	struct umfs *fs;
 	struct umfs_ulog_pm *log;
 	uint32_t dir;
 };
@@ -145,6 +157,13 @@ static void over_the_end(struct undo *o)
 {
 	st64(&o->log->size, ld64(&o->log->off) + ld64(&o->log->len) - 1);
 }
+/* The root of the file may then name pages of another. */
+static void another_root(struct undo *o)
+{
+	le32 *uid = &umfs_inode(o->fs, ld32(&o->log->ino))->uid;
+
+	st32(uid, ld32(uid) ^ 1);
+}
 static void other_bytes(struct undo *o)
 {
 	st32(&o->log->data_crc, 12345);
@@ -164,6 +183,7 @@ static void undo_wrong_in_one_field_not_believed(void **state)
 		{"no number", inode_zero, true},
 		{"a directory", a_directory, true},
 		{"the generation", another_life, true},
+		{"the inode", another_root, true},
 		{"the length", longer_than_the_log, true},
 		{"the size", larger_than_a_file, true},
 		{"the offset", past_the_end, true},
@@ -172,7 +192,7 @@ static void undo_wrong_in_one_field_not_believed(void **state)
 	};
 	static const uint8_t news[200] = "other bytes";
 	struct unit *u = *state;
-	struct undo o = {.log = umfs_lane_ulog(own_lane(u))};
+	struct undo o = {.fs = u->fs, .log = umfs_lane_ulog(own_lane(u))};
 	struct umfs_inode_pm *in;
 	uint8_t *data, olds[200];
 	uint32_t ino;
@@ -202,6 +222,8 @@ static void undo_wrong_in_one_field_not_believed(void **state)
 		assert_memory_equal(data, rows[i].spoil ? news : olds, sizeof(news));
 		assert_int_equal(umfs_inode_size(in), 5000);
 		assert_int_equal(ld64(&o.log->state) & 1, 0);
+		if (rows[i].spoil == another_root)
+			another_root(&o);
 	}
 	sim_context[0] = 0;
 }
@@ -352,6 +374,69 @@ static void record_longer_than_may_be_not_undone(void **state)
 	}
 }
 
+/* And no more than that. */
+static void undo_only(struct unit *u, struct umfs_lane_pm *lane)
+{
+	struct umfs_tx tx = {.fs = u->fs, .lane = lane, .slot = u->fs->slot, .active = true};
+
+	tx.txid = ld64(&lane->state) >> 2;
+	tx.used = UMFS_TX_BYTES;
+	umfs_tx_abort(&tx);
+}
+
+/* What no transaction saves is not put back, whatever a record says that fits otherwise. */
+static void bytes_put_back_only_where_they_may_be_saved(void **state)
+{
+	struct unit *u = *state;
+	uint64_t inode, page, group;
+	struct umfs_lane_pm *lane;
+	uint32_t i;
+
+	damaging(u);
+	assert_ok(world_put(u->fs, "/f", 0, 20000, 1));
+	page = umfs_pte_page(ld64(entry_of(u, "/f", 1))) << UMFS_PAGE_SHIFT;
+	inode = umfs_off(u->fs, umfs_inode(u->fs, (uint32_t)ino_of(u, "/f")));
+	group = umfs_group_page(u->fs, 0) << UMFS_PAGE_SHIFT;
+	lane = own_lane(u);
+	{
+		const struct {
+			uint64_t where;
+			bool may;
+		} rows[] = {
+			{page, true},
+			{inode + offsetof(struct umfs_inode_pm, pad3), true},
+			{umfs_off(u->fs, &lane->spare), true},
+			{umfs_off(u->fs, &lane->promise), false},
+			{umfs_off(u->fs, &umfs_lane(u->fs, u->fs->slot, 1)->spare), false},
+			{umfs_off(u->fs, &umfs_runtime(u->fs)->ofd_serial), false},
+			{umfs_off(u->fs, &umfs_slot(u->fs, 7)->pad), false},
+			{UMFS_SB_BACKUP_PAGE << UMFS_PAGE_SHIFT, false},
+			{umfs_off(u->fs, &umfs_group(u->fs, 0)->pad), false},
+			{group, false},
+			{group + 2 * UMFS_PAGE_BYTES - 8, false},
+			{group + 2 * UMFS_PAGE_BYTES - 4, false}, /* and into the inodes */
+			{24 * MIB, false},
+			{24 * MIB - 4, false},
+			{~0ull - 3, false},
+		};
+
+		for (i = 0; i < UMFS_ARRAY_LEN(rows); i++) {
+			bool there = rows[i].where < 24 * MIB - 8;
+			uint8_t *at = umfs_at(u->fs, there ? rows[i].where : 0);
+			uint64_t olds = 0x6c6f, was, now;
+
+			lane = journal(u, UMFS_TX_ACTIVE);
+			port_copy(lane->records + sizeof(struct umfs_rec_pm), &olds, 8);
+			put_rec(lane, 0, UMFS_REC_BYTES, 8, rows[i].where, 0);
+			port_copy(&was, at, 8);
+			undo_only(u, lane);
+			port_copy(&now, at, 8);
+			assert_int_equal(now, rows[i].may ? olds : was);
+			port_copy(at, &was, 8);
+		}
+	}
+}
+
 /* An inode that was taken, in a record of a transaction that is to be undone. */
 static void inode_that_none_can_be_not_freed(void **state)
 {
@@ -391,6 +476,10 @@ static void slot_with_anything_left_is_not_at_rest(void **state)
 	size_t i;
 
 	u->sim->log = NULL;
+	st64(&lane->spare, 1);
+	assert_true(umfs_slot_at_rest(u->fs, u->fs->slot)); /* nobody has taken that lane */
+	st64(&lane->spare, 0);
+	unit_lanes_used(u, u->fs->slot);
 	assert_true(umfs_slot_at_rest(u->fs, u->fs->slot));
 	for (i = 0; i < UMFS_ARRAY_LEN(words); i++) {
 		uint64_t was = ld64(words[i]);
@@ -411,6 +500,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(runs_that_are_in_no_group_not_freed),
 	CASE(journal_full_of_empty_records_comes_to_an_end),
 	CASE(record_longer_than_may_be_not_undone),
+	CASE(bytes_put_back_only_where_they_may_be_saved),
 	CASE(inode_that_none_can_be_not_freed),
 	CASE(slot_with_anything_left_is_not_at_rest),
 };

@@ -244,12 +244,13 @@ static void group_lock_of_idle_lane_let_go_of(void **state)
 {
 	struct unit *u = *state;
 	struct sim_proc *other = unit_attach(u);
-	struct umfs_lane_pm *lane = umfs_lane(&other->fs, other->fs.slot, 0);
 	uint32_t slot = other->fs.slot;
 	uint64_t before = unit_pages_free(u);
+	struct umfs_tx tx;
 
-	assert_int_equal(umfs_group_lock(&other->fs, lane, 0, true), 0);
-	assert_true(umfs_bits_held(u->fs, slot, lane));
+	assert_ok(umfs_lane_get(&other->fs, &tx));
+	assert_int_equal(umfs_group_lock(&other->fs, tx.lane, 0, true), 0);
+	assert_true(umfs_bits_held(u->fs, slot, tx.lane));
 	sim_kill(other);
 	assert_ok(umfs_slot_recover(u->fs, slot));
 	assert_true(umfs_lock_free(u->fs, ld64(&umfs_group(u->fs, 0)->lock)));
@@ -261,14 +262,14 @@ static void group_lock_of_lane_that_gives_its_spare_back_let_go_of(void **state)
 {
 	struct unit *u = *state;
 	struct sim_proc *other = unit_attach(u);
-	struct umfs_lane_pm *lane = umfs_lane(&other->fs, other->fs.slot, 0);
 	uint32_t slot = other->fs.slot;
-	struct umfs_tx tx = {.fs = &other->fs, .lane = lane, .slot = slot};
 	uint64_t before = unit_pages_free(u);
+	struct umfs_tx tx;
 
+	assert_ok(umfs_lane_get(&other->fs, &tx));
 	assert_ok(umfs_swap_prepare(&tx, 0));
 	assert_int_equal(unit_pages_free(u), before - 1);
-	assert_int_equal(umfs_group_lock(&other->fs, lane, 0, true), 0);
+	assert_int_equal(umfs_group_lock(&other->fs, tx.lane, 0, true), 0);
 	sim_kill(other);
 	assert_ok(umfs_slot_recover(u->fs, slot));
 	assert_true(umfs_lock_free(u->fs, ld64(&umfs_group(u->fs, 0)->lock)));

@@ -187,6 +187,46 @@ static void leases_of_a_pool_before_forgotten(void **state)
 	world_close(&f);
 }
 
+/* Only the last is ever divided. */
+static void leases_in_another_reserve_not_believed(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file f;
+	struct held h;
+
+	written(u, &h);
+	u->damaged = true;
+	assert_int_equal(u->fs->geo.reserve_count, 2);
+	st64(&h.by.log->state, 1);
+	memcpy(umfs_reserve(u->fs, 0), umfs_reserve(u->fs, 1),
+	       (size_t)UMFS_RESERVE_PAGES * UMFS_PAGE_BYTES);
+	st64(&h.by.log->state, 0);
+	unit_die(u);
+	assert_ok(world_open(u->fs, "/f", O_RDONLY, &f));
+	assert_true(is(&f, now));
+	world_close(&f);
+}
+
+/* A root that is damaged may name pages of another file. */
+static void lease_of_damaged_file_not_undone(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file f;
+	struct held h;
+	uint32_t ino;
+
+	written(u, &h);
+	u->damaged = true;
+	assert_ok(world_ino(u->fs, "/other", &ino));
+	st64(&h.by.file.inode->root, ld64(&umfs_inode(u->fs, ino)->root));
+	st64(&h.by.log->state, 1);
+	unit_die(u);
+	world_fill(now, FILE_BYTES, 0, 3);
+	assert_ok(world_open(u->fs, "/other", O_RDONLY, &f));
+	assert_true(is(&f, now));
+	world_close(&f);
+}
+
 static void reserve_shared_with_writers(void **state)
 {
 	struct unit *u = *state;
@@ -283,6 +323,7 @@ int main(int argc, char **argv)
 		CASE(write_by_lease_seen),	   CASE(half_undone),
 		CASE(half_in_lost_pool_undone_by_recovery), CASE(hostile_log_harms_nobody),	   CASE(lease_of_no_file_forgotten),
 		CASE(leases_of_a_pool_before_forgotten),
+		CASE(leases_in_another_reserve_not_believed), CASE(lease_of_damaged_file_not_undone),
 		CASE(reserve_shared_with_writers), CASE(small_pool_has_none),
 		CASE(write_cut_anywhere_whole),
 	};

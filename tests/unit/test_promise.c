@@ -217,6 +217,7 @@ static void promise_about_files_in_use_frees_nothing(void **state)
 	umfs_node node;
 
 	u->sim->log = NULL;
+	unit_lanes_used(u, other->fs.slot);
 	node = put(u, "/closed");
 	promise(other, 0, node);
 	promise(other, 1, node + (1ull << 32)); /* the next to have that inode */
@@ -236,6 +237,57 @@ static void promise_about_files_in_use_frees_nothing(void **state)
 	assert_err(umfs_getattr(u->fs, umfs_file_node(&file), &attr), ESTALE);
 }
 
+/* The last lane of the slot has taken the file's last link away, and did not commit. */
+static void take_link(struct umfs *fs, uint32_t ino)
+{
+	struct umfs_inode_pm *inode = umfs_inode(fs, ino);
+	struct umfs_tx tx = {.fs = fs, .slot = fs->slot};
+
+	tx.lane = umfs_lane(fs, fs->slot, fs->geo.lanes_per_slot - 1);
+	umfs_tx_begin(&tx);
+	assert_ok(umfs_tx_save(&tx, inode, UMFS_INODE_CRC_BYTES));
+	umfs_tx_fence(&tx);
+	st32(&inode->nlink, 0);
+	umfs_inode_seal(inode, ino);
+}
+
+/*
+ * A promise that was kept is there again after a power cut, and since then another lane, of
+ * the same slot or another, was changing the file.
+ */
+static void promise_looks_at_what_is_left_when_all_is_undone(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_attr attr;
+	uint32_t round;
+	umfs_node node;
+
+	u->sim->log = NULL;
+	node = put(u, "/f");
+	for (round = 0; round < 3; round++) {
+		struct sim_proc *other = unit_attach(u);
+
+		unit_lanes_used(u, other->fs.slot);
+		if (round == 0) {
+			unit_lanes_used(u, u->fs->slot);
+			promise(u->proc, 0, node);
+		} else {
+			promise(other, 0, node);
+		}
+		take_link(&other->fs, (uint32_t)node);
+		sim_kill(other);
+		take_records(u->fs, true); /* or one would take the promise over */
+		if (round == 2)
+			assert_ok(umfs_slot_recover(u->fs, 1));
+		else
+			unit_die(u);
+		take_records(u->fs, false);
+		assert_ok(world_stat(u->fs, "/f", &attr));
+		assert_int_equal(attr.nlink, 1);
+		assert_int_equal(attr.blocks_512, 9 * 8);
+	}
+}
+
 static void promise_about_a_locked_file_is_not_kept(void **state)
 {
 	struct unit *u = *state;
@@ -247,6 +299,7 @@ static void promise_about_a_locked_file_is_not_kept(void **state)
 	uint32_t ino;
 
 	u->sim->log = NULL;
+	unit_lanes_used(u, other->fs.slot);
 	node = put(u, "/f");
 	ino = (uint32_t)node;
 	inode = umfs_inode(u->fs, ino);
@@ -280,6 +333,7 @@ static void record_claimed_in_part_is_completed(void **state)
 		rec = umfs_irec_find(u->fs, inode, (uint32_t)file.ino);
 		st32(&rec->generation, ld32(&inode->generation) + 7);
 		st32(&rec->flags, flags);
+		unit_lanes_used(u, u->fs->slot);
 		promise(u->proc, 0, umfs_file_node(&file));
 		unit_die(u);
 		assert_int_equal(ld32(&umfs_inode(u->fs, (uint32_t)file.ino)->mode), 0);
@@ -290,6 +344,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(killed_without_records_survivor_frees),
 	CASE(killed_without_records_next_attacher_frees),
 	CASE(promise_about_files_in_use_frees_nothing),
+	CASE(promise_looks_at_what_is_left_when_all_is_undone),
 	CASE(promise_about_a_locked_file_is_not_kept),
 	CASE(record_claimed_in_part_is_completed),
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_recover.c - recovery of what a crash left, and of what no crash leaves. */
+#include "field.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -132,6 +133,274 @@ static void group_lock_of_free_slot_no_obstacle(void **state)
 	assert_false(umfs_lock_free(u->fs, ld64(&umfs_group(u->fs, 0)->lock)));
 	assert_ok(umfs_slot_recover(u->fs, slot));
 	assert_ok(world_put(u->fs, "/new", 0, 10000, 1));
+}
+
+/* ---- lanes of a slot that nobody has ---- */
+
+/* All that a lane may have in hand, and all of it about the pages of a file in use. */
+static void spoil_lane(struct umfs *fs, struct umfs_lane_pm *lane, uint32_t ino, uint32_t state)
+{
+	struct umfs_rec_pm *rec = (struct umfs_rec_pm *)lane->records;
+	struct umfs_inode_pm *in = umfs_inode(fs, ino);
+	le64 *entry = umfs_fpt_slot(fs, in, 0);
+	uint64_t page = umfs_pte_page(ld64(entry));
+
+	umfs_ulog_arm(fs, umfs_lane_ulog(lane), in, ino, 0, 100, NULL);
+	port_zero((uint8_t *)umfs_lane_ulog(lane) + UMFS_ULOG_HEAD_BYTES, 100);
+	assert_true(field_seal("umfs_ulog_pm", umfs_lane_ulog(lane), 0, UMFS_PAGE_BYTES));
+	st64(&lane->state, 77ull << 2 | state);
+	st64(&lane->done, 0);
+	st16(&rec->type, state == UMFS_TX_ACTIVE ? UMFS_REC_PAGES_ALLOC : UMFS_REC_PAGES_FREE);
+	st16(&rec->len, 0);
+	st64(&rec->txid, 77);
+	st64(&rec->where, page);
+	st64(&rec->count, 1);
+	assert_true(field_seal("umfs_rec_pm", rec, 0, sizeof(*rec)));
+	st64(&lane->swap_entry, umfs_off(fs, entry));
+	st64(&lane->swap_old, ld64(entry + 1));
+	st64(&lane->swap_new, ld64(entry));
+	assert_true(field_seal("umfs_lane_pm", lane, 0, sizeof(*lane)));
+	st64(&lane->spare, page + 1);
+	st64(&lane->promise, umfs_node_of(ino, ld32(&in->generation)));
+	st64(&lane->group, 1);
+}
+
+static void spoil_slot(struct umfs *fs, uint32_t slot, uint32_t state)
+{
+	uint32_t i, ino;
+
+	assert_ok(world_ino(fs, "/f", &ino));
+	for (i = 0; i < fs->geo.lanes_per_slot; i++)
+		spoil_lane(fs, umfs_lane(fs, slot, i), ino, state);
+}
+
+/* Is /f whole and are its pages its own? */
+static void not_obeyed(struct unit *u, uint64_t free_pages)
+{
+	uint8_t want[20000], got[20000];
+	struct umfs_file file;
+
+	assert_ok(world_open(u->fs, "/f", O_RDONLY, &file));
+	assert_int_equal(umfs_pread(&file, got, sizeof(got), 0), sizeof(got));
+	world_fill(want, sizeof(want), 0, 1);
+	assert_memory_equal(got, want, sizeof(want));
+	world_close(&file);
+	assert_int_equal(unit_pages_free(u), free_pages);
+}
+
+/* Some of all there is to do in a lane; false: killed at its n-th store, and nothing is freed. */
+static bool work(struct sim_proc *proc, uint64_t n)
+{
+	static jmp_buf jump;
+	struct umfs_file file;
+	uint8_t bytes[200];
+
+	world_fill(bytes, sizeof(bytes), 100, 2);
+	if (setjmp(jump)) {
+		sim_kill(proc);
+		return false;
+	}
+	sim_kill_arm(proc->sim, n, &jump);
+	assert_ok(world_open(&proc->fs, "/g", O_RDWR, &file));
+	assert_int_equal(umfs_pwrite(&file, bytes, sizeof(bytes), 100), sizeof(bytes));
+	world_close(&file);
+	assert_ok(world_truncate(&proc->fs, "/g", 150));
+	sim_kill_arm(proc->sim, 0, NULL);
+	return true;
+}
+
+/* All die, who comes next at his n-th store as well. */
+static void die_twice(struct unit *u, uint64_t n)
+{
+	static jmp_buf jump;
+	struct sim_proc *volatile proc;
+	int err;
+
+	sim_kill(u->proc);
+	proc = sim_open(u->sim, &err);
+	assert_non_null(proc);
+	if (setjmp(jump)) {
+		sim_kill(proc);
+		u->proc = unit_attach(u);
+	} else {
+		sim_kill_arm(u->sim, n, &jump);
+		assert_ok(umfs_attach(&proc->fs, u->mode));
+		sim_kill_arm(u->sim, 0, NULL);
+		u->proc = proc;
+	}
+	u->fs = &u->proc->fs;
+}
+
+/* One takes the slot and dies in it at each of his stores; a survivor, or the next, recovers. */
+static void lanes_of_free_slot_not_obeyed(void **state)
+{
+	static const uint32_t states[] = {UMFS_TX_ACTIVE, UMFS_TX_COMMITTED};
+	struct unit *u = *state;
+	uint64_t free_pages, n, round = 0;
+	bool done = false;
+
+	u->sim->log = NULL;
+	assert_ok(world_put(u->fs, "/f", 0, 20000, 1));
+	assert_ok(world_put(u->fs, "/g", 0, 300, 2));
+	sim_settle(u->sim);
+	for (n = 1; !done; n += round++ & 3 ? 0 : 1) {
+		struct sim_proc *other;
+
+		sim_kill(u->proc);
+		sim_reload(u->sim);
+		u->proc = unit_attach(u);
+		u->fs = &u->proc->fs;
+		free_pages = unit_pages_free(u);
+		spoil_slot(u->fs, 1, states[round & 1]);
+		other = unit_attach(u);
+		assert_int_equal(other->fs.slot, 1);
+		done = work(other, n);
+		if (done)
+			sim_kill(other);
+		if (round & 2)
+			die_twice(u, n);
+		else
+			assert_ok(umfs_slot_recover(u->fs, 1));
+		not_obeyed(u, free_pages);
+	}
+	assert_true(round > 40);
+	spoil_slot(u->fs, 1, UMFS_TX_ACTIVE); /* left, not died in */
+	sim_detach(unit_attach(u));
+	not_obeyed(u, free_pages);
+	u->damaged = true;
+}
+
+/* The lock of a group says that such a lane has it. */
+static void lane_of_free_slot_that_has_a_group_not_obeyed(void **state)
+{
+	struct unit *u = *state;
+	uint64_t free_pages;
+
+	u->sim->log = NULL;
+	assert_ok(world_put(u->fs, "/f", 0, 20000, 1));
+	free_pages = unit_pages_free(u);
+	assert_ok(world_put(u->fs, "/g", 0, 4000, 1));
+	spoil_slot(u->fs, 1, UMFS_TX_ACTIVE);
+	st64(&umfs_lane(u->fs, 1, 0)->group, (uint64_t)port_thread() << 32 | 1);
+	st64(&umfs_group(u->fs, 0)->lock, umfs_lock_value(u->fs, 1));
+	assert_true(umfs_bits_held(u->fs, 1, umfs_lane(u->fs, 1, 0)));
+	assert_ok(world_unlink(u->fs, "/g")); /* frees, and waits for the group */
+	not_obeyed(u, free_pages);
+	u->damaged = true;
+}
+
+/* What says that a slot is in use, in a pool that is clean, is damage. */
+static void slot_in_use_in_clean_pool_not_obeyed(void **state)
+{
+	static const uint32_t states[] = {UMFS_SLOT_LIVE, UMFS_SLOT_HEIR, 77};
+	struct unit *u = *state;
+	struct sim_proc *more[4];
+	uint64_t free_pages;
+	uint32_t i, k, ino;
+
+	u->sim->log = NULL;
+	u->damaged = true;
+	assert_ok(world_put(u->fs, "/f", 0, 20000, 1));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	free_pages = unit_pages_free(u);
+	for (i = 0; i < UMFS_ARRAY_LEN(states); i++) {
+		struct umfs then = *u->fs;
+
+		sim_detach(u->proc);
+		then.base = u->sim->mem;
+		for (k = 0; k < UMFS_ARRAY_LEN(more); k++) {
+			st32(&umfs_slot(&then, k)->state, states[i]);
+			spoil_lane(&then, umfs_lane(&then, k, 0), ino, UMFS_TX_ACTIVE);
+		}
+		u->proc = unit_attach(u);
+		u->fs = &u->proc->fs;
+		for (k = 0; k < UMFS_ARRAY_LEN(more); k++)
+			more[k] = unit_attach(u);
+		not_obeyed(u, free_pages);
+		for (k = 0; k < UMFS_ARRAY_LEN(more); k++)
+			sim_detach(more[k]);
+		not_obeyed(u, free_pages);
+	}
+}
+
+/* ---- the pool lost by who recovers it ---- */
+
+static struct umfs *loser;
+static uint64_t until_lost;
+
+static void lose(void)
+{
+	if (until_lost && !--until_lost)
+		loser->broken = 1;
+}
+
+/* A transaction, an undo log, a spare page and a file without a name. */
+static void die_amid(struct unit *u)
+{
+	struct umfs_file file;
+	struct umfs_inode_pm *in;
+	struct umfs_tx tx;
+	uint64_t page;
+	uint32_t got;
+
+	assert_ok(world_open(u->fs, "/gone", O_RDWR | O_CREAT, &file));
+	assert_ok(world_write(&file, 0, 30000, 1));
+	assert_ok(world_unlink(u->fs, "/gone"));
+	own_spare(u->proc);
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &file));
+	in = file.inode;
+	assert_ok(umfs_lane_get(u->fs, &tx));
+	umfs_ulog_arm(u->fs, umfs_lane_ulog(tx.lane), in, file.ino, 100, 200, NULL);
+	memset((uint8_t *)umfs_page(u->fs, umfs_pte_page(ld64(umfs_fpt_slot(u->fs, in, 0)))) + 100, 7,
+	       200);
+	umfs_tx_begin(&tx);
+	assert_ok(umfs_tx_save(&tx, in, UMFS_INODE_CRC_BYTES));
+	assert_ok(umfs_pages_alloc(&tx, 0, 10, &page, &got));
+	st32(&in->nlink, 5);
+	umfs_inode_seal(in, file.ino);
+	sim_kill(u->proc);
+}
+
+static void pool_lost_in_recovery_recovered_by_the_next(void **state)
+{
+	struct unit *u = *state;
+	uint64_t free_pages = 0, n;
+	struct umfs_attr attr;
+	bool lost = true;
+	char why[256];
+
+	u->sim->log = NULL;
+	assert_ok(world_put(u->fs, "/f", 0, 20000, 1));
+	die_amid(u);
+	sim_settle(u->sim);
+	for (n = 0; lost; n++) {
+		int err;
+
+		sim_reload(u->sim);
+		u->proc = sim_open(u->sim, &err);
+		assert_non_null(u->proc);
+		loser = &u->proc->fs;
+		until_lost = n;
+		u->sim->on_store = lose;
+		err = umfs_attach(&u->proc->fs, u->mode);
+		u->sim->on_store = NULL;
+		lost = !n || loser->broken;
+		assert_true(!err || (loser->broken && err == -EIO));
+		sim_kill(u->proc);
+		u->proc = unit_attach(u);
+		u->fs = &u->proc->fs;
+		if (!n)
+			free_pages = unit_pages_free(u);
+		not_obeyed(u, free_pages);
+		assert_ok(world_stat(u->fs, "/f", &attr));
+		assert_int_equal(attr.nlink, 1);
+		sim_detach(u->proc);
+		if (image_check(u->sim, why))
+			fail_msg("lost at store %llu: %s", (unsigned long long)n, why);
+	}
+	assert_true(n > 40);
+	u->proc = unit_attach(u);
+	u->fs = &u->proc->fs;
 }
 
 /* As in a copy of a frozen pool, where the slot was free yet when its page was copied. */
@@ -381,6 +650,10 @@ static const struct CMUnitTest tests[] = {
 	CASE(locks_of_the_dead_no_obstacle),
 	CASE(group_lock_that_no_lane_noted_no_obstacle),
 	CASE(group_lock_of_free_slot_no_obstacle),
+	CASE(lanes_of_free_slot_not_obeyed),
+	CASE(lane_of_free_slot_that_has_a_group_not_obeyed),
+	CASE(slot_in_use_in_clean_pool_not_obeyed),
+	CASE(pool_lost_in_recovery_recovered_by_the_next),
 	CASE(description_of_free_slot_forgotten),
 	CASE(locks_in_the_name_of_who_comes_no_obstacle),
 	CASE(recovery_killed_many_times_ends_well),

@@ -90,6 +90,11 @@ void unit_die(struct unit *u)
 	attach(u);
 }
 
+void unit_lanes_used(struct unit *u, uint32_t slot)
+{
+	st64(&umfs_slot(u->fs, slot)->unused, 0);
+}
+
 uint64_t unit_pages_free(struct unit *u)
 {
 	struct umfs_statfs st;

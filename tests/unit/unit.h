@@ -41,6 +41,8 @@ struct sim_proc *unit_attach(struct unit *u);
 /* The process dies; a new one attaches. */
 void unit_die(struct unit *u);
 uint64_t unit_pages_free(struct unit *u);
+/* What a case puts into lanes of the slot counts, whoever has the slot and took them or not. */
+void unit_lanes_used(struct unit *u, uint32_t slot);
 
 int unit_run(int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t n);
 #define UNIT_MAIN(name, tests)                                                                     \
