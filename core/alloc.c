@@ -182,9 +182,9 @@ static int alloc_in_group(struct umfs_tx *tx, uint32_t group, uint32_t hint, str
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	ret = umfs_group_init(fs, group);
-	if (ret == -ENOSPC) {
-		wish->no_backing = true;
-		ret = 0;
+	if (ret == -ENOSPC || ret == -EUCLEAN) {
+		wish->no_backing |= ret == -ENOSPC;
+		ret = 0; /* a damaged one is passed over */
 	} else if (!ret) {
 		wish->behind = hint != 0;
 		if (!hint)

@@ -71,7 +71,7 @@ static int change_save(struct change *c)
 	int err;
 
 	umfs_tx_begin(&c->tx);
-	err = umfs_inode_save(&c->tx, c->in);
+	err = umfs_inode_save(&c->tx, c->in, c->ino);
 	if (!err)
 		err = umfs_tx_save(&c->tx, &c->in->mtime_ns, 24);
 	if (err)

@@ -24,6 +24,19 @@ static int check_source(const struct umfs_file *in)
 	return umfs_is_reg(mode) ? 0 : -EINVAL;
 }
 
+/* Is there an entry by which nothing can be read? That is no hole. */
+static bool any_lost(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t last)
+{
+	uint64_t entry;
+
+	while ((index = umfs_fpt_next(fs, root, index, last)) < last) {
+		index += umfs_fpt_run(fs, root, index, last - index, &entry);
+		if (!entry)
+			return true;
+	}
+	return false;
+}
+
 /* I2 */
 static bool holes(const struct umfs_write *w)
 {
@@ -33,6 +46,7 @@ static bool holes(const struct umfs_write *w)
 
 	return umfs_fpt_seek(w->fs, from, w->src.off >> UMFS_PAGE_SHIFT, from_last, true) ==
 		       from_last &&
+	       !any_lost(w->fs, from, w->src.off >> UMFS_PAGE_SHIFT, from_last) &&
 	       umfs_fpt_next(w->fs, to, w->off >> UMFS_PAGE_SHIFT, to_last) == to_last &&
 	       w->off + w->n <= w->fs->end_max;
 }

@@ -105,7 +105,7 @@ static int create_in_tx(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t 
 			const struct umfs_name *n, const struct newborn *b, uint32_t *ino)
 {
 	struct umfs *fs = tx->fs;
-	int err = umfs_inode_save_times(tx, dir);
+	int err = umfs_inode_save_times(tx, dir, dir_ino);
 
 	if (!err)
 		err = make_inode(tx, dir, dir_ino, b, ino);
@@ -297,6 +297,8 @@ static int tmpfile_locked(struct umfs_tx *tx, const struct umfs_inode_pm *dir, u
 
 	if (err)
 		return err;
+	if (!umfs_inode_sealed(dir, (uint32_t)node))
+		return -EUCLEAN;
 	if (!umfs_may(b->cred, dir, 3))
 		return -EACCES;
 	umfs_tx_begin(tx);

@@ -40,12 +40,14 @@ static uint64_t ref_page(uint64_t ref)
 	return (ref & UMFS_DREF_ADDR) >> UMFS_PAGE_SHIFT;
 }
 
-/* The largest hash that shares the bits which `level` nodes and `depth` bits more consumed. */
-static uint64_t last_hash(uint64_t hash, uint32_t level, uint32_t depth)
+/* The hashes that share the bits which `level` nodes and `depth` bits more consumed. */
+static void set_range(struct umfs_dpath *p, uint64_t hash, uint32_t depth)
 {
-	uint32_t bits = level ? (level - 1) * UMFS_DNODE_BITS + depth : 0;
+	uint32_t bits = p->level ? (p->level - 1) * UMFS_DNODE_BITS + depth : 0;
+	uint64_t rest = (1ull << (HASH_BITS - bits)) - 1;
 
-	return hash | ((1ull << (HASH_BITS - bits)) - 1);
+	p->first = hash & ~rest;
+	p->last = hash | rest;
 }
 
 int umfs_dir_descend(const struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
@@ -57,16 +59,17 @@ int umfs_dir_descend(const struct umfs *fs, const struct umfs_inode_pm *dir, uin
 	p->leaf = NULL;
 	for (p->level = 0; p->level <= UMFS_DIR_LEVELS_MAX; p->level++) {
 		if (!(ref & UMFS_DREF_P))
-			return p->level ? -EUCLEAN : -ENOENT;
+			return p->level || ref ? -EUCLEAN : -ENOENT;
 		if (!umfs_page_valid(fs, ref_page(ref)))
 			return -EUCLEAN;
 		if (ref & UMFS_DREF_LEAF) {
 			uint32_t depth = ref_depth(ref);
 
-			if (depth > UMFS_DNODE_BITS || (p->level && !depth))
+			if (depth > UMFS_DNODE_BITS || !p->level != !depth)
 				return -EUCLEAN;
 			p->leaf = umfs_page(fs, ref_page(ref));
-			p->last = last_hash(hash, p->level, depth);
+			p->word = ref;
+			set_range(p, hash, depth);
 			return umfs_dleaf_valid(p->leaf, dir_ino) ? 0 : -EUCLEAN;
 		}
 		if (p->level == UMFS_DIR_LEVELS_MAX)
@@ -84,13 +87,7 @@ int umfs_dir_find(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir
 	uint32_t cell;
 	int err = umfs_dir_descend(fs, dir, dir_ino, n->hash, &p);
 
-	if (err)
-		return err;
-	cell = umfs_dleaf_find(p.leaf, n);
-	if (!cell)
-		return -ENOENT;
-	*ino = ld32(&umfs_dleaf_dentry(p.leaf, cell)->ino);
-	return *ino ? 0 : -EUCLEAN;
+	return err ? err : umfs_dleaf_find(p.leaf, n, &cell, ino);
 }
 
 /* ---- making room ---- */
@@ -129,7 +126,7 @@ static void copy_dentries(struct umfs *fs, const struct umfs_dleaf_pm *from,
 		if (bit && !(ld64(&d->hash) & bit) == set)
 			continue;
 		if (at + cells > UMFS_DLEAF_CELLS)
-			break; /* overlapping dentries: a damaged leaf */
+			break; /* it changed since it was looked at */
 		port_copy(umfs_dleaf_dentry(to, at), d, 16u + len);
 		umfs_dleaf_tag(to, at, ld64(&d->hash), len);
 		st64(&to->start[at / 64u], ld64(&to->start[at / 64u]) | 1ull << at % 64u);
@@ -145,7 +142,7 @@ static int first_leaf(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t di
 	uint64_t page;
 	uint64_t goal =
 		umfs_group_page(tx->fs, umfs_ino_group(tx->fs, dir_ino));
-	int err = umfs_inode_save(tx, dir);
+	int err = umfs_inode_save(tx, dir, dir_ino);
 
 	if (!err)
 		err = new_leaf(tx, goal, dir_ino, &page);
@@ -166,19 +163,37 @@ static le64 *ref_range(le64 *ref, uint32_t depth, uint32_t *count)
 	return (le64 *)node + (index & ~(*count - 1));
 }
 
-/* Save a leaf's references; a root reference is saved with the inode. */
+/* Do exactly these of their node name the leaf? Others would name a page that is freed. */
+static bool refs_agree(const le64 *refs, uint32_t count, uint64_t word)
+{
+	uintptr_t node = (uintptr_t)refs & ~(uintptr_t)UMFS_PAGE_MASK;
+	uint32_t first = (uint32_t)(((uintptr_t)refs - node) / 8u), i;
+
+	for (i = 0; i < UMFS_DNODE_REFS; i++) {
+		uint64_t ref = ld64((const le64 *)node + i);
+
+		if (i - first < count ? ref != word : ref_page(ref) == ref_page(word))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Save the references of a leaf that is to be replaced, and is whole, or names of it would be
+ * lost; a root reference is saved with the inode.
+ */
 static int save_refs(struct umfs_tx *tx, const struct umfs_dpath *p, le64 **refs,
 		     uint32_t *count)
 {
-	uint32_t depth = ref_depth(ld64(p->ref));
-
 	*refs = p->ref;
 	*count = 1;
+	if (!umfs_dleaf_whole(p->leaf, p->first, p->last))
+		return -EUCLEAN;
 	if (!p->level)
 		return 0;
-	if (!depth || depth > UMFS_DNODE_BITS)
+	*refs = ref_range(p->ref, ref_depth(p->word), count);
+	if (!refs_agree(*refs, *count, p->word))
 		return -EUCLEAN;
-	*refs = ref_range(p->ref, depth, count);
 	return umfs_tx_save(tx, *refs, *count * 8);
 }
 
@@ -195,10 +210,10 @@ static void store_refs(struct umfs *fs, le64 *refs, uint32_t count, uint64_t ref
 static int repack(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino,
 		  const struct umfs_dpath *p)
 {
-	uint64_t old = ld64(p->ref), page;
+	uint64_t old = p->word, page;
 	uint32_t count;
 	le64 *refs;
-	int err = umfs_inode_save(tx, dir);
+	int err = umfs_inode_save(tx, dir, dir_ino);
 
 	if (!err)
 		err = save_refs(tx, p, &refs, &count);
@@ -219,7 +234,7 @@ static int split(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino
 		 const struct umfs_dpath *p)
 {
 	struct umfs *fs = tx->fs;
-	uint64_t old = ld64(p->ref), low, high, node = 0, bit;
+	uint64_t old = p->word, low, high, node = 0, bit;
 	uint32_t depth = p->level ? ref_depth(old) : UMFS_DNODE_BITS;
 	uint32_t level = p->level, count;
 	bool below = depth >= UMFS_DNODE_BITS;
@@ -228,7 +243,7 @@ static int split(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino
 
 	if (below && level == UMFS_DIR_LEVELS_MAX)
 		return -ENOSPC;
-	err = umfs_inode_save(tx, dir);
+	err = umfs_inode_save(tx, dir, dir_ino);
 	if (!err)
 		err = save_refs(tx, p, &refs, &count);
 	if (!err)
@@ -299,7 +314,7 @@ static int make_room(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir
 		n->leaf = p.leaf;
 		n->cell = find_room(tx->fs, p.leaf, cells, &used);
 		if (n->cell)
-			return 0;
+			return umfs_dleaf_free(p.leaf, n->cell, cells) ? 0 : -EUCLEAN;
 	}
 	umfs_tx_begin(tx);
 	if (err)
@@ -364,11 +379,12 @@ int umfs_dir_remove(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_
 	uint32_t cell;
 	int err = umfs_dir_descend(tx->fs, dir, dir_ino, n->hash, &p);
 
+	if (!err)
+		err = umfs_dleaf_find(p.leaf, n, &cell, NULL);
+	if (!err && !ld64(&dir->entries))
+		err = -EUCLEAN;
 	if (err)
 		return err;
-	cell = umfs_dleaf_find(p.leaf, n);
-	if (!cell)
-		return -ENOENT;
 	err = flip_start(tx, p.leaf, cell, false);
 	if (!err)
 		st64(&dir->entries, ld64(&dir->entries) - 1);
@@ -383,11 +399,10 @@ int umfs_dir_replace(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir
 	uint32_t cell;
 	int err = umfs_dir_descend(tx->fs, dir, dir_ino, n->hash, &p);
 
+	if (!err)
+		err = umfs_dleaf_find(p.leaf, n, &cell, NULL);
 	if (err)
 		return err;
-	cell = umfs_dleaf_find(p.leaf, n);
-	if (!cell)
-		return -ENOENT;
 	d = umfs_dleaf_dentry(p.leaf, cell);
 	err = umfs_tx_save(tx, &d->ino, 8);
 	if (err)
@@ -400,6 +415,25 @@ int umfs_dir_replace(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir
 }
 
 /* ---- freeing the pages of a directory ---- */
+
+/* What has no presence bit names nothing, and so do the words of a leaf's head. */
+static uint64_t named_page(uint64_t ref)
+{
+	return (ref & UMFS_DREF_P) ? ref_page(ref) : 0;
+}
+
+static bool is_leaf_of(const struct umfs *fs, uint64_t page, uint32_t dir_ino)
+{
+	return umfs_page_valid(fs, page) && umfs_dleaf_valid(umfs_page(fs, page), dir_ino);
+}
+
+/* Only a leaf of this directory is freed, and only without names. */
+static int free_leaf(struct umfs_tx *tx, uint64_t page, uint32_t dir_ino)
+{
+	if (!is_leaf_of(tx->fs, page, dir_ino) || !umfs_dleaf_empty(umfs_page(tx->fs, page)))
+		return -EUCLEAN;
+	return umfs_pages_free(tx, page, 1);
+}
 
 /*
  * One transaction: the references [from, *to) of a node go, with the pages
@@ -414,17 +448,17 @@ static int clear_refs(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t di
 	int err;
 
 	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, dir);
+	err = umfs_inode_save(tx, dir, dir_ino);
 	for (i = from; !err && i < UMFS_DNODE_REFS && pages < CLEAR_PAGES; i++) {
-		page = ref_page(ld64(&node[i]));
+		page = named_page(ld64(&node[i]));
 		if (page && page != before) {
-			err = umfs_pages_free(tx, page, 1);
+			err = free_leaf(tx, page, dir_ino);
 			pages++;
 		}
 		before = page;
 	}
 	/* All references to the last leaf go in the same transaction. */
-	while (i < UMFS_DNODE_REFS && ref_page(ld64(&node[i])) == before)
+	while (i < UMFS_DNODE_REFS && named_page(ld64(&node[i])) == before)
 		i++;
 	if (!err)
 		err = umfs_tx_save(tx, &node[from], (i - from) * 8);
@@ -440,51 +474,72 @@ static int clear_refs(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t di
 	return 0;
 }
 
-static bool is_node(const struct umfs *fs, uint64_t ref)
+/* A node that became a leaf is one, whatever what names it says. */
+static bool is_node(const struct umfs *fs, uint64_t ref, uint32_t dir_ino)
 {
-	return (ref & UMFS_DREF_P) && !(ref & UMFS_DREF_LEAF) && umfs_page_valid(fs, ref_page(ref));
+	return (ref & UMFS_DREF_P) && !(ref & UMFS_DREF_LEAF) &&
+	       umfs_page_valid(fs, ref_page(ref)) && !is_leaf_of(fs, ref_page(ref), dir_ino);
 }
 
-static uint32_t first_node_ref(const struct umfs *fs, const le64 *node)
+static uint32_t first_node_ref(const struct umfs *fs, const le64 *node, uint32_t dir_ino)
 {
 	uint32_t i = 0;
 
-	while (i < UMFS_DNODE_REFS && !is_node(fs, ld64(&node[i])))
+	while (i < UMFS_DNODE_REFS && !is_node(fs, ld64(&node[i]), dir_ino))
 		i++;
 	return i;
 }
 
-/* A node at or below `node` that names leaves only; *named_by is what refers to it, or NULL. */
-static le64 *deepest_node(const struct umfs *fs, le64 *node, le64 **named_by)
+/*
+ * Words with no presence bit are none, but where a node becomes a leaf (clear_below), those of
+ * its head: what has others may be anybody's page.
+ */
+static bool node_sound(const le64 *node)
 {
+	const uint32_t tail = offsetof(struct umfs_dleaf_pm, tail) / 8;
+	uint32_t i;
+
+	for (i = 0; i < UMFS_DNODE_REFS; i++)
+		if (ld64(&node[i]) && !(ld64(&node[i]) & UMFS_DREF_P) && i && i != tail)
+			return false;
+	return true;
+}
+
+/* A node at or below `top` that names leaves only. */
+static le64 *deepest_node(const struct umfs *fs, le64 *top, uint32_t dir_ino)
+{
+	le64 *node = top;
 	uint32_t level, i;
 
-	*named_by = NULL;
 	for (level = 0; level < UMFS_DIR_LEVELS_MAX; level++) {
-		i = first_node_ref(fs, node);
+		i = first_node_ref(fs, node, dir_ino);
 		if (i == UMFS_DNODE_REFS)
 			break;
-		*named_by = &node[i];
 		node = umfs_page(fs, ref_page(ld64(&node[i])));
 	}
 	return node;
 }
 
-/* All that hangs below the top node; each node goes as a leaf does once it is empty. */
+/*
+ * All that hangs below the top node. A node that is empty becomes an empty leaf, and goes as
+ * such; where a crash takes that back it is an empty node once more.
+ */
 static int clear_below(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_ino, le64 *top)
 {
-	le64 *named_by, *node;
+	le64 *node;
 	int err = 0;
 
 	do {
 		uint32_t at = 0;
 
-		node = deepest_node(tx->fs, top, &named_by);
+		node = deepest_node(tx->fs, top, dir_ino);
+		if (!node_sound(node))
+			return -EUCLEAN;
 		while (!err && at < UMFS_DNODE_REFS)
 			err = clear_refs(tx, dir, dir_ino, node, at, &at);
-		if (!err && named_by)
-			st64(named_by, ld64(named_by) | UMFS_DREF_LEAF);
-	} while (!err && named_by);
+		if (!err && node != top)
+			umfs_dleaf_init(tx->fs, (struct umfs_dleaf_pm *)node, dir_ino);
+	} while (!err && node != top);
 	return err;
 }
 
@@ -503,9 +558,10 @@ int umfs_dir_clear(struct umfs_tx *tx, struct umfs_inode_pm *dir, uint32_t dir_i
 	if (err)
 		return err;
 	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, dir);
+	err = umfs_inode_save(tx, dir, dir_ino);
 	if (!err)
-		err = umfs_pages_free(tx, ref_page(root), 1);
+		err = (root & UMFS_DREF_LEAF) ? free_leaf(tx, ref_page(root), dir_ino)
+					      : umfs_pages_free(tx, ref_page(root), 1);
 	if (err) {
 		umfs_tx_abort(tx);
 		return err;

@@ -9,6 +9,9 @@
  *     other cells mean nothing. So both looking a name up and finding room read
  *     the head of the leaf and hardly any dentry.
  * I3  No dentry lies at or past `tail`; a crash may leave it higher than needed.
+ * I4  What lies there may be damaged. A dentry has a check of its own, which is looked at before
+ *     the inode that it names is anybody's. Start bits, tags and `tail` have none: before cells
+ *     are given away, or dentries copied to where the old ones are lost, they must agree.
  */
 #include "internal.h"
 
@@ -18,16 +21,16 @@
 #define BYTES_01 0x0101010101010101ull
 #define BYTES_80 0x8080808080808080ull
 
-static uint32_t dentry_check(const struct umfs_dentry_pm *d, uint32_t len)
+static uint32_t dentry_check(const struct umfs_dentry_pm *d, const void *name, uint32_t len)
 {
 	uint32_t crc = port_crc32c(0, d, offsetof(struct umfs_dentry_pm, check));
 
-	return port_crc32c(crc, d + 1, len) & 0xffffu;
+	return port_crc32c(crc, name, len) & 0xffffu;
 }
 
 void umfs_dentry_seal(struct umfs_dentry_pm *d)
 {
-	st16(&d->check, (uint16_t)dentry_check(d, ld8(&d->len)));
+	st16(&d->check, (uint16_t)dentry_check(d, d + 1, ld8(&d->len)));
 }
 
 void umfs_dleaf_init(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t dir_ino)
@@ -73,12 +76,51 @@ uint32_t umfs_dleaf_next(const struct umfs_dleaf_pm *leaf, uint32_t cell)
 	return CELLS;
 }
 
-static bool same_name(const struct umfs_dleaf_pm *leaf, uint32_t cell, const struct umfs_name *n)
+/* How many cells the dentry at `cell` takes, if all agrees that it is one there; else 0. */
+static uint32_t whole_cells(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	const struct umfs_dentry_pm *d = umfs_dleaf_dentry(leaf, cell);
+	uint32_t len = dentry_len(leaf, cell), cells = UMFS_DENTRY_CELLS(len);
+
+	if (!len || ld8(&leaf->tag[cell]) != (uint8_t)ld64(&d->hash) ||
+	    ld8(&leaf->tag[cell + 1]) != cells || ld16(&d->check) != dentry_check(d, d + 1, len))
+		return 0;
+	return cells;
+}
+
+/* 1: it is the name, 0: it is not; -EUCLEAN: its hash is, and nobody can say what it was. */
+static int match(const struct umfs_dleaf_pm *leaf, uint32_t cell, const struct umfs_name *n)
 {
 	const struct umfs_dentry_pm *d = umfs_dleaf_dentry(leaf, cell);
 
-	return ld64(&d->hash) == n->hash && dentry_len(leaf, cell) == n->len &&
-	       umfs_peek_same(d + 1, n->name, n->len);
+	if (ld64(&d->hash) != n->hash)
+		return 0;
+	if (dentry_len(leaf, cell) == n->len && umfs_peek_same(d + 1, n->name, n->len))
+		return 1;
+	return whole_cells(leaf, cell) ? 0 : -EUCLEAN;
+}
+
+/* Start bits where dentries can be, and none past the tail (I3): none that a search would miss. */
+static bool head_sound(const struct umfs_dleaf_pm *leaf)
+{
+	uint32_t tail = ld16(&leaf->tail);
+
+	return tail >= FIRST && tail <= CELLS && next_start(leaf, 0) >= FIRST &&
+	       next_start(leaf, tail) == CELLS;
+}
+
+bool umfs_dleaf_empty(const struct umfs_dleaf_pm *leaf)
+{
+	return next_start(leaf, 0) == CELLS;
+}
+
+uint32_t umfs_dleaf_count(const struct umfs_dleaf_pm *leaf)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < UMFS_ARRAY_LEN(leaf->start); i++)
+		n += umfs_count_ones(ld64(&leaf->start[i]));
+	return n;
 }
 
 /*
@@ -86,11 +128,12 @@ static bool same_name(const struct umfs_dleaf_pm *leaf, uint32_t cell, const str
  * finds zero bytes (false ones above a true one are sorted out by the name, and tags of
  * names that are gone by the start bits).
  */
-uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n)
+static int find_cell(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n, uint32_t *at)
 {
 	const le64 *tags = (const le64 *)(const void *)leaf->tag;
 	uint64_t want = (n->hash & 0xff) * BYTES_01;
 	uint32_t i, end = (UMFS_MIN((uint32_t)ld16(&leaf->tail), CELLS) + 7u) / 8u; /* I3 */
+	int found;
 
 	for (i = FIRST / 8u; i < end; i++) {
 		uint64_t x = ld64(&tags[i]) ^ want;
@@ -98,12 +141,64 @@ uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_nam
 		for (x = (x - BYTES_01) & ~x & BYTES_80; x; x &= x - 1) {
 			uint32_t cell = i * 8u + (uint32_t)__builtin_ctzll(x) / 8u;
 
-			if ((ld64(&leaf->start[cell / 64u]) >> cell % 64u & 1) &&
-			    same_name(leaf, cell, n))
-				return cell;
+			if (!(ld64(&leaf->start[cell / 64u]) >> cell % 64u & 1))
+				continue;
+			found = match(leaf, cell, n);
+			if (found) {
+				*at = cell;
+				return found > 0 ? 0 : found;
+			}
 		}
 	}
-	return 0;
+	return -ENOENT;
+}
+
+int umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n, uint32_t *cell,
+		    uint32_t *ino)
+{
+	struct umfs_dentry_pm d;
+	int err = find_cell(leaf, n, cell);
+
+	if (err)
+		return err == -ENOENT && !head_sound(leaf) ? -EUCLEAN : err;
+	if (!ino)
+		return 0;
+	umfs_peek(&d, umfs_dleaf_dentry(leaf, *cell), sizeof(d));
+	*ino = ld32(&d.ino);
+	return ld16(&d.check) == dentry_check(&d, n->name, n->len) && *ino > UMFS_ROOT_INO
+		       ? 0
+		       : -EUCLEAN;
+}
+
+bool umfs_dleaf_read(const struct umfs_dleaf_pm *leaf, uint32_t cell, struct umfs_dentry_pm *d,
+		     char name[UMFS_NAME_MAX])
+{
+	const struct umfs_dentry_pm *at = umfs_dleaf_dentry(leaf, cell);
+	uint32_t len;
+
+	umfs_peek(d, at, sizeof(*d));
+	len = ld8(&d->len);
+	if (!len || cell < FIRST || cell + UMFS_DENTRY_CELLS(len) > CELLS)
+		return false;
+	umfs_peek(name, at + 1, len);
+	return ld16(&d->check) == dentry_check(d, name, len);
+}
+
+bool umfs_dleaf_whole(const struct umfs_dleaf_pm *leaf, uint64_t first, uint64_t last)
+{
+	uint32_t cell, at = FIRST;
+
+	if (!head_sound(leaf))
+		return false;
+	for (cell = next_start(leaf, FIRST); cell < CELLS; cell = next_start(leaf, cell + 1)) {
+		uint32_t cells = whole_cells(leaf, cell);
+		uint64_t hash = ld64(&umfs_dleaf_dentry(leaf, cell)->hash);
+
+		if (!cells || cell < at || hash < first || hash > last)
+			return false;
+		at = cell + cells;
+	}
+	return at <= ld16(&leaf->tail);
 }
 
 /* The end of the dentry that starts at `cell`, which is one of the first 255. */
@@ -112,20 +207,37 @@ static uint32_t dentry_end(const struct umfs_dleaf_pm *leaf, uint32_t cell)
 	return cell + UMFS_MIN((uint32_t)ld8(&leaf->tag[cell + 1]), DENTRY_CELLS_MAX);
 }
 
-/* The end of the last dentry that starts before `cell`, or FIRST. */
-static uint32_t end_before(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+/* The last start bit before `cell`, or 0. */
+static uint32_t start_before(const struct umfs_dleaf_pm *leaf, uint32_t cell)
 {
 	uint32_t i = cell / 64u;
 	uint64_t word = cell % 64u ? ld64(&leaf->start[i]) << (64u - cell % 64u) : 0;
 
 	if (word)
-		return dentry_end(leaf, cell - 1 - (uint32_t)__builtin_clzll(word));
+		return cell - 1 - (uint32_t)__builtin_clzll(word);
 	while (i--) {
 		word = ld64(&leaf->start[i]);
 		if (word)
-			return dentry_end(leaf, i * 64u + 63u - (uint32_t)__builtin_clzll(word));
+			return i * 64u + 63u - (uint32_t)__builtin_clzll(word);
 	}
-	return FIRST;
+	return 0;
+}
+
+/* The end of the last dentry that starts before `cell`, or FIRST. */
+static uint32_t end_before(const struct umfs_dleaf_pm *leaf, uint32_t cell)
+{
+	uint32_t start = start_before(leaf, cell);
+
+	return start ? dentry_end(leaf, start) : FIRST;
+}
+
+bool umfs_dleaf_free(const struct umfs_dleaf_pm *leaf, uint32_t cell, uint32_t cells)
+{
+	uint32_t before = start_before(leaf, cell), n = before ? whole_cells(leaf, before) : 0;
+
+	if (next_start(leaf, cell) < cell + cells || !head_sound(leaf))
+		return false;
+	return !before || (n && before + n <= cell);
 }
 
 /*

@@ -56,7 +56,7 @@ static int keep_piece(struct umfs_write *w)
 	if (pages <= umfs_inode_pages_kept(w->in))
 		return 0;
 	umfs_tx_begin(&w->tx);
-	err = umfs_inode_save(&w->tx, w->in);
+	err = umfs_inode_save(&w->tx, w->in, w->ino);
 	if (err) {
 		umfs_tx_abort(&w->tx);
 		return err;
@@ -177,6 +177,9 @@ static int hide_entries(struct umfs_write *w, le64 *slot, uint64_t index, uint32
 		if (err)
 			return err;
 	}
+	for (i = 0; i < count; i++)
+		if (umfs_pte_written(ld64(&slot[i])) && !umfs_pte_sane(w->fs, ld64(&slot[i])))
+			return -EUCLEAN;
 	umfs_fpt_break_run(w->fs, w->in, index);
 	umfs_tx_fence(&w->tx);
 	for (i = 0; i < count; i++)
@@ -210,7 +213,7 @@ static int clear_in_tx(struct umfs_write *w, bool punch, bool grow, bool done)
 	int err;
 
 	umfs_tx_begin(&w->tx);
-	err = umfs_inode_save(&w->tx, w->in);
+	err = umfs_inode_save(&w->tx, w->in, w->ino);
 	if (!err && grow)
 		err = umfs_tx_save(&w->tx, &w->in->size, sizeof(w->in->size));
 	if (!err && !done)

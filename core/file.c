@@ -74,19 +74,26 @@ static int put_zeros(struct sink *s, uint64_t n)
 	return err;
 }
 
+/* Of pages that have no entry by which they could be read: none at all? Else they are lost. */
+static bool is_hole(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t pages)
+{
+	return umfs_fpt_next(fs, root, index, index + pages) == index + pages;
+}
+
 static int copy_range(const struct umfs *fs, uint64_t root, struct sink *s, uint64_t off,
 		      uint64_t n)
 {
 	int err = 0;
 
 	while (!err && n) {
-		uint64_t in_page = off & UMFS_PAGE_MASK, entry, pages, part;
+		uint64_t in_page = off & UMFS_PAGE_MASK, index = off >> UMFS_PAGE_SHIFT;
+		uint64_t entry, pages = 1, part;
 
 		if (in_page + n <= UMFS_PAGE_BYTES) { /* the usual small read */
-			entry = umfs_fpt_get(fs, root, off >> UMFS_PAGE_SHIFT);
+			entry = umfs_fpt_get(fs, root, index);
 			part = n;
 		} else {
-			pages = umfs_fpt_run(fs, root, off >> UMFS_PAGE_SHIFT,
+			pages = umfs_fpt_run(fs, root, index,
 					     (in_page + n + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT,
 					     &entry);
 			part = UMFS_MIN((pages << UMFS_PAGE_SHIFT) - in_page, n);
@@ -94,6 +101,8 @@ static int copy_range(const struct umfs *fs, uint64_t root, struct sink *s, uint
 		if (umfs_pte_written(entry))
 			err = put(s, (uint8_t *)umfs_page(fs, umfs_pte_page(entry)) + in_page,
 				  part);
+		else if (!entry && !is_hole(fs, root, index, pages))
+			err = -EUCLEAN;
 		else
 			err = put_zeros(s, part);
 		off += part;
@@ -390,16 +399,6 @@ int64_t umfs_seek(const struct umfs_file *f, int64_t off, int whence)
 
 /* ---- fsync ---- */
 
-static void flush_range(struct umfs *fs, uint64_t root, uint64_t lo, uint64_t hi)
-{
-	uint64_t last = (hi + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
-	uint64_t index = lo >> UMFS_PAGE_SHIFT;
-
-	for (; (index = umfs_fpt_next(fs, root, index, last)) < last; index++)
-		umfs_flush(fs, umfs_page(fs, umfs_pte_page(umfs_fpt_get(fs, root, index))),
-			   UMFS_PAGE_BYTES);
-}
-
 /* Lock held. */
 void umfs_irec_sync(struct umfs *fs, const struct umfs_inode_pm *inode, struct umfs_irec_pm *rec)
 {
@@ -407,7 +406,9 @@ void umfs_irec_sync(struct umfs *fs, const struct umfs_inode_pm *inode, struct u
 
 	if (lo >= hi)
 		return;
-	flush_range(fs, ld64(&inode->root), lo, UMFS_MIN(hi, umfs_inode_size(inode)));
+	hi = UMFS_MIN(hi, umfs_inode_size(inode));
+	umfs_pages_flush(fs, ld64(&inode->root), lo >> UMFS_PAGE_SHIFT,
+			 (hi + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT);
 	umfs_fence(fs);
 	st64(&rec->dirty_lo, 0);
 	st64(&rec->dirty_hi, 0);

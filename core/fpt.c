@@ -20,6 +20,7 @@
 
 #define FPT_PAGES_MAX (UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT)
 #define LEVEL_BITS 9u
+#define ALL_THE_REST UINT64_MAX /* pages past what the height reaches, however many are asked for */
 
 static uint32_t level_index(uint64_t index, uint32_t level)
 {
@@ -38,6 +39,7 @@ struct place {
 	uint64_t leaf;	/* 2 MiB leaf, or the root entry at height 0; else 0 */
 	uint64_t span;	/* pages from index to the end of what was found */
 	bool run;	/* UMFS_PTE_RUN of `ptes` */
+	bool odd;	/* there is an entry, and it is neither table nor leaf: damage */
 };
 
 /* All of [page, page+count) valid; count <= 512. Only the head of a group is not. */
@@ -58,6 +60,13 @@ static bool is_leaf_2m(const struct umfs *fs, uint64_t entry)
 	       !(page & (UMFS_UNIT_PAGES - 1)) && pages_valid(fs, page, UMFS_UNIT_PAGES);
 }
 
+/* A page of entries. What is marked a leaf, but is none in its place, is no table either. */
+static bool is_table(const struct umfs *fs, uint64_t entry)
+{
+	return (entry & (UMFS_PTE_P | UMFS_PTE_PSE)) == UMFS_PTE_P &&
+	       umfs_page_valid(fs, umfs_pte_page(entry));
+}
+
 static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, struct place *p)
 {
 	uint32_t level = umfs_root_height(root);
@@ -65,13 +74,14 @@ static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, str
 
 	p->ptes = p->parent = NULL;
 	p->leaf = 0;
-	p->run = false;
+	p->run = p->odd = false;
 	if (level == 0) {
-		p->leaf = index == 0 ? entry : 0;
-		p->span = index == 0 ? 1 : FPT_PAGES_MAX;
+		p->odd = index == 0 && (entry & UMFS_PTE_PSE);
+		p->leaf = index == 0 && !p->odd ? entry : 0;
+		p->span = index == 0 ? 1 : ALL_THE_REST;
 		return;
 	}
-	p->span = FPT_PAGES_MAX;
+	p->span = ALL_THE_REST;
 	if (index >> (LEVEL_BITS * level))
 		return;
 	for (;;) {
@@ -79,8 +89,10 @@ static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, str
 		le64 *table;
 
 		p->span = cover - (index & (cover - 1));
-		if (!(entry & UMFS_PTE_P) || !umfs_page_valid(fs, umfs_pte_page(entry)))
+		if (!is_table(fs, entry)) {
+			p->odd = entry != 0;
 			return;
+		}
 		table = umfs_page(fs, umfs_pte_page(entry));
 		if (level == 1) {
 			p->ptes = table;
@@ -98,22 +110,12 @@ static void find_place(const struct umfs *fs, uint64_t root, uint64_t index, str
 	}
 }
 
-/* An entry as it may be used, or 0. */
-static uint64_t sane(const struct umfs *fs, uint64_t entry)
-{
-	entry &= ~UMFS_PTE_VOLATILE;
-	if (!(entry & (UMFS_PTE_P | UMFS_PTE_UNWRITTEN)) ||
-	    !umfs_page_valid(fs, umfs_pte_page(entry)))
-		return 0;
-	return entry;
-}
-
 /* The entry of the 4 KiB page `index` inside a found leaf. */
 static uint64_t leaf_part(const struct umfs *fs, uint64_t leaf, uint64_t index)
 {
-	uint64_t part = (leaf & UMFS_PTE_PSE) ? index & (UMFS_PTE_PER_PAGE - 1) : 0;
-
-	return sane(fs, leaf + (part << UMFS_PAGE_SHIFT));
+	if (!(leaf & UMFS_PTE_PSE))
+		return umfs_pte_sane(fs, leaf);
+	return leaf + ((index & (UMFS_PTE_PER_PAGE - 1)) << UMFS_PAGE_SHIFT);
 }
 
 uint64_t umfs_fpt_get(const struct umfs *fs, uint64_t root, uint64_t index)
@@ -122,14 +124,14 @@ uint64_t umfs_fpt_get(const struct umfs *fs, uint64_t root, uint64_t index)
 
 	find_place(fs, root, index, &p);
 	if (p.ptes)
-		return sane(fs, ld64(&p.ptes[index & (UMFS_PTE_PER_PAGE - 1)]));
+		return umfs_pte_sane(fs, ld64(&p.ptes[index & (UMFS_PTE_PER_PAGE - 1)]));
 	return p.leaf ? leaf_part(fs, p.leaf, index) : 0;
 }
 
 /* Does `next`, `n` pages after `first`, continue it? Holes continue holes. */
 static bool alike(uint64_t first, uint64_t next, uint64_t n)
 {
-	const uint64_t state = UMFS_PTE_P | UMFS_PTE_UNWRITTEN;
+	const uint64_t state = UMFS_PTE_P | UMFS_PTE_UNWRITTEN | UMFS_PTE_PSE;
 
 	if (!first || !next)
 		return first == next;
@@ -153,7 +155,7 @@ uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint
 			uint64_t at = index + n + i, e = 0;
 
 			if (p.ptes)
-				e = sane(fs, ld64(&p.ptes[at & (UMFS_PTE_PER_PAGE - 1)]));
+				e = umfs_pte_sane(fs, ld64(&p.ptes[at & (UMFS_PTE_PER_PAGE - 1)]));
 			else if (p.leaf)
 				e = leaf_part(fs, p.leaf, at);
 			if (n + i == 0)
@@ -176,20 +178,14 @@ uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uin
 
 		find_place(fs, root, index, &p);
 		stop = p.span < end - index ? index + p.span : end;
-		if (p.leaf)
+		if (p.leaf || p.odd)
 			return index;
 		for (; p.ptes && index < stop; index++)
-			if (sane(fs, ld64(&p.ptes[index & (UMFS_PTE_PER_PAGE - 1)])))
+			if (ld64(&p.ptes[index & (UMFS_PTE_PER_PAGE - 1)]) & ~UMFS_PTE_VOLATILE)
 				return index;
 		index = stop;
 	}
 	return end;
-}
-
-static bool is_table(const struct umfs *fs, uint64_t entry)
-{
-	return (entry & (UMFS_PTE_P | UMFS_PTE_PSE)) == UMFS_PTE_P &&
-	       umfs_page_valid(fs, umfs_pte_page(entry));
 }
 
 bool umfs_fpt_find(const struct umfs *fs, uint64_t root, uint64_t index, struct umfs_fpt_at *at)
@@ -216,7 +212,8 @@ bool umfs_fpt_find(const struct umfs *fs, uint64_t root, uint64_t index, struct 
 		look = umfs_run_look(index);
 	entry = ld64(&ptes[look]);
 	at->page = umfs_pte_page(entry) + in_table - look;
-	return umfs_pte_written(entry) && umfs_page_valid(fs, at->page);
+	return (entry & (UMFS_PTE_P | UMFS_PTE_PSE)) == UMFS_PTE_P &&
+	       umfs_page_valid(fs, at->page);
 }
 
 /* Does [index, stop), all of one table or leaf, hold a page that is written (or is not)? */
@@ -228,7 +225,7 @@ static uint64_t find_in_place(const struct umfs *fs, const struct place *p, uint
 	if (!p->ptes || p->run)
 		return umfs_pte_written(p->leaf) || p->run ? (written ? index : stop)
 							   : (written ? stop : index);
-	while (index < stop && umfs_pte_written(sane(fs, ld64(&p->ptes[index &
+	while (index < stop && umfs_pte_written(umfs_pte_sane(fs, ld64(&p->ptes[index &
 						(UMFS_PTE_PER_PAGE - 1)]))) != written)
 		index++;
 	return index;
@@ -271,11 +268,11 @@ void umfs_fpt_break_run(const struct umfs *fs, const struct umfs_inode_pm *inode
 
 static bool is_run(const struct umfs *fs, const le64 *ptes)
 {
-	uint64_t first = sane(fs, ld64(ptes));
+	uint64_t first = umfs_pte_sane(fs, ld64(ptes));
 	uint32_t i;
 
 	for (i = 1; i < UMFS_PTE_PER_PAGE; i++)
-		if (!alike(first, sane(fs, ld64(&ptes[i])), i))
+		if (!alike(first, umfs_pte_sane(fs, ld64(&ptes[i])), i))
 			return false;
 	return umfs_pte_written(first);
 }
@@ -358,11 +355,11 @@ int umfs_fpt_reserve(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 		err = raise_root(tx, inode, height);
 	slot = &inode->root;
 	for (level = umfs_root_height(ld64(slot)); !err && level > 0; level--) {
-		uint64_t entry = ld64(slot);
+		uint64_t entry = ld64(slot) & ~UMFS_PTE_VOLATILE;
 
 		if (level == 1 && slot != &inode->root && is_leaf_2m(fs, entry))
 			return 0;
-		if (!(entry & UMFS_PTE_P)) {
+		if (!entry) {
 			err = umfs_page_alloc_zeroed(tx, 0, &page);
 			if (!err)
 				err = umfs_tx_save(tx, slot, sizeof(*slot));
@@ -373,8 +370,8 @@ int umfs_fpt_reserve(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 			st64(slot, entry);
 			add_pages(inode, 1);
 		}
-		if (!umfs_page_valid(fs, umfs_pte_page(entry)))
-			return -EUCLEAN;
+		if (!is_table(fs, entry))
+			return -EUCLEAN; /* what it named is not lost for a new table */
 		slot = (le64 *)umfs_page(fs, umfs_pte_page(entry)) + level_index(index, level);
 	}
 	return err;
@@ -390,6 +387,17 @@ static uint32_t pages_in(const le64 *entries, uint32_t count)
 		if (ld64(&entries[i]) & UMFS_PTE_ADDR)
 			pages += (ld64(&entries[i]) & UMFS_PTE_PSE) ? UMFS_PTE_PER_PAGE : 1;
 	return pages;
+}
+
+/* Among those of a PTE page: 512 pages would be freed by it. */
+static bool any_leaf_2m(const le64 *entries, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		if (ld64(&entries[i]) & UMFS_PTE_PSE)
+			return true;
+	return false;
 }
 
 /* They were saved: flushed by the commit. */
@@ -432,7 +440,7 @@ static int drop_entries(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_
 	int err;
 
 	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, inode);
+	err = umfs_inode_save(tx, inode, ino);
 	if (!err)
 		err = cut_entries(tx, inode, slot, count, table);
 	if (err) {
@@ -462,7 +470,7 @@ static int drop_root(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 	int err;
 
 	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, inode);
+	err = umfs_inode_save(tx, inode, ino);
 	if (!err)
 		err = cut_root(tx, inode);
 	if (err) {
@@ -487,8 +495,8 @@ static int trim_step(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 	*index = start + UMFS_PTE_PER_PAGE;
 	if (p.leaf)
 		return start < keep ? 0 : drop_entries(tx, inode, ino, p.parent, 1, NULL);
-	if (!p.ptes)
-		return -EUCLEAN; /* it was there just now */
+	if (!p.ptes || any_leaf_2m(p.ptes + first, UMFS_PTE_PER_PAGE - first))
+		return -EUCLEAN;
 	if (p.run && first)
 		clear_mark(fs, p.parent);
 	return drop_entries(tx, inode, ino, p.ptes + first, UMFS_PTE_PER_PAGE - first,
@@ -507,8 +515,7 @@ static int trim_tables(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 	for (i = first; !err && i < UMFS_PTE_PER_PAGE; i++) {
 		uint64_t entry = ld64(&table[i]);
 
-		if ((entry & UMFS_PTE_P) && !(entry & UMFS_PTE_PSE) &&
-		    umfs_page_valid(fs, umfs_pte_page(entry)))
+		if (is_table(fs, entry))
 			err = drop_entries(tx, inode, ino, &table[i], 1, NULL);
 	}
 	return err;
@@ -536,8 +543,7 @@ int umfs_fpt_trim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino,
 	for (i = 0; !err && height == 3 && i < UMFS_PTE_PER_PAGE; i++) {
 		uint64_t base = (uint64_t)i << (2 * LEVEL_BITS), entry = ld64(&top[i]);
 
-		if (base + (1ull << (2 * LEVEL_BITS)) <= index || !(entry & UMFS_PTE_P) ||
-		    !umfs_page_valid(fs, umfs_pte_page(entry)))
+		if (base + (1ull << (2 * LEVEL_BITS)) <= index || !is_table(fs, entry))
 			continue;
 		err = trim_tables(tx, inode, ino, umfs_page(fs, umfs_pte_page(entry)), 2,
 				  index > base ? index - base : 0);
@@ -564,8 +570,8 @@ static int cut_place(struct umfs_tx *tx, struct umfs_inode_pm *inode, struct pla
 		return pass ? 0 : -ENOSPC;
 	if (p->leaf)
 		return cut_entries(tx, inode, p->parent, 1, NULL);
-	if (!p->ptes)
-		return -EUCLEAN; /* it was there just now */
+	if (!p->ptes || any_leaf_2m(p->ptes + from, to - from))
+		return -EUCLEAN;
 	if (p->run && !whole)
 		clear_mark(tx->fs, p->parent);
 	return cut_entries(tx, inode, p->ptes + from, to - from, whole ? p->parent : NULL);

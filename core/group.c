@@ -9,6 +9,9 @@
  *     UMFS_GROUP_RECOUNT makes the next holder count again.
  * I2  A unit is backed before its first page is handed out; the group's word
  *     says so after the backing was had.
+ * I3  UMFS_GROUP_INIT is durable before anything of the group is taken. So where it is
+ *     missing, all that its entry and its bitmaps may say is what set_up() stores: a group
+ *     in which there is more has lost its flag, and must not be set up anew.
  */
 #include "bits.h"
 #include "group.h"
@@ -54,8 +57,9 @@ int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit)
 	err = port_back(fs, off, UMFS_MIN((uint64_t)UMFS_UNIT_BYTES, end - off));
 	if (err)
 		return err;
-	/* Durable with the first page or inode that is taken there, in whose line it is. */
+	/* Durable before an inode there has a mode: undoing it looks at no place without memory. */
 	st64(&grp->backed, ld64(&grp->backed) | 1ull << unit);
+	umfs_flush(fs, &grp->backed, sizeof(grp->backed));
 	return 0;
 }
 
@@ -74,15 +78,35 @@ uint64_t umfs_group_ready(const struct umfs *fs, uint32_t group, uint32_t free)
 	return behind > used ? UMFS_MIN(behind - used, free) : 0;
 }
 
-/* ---- setting it up ---- */
+/* ---- what its bitmaps know ---- */
+
+/* Pages of the group, when an entry says that they are `said`: who stored that may know more. */
+static uint32_t pages_now(const struct umfs *fs, uint32_t group, uint32_t said)
+{
+	if (__builtin_expect(said > umfs_group_pages(fs, group), 0))
+		umfs_grow_seen(fs);
+	return umfs_group_pages(fs, group);
+}
 
 uint32_t umfs_group_known(const struct umfs *fs, uint32_t group)
 {
 	uint32_t known = ld32(&umfs_group(fs, group)->pages);
 
-	if (__builtin_expect(known > umfs_group_pages(fs, group), 0))
-		umfs_grow_seen(fs); /* somebody else has told it */
-	return UMFS_MIN(known, umfs_group_pages(fs, group));
+	return UMFS_MIN(known, pages_now(fs, group, known));
+}
+
+/* `pages` of an entry that has bitmaps: they know more than their own place, and no more than all. */
+static bool pages_sound(const struct umfs *fs, uint32_t group, uint32_t known)
+{
+	return known > head_pages(fs) && known <= pages_now(fs, group, known);
+}
+
+bool umfs_group_sound(const struct umfs *fs, uint32_t group)
+{
+	const struct umfs_group_pm *grp = umfs_group(fs, group);
+
+	return (ld32(&grp->flags) & UMFS_GROUP_INIT) && umfs_group_backed(fs, group, 0) &&
+	       pages_sound(fs, group, ld32(&grp->pages));
 }
 
 static void recount(struct umfs *fs, uint32_t group)
@@ -109,88 +133,199 @@ static int back_rest(struct umfs *fs, uint32_t group, uint32_t from, uint32_t to
 }
 
 /*
+ * Nothing past `from` was ever handed out, or `from` is not where the bitmap ended: then its
+ * count does not fit, or a unit has memory that lies behind.
+ */
+static bool ended_at(const struct umfs *fs, uint32_t group, uint32_t from)
+{
+	const struct umfs_group_pm *grp = umfs_group(fs, group);
+	uint32_t last = (from - 1) >> UMFS_UNIT_SHIFT;
+
+	if (!(fs->geo.flags & UMFS_SB_BACKED) && ld64(&grp->backed) >> last >> 1)
+		return false;
+	return (ld32(&grp->flags) & UMFS_GROUP_RECOUNT) ||
+	       ld32(&grp->free_pages) == umfs_bits_zeros(umfs_group_page_bits(fs, group), from);
+}
+
+/*
  * The pool has grown since the group was set up: its bitmap learns of the new pages.
  * Group lock held. The store of `pages` commits; before it the bits past it mean
  * nothing, and a death after it leaves the mark to count again.
  */
-static void group_extend(struct umfs *fs, uint32_t group, uint32_t to)
+static int group_extend(struct umfs *fs, uint32_t group, uint32_t from, uint32_t to)
 {
 	struct umfs_group_pm *grp = umfs_group(fs, group);
-	uint32_t from = ld32(&grp->pages);
 	le64 *bits = umfs_group_page_bits(fs, group);
 
+	if (!ended_at(fs, group, from))
+		return -EUCLEAN;
 	if (back_rest(fs, group, from, to))
-		return; /* no memory now: it stays as it is until the next time */
+		return 0; /* no memory now: it stays as it is until the next time */
 	(void)umfs_bits_clear(bits, from, to);
 	umfs_flush(fs, bits, UMFS_PAGE_BYTES);
 	umfs_fence(fs);
 	st32(&grp->flags, ld32(&grp->flags) | UMFS_GROUP_RECOUNT);
 	st32(&grp->pages, to); /* commit point */
 	recount(fs, group); /* durable before anything that is noted in a lane and taken here */
+	return 0;
+}
+
+/* Of a group that says that it was set up. */
+static int make_ready(struct umfs *fs, uint32_t group)
+{
+	uint32_t known = ld32(&umfs_group(fs, group)->pages), end = umfs_group_pages(fs, group);
+	int err = 0;
+
+	if (__builtin_expect(!umfs_group_sound(fs, group), 0))
+		return -EUCLEAN;
+	if (__builtin_expect(known < end, 0) && pages_sound(fs, group, known))
+		err = group_extend(fs, group, known, end);
+	if (!err)
+		umfs_group_recount(fs, group);
+	return err;
+}
+
+/* ---- was it never used? (I3) ---- */
+
+/* Counts are those of a group in which all is free, or not there yet. */
+static bool entry_unused(const struct umfs *fs, uint32_t group)
+{
+	const struct umfs_group_pm *grp = umfs_group(fs, group);
+	uint32_t head = head_pages(fs), known = ld32(&grp->pages);
+	uint32_t pages = ld32(&grp->free_pages), inodes = ld32(&grp->free_inodes);
+	uint64_t behind = ld64(&grp->backed) >> ((head - 1) >> UMFS_UNIT_SHIFT) >> 1;
+
+	if (ld32(&grp->flags) || (behind && !(fs->geo.flags & UMFS_SB_BACKED)))
+		return false;
+	if (!known)
+		return !pages && !inodes;
+	return pages_sound(fs, group, known) && (!pages || pages == known - head) &&
+	       (!inodes || inodes == fs->geo.inodes_per_group - !group);
+}
+
+/* Bits of the head, and those past the end, say nothing: they are set before the flag is. */
+static bool bits_unused(const struct umfs *fs, uint32_t group)
+{
+	uint32_t known = ld32(&umfs_group(fs, group)->pages);
+	uint32_t end = known ? umfs_group_known(fs, group) : umfs_group_pages(fs, group);
+	struct umfs_search pages = {umfs_group_page_bits(fs, group), ~0ull, end};
+	struct umfs_search inodes = {umfs_group_inode_bits(fs, group), ~0ull,
+				     fs->geo.inodes_per_group};
+
+	return umfs_bits_next(&pages, head_pages(fs), end, true) == end &&
+	       umfs_bits_next(&inodes, !group, inodes.end, true) == inodes.end;
 }
 
 /*
- * A device has what was written there last, a former pool's inodes among it. In all
- * other pools this is memory that was had for the group and reads as zeros.
+ * A device has what was written there last, a former pool's bitmaps and inodes among it; but
+ * nobody has a lock there. In all other pools this is memory that was had for the group and
+ * reads as zeros: only the first page of inodes is looked at, which are taken first.
  */
-static void clear_inodes(struct umfs *fs, uint32_t group)
+static bool inodes_unused(const struct umfs *fs, uint32_t group)
 {
-	void *table = umfs_page(fs, umfs_group_page(fs, group) + UMFS_GROUP_HEAD_PAGES);
-	uint64_t bytes = (uint64_t)fs->geo.itable_pages << UMFS_PAGE_SHIFT;
+	bool device = fs->geo.flags & UMFS_SB_BACKED;
+	uint32_t i, count = device ? fs->geo.inodes_per_group : UMFS_PAGE_BYTES / UMFS_INODE_BYTES;
 
-	port_zero(table, bytes);
-	umfs_flush(fs, table, bytes);
+	for (i = 0; i < count; i++) {
+		const struct umfs_inode_pm *in = umfs_inode_at(fs, group, i);
+
+		if (device ? !umfs_lock_free(fs, ld64(&in->lock)) : ld32(&in->mode))
+			return false;
+	}
+	return true;
 }
 
-int umfs_group_init(struct umfs *fs, uint32_t group)
+static bool lost_its_flag(const struct umfs *fs, uint32_t group)
+{
+	return !inodes_unused(fs, group) ||
+	       (!(fs->geo.flags & UMFS_SB_BACKED) && !bits_unused(fs, group));
+}
+
+/* ---- setting it up ---- */
+
+static void clear_head(struct umfs *fs, uint32_t group)
+{
+	bool device = fs->geo.flags & UMFS_SB_BACKED;
+	uint64_t pages = device ? head_pages(fs) : UMFS_GROUP_HEAD_PAGES;
+	void *head = umfs_page(fs, umfs_group_page(fs, group));
+
+	port_zero(head, pages << UMFS_PAGE_SHIFT);
+	umfs_flush(fs, head, pages << UMFS_PAGE_SHIFT);
+}
+
+/*
+ * `pages` comes before the bits past it, for the pool may grow before the flag is there, and
+ * after what lay there is gone, since who finds it believes the bits.
+ */
+static void set_pages(struct umfs *fs, uint32_t group, uint32_t end)
+{
+	struct umfs_group_pm *grp = umfs_group(fs, group);
+
+	umfs_fence(fs);
+	st32(&grp->free_pages, 0);
+	st32(&grp->free_inodes, 0);
+	st32(&grp->pages, end);
+	umfs_flush(fs, grp, sizeof(*grp));
+	umfs_fence(fs);
+}
+
+/* Its head has memory. */
+static void set_up(struct umfs *fs, uint32_t group)
 {
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 	le64 *pages = umfs_group_page_bits(fs, group), *inodes = umfs_group_inode_bits(fs, group);
 	uint32_t end = umfs_group_pages(fs, group);
-	int err;
 
-	if (ld32(&grp->flags) & UMFS_GROUP_INIT) {
-		if (__builtin_expect(ld32(&grp->pages) < end, 0))
-			group_extend(fs, group, end);
-		if (ld32(&grp->flags) & UMFS_GROUP_RECOUNT)
-			recount(fs, group);
-		return 0;
-	}
-	err = umfs_group_back(fs, group, 0);
-	if (err)
-		return err;
-	if (fs->geo.flags & UMFS_SB_BACKED)
-		clear_inodes(fs, group);
-	port_zero(pages, 2 * UMFS_PAGE_BYTES);
+	clear_head(fs, group);
+	set_pages(fs, group, end);
 	umfs_bits_fill(pages, 0, head_pages(fs));
 	umfs_bits_fill(pages, end, UMFS_GROUP_PAGES);
 	umfs_bits_fill(inodes, fs->geo.inodes_per_group, UMFS_GROUP_PAGES);
 	if (group == 0)
 		umfs_bits_fill(inodes, 0, 1); /* inode 0 names nothing */
 	umfs_flush(fs, pages, 2 * UMFS_PAGE_BYTES);
-	st32(&grp->pages, end);
 	recount(fs, group);
 	umfs_fence(fs);
 	st32(&grp->page_hint, head_pages(fs));
 	st32(&grp->inode_hint, 0);
-	st32(&grp->flags, UMFS_GROUP_INIT); /* durable as `backed` is */
+	st32(&grp->flags, UMFS_GROUP_INIT); /* commit point */
+	umfs_flush(fs, grp, sizeof(*grp));
+	umfs_fence(fs); /* I3 */
+}
+
+int umfs_group_init(struct umfs *fs, uint32_t group)
+{
+	int err;
+
+	if (ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_INIT)
+		return make_ready(fs, group);
+	if (!entry_unused(fs, group))
+		return -EUCLEAN;
+	err = umfs_group_back(fs, group, 0);
+	if (err)
+		return err;
+	if (lost_its_flag(fs, group))
+		return -EUCLEAN;
+	set_up(fs, group);
 	return 0;
 }
 
 void umfs_group_recount(struct umfs *fs, uint32_t group)
 {
-	if (ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_RECOUNT)
+	if ((ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_RECOUNT) &&
+	    umfs_group_sound(fs, group))
 		recount(fs, group);
 }
 
 /* Making a pool: the first group, with inode `ino` in use. Nobody else is there. */
 int umfs_group_make_first(struct umfs *fs, uint32_t ino)
 {
-	uint32_t unit = umfs_inode_unit(ino);
-	int err = umfs_group_init(fs, 0);
+	int err = umfs_group_back(fs, 0, 0);
 
-	if (!err)
-		err = umfs_group_back(fs, 0, unit);
+	if (err)
+		return err;
+	set_up(fs, 0); /* whatever lies there */
+	err = umfs_group_back(fs, 0, umfs_inode_unit(ino));
 	if (err)
 		return err;
 	umfs_bits_fill(umfs_group_inode_bits(fs, 0), ino, ino + 1);

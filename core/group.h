@@ -74,10 +74,13 @@ bool umfs_runs_pass(struct umfs *fs, uint32_t group, uint32_t want);
 uint32_t umfs_group_known(const struct umfs *fs, uint32_t group);
 /* Back a unit, if it is not yet. Group lock held. 0 or -ENOSPC. */
 int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit);
+/* Does its entry make sense: is it set up, and its bitmaps have memory and know more than themselves? */
+bool umfs_group_sound(const struct umfs *fs, uint32_t group);
 /*
  * Before a group is used: sets it up the first time, extends it where the pool has grown,
  * recounts where recovery asked for it. Group lock held.
- * Until UMFS_GROUP_INIT is stored the group is as if never used. 0 or -ENOSPC.
+ * Until UMFS_GROUP_INIT is stored the group is as if never used. 0, -ENOSPC, or -EUCLEAN: what
+ * is in use in it can not be told.
  */
 int umfs_group_init(struct umfs *fs, uint32_t group);
 

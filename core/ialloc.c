@@ -10,19 +10,22 @@
 /*
  * Lock held, group set up. 1: *index is free, its place backed and itself locked.
  * A free inode may be locked for a moment by who remembers its former life;
- * nobody waits for it here, which would upset the order of locks.
+ * nobody waits for it here, which would upset the order of locks. One that is in use by its
+ * mode has lost its bit: mode is 0, durably, before a bit is cleared.
  */
 static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
 {
 	struct umfs_search s = {umfs_group_inode_bits(fs, group), ~0ull, fs->geo.inodes_per_group};
-	uint32_t hint = ld32(&umfs_group(fs, group)->inode_hint), tries;
+	uint32_t hint = ld32(&umfs_group(fs, group)->inode_hint), tries = 0, seen;
 	uint32_t first = group * fs->geo.inodes_per_group;
 	uint32_t lowest = !first; /* whatever the bitmap says of it, there is no inode 0 */
 	uint64_t mine = umfs_lock_value(fs, fs->slot);
 
 	if (hint < lowest || hint >= s.end)
 		hint = lowest;
-	for (tries = 0; tries < 8; tries++) {
+	for (seen = 0; seen < s.end && tries < 8; seen++) {
+		struct umfs_inode_pm *in;
+
 		*index = umfs_bits_next(&s, hint, s.end, false);
 		if (*index == s.end)
 			*index = umfs_bits_next(&s, lowest, s.end, false);
@@ -32,10 +35,15 @@ static int choose_inode(struct umfs *fs, uint32_t group, uint32_t *index)
 			if (hint == lowest)
 				return -ENOSPC;
 			hint = lowest; /* where there is memory already */
+			tries++;
 			continue;
 		}
-		if (umfs_lock_try(fs, &umfs_inode_known(fs, first + *index)->lock, mine))
-			return 1;
+		in = umfs_inode_known(fs, first + *index);
+		if (!ld32(&in->mode)) {
+			if (umfs_lock_try(fs, &in->lock, mine))
+				return 1;
+			tries++;
+		}
 		hint = *index + 1 < s.end ? *index + 1 : lowest;
 	}
 	return 0;
@@ -96,7 +104,7 @@ static int inode_in_group(struct umfs_tx *tx, uint32_t group, struct search *s, 
 	umfs_group_unlock(fs, tx->lane, group);
 	if (ret == -ENOSPC && !init)
 		s->no_backing = true;
-	return ret == -ENOSPC ? 0 : ret;
+	return ret == -ENOSPC || ret == -EUCLEAN ? 0 : ret; /* a damaged one is passed over */
 }
 
 /*

@@ -3,7 +3,8 @@
  * inode.c - inodes: checks, the hot size word, sequence and locks.
  *
  * I1  Lines 0 and 1 change only inside a transaction that saved them, and carry
- *     a checksum when it commits.
+ *     a checksum when it commits. They are saved only while their checksum holds: what
+ *     was damaged is not sealed anew, and nothing is freed by what it says.
  * I2  A hot word is stored whole and needs no other word to be read: the size
  *     carries its own check, any time is valid. So a write publishes its end
  *     with one store.
@@ -27,20 +28,32 @@ void umfs_inode_seal(struct umfs_inode_pm *inode, uint32_t ino)
 	st32(&inode->crc, inode_crc(inode, ino));
 }
 
-int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode)
+int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
 {
+	if (!umfs_inode_sealed(inode, ino))
+		return -EUCLEAN;
 	return umfs_tx_save(tx, inode, UMFS_INODE_CRC_BYTES);
 }
 
 uint64_t umfs_size_word(uint64_t size, uint32_t ino, uint32_t generation)
 {
-	struct {
-		uint64_t size;
-		uint32_t ino, generation;
-	} image = {size, ino, generation};
-	uint64_t check = port_crc32c(0, &image, sizeof(image)) & 0xffffu;
+	/* Stored as words, since that is how they are loaded again at once. */
+	uint64_t image[2] = {size, (uint64_t)generation << 32 | ino};
+	uint64_t check = port_crc32c(0, image, sizeof(image)) & 0xffffu;
 
 	return size | check << UMFS_SIZE_BITS;
+}
+
+bool umfs_inode_size_whole(const struct umfs_inode_pm *inode, uint32_t ino)
+{
+	uint64_t word = ld64(&inode->size), size = word & ((1ull << UMFS_SIZE_BITS) - 1);
+
+	return word == umfs_size_word(size, ino, ld32(&inode->generation));
+}
+
+bool umfs_inode_whole(const struct umfs_inode_pm *inode, uint32_t ino)
+{
+	return umfs_inode_sealed(inode, ino) && umfs_inode_size_whole(inode, ino);
 }
 
 void umfs_inode_set_size(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
@@ -62,11 +75,8 @@ int umfs_node_check(const struct umfs_inode_pm *inode, umfs_node node)
 /* A writer may be changing it: try again while the sequence moves. */
 static int check_once(const struct umfs_inode_pm *inode, umfs_node node, uint64_t seq)
 {
-	uint32_t ino = (uint32_t)node;
-	uint64_t word = ld64(&inode->size);
 	int used = umfs_node_check(inode, node);
-	bool good = umfs_inode_sealed(inode, ino) &&
-		    word == umfs_size_word(umfs_inode_size(inode), ino, ld32(&inode->generation));
+	bool good = umfs_inode_whole(inode, (uint32_t)node);
 
 	if ((seq & 1) || ld64(&inode->seq) != seq)
 		return -EAGAIN;

@@ -342,8 +342,15 @@ int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **ino
 /* Does the checksum of lines 0 and 1 hold? */
 bool umfs_inode_sealed(const struct umfs_inode_pm *inode, uint32_t ino);
 void umfs_inode_seal(struct umfs_inode_pm *inode, uint32_t ino);
-/* Save lines 0 and 1 in the transaction before changing them. */
-int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode);
+/*
+ * Does that hold now, and the check of the size? Asked under the lock before what the inode
+ * says is acted on: umfs_inode_check() believes for a while what it saw.
+ */
+bool umfs_inode_whole(const struct umfs_inode_pm *inode, uint32_t ino);
+/* The second of them alone. */
+bool umfs_inode_size_whole(const struct umfs_inode_pm *inode, uint32_t ino);
+/* Save lines 0 and 1 in the transaction before changing them. -EUCLEAN: they are damaged. */
+int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
 uint64_t umfs_size_word(uint64_t size, uint32_t ino, uint32_t generation);
 static inline uint64_t umfs_inode_size(const struct umfs_inode_pm *inode)
 {
@@ -351,12 +358,13 @@ static inline uint64_t umfs_inode_size(const struct umfs_inode_pm *inode)
 }
 void umfs_inode_set_size(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 			 uint64_t size);
-/* Pages from here on are nobody's wish: trimmed at the last close. */
+/* Pages from here on are nobody's wish: trimmed at the last close. At most what a file may have. */
 static inline uint64_t umfs_inode_pages_kept(const struct umfs_inode_pm *inode)
 {
 	uint64_t pages = (umfs_inode_size(inode) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
+	uint64_t keep = ld64(&inode->keep), most = UMFS_FILE_BYTES_MAX >> UMFS_PAGE_SHIFT;
 
-	return UMFS_MAX(pages, ld64(&inode->keep));
+	return UMFS_MIN(UMFS_MAX(pages, keep), most);
 }
 /*
  * Bracket every change that lock-free readers must see whole; inode lock held. It stays open
@@ -403,7 +411,7 @@ uint64_t umfs_fpt_get(const struct umfs *fs, uint64_t root, uint64_t index);
 /* How many pages from `index` on (at most max) are alike: same state, and neighbours in the pool. */
 uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t max,
 		      uint64_t *entry);
-/* First index >= index below end that has an entry, or end. */
+/* First index >= index below end that has an entry, be it damage, or end. */
 uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end);
 /* First index >= index below end whose page is written (or is not: a hole, unwritten), or end. */
 uint64_t umfs_fpt_seek(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end,
@@ -451,6 +459,15 @@ static inline bool umfs_pte_written(uint64_t entry)
 {
 	return (entry & UMFS_PTE_P) != 0;
 }
+/* An entry of a PTE page, or a root of height 0, as it may be used (volatile bits masked), or 0. */
+static inline uint64_t umfs_pte_sane(const struct umfs *fs, uint64_t entry)
+{
+	entry &= ~UMFS_PTE_VOLATILE;
+	if (!(entry & (UMFS_PTE_P | UMFS_PTE_UNWRITTEN)) || (entry & UMFS_PTE_PSE) ||
+	    !umfs_page_valid(fs, umfs_pte_page(entry)))
+		return 0;
+	return entry;
+}
 
 /* ---- write.c ---- */
 
@@ -462,6 +479,8 @@ int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov,
 
 /* Write back all bytes of a file that may be mapped; lock held. */
 void umfs_map_flush(struct umfs *fs, const struct umfs_inode_pm *in);
+/* Pages [index, last) of a file, as far as they are written; fenced by the caller. */
+void umfs_pages_flush(struct umfs *fs, uint64_t root, uint64_t index, uint64_t last);
 
 /* ---- ulog.c ---- */
 
@@ -530,8 +549,23 @@ struct umfs_name {
 #define UMFS_DENTRY_CELLS(len) ((16u + (len) + 15u) / 16u)
 void umfs_dleaf_init(struct umfs *fs, struct umfs_dleaf_pm *leaf, uint32_t dir_ino);
 bool umfs_dleaf_valid(const struct umfs_dleaf_pm *leaf, uint32_t dir_ino);
-/* Cell of the name, or 0. */
-uint32_t umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n);
+/*
+ * Where the name is, and the inode it means. -ENOENT, -EUCLEAN. `ino` NULL: this look is
+ * under the lock under which that was asked for.
+ */
+int umfs_dleaf_find(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n, uint32_t *cell,
+		    uint32_t *ino);
+/* The head of the dentry at `cell`, and its name; false: it is damaged. Counts as any look does. */
+bool umfs_dleaf_read(const struct umfs_dleaf_pm *leaf, uint32_t cell, struct umfs_dentry_pm *d,
+		     char name[UMFS_NAME_MAX]);
+/* Has no name any more, as far as its start bits say. */
+bool umfs_dleaf_empty(const struct umfs_dleaf_pm *leaf);
+/* How many start bits are set. */
+uint32_t umfs_dleaf_count(const struct umfs_dleaf_pm *leaf);
+/* Head and dentries, none over another, their hashes from `first` to `last`: to be copied elsewhere. */
+bool umfs_dleaf_whole(const struct umfs_dleaf_pm *leaf, uint64_t first, uint64_t last);
+/* So many cells at `cell` are of no dentry, whatever `tail` and tags say. */
+bool umfs_dleaf_free(const struct umfs_dleaf_pm *leaf, uint32_t cell, uint32_t cells);
 /*
  * Cell where a dentry of `cells` cells fits, at `from` or after (0: anywhere), or 0, and then
  * *used: cells taken by dentries from there on.
@@ -558,8 +592,9 @@ void umfs_dentry_seal(struct umfs_dentry_pm *d);
 struct umfs_dpath {
 	struct umfs_dleaf_pm *leaf; /* NULL: empty directory, or damage */
 	le64 *ref;		    /* the reference followed: in a node, or the inode's root */
+	uint64_t word;		    /* what it said */
 	uint32_t level;		    /* nodes above: 0 when ref is the root */
-	uint64_t last;		    /* largest hash that leads to the same leaf */
+	uint64_t first, last;	    /* hashes that lead to the same leaf */
 };
 /* 0, -ENOENT: empty, -EUCLEAN. Lock-free; counts only after a sequence check. */
 int umfs_dir_descend(const struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,

@@ -114,6 +114,8 @@ int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 {
 	int err;
 
+	if (!umfs_inode_sealed(inode, ino))
+		return -EUCLEAN;
 	umfs_seq_begin(inode);
 	if (umfs_is_dir(ld32(&inode->mode)))
 		err = umfs_dir_clear(tx, inode, ino);
@@ -122,7 +124,7 @@ int umfs_inode_reclaim(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t
 	if (err)
 		goto out;
 	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, inode);
+	err = umfs_inode_save(tx, inode, ino);
 	if (!err)
 		err = umfs_xattr_free(tx, inode);
 	if (!err)
@@ -150,7 +152,8 @@ static void irec_settle(struct umfs_tx *tx, struct umfs_irec_pm *rec, struct umf
 
 	if ((flags & UMFS_IREC_ORPHAN) && ld32(&inode->nlink) == 0) {
 		(void)umfs_inode_reclaim(tx, inode, ino);
-	} else if ((flags & UMFS_IREC_TRIM) && umfs_is_reg(ld32(&inode->mode))) {
+	} else if ((flags & UMFS_IREC_TRIM) && umfs_is_reg(ld32(&inode->mode)) &&
+		   umfs_inode_whole(inode, ino)) {
 		/*
 		 * Who died may have stored the end and no more. What lies past it is decided by what
 		 * it says now, so that is durable before the record is let go of.

@@ -128,10 +128,9 @@ int64_t umfs_map_run(const struct umfs_file *f, uint64_t off, uint64_t n, uint64
 	return (int64_t)(pages << UMFS_PAGE_SHIFT);
 }
 
-void umfs_map_flush(struct umfs *fs, const struct umfs_inode_pm *in)
+void umfs_pages_flush(struct umfs *fs, uint64_t root, uint64_t index, uint64_t last)
 {
-	uint64_t root = ld64(&in->root), entry, pages;
-	uint64_t last = page_above(umfs_inode_size(in)) >> UMFS_PAGE_SHIFT, index = 0;
+	uint64_t entry, pages;
 
 	while ((index = umfs_fpt_next(fs, root, index, last)) < last) {
 		pages = umfs_fpt_run(fs, root, index, last - index, &entry);
@@ -140,5 +139,11 @@ void umfs_map_flush(struct umfs *fs, const struct umfs_inode_pm *in)
 				   pages << UMFS_PAGE_SHIFT);
 		index += pages;
 	}
+}
+
+void umfs_map_flush(struct umfs *fs, const struct umfs_inode_pm *in)
+{
+	umfs_pages_flush(fs, ld64(&in->root), 0,
+			 page_above(umfs_inode_size(in)) >> UMFS_PAGE_SHIFT);
 	umfs_fence(fs);
 }

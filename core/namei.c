@@ -129,10 +129,10 @@ static int remove_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct um
 			bool at_once)
 {
 	struct umfs_inode_pm *dir = x->in[FROM_DIR], *in = x->in[FROM];
-	int err = umfs_inode_save_times(tx, dir);
+	int err = umfs_inode_save_times(tx, dir, x->ino[FROM_DIR]);
 
 	if (!err)
-		err = umfs_inode_save_times(tx, in);
+		err = umfs_inode_save_times(tx, in, x->ino[FROM]);
 	if (!err && at_once)
 		err = note_frees(tx, in, x->ino[FROM]);
 	if (!err)
@@ -165,6 +165,8 @@ static int remove_locked(struct umfs_tx *tx, const struct umfs_cred *cred, struc
 		err = umfs_may_remove(cred, x->in[FROM_DIR], x->in[FROM]);
 	if (!err)
 		err = check_removable(x->in[FROM], want_dir);
+	if (!err && !umfs_counts_sound(x->in[FROM_DIR], x->in[FROM]))
+		err = -EUCLEAN;
 	if (err)
 		return err;
 	if (umfs_last_link(x->in[FROM]) && !at_once)
@@ -233,10 +235,10 @@ int umfs_rmdir_node(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir
 static int link_in_tx(struct umfs_tx *tx, struct umfs_four *x, const struct umfs_name *n)
 {
 	struct umfs_inode_pm *dir = x->in[TO_DIR], *in = x->in[FROM];
-	int err = umfs_inode_save_times(tx, dir);
+	int err = umfs_inode_save_times(tx, dir, x->ino[TO_DIR]);
 
 	if (!err)
-		err = umfs_inode_save_times(tx, in);
+		err = umfs_inode_save_times(tx, in, x->ino[FROM]);
 	if (!err)
 		err = umfs_dir_insert(tx, dir, n, x->ino[FROM], umfs_mode_type(ld32(&in->mode)));
 	if (err)

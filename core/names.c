@@ -92,6 +92,12 @@ int umfs_may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *di
 	return 0;
 }
 
+bool umfs_counts_sound(const struct umfs_inode_pm *dir, const struct umfs_inode_pm *in)
+{
+	/* A directory has two links of its own; with none it would pass for one that was removed. */
+	return ld32(&in->nlink) && (!umfs_is_dir(ld32(&in->mode)) || ld32(&dir->nlink) > 2);
+}
+
 bool umfs_last_link(const struct umfs_inode_pm *in)
 {
 	return umfs_is_dir(ld32(&in->mode)) || ld32(&in->nlink) <= 1;
@@ -154,9 +160,9 @@ void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino)
 	umfs_inode_seal(in, ino);
 }
 
-int umfs_inode_save_times(struct umfs_tx *tx, struct umfs_inode_pm *inode)
+int umfs_inode_save_times(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
 {
-	int err = umfs_inode_save(tx, inode);
+	int err = umfs_inode_save(tx, inode, ino);
 
 	return err ? err : umfs_tx_save(tx, &inode->mtime_ns, 16);
 }

@@ -37,6 +37,8 @@ int umfs_name_still(struct umfs *fs, const struct umfs_inode_pm *dir, umfs_node 
 /* May `cred` take `in` (or, NULL, put a name) from `dir`? -EACCES, -EPERM (sticky). */
 int umfs_may_remove(const struct umfs_cred *cred, const struct umfs_inode_pm *dir,
 		    const struct umfs_inode_pm *in);
+/* Do the counts say that there is a name of `in` in `dir`? They go down without a look at them. */
+bool umfs_counts_sound(const struct umfs_inode_pm *dir, const struct umfs_inode_pm *in);
 /* Does losing one name leave the inode without any? */
 bool umfs_last_link(const struct umfs_inode_pm *in);
 /* An inode whose last name goes, and who sees to its end: {-1, false} to begin with. */
@@ -61,6 +63,6 @@ int umfs_whiteout_make(struct umfs_tx *tx, const struct umfs_cred *cred,
 /* One name less, in a transaction that saved the inode. */
 void umfs_drop_link(struct umfs *fs, struct umfs_inode_pm *in, uint32_t ino);
 /* Save an inode whose mtime or ctime changes too. */
-int umfs_inode_save_times(struct umfs_tx *tx, struct umfs_inode_pm *inode);
+int umfs_inode_save_times(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
 
 #endif

@@ -56,6 +56,8 @@ static int settle(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino)
 
 	if (!ld32(&inode->nlink))
 		return umfs_inode_reclaim(tx, inode, ino);
+	if (!umfs_inode_whole(inode, ino))
+		return -EUCLEAN;
 	umfs_seq_begin(inode);
 	err = umfs_fpt_trim(tx, inode, ino, umfs_inode_pages_kept(inode));
 	umfs_seq_end(tx->fs, inode);

@@ -9,6 +9,8 @@
  *
  * I1  A walk passes each leaf once, so no more of them than the pool has pages. In a
  *     damaged trie, where nodes are named by several, a few pages stand for 2^54 leaves.
+ * I2  A name that is damaged is not given out. All the others of its leaf are, and then it is
+ *     said: the walk ends there, as it does where a leaf is lost as a whole.
  */
 #include "internal.h"
 
@@ -20,6 +22,7 @@ struct order {
 	const struct umfs_dleaf_pm *leaf;
 	uint64_t last; /* largest hash of the leaf's range */
 	uint32_t count;
+	bool odd; /* there are others, which are damaged (I2) */
 	uint8_t cell[CELLS];
 };
 
@@ -63,12 +66,22 @@ static void sort(struct order *o)
 	}
 }
 
+/* One that is not above `after`: was it given out, or is it damaged, so that nobody will ask for it? */
+static bool is_name(const struct umfs_dpath *p, uint32_t cell)
+{
+	struct umfs_dentry_pm d;
+	char name[UMFS_NAME_MAX];
+
+	return umfs_dleaf_read(p->leaf, cell, &d, name) && ld64(&d.hash) >= p->first;
+}
+
 /* The names with hashes above `after` in the leaf that comes next. -ENOENT: no more. */
 static int load_leaf(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t dir_ino,
 		     uint64_t after, struct order *o)
 {
 	struct umfs_dpath p;
-	uint32_t cell;
+	uint32_t cell, seen = 0;
+	bool odd = false;
 	int err = umfs_dir_descend(fs, dir, dir_ino, after + 1, &p);
 
 	if (err)
@@ -77,36 +90,59 @@ static int load_leaf(struct umfs *fs, const struct umfs_inode_pm *dir, uint32_t 
 	o->last = p.last;
 	o->count = 0;
 	for (cell = umfs_dleaf_next(p.leaf, 0); cell < CELLS;
-	     cell = umfs_dleaf_next(p.leaf, cell + 1))
+	     cell = umfs_dleaf_next(p.leaf, cell + 1), seen++)
 		if (cell_hash(p.leaf, cell) > after)
 			o->cell[o->count++] = (uint8_t)cell;
+		else if (!is_name(&p, cell))
+			odd = true;
+	o->odd = odd || seen != umfs_dleaf_count(p.leaf);
 	sort(o);
 	return 0;
 }
 
+struct name {
+	uint64_t hash;
+	uint32_t len, ino, type;
+	char text[UMFS_NAME_MAX];
+};
+
+/* The name at o->cell[i], which comes after `after`; false: it is damaged, which is noted (I2). */
+static bool load_name(struct order *o, uint32_t i, uint64_t after, struct name *n)
+{
+	struct umfs_dentry_pm d;
+	bool good = umfs_dleaf_read(o->leaf, o->cell[i], &d, n->text);
+
+	n->hash = ld64(&d.hash);
+	n->len = ld8(&d.len);
+	n->ino = ld32(&d.ino);
+	n->type = ld8(&d.type);
+	if (good && n->hash > after && n->hash <= o->last)
+		return true;
+	o->odd = true;
+	return false;
+}
+
 /* Give out the names of a sorted leaf. 1: emit said stop, 0: all done, -EAGAIN: it changed. */
-static int emit_leaf(const struct umfs_inode_pm *dir, uint64_t seq, const struct order *o,
+static int emit_leaf(const struct umfs_inode_pm *dir, uint64_t seq, struct order *o,
 		     uint64_t *after, umfs_emit_fn emit, void *arg)
 {
-	char name[UMFS_NAME_MAX];
+	const uint64_t from = *after; /* two names may have one hash */
+	struct name n;
 	uint32_t i;
 
 	for (i = 0; i < o->count; i++) {
-		const struct umfs_dentry_pm *d = umfs_dleaf_dentry(o->leaf, o->cell[i]);
-		uint32_t len = ld8(&d->len), ino = ld32(&d->ino), type = ld8(&d->type);
-		uint64_t hash = ld64(&d->hash);
+		bool good = load_name(o, i, from, &n);
 
-		if (o->cell[i] + UMFS_DENTRY_CELLS(len) > CELLS)
-			return -EAGAIN;
-		umfs_peek(name, d + 1, len);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (ld64(&dir->seq) != seq)
 			return -EAGAIN;
-		if (emit(arg, name, len, ino, type, hash))
+		if (!good)
+			continue;
+		if (emit(arg, n.text, n.len, n.ino, n.type, n.hash))
 			return 1;
-		*after = hash;
+		*after = n.hash;
 	}
-	return 0;
+	return o->odd ? -EUCLEAN : 0;
 }
 
 /* An even sequence to compare with: a writer inside is waited for. */
@@ -129,37 +165,39 @@ static int settled_seq(struct umfs *fs, struct umfs_inode_pm *dir, uint64_t *seq
 	return 0;
 }
 
-struct name {
-	uint64_t hash;
-	uint32_t len, ino, type;
-	char text[UMFS_NAME_MAX];
-};
+/* The first name in the leaf that is whole. -ENOENT: there is none; -EUCLEAN: but others. */
+static int first_name(struct order *o, uint64_t after, struct name *n)
+{
+	uint32_t i;
+
+	for (i = 0; i < o->count; i++)
+		if (load_name(o, i, after, n))
+			return 0;
+	return o->odd ? -EUCLEAN : -ENOENT;
+}
 
 /* The name that comes next, under the directory's lock. -ENOENT: no more. */
 static int next_locked(struct umfs *fs, struct umfs_inode_pm *dir, uint32_t dir_ino,
 		       uint64_t after, struct order *o, struct name *n)
 {
-	const struct umfs_dentry_pm *d;
 	uint64_t left = fs->geo.pool_pages; /* I1 */
 	int err = umfs_lock(fs, &dir->lock);
 
 	if (err)
 		return err;
 	umfs_seq_heal(dir);
-	do {
+	for (;;) {
 		err = load_leaf(fs, dir, dir_ino, after, o);
-		if (!err && !o->count)
-			after = o->last;
-	} while (!err && !o->count && after < (uint64_t)INT64_MAX && left--);
-	if (!err && !o->count)
-		err = after < (uint64_t)INT64_MAX ? -EUCLEAN : -ENOENT;
-	if (!err) {
-		d = umfs_dleaf_dentry(o->leaf, o->cell[0]);
-		n->hash = ld64(&d->hash);
-		n->len = ld8(&d->len);
-		n->ino = ld32(&d->ino);
-		n->type = ld8(&d->type);
-		memcpy(n->text, d + 1, n->len);
+		if (err)
+			break;
+		err = first_name(o, after, n);
+		after = o->last;
+		if (err != -ENOENT || after >= (uint64_t)INT64_MAX)
+			break;
+		if (!left--) {
+			err = -EUCLEAN;
+			break;
+		}
 	}
 	umfs_unlock(fs, &dir->lock);
 	return err;

@@ -35,7 +35,7 @@ static void clear_bits(struct umfs *fs, uint32_t group, bool inodes, uint64_t fi
 					  : first - umfs_group_page(fs, group));
 	uint32_t to = from + (uint32_t)count, start = from & ~63u, cleared;
 
-	if (!(ld32(&grp->flags) & UMFS_GROUP_INIT))
+	if (!umfs_group_sound(fs, group))
 		return;
 	cleared = umfs_bits_clear(bits, from, to);
 	umfs_flush(fs, &bits[start / 64u], (to - start + 7u) / 8u);

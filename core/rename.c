@@ -130,6 +130,14 @@ static int check_room(const struct rename *r)
 	return 0;
 }
 
+static int check_counts(const struct rename *r)
+{
+	return umfs_counts_sound(r->x.in[FROM_DIR], r->x.in[FROM]) &&
+			       (!r->x.ino[TO] || umfs_counts_sound(r->x.in[TO_DIR], r->x.in[TO]))
+		       ? 0
+		       : -EUCLEAN;
+}
+
 static int check_names(const struct rename *r)
 {
 	int err = umfs_may_remove(r->cred, r->x.in[FROM_DIR], r->x.in[FROM]);
@@ -152,7 +160,7 @@ static int save_all(struct umfs_tx *tx, struct rename *r)
 
 	for (i = 0; !err && i < 4; i++)
 		if (umfs_four_first(&r->x, i))
-			err = umfs_inode_save_times(tx, r->x.in[i]);
+			err = umfs_inode_save_times(tx, r->x.in[i], r->x.ino[i]);
 	return err;
 }
 
@@ -267,7 +275,9 @@ static int check_all(struct umfs *fs, const struct rename *r)
 		err = check_kinds(r);
 	if (!err)
 		err = check_moved(r);
-	return err ? err : check_room(r);
+	if (!err)
+		err = check_room(r);
+	return err ? err : check_counts(r);
 }
 
 /* Everything locked, sequences odd. */

@@ -27,7 +27,7 @@ int umfs_setid_drop(struct umfs_tx *tx, struct umfs_inode_pm *in, uint32_t ino)
 	if (!bits || tx->fs->keeps_setid || port_keeps_setid())
 		return 0;
 	umfs_tx_begin(tx);
-	err = umfs_inode_save_times(tx, in);
+	err = umfs_inode_save_times(tx, in, ino);
 	if (err) {
 		umfs_tx_abort(tx);
 		return err;

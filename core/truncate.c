@@ -29,7 +29,7 @@ static int store_size_unkept(struct umfs_tx *tx, struct umfs_inode_pm *in, uint3
 	int err;
 
 	umfs_tx_begin(tx);
-	err = umfs_inode_save(tx, in);
+	err = umfs_inode_save(tx, in, ino);
 	if (!err)
 		err = umfs_tx_save(tx, &in->size, sizeof(in->size));
 	if (err) {
@@ -107,6 +107,8 @@ int umfs_truncate(struct umfs *fs, umfs_node node, uint64_t size)
 	err = umfs_node_check(in, node);
 	if (!err && !umfs_is_reg(mode))
 		err = umfs_is_dir(mode) ? -EISDIR : -EINVAL;
+	if (!err && !umfs_inode_whole(in, ino))
+		err = -EUCLEAN;
 	if (err) {
 		umfs_leave(&tx, &ino, 1);
 		return err;

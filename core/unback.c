@@ -24,7 +24,7 @@
  *     that nobody counts on: whoever next needs the unit backs it, and finds it
  *     there.
  */
-#include "internal.h"
+#include "group.h"
 
 #define AFTER_PAGES 4096u	   /* freed since the last look */
 #define PAUSE_NS 1000000000ull	   /* between looks of who also takes pages; see taken_lately() */
@@ -99,14 +99,24 @@ bool umfs_unback_due(const struct umfs *fs)
 	return __atomic_load_n(&fs->freed_pages, __ATOMIC_RELAXED) >= look_after(fs);
 }
 
-/* Backed and without a used page; a unit that the pool's end cuts never is (its bits are set). */
+/* Is all of it data pages? Not where the head or the pool's end cuts it. */
+static bool unit_given(const struct umfs *fs, uint32_t group, uint32_t unit)
+{
+	uint32_t first = unit << UMFS_UNIT_SHIFT;
+
+	return first >= UMFS_GROUP_HEAD_PAGES + fs->geo.itable_pages &&
+	       first + UMFS_UNIT_PAGES <= umfs_group_known(fs, group);
+}
+
+/* Backed and without a used page. */
 static bool unit_spare(const struct umfs *fs, uint32_t group, uint32_t unit)
 {
-	const le64 *bits = umfs_page(fs, umfs_group_page(fs, group));
+	const le64 *bits = umfs_group_page_bits(fs, group);
 	uint64_t used = 0;
 	uint32_t i;
 
-	if (unit >= UMFS_GROUP_UNITS || !(ld64(&umfs_group(fs, group)->backed) >> unit & 1))
+	if (unit >= UMFS_GROUP_UNITS || !unit_given(fs, group, unit) ||
+	    !(ld64(&umfs_group(fs, group)->backed) >> unit & 1))
 		return false;
 	for (i = 0; i < WORDS_PER_UNIT && !used; i++)
 		used = ld64(&bits[unit * WORDS_PER_UNIT + i]);
@@ -120,6 +130,8 @@ static bool unback_run(struct umfs *fs, uint32_t group, uint32_t *unit)
 	uint32_t first = *unit, n = 0;
 	uint64_t off, bits;
 
+	if (!umfs_group_sound(fs, group))
+		return false;
 	while (first < UMFS_GROUP_UNITS && !unit_spare(fs, group, first))
 		first++;
 	while (n < UNITS_AT_ONCE && unit_spare(fs, group, first + n))
@@ -139,7 +151,7 @@ static uint32_t spare_units(const struct umfs *fs, uint32_t group)
 {
 	uint32_t unit, n = 0;
 
-	if (!(ld32(&umfs_group(fs, group)->flags) & UMFS_GROUP_INIT))
+	if (!umfs_group_sound(fs, group))
 		return 0;
 	for (unit = 0; unit < UMFS_GROUP_UNITS; unit++)
 		n += unit_spare(fs, group, unit);

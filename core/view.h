@@ -78,7 +78,7 @@ static inline bool umfs_view_find(const struct umfs_file *f, const struct umfs_v
 			look = umfs_run_look(off >> UMFS_PAGE_SHIFT) * 8;
 	}
 	entry = ld64(umfs_view_entry(base, entry, look));
-	if (!(entry & UMFS_PTE_P))
+	if ((entry & (UMFS_PTE_P | UMFS_PTE_PSE)) != UMFS_PTE_P)
 		return false;
 	entry = (entry & UMFS_PTE_ADDR) + (off & (UMFS_UNIT_BYTES - 1)) - (look << 9);
 	*data = base + entry;

@@ -35,12 +35,16 @@ static int take_file(const struct umfs *fs, struct umfs_src *src, uint8_t *pool,
 {
 	while (n) {
 		uint64_t in_page = src->off & UMFS_PAGE_MASK, entry, pages, part;
+		uint64_t index = src->off >> UMFS_PAGE_SHIFT;
 		const uint8_t *data;
 
-		pages = umfs_fpt_run(fs, ld64(&src->from->root), src->off >> UMFS_PAGE_SHIFT,
+		pages = umfs_fpt_run(fs, ld64(&src->from->root), index,
 				     (in_page + n + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT, &entry);
 		part = UMFS_MIN((pages << UMFS_PAGE_SHIFT) - in_page, n);
 		data = (const uint8_t *)umfs_page(fs, umfs_pte_page(entry)) + in_page;
+		if (!entry && umfs_fpt_next(fs, ld64(&src->from->root), index, index + pages) <
+				      index + pages)
+			return -EUCLEAN;
 		if (!umfs_pte_written(entry)) {
 			port_zero(pool, part);
 			umfs_flush(fs, pool, part);
@@ -199,7 +203,7 @@ static int show_root(struct umfs_write *w)
 	int err;
 
 	umfs_tx_begin(&w->tx);
-	err = umfs_inode_save(&w->tx, w->in);
+	err = umfs_inode_save(&w->tx, w->in, w->ino);
 	if (err) {
 		umfs_tx_abort(&w->tx);
 		return err;
@@ -373,17 +377,18 @@ void umfs_write_zero_gap(struct umfs *fs, const struct umfs_inode_pm *in, uint64
 			 uint64_t to)
 {
 	uint64_t root = ld64(&in->root), last = (to + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
-	uint64_t index = from >> UMFS_PAGE_SHIFT;
+	uint64_t index = from >> UMFS_PAGE_SHIFT, entry;
 
-	for (; (index = umfs_fpt_next(fs, root, index, last)) < last; index++) {
-		uint64_t entry = umfs_fpt_get(fs, root, index);
+	while ((index = umfs_fpt_next(fs, root, index, last)) < last) {
+		uint64_t pages = umfs_fpt_run(fs, root, index, last - index, &entry);
 		uint64_t start = index << UMFS_PAGE_SHIFT;
 		uint64_t lo = UMFS_MAX(from, start);
-		uint64_t hi = UMFS_MIN(to, start + UMFS_PAGE_BYTES);
+		uint64_t hi = UMFS_MIN(to, start + (pages << UMFS_PAGE_SHIFT));
 		uint8_t *data = umfs_page(fs, umfs_pte_page(entry));
 
 		if (umfs_pte_written(entry))
 			umfs_write_zero(fs, data + (lo - start), hi - lo);
+		index += pages;
 	}
 }
 
@@ -418,7 +423,9 @@ int umfs_write_check(struct umfs_write *w, uint32_t generation)
 	if (!umfs_is_reg(ld32(&w->in->mode)))
 		return -EINVAL;
 	w->rec = umfs_irec_find(w->fs, w->in, w->ino);
-	return w->rec ? 0 : -EBADF;
+	if (!w->rec)
+		return -EBADF;
+	return umfs_inode_whole(w->in, w->ino) ? 0 : -EUCLEAN;
 }
 
 /* At most 2 MiB; bytes written, which no space may make fewer. */

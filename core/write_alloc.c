@@ -27,6 +27,9 @@ static int link_hidden(struct umfs_write *w, uint64_t index, uint64_t page, uint
 		if (err)
 			return err;
 	}
+	for (i = 0; i < count; i++)
+		if (ld64(&slot[i]) & ~UMFS_PTE_VOLATILE)
+			return -EUCLEAN; /* it reads as a hole, but named something once */
 	umfs_tx_fence(&w->tx);
 	for (i = 0; i < count; i++)
 		st64(&slot[i], umfs_pte_hidden(page + i));
@@ -45,7 +48,7 @@ static int allocate_some(struct umfs_write *w, uint64_t index, uint32_t want, ui
 	if (!goal) /* the file's first page: in its inode's group */
 		goal = umfs_group_page(w->fs, umfs_ino_group(w->fs, w->ino));
 	umfs_tx_begin(&w->tx);
-	err = umfs_inode_save(&w->tx, w->in);
+	err = umfs_inode_save(&w->tx, w->in, w->ino);
 	if (!err)
 		err = umfs_fpt_reserve(&w->tx, w->in, w->ino, !index && want > 1 ? 1 : index);
 	if (!err)

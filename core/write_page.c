@@ -96,6 +96,10 @@ static int write_swap(struct umfs_tx *tx, const struct umfs_file *f, const struc
 
 	if (umfs_irec_mapped(umfs_irec_find(fs, f->inode, f->ino)))
 		return -EAGAIN; /* its pages stay where they are */
+	if (!umfs_inode_whole(f->inode, f->ino))
+		return -EUCLEAN; /* nor is one taken from whom it may belong to */
+	if (umfs_pte_page(ld64(at->slot)) != at->page)
+		return -EUCLEAN; /* where all is said to be a run, this entry is not of it */
 	err = umfs_swap_prepare(tx, at->page);
 	if (err)
 		return err == -ENOSPC ? -EAGAIN : err; /* the general way has a reserve */

@@ -195,7 +195,7 @@ static int replace_in_tx(struct replace *r)
 	struct umfs_write *w = r->w;
 	uint64_t index = w->off >> UMFS_PAGE_SHIFT;
 	uint64_t stop = (UMFS_MIN(w->end, w->old) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
-	int err = umfs_inode_save(&w->tx, w->in);
+	int err = umfs_inode_save(&w->tx, w->in, w->ino);
 
 	if (!err && w->end > w->old)
 		err = umfs_tx_save(&w->tx, &w->in->size, sizeof(w->in->size));

@@ -401,7 +401,7 @@ static uint32_t mode_after(const struct edit *e)
 
 static int save_inode(struct edit *e)
 {
-	int err = umfs_inode_save(&e->tx, e->in);
+	int err = umfs_inode_save(&e->tx, e->in, e->ino);
 
 	return err ? err : umfs_tx_save(&e->tx, &e->in->mtime_ns, 24);
 }

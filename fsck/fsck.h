@@ -140,10 +140,10 @@ void media_close(struct fsck *c);
 /* What was stored at p is on the medium when this returns. */
 void media_sync(struct fsck *c, const void *p, size_t n);
 /*
- * May the page hold anything but zeros? A hole need not be looked at, which on
+ * May one of the pages hold anything but zeros? A hole need not be looked at, which on
  * tmpfs would give it memory.
  */
-bool media_data(const struct fsck *c, uint64_t page);
+bool media_data(const struct fsck *c, uint64_t page, uint64_t count);
 /* Was there a page that could not be read? It reads as zeros, by which nothing is cut off. */
 bool media_lost(const struct fsck *c);
 /* Report pages that could not be read so far. */
@@ -393,19 +393,26 @@ struct names {
 	struct name *all;
 	uint64_t count, room;
 	uint64_t pages; /* of the new trie */
-	uint64_t own; /* a page that the directory has claimed, or 0: for where there is no other */
-	bool full; /* no memory, or no pages */
+	/* Pages that the directory has claimed: for where there are no others. */
+	uint64_t *own, own_count, own_room;
+	uint64_t first; /* the page in which the first leaf of the new trie is already; 0: none */
+	bool in_place;	/* own pages may be overwritten: nothing leads to them any more */
+	bool dry;	/* only counted */
+	bool partial;	/* there was no memory for some of the names */
+	bool full;	/* or no page */
 };
 
 void names_add(struct names *l, const struct name *e);
+void names_own(struct names *l, uint64_t page);
+void names_free(struct names *l);
 /* The names that a sound directory has, sorted. */
 void names_read(struct names *l);
 /* Among the first `count`, which are sorted; or NULL. */
 const struct name *names_find(const struct names *l, uint64_t count, const char *name);
 /*
  * All names of the list become those of the directory, in one change, and `also`, if any, is
- * changed with it. The old pages are not given back; where there are no others, what fits one
- * leaf takes the place of the directory's own page. False: there is no room.
+ * changed with it. The old pages are not given back; where there are no others, and nothing else
+ * is to be changed, the directory is made anew in its own. False: there is no room.
  */
 bool names_put(struct names *l, const struct mend *also);
 /* One name more, in the leaf of a sound directory where it belongs. False: that is full. */
@@ -430,7 +437,9 @@ bool leaf_like(const struct fsck *c, uint64_t page, uint32_t ino);
 /* Flags of a group, before anything in it is looked at. */
 void group_flags_check(struct fsck *c, uint32_t group);
 /* A table leads to a page of this group, which is not in use: if it was, the next round has it. */
-void group_want(struct fsck *c, uint32_t group);
+void group_want(struct fsck *c, uint32_t group, uint64_t page);
+/* Units of its head in which there is an inode in use, but for those that are known. */
+uint64_t group_units_of_inodes(const struct fsck *c, uint32_t group, uint64_t known);
 /* A group that was never used is set up; false: it can not be. */
 bool group_start(struct fsck *c, uint32_t group);
 /* Memory for what is known of its pages and inodes. 0 or -ENOMEM. */

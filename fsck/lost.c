@@ -109,7 +109,7 @@ static uint32_t dir_get(struct fsck *c, const char **why)
 	} else {
 		*why = "lost+found is no directory";
 	}
-	free(root.all);
+	names_free(&root);
 	return ino;
 }
 
@@ -201,7 +201,7 @@ static const char *name_all(struct fsck *c)
 	n.made = 0;
 	if (!why)
 		each_lost(c, lost_say, &n);
-	free(l.all);
+	names_free(&l);
 	free(n.text);
 	return why;
 }
@@ -255,7 +255,7 @@ static const char *squeeze_all(struct fsck *c, const char *why)
 		names_read(&l);
 	}
 	each_lost(c, lost_squeeze, &s);
-	free(l.all);
+	names_free(&l);
 	return s.left ? why : NULL;
 }
 

@@ -146,14 +146,14 @@ int media_open(struct fsck *c)
 	return 0;
 }
 
-bool media_data(const struct fsck *c, uint64_t page)
+bool media_data(const struct fsck *c, uint64_t page, uint64_t count)
 {
 	off_t at = (off_t)(page << UMFS_PAGE_SHIFT);
 	off_t data = lseek(c->pool.fd, at, SEEK_DATA);
 
 	if (data < 0)
 		return errno != ENXIO;
-	return data < at + UMFS_PAGE_BYTES;
+	return data < at + (off_t)(count << UMFS_PAGE_SHIFT);
 }
 
 void media_close(struct fsck *c)

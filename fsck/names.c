@@ -4,7 +4,8 @@
  *
  * A trie with all names is built in pages that nothing refers to, and then takes the place
  * of the old one, by one journaled change of the directory's inode (mend.c): the commit point.
- * Killed before, the new pages are leaked; after, the old ones. The next run sees to both.
+ * Killed before, the new pages are leaked; after, the old ones. The next run sees to both. In a full
+ * pool there are no such pages: see put_in_place().
  *
  * I1  Pages are taken that are marked free and that nothing was found to use: where damage
  *     hides what is in use, nothing that is hidden has been marked free (I2 of fsck.h).
@@ -27,13 +28,33 @@ void names_add(struct names *l, const struct name *e)
 		struct name *all = realloc(l->all, room * sizeof(*all));
 
 		if (!all) {
-			l->full = true;
+			l->full = l->partial = true;
 			return;
 		}
 		l->all = all;
 		l->room = room;
 	}
 	l->all[l->count++] = *e;
+}
+
+void names_own(struct names *l, uint64_t page)
+{
+	if (l->own_count == l->own_room) {
+		uint64_t room = l->own_room ? 2 * l->own_room : 8;
+		uint64_t *all = realloc(l->own, room * sizeof(*all));
+
+		if (!all)
+			return; /* one less to be used again */
+		l->own = all;
+		l->own_room = room;
+	}
+	l->own[l->own_count++] = page;
+}
+
+void names_free(struct names *l)
+{
+	free(l->all);
+	free(l->own);
 }
 
 static void note(void *arg, const struct umfs_dentry_pm *e)
@@ -99,12 +120,21 @@ static bool leaf_fits(const struct name *e, uint64_t n)
 
 static uint64_t put_page(struct names *l, const void *bytes)
 {
-	uint64_t page = l->full ? 0 : page_alloc(l->c);
+	uint64_t page;
 
+	if (l->dry) {
+		l->pages++;
+		return UMFS_DREF_P;
+	}
+	page = l->full ? 0 : page_alloc(l->c);
+	if (!page && !l->full && l->in_place && l->own_count)
+		page = l->own[--l->own_count];
 	if (!page) {
 		l->full = true;
 		return 0;
 	}
+	if (!l->in_place) /* should this be in vain, it is one that nothing leads to */
+		names_own(l, page);
 	port_copy(page_at(l->c, page), bytes, UMFS_PAGE_BYTES);
 	media_sync(l->c, page_at(l->c, page), UMFS_PAGE_BYTES);
 	l->pages++;
@@ -143,9 +173,14 @@ static void fill_leaf(const struct names *l, uint8_t *bytes, const struct name *
 static uint64_t put_leaf(struct names *l, uint32_t depth, const struct name *e, uint64_t n)
 {
 	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES] = {0};
+	uint64_t ref = l->first << UMFS_PAGE_SHIFT | UMFS_DREF_P;
 
-	fill_leaf(l, bytes, e, n);
-	return put_page(l, bytes) | UMFS_DREF_LEAF | (uint64_t)depth << UMFS_DREF_DEPTH_SHIFT;
+	if (!l->first) {
+		fill_leaf(l, bytes, e, n);
+		ref = put_page(l, bytes);
+	}
+	l->first = 0;
+	return ref | UMFS_DREF_LEAF | (uint64_t)depth << UMFS_DREF_DEPTH_SHIFT;
 }
 
 static uint64_t put_node(struct names *l, uint32_t level, const struct name *e, uint64_t n);
@@ -191,47 +226,116 @@ static uint64_t put_all(struct names *l)
 					   : put_node(l, 0, l->all, l->count);
 }
 
-/*
- * Where no page is free, in one that the directory has: it holds all names in one leaf, which
- * takes its place by the same change as the inode. *bytes is that leaf.
- */
-static uint64_t put_own(struct names *l, uint8_t *bytes)
+/* The inode as a directory of the first `count` names, at `root`, in l->pages pages. */
+static void fill_inode(const struct names *l, struct umfs_inode_pm *want, uint64_t root, uint64_t count)
 {
-	if (!l->own || !l->count || !leaf_fits(l->all, l->count))
-		return 0;
-	fill_leaf(l, bytes, l->all, l->count);
+	uint32_t dirs = 0;
+
+	*want = *inode_at(l->c, l->dir);
+	for (uint64_t i = 0; i < count; i++)
+		dirs += l->all[i].type == TYPE_DIR;
+	st64(&want->root, root);
+	st64(&want->entries, count);
+	st64(&want->pages, l->pages + xattr_pages(l->c, want));
+	st32(&want->nlink, 2 + dirs);
+	st32(&want->crc, sum_crc32c(l->dir, &want->mode, UMFS_INODE_CRC_BYTES - 4));
+}
+
+/* ---- in the directory's own pages ---- */
+
+/* How many names the first leaf of a trie with all of them has. */
+static uint64_t first_leaf(const struct names *l)
+{
+	uint64_t n = l->count, bit = 1ull << HASH_TOP;
+
+	for (; bit && !leaf_fits(l->all, n); bit >>= 1) {
+		uint64_t low = 0;
+
+		while (low < n && !(l->all[low].hash & bit))
+			low++;
+		n = low;
+	}
+	return n;
+}
+
+/* How many pages a trie with all of them is; 0: there can be none. */
+static uint64_t trie_pages(struct names *l)
+{
+	uint64_t pages;
+
+	l->dry = true;
+	l->full = false;
+	l->pages = 0;
+	(void)put_all(l);
+	pages = l->full ? 0 : l->pages;
+	l->dry = false;
+	return pages;
+}
+
+/* The names themselves, out of the pages that are going to be overwritten. */
+static char *names_hold(struct names *l)
+{
+	char *all = malloc(l->count * UMFS_NAME_MAX + 1), *to = all;
+
+	for (uint64_t i = 0; all && i < l->count; to += l->all[i++].len)
+		l->all[i].bytes = memcpy(to, l->all[i].bytes, l->all[i].len);
+	return all;
+}
+
+/*
+ * Where no page is free, and those that it has are enough, two changes. By the first the
+ * directory is one leaf, in a page of its own, which has the names that are in the first leaf of
+ * the trie that is to be; the leaf and the inode change as one. Then nothing leads to its other
+ * pages: the rest of that trie is built there, and takes its place. Killed in between, the
+ * directory is sound with these names, and what else was in it has lost its name.
+ */
+static bool put_in_place(struct names *l)
+{
+	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES] = {0};
+	struct umfs_inode_pm *inode = inode_at(l->c, l->dir), want;
+	struct mend all[] = {{inode, &want, UMFS_INODE_CRC_BYTES}, {NULL, bytes, UMFS_PAGE_BYTES}};
+	uint64_t n = first_leaf(l), need = trie_pages(l), root;
+	char *held;
+
+	if (!need || need > l->own_count)
+		return false;
+	held = names_hold(l);
+	if (!held)
+		return false;
+	l->first = l->own[--l->own_count];
 	l->pages = 1;
-	return l->own << UMFS_PAGE_SHIFT | UMFS_DREF_P | UMFS_DREF_LEAF;
+	l->full = false;
+	l->in_place = true;
+	fill_leaf(l, bytes, l->all, n);
+	fill_inode(l, &want, l->first << UMFS_PAGE_SHIFT | UMFS_DREF_P | UMFS_DREF_LEAF, n);
+	all[1].at = page_at(l->c, l->first);
+	mend_all(l->c, all, 2); /* commit point */
+	if (n < l->count) {
+		root = put_all(l);
+		fill_inode(l, &want, root, l->count);
+		if (!l->full)
+			mend_all(l->c, all, 1); /* commit point */
+	}
+	free(held);
+	return true;
 }
 
 bool names_put(struct names *l, const struct mend *also)
 {
-	struct umfs_inode_pm *inode = inode_at(l->c, l->dir), want = *inode;
-	_Alignas(8) uint8_t bytes[UMFS_PAGE_BYTES] = {0};
-	struct mend all[2];
-	uint32_t dirs = 0, n = 1;
+	struct umfs_inode_pm *inode = inode_at(l->c, l->dir), want;
+	struct mend all[2] = {{inode, &want, UMFS_INODE_CRC_BYTES}};
+	bool own = l->own_count && !also;
 	uint64_t root;
 
 	sort(l);
 	drop_twins(l);
 	root = l->full ? 0 : put_all(l);
-	if (l->full) {
-		root = also ? 0 : put_own(l, bytes);
-		if (!root)
-			return false;
-		all[n++] = (struct mend){page_at(l->c, l->own), bytes, UMFS_PAGE_BYTES};
-	}
-	for (uint64_t i = 0; i < l->count; i++)
-		dirs += l->all[i].type == TYPE_DIR;
-	st64(&want.root, root);
-	st64(&want.entries, l->count);
-	st64(&want.pages, l->pages + xattr_pages(l->c, inode));
-	st32(&want.nlink, 2 + dirs);
-	st32(&want.crc, sum_crc32c(l->dir, &want.mode, UMFS_INODE_CRC_BYTES - 4));
-	all[0] = (struct mend){inode, &want, UMFS_INODE_CRC_BYTES};
+	if (l->full)
+		return own && l->count && !l->partial && !room_may_come(l->c) && put_in_place(l);
+	fill_inode(l, &want, root, l->count);
 	if (also)
-		all[n++] = *also;
-	mend_all(l->c, all, n); /* commit point */
+		all[1] = *also;
+	mend_all(l->c, all, also ? 2 : 1); /* commit point */
 	return true;
 }
 

@@ -143,7 +143,8 @@ static bool take(struct dir *d, uint64_t ref)
 		return false;
 	}
 	d->pages++;
-	d->names.own = page;
+	if (cuts(d->c))
+		names_own(&d->names, page);
 	return true;
 }
 
@@ -636,11 +637,12 @@ void dir_check(struct fsck *c, uint32_t ino)
 	bool again = c->again;
 
 	walk_root(&d, ld64(&inode->root));
-	if (d.torn && !make_anew(&d)) {
+	/* What could not be read may have had names, too. */
+	if (d.torn && (media_lost(c) || !make_anew(&d))) {
 		c->fixed = fixed; /* and another round would find the same */
 		c->again = again;
 	}
-	free(d.names.all);
+	names_free(&d.names);
 	if (d.torn)
 		return;
 	count_check(c, PR_INO_ENTRIES, ino, &inode->entries, d.entries);

@@ -81,6 +81,14 @@ static uint32_t count_zeros(const le64 *map, uint32_t end)
 	return zeros;
 }
 
+/* Have units memory that the bitmap does not know? It is the bitmap that they were taken by. */
+static bool backed_behind(const struct fsck *c, uint32_t group, uint32_t known)
+{
+	uint32_t last = (known - 1) / UMFS_UNIT_PAGES;
+
+	return !(c->geo.flags & UMFS_SB_BACKED) && ld64(&group_at(c, group)->backed) >> last >> 1;
+}
+
 /* Does the bitmap know all pages that are in use, and none that the group has not? */
 static void check_known(struct fsck *c, uint32_t group)
 {
@@ -89,7 +97,8 @@ static void check_known(struct fsck *c, uint32_t group)
 
 	for (i = group_known(c, group); i < all && !bit_get(c->groups[group].used, i); i++)
 		;
-	if (said > group_head(c) && said <= all && i == all)
+	if (said > group_head(c) && said <= all && i == all &&
+	    (said == all || !backed_behind(c, group, said)))
 		return;
 	if (problem(c, PR_GROUP_PAGES, object("group", group), "%u of %u", said, all)) {
 		st32(&g->pages, all);

@@ -16,8 +16,8 @@
  * its zeros all are in use, and with damage left nothing is freed. So the round after a cutting
  * one that lacked room is freeing: it does free what it finds unused. By then all has been
  * cut off but what waits for that room, and that is found, and claimed, as far as it can be
- * read. Once: if there is no room then, there will be none. A directory whose names fit one leaf
- * needs none: it is made anew in a page that it has (names.c).
+ * read. Once: if there is no room then, there will be none. A directory is made anew in the pages
+ * that it has then (names.c).
  *
  * With -y the last round is one that finds nothing to mend. Each other mends something.
  */
@@ -28,6 +28,7 @@
 
 #define ROUNDS_MAX 64
 #define COPIES_MIN 4096 /* pages */
+#define ROOM_KEPT 4u	/* pages, and an eighth of all that are free */
 
 /* ---- claims in order of trust ---- */
 
@@ -103,13 +104,28 @@ static enum next what_next(const struct fsck *c, uint64_t fixed, uint64_t left)
 	return yes && !c->cutting && c->left != left && !media_lost(c) ? CUTTING : END;
 }
 
-static void prepare(struct fsck *c, enum next next, uint64_t pages)
+/*
+ * Copies come before directories are made anew, which there is no other way to mend: some of the
+ * room is kept for these.
+ */
+static uint64_t copies_may(const struct fsck *c, uint64_t used, bool dirs)
+{
+	uint64_t all = 0, room, keep;
+
+	for (uint32_t g = 0; g < c->geo.group_count; g++)
+		all += group_pages(c, g) - UMFS_GROUP_HEAD_PAGES - c->geo.itable_pages;
+	room = all > used ? all - used : 0;
+	keep = dirs ? UMFS_MIN(room, room / 8 + ROOM_KEPT) : 0;
+	return UMFS_MIN(room - keep, used > COPIES_MIN ? used : COPIES_MIN);
+}
+
+static void prepare(struct fsck *c, enum next next, uint64_t pages, bool dirs)
 {
 	c->cutting = next == CUTTING;
 	c->freeing = next == FREEING;
 	c->freed |= c->freeing;
 	if (c->cutting)
-		c->copies_left = pages > COPIES_MIN ? pages : COPIES_MIN;
+		c->copies_left = copies_may(c, pages, dirs);
 }
 
 int passes_run(struct fsck *c)
@@ -119,6 +135,7 @@ int passes_run(struct fsck *c)
 	uint64_t fixed = c->fixed, pages;
 	int ret, round = 1;
 	enum next next;
+	bool dirs; /* some are damaged */
 
 	for (;;) {
 		ret = round_run(c);
@@ -132,7 +149,8 @@ int passes_run(struct fsck *c)
 		problem_back(c, &mark);
 		fixed = c->fixed;
 		pages = c->pages_used;
+		dirs = c->hidden;
 		forget(c, unsure);
-		prepare(c, next, pages);
+		prepare(c, next, pages, dirs);
 	}
 }

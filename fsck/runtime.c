@@ -298,9 +298,9 @@ static void check_lanes(struct fsck *c)
 	for (uint32_t i = 0; i < lane_count(c); i++) {
 		uint64_t page = c->geo.lanes_page + (uint64_t)i * UMFS_LANE_PAGES;
 
-		if (media_data(c, page))
+		if (media_data(c, page, 1))
 			check_lane(c, i);
-		if (media_data(c, page + 2))
+		if (media_data(c, page + 2, 1))
 			check_ulog(c, page_at(c, page + 2), object("lane", i),
 				   UMFS_ULOG_LANE_BYTES);
 	}
@@ -449,7 +449,7 @@ void runtime_claim(struct fsck *c)
 {
 	for (uint32_t i = 0; i < lane_count(c); i++) {
 		uint64_t page = c->geo.lanes_page + (uint64_t)i * UMFS_LANE_PAGES;
-		uint64_t spare = media_data(c, page) ? ld64(&lane_at(c, i)->spare) : 0;
+		uint64_t spare = media_data(c, page, 1) ? ld64(&lane_at(c, i)->spare) : 0;
 
 		if (spare && page_valid(c, spare) && !page_claim(c, spare))
 			problem(c, PR_PAGE_TWICE, object("lane", i), "spare page %llu",

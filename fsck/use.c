@@ -5,13 +5,13 @@
 
 #include "fsck.h"
 
-/* Units in which a bitmap says that something lies: they were given memory before. */
+/* Units in which a bitmap says that something lies, or an inode does: they were given memory before. */
 static uint64_t units_needed(const struct fsck *c, uint32_t group)
 {
 	const le64 *pages = page_at(c, group_first(c, group));
 	const le64 *inodes = pages + UMFS_PAGE_BYTES / 8;
 	uint32_t per_page = UMFS_PAGE_BYTES / UMFS_INODE_BYTES;
-	uint64_t units = 1;
+	uint64_t units = 1 | group_units_of_inodes(c, group, ld64(&group_at(c, group)->backed));
 
 	for (uint32_t i = group_head(c), end = group_known(c, group); i < end; i++) {
 		if (ld64(&pages[i / 64]) >> i % 64 & 1)
@@ -25,11 +25,28 @@ static uint64_t units_needed(const struct fsck *c, uint32_t group)
 	return units;
 }
 
+/* What lies behind the group is not its own, and will not have memory when the pool grows. */
+static void check_units(struct fsck *c, uint32_t group)
+{
+	struct umfs_group_pm *g = group_at(c, group);
+	uint32_t last = (group_pages(c, group) - 1) / UMFS_UNIT_PAGES;
+	uint64_t said = ld64(&g->backed), behind = said & ~((2ull << last) - 1);
+
+	if (!behind || c->geo.flags & UMFS_SB_BACKED ||
+	    !problem(c, PR_GROUP_BACKED, object("group", group),
+		     "units 0x%llx are past its end", (unsigned long long)behind))
+		return;
+	st64(&g->backed, said & ~behind);
+	media_sync(c, g, sizeof(*g));
+}
+
 static void check_backing(struct fsck *c, uint32_t group)
 {
 	struct umfs_group_pm *g = group_at(c, group);
-	uint64_t said = ld64(&g->backed), missing;
+	uint64_t said, missing;
 
+	check_units(c, group);
+	said = ld64(&g->backed);
 	missing = c->geo.flags & UMFS_SB_BACKED ? 0 : units_needed(c, group) & ~said;
 	c->groups[group].backed = said | missing;
 	if (!missing)
@@ -188,10 +205,10 @@ void unit_revive(struct fsck *c, uint64_t page)
 	    page >= c->geo.pool_pages || group >= c->geo.group_count || rel < group_head(c))
 		return;
 	if (!group_used(c, (uint32_t)group)) {
-		group_want(c, (uint32_t)group);
+		group_want(c, (uint32_t)group, page);
 		return;
 	}
-	if (unit_backed(c, (uint32_t)group, rel) || !media_data(c, page))
+	if (unit_backed(c, (uint32_t)group, rel) || !media_data(c, page, 1))
 		return;
 	if (problem(c, PR_GROUP_BACKED, object("group", group),
 		    "unit %u is not marked as backed, and pool page %llu is in use",

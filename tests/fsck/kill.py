@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from fscktest import PAGE, TIMEOUT, Failure, check, contents, damage, main
+from lost import tree
 
 SIGKILL = 9
 
@@ -48,8 +49,11 @@ POOLS = [
                       'inode:empty uid=^0x1234', 'leaf:dir/fifo ino=+1'], 5),
     # In the page that it has, for there is no other.
     ('anew', 'full', ['leaf:dir/fifo ino=+1'], 1),
+    # In those that it has: what has no name in between gets one.
+    ('many', 'full', ['@node-swap'], 1),
 ]
-WITH_YES = {'lost', 'cut', 'anew'}
+WITH_YES = {'lost', 'cut', 'anew', 'many'}
+KEEPS_ALL = {'anew', 'many'} # inodes, with all that is in them
 
 
 class Case:
@@ -66,6 +70,9 @@ class Case:
 
     def make(self):
         self.tools.copy_pool(self.kind, 'damaged')
+        self.inodes = {}
+        if self.name in KEEPS_ALL:
+            self.inodes = {ino: what for ino, (_, what) in tree(self.base).items()}
         damage(self.tools, self.base, self.commands)
         check(self.tools.fsck('-n', self.base)[0] == (4 if self.commands else 0), 'damage')
 
@@ -98,6 +105,10 @@ class Case:
             check(status in (0, 1), 'store %d: -p -f exits %d: %s' % (n, status, found[:4]))
         status, found, _ = self.tools.fsck('-n', self.pool)
         check(status == 0 and not found, 'store %d: the third run: %s' % (n, found[:4]))
+        if self.inodes:
+            now = {ino: what for ino, (_, what) in tree(self.pool).items()}
+            gone = [ino for ino, what in self.inodes.items() if now.get(ino) != what]
+            check(not gone, 'store %d: inodes %s are not as they were' % (n, gone[:9]))
         if want is not None:
             now = self.result()
             wrong = [page for page in now.keys() | want.keys() if now.get(page) != want.get(page)]

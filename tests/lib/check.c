@@ -91,12 +91,16 @@ void media_sync(struct fsck *c, const void *p, size_t n)
 	port_fence();
 }
 
-/* Any page of an image in memory may hold something. */
-bool media_data(const struct fsck *c, uint64_t page)
+/* By 2 MiB units: nothing is stored where there is no memory. */
+bool media_data(const struct fsck *c, uint64_t page, uint64_t count)
 {
-	(void)c;
-	(void)page;
-	return true;
+	const struct sim *sim = c->pool.fs.port;
+	uint64_t unit = page / UMFS_UNIT_PAGES, end = (page + count - 1) / UMFS_UNIT_PAGES;
+	bool any = c->geo.flags & UMFS_SB_BACKED;
+
+	for (; unit <= end; unit++)
+		any |= sim->backed[unit];
+	return any;
 }
 
 bool media_lost(const struct fsck *c)

@@ -7,6 +7,7 @@
  * is put in the page's place by a system call of the test's own: no rights are needed and no
  * memory is harmed. Under libumfs only. And a program that unmaps the pool, which is the same.
  */
+#include <dirent.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -275,6 +276,43 @@ static void lost_names_cost_the_pool(void **state)
 	close(fd);
 }
 
+/* A name that is damaged is not listed, and its directory says so after the others. */
+static void damaged_name_listed_last(void **state)
+{
+	static const char name[] = "a-name-to-be-damaged";
+	char path[64], *page, *type;
+	struct dirent *d;
+	int names = 0;
+	DIR *dir;
+
+	(void)state;
+	assert_int_equal(mkdir(at("dir"), 0700), 0);
+	for (int i = 0; i < 10; i++) {
+		snprintf(path, sizeof(path), "dir/%d", i);
+		if (!i)
+			snprintf(path, sizeof(path), "dir/%s", name);
+		assert_int_equal(close(open(at(path), O_RDWR | O_CREAT, 0600)), 0);
+	}
+	page = base + find_bytes(name, sizeof(name) - 1);
+	type = (char *)memmem(page, PAGE, name, sizeof(name) - 1) - 4;
+	*type ^= 1;
+	dir = opendir(at("dir"));
+	assert_non_null(dir);
+	for (errno = 0; (d = readdir(dir)); names++)
+		assert_true(strcmp(d->d_name, name));
+	assert_int_equal(errno, EUCLEAN);
+	assert_int_equal(names, 11);
+	closedir(dir);
+	*type ^= 1;
+	for (int i = 0; i < 10; i++) {
+		snprintf(path, sizeof(path), "dir/%d", i);
+		if (!i)
+			snprintf(path, sizeof(path), "dir/%s", name);
+		assert_int_equal(unlink(at(path)), 0);
+	}
+	assert_int_equal(rmdir(at("dir")), 0);
+}
+
 /*
  * A write into a part of a lost page needs the old bytes, for undo: the same, and it does not
  * say that it was done.
@@ -454,6 +492,7 @@ int main(void)
 		cmocka_unit_test(lost_data_can_be_removed),
 		cmocka_unit_test(handler_is_not_called),
 		cmocka_unit_test(lost_names_cost_the_pool),
+		cmocka_unit_test(damaged_name_listed_last),
 		cmocka_unit_test(write_into_lost_page_is_not_done),
 		cmocka_unit_test(lost_bitmap_harms_no_file),
 		cmocka_unit_test(unmapped_at_random),

@@ -360,7 +360,7 @@ static void attributes_between_store_and_seal_each_old_or_new(void **state)
 	struct umfs_attr attr;
 
 	umfs_tx_begin(&s.tx);
-	assert_ok(umfs_inode_save(&s.tx, s.in));
+	assert_ok(umfs_inode_save(&s.tx, s.in, ino));
 	st32(&s.in->uid, 5);
 	attr = get(u, ino);
 	assert_int_equal(attr.uid, 5);
@@ -379,7 +379,7 @@ static void attributes_beside_dead_writer_recovered_first(void **state)
 	struct stopped s = stop_inside(u, ino);
 
 	umfs_tx_begin(&s.tx);
-	assert_ok(umfs_inode_save(&s.tx, s.in));
+	assert_ok(umfs_inode_save(&s.tx, s.in, ino));
 	umfs_tx_fence(&s.tx);
 	st32(&s.in->uid, 5);
 	umfs_inode_seal(s.in, ino);

@@ -404,6 +404,252 @@ static void listing_of_shared_nodes_ends(void **state)
 	free(pages);
 }
 
+/* ---- damage ---- */
+
+static struct umfs_dleaf_pm *leaf_at(struct unit *u, uint64_t ref)
+{
+	return umfs_page(u->fs, (ref & UMFS_DREF_ADDR) >> UMFS_PAGE_SHIFT);
+}
+
+/* A directory of so many names in one leaf. */
+static struct umfs_dleaf_pm *leaf_of(struct unit *u, uint32_t names, uint32_t *dir)
+{
+	uint32_t i;
+
+	assert_ok(world_mkdir(u->fs, "/d"));
+	assert_ok(world_ino(u->fs, "/d", dir));
+	for (i = 0; i < names; i++)
+		assert_ok(create(u->fs, *dir, 100 + i));
+	assert_true(ld64(&umfs_inode(u->fs, *dir)->root) & UMFS_DREF_LEAF);
+	return leaf_at(u, ld64(&umfs_inode(u->fs, *dir)->root));
+}
+
+/* Where the name is, or 0. */
+static uint32_t cell_of(const struct umfs_dleaf_pm *leaf, uint32_t i)
+{
+	char name[32];
+	uint32_t len = name_of(name, i), cell;
+
+	for (cell = umfs_dleaf_next(leaf, 0); cell < UMFS_DLEAF_CELLS;
+	     cell = umfs_dleaf_next(leaf, cell + 1))
+		if (!memcmp(umfs_dleaf_dentry(leaf, cell) + 1, name, len))
+			return cell;
+	return 0;
+}
+
+static int renamed(struct umfs *fs, uint32_t dir, uint32_t from, uint32_t to)
+{
+	char a[32], b[32];
+	uint32_t a_len = name_of(a, from), b_len = name_of(b, to);
+
+	return umfs_rename(fs, &world_root, dir, a, a_len, dir, b, b_len, 0);
+}
+
+/* Any bit of a dentry: the name leads to nothing else, and the others are there still. */
+static void damaged_dentry_leads_nowhere(void **state)
+{
+	struct unit *u = *state;
+	uint32_t dir, cell, bit, i;
+	struct umfs_dleaf_pm *leaf = leaf_of(u, 20, &dir);
+	uint8_t was[UMFS_PAGE_BYTES], *bytes;
+
+	cell = cell_of(leaf, 107);
+	bytes = (uint8_t *)umfs_dleaf_dentry(leaf, cell);
+	for (bit = 64; bit < (16 + 8) * 8; bit++) { /* one of the hash hides the name */
+		struct listing l = {0};
+
+		memcpy(was, leaf, sizeof(was));
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		was[bytes + bit / 8 - (uint8_t *)leaf] ^= (uint8_t)(1u << bit % 8);
+		assert_err(look(u->fs, dir, 107), EUCLEAN);
+		assert_err(create(u->fs, dir, 107), EUCLEAN);
+		assert_err(removed(u->fs, dir, 107), EUCLEAN);
+		assert_err(renamed(u->fs, dir, 107, 300), EUCLEAN);
+		assert_err(renamed(u->fs, dir, 108, 107), EUCLEAN);
+		assert_err(umfs_readdir(u->fs, dir, 0, note, &l), EUCLEAN);
+		assert_int_equal(l.names, 19);
+		assert_err(umfs_readdir(u->fs, dir, l.cookie, note, &l), EUCLEAN); /* told again */
+		assert_int_equal(l.names, 19);
+		for (i = 0; i < 20; i++)
+			assert_true(i == 7 || !look(u->fs, dir, 100 + i));
+		assert_memory_equal(leaf, was, sizeof(was));
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	assert_ok(look(u->fs, dir, 107));
+}
+
+/* One of its hash hides it from a search, but not from who lists or splits the leaf. */
+static void damaged_hash_seen_by_listing(void **state)
+{
+	struct unit *u = *state;
+	uint32_t dir, bit;
+	struct umfs_dleaf_pm *leaf = leaf_of(u, 20, &dir);
+	struct umfs_dentry_pm *d = umfs_dleaf_dentry(leaf, cell_of(leaf, 107));
+
+	for (bit = 0; bit < 64; bit++) {
+		struct listing l = {0};
+
+		st64(&d->hash, ld64(&d->hash) ^ 1ull << bit);
+		assert_err(umfs_readdir(u->fs, dir, 0, note, &l), EUCLEAN);
+		assert_int_equal(l.names, 19);
+		assert_err(umfs_readdir(u->fs, dir, l.cookie, note, &l), EUCLEAN); /* told again */
+		assert_int_equal(l.names, 19);
+		st64(&d->hash, ld64(&d->hash) ^ 1ull << bit);
+	}
+}
+
+/* No cell is given away that a dentry has, whatever says that it is free. */
+static void damaged_tail_gives_nothing_away(void **state)
+{
+	static const uint16_t tails[] = {0, 19, 20, 21, 40, 59, 257, 300, 0xffff};
+	struct unit *u = *state;
+	uint32_t dir, i;
+	struct umfs_dleaf_pm *leaf = leaf_of(u, 20, &dir);
+	uint16_t good = ld16(&leaf->tail);
+	uint8_t was[UMFS_PAGE_BYTES];
+
+	assert_int_equal(good, 60);
+	for (i = 0; i < UMFS_ARRAY_LEN(tails); i++) {
+		st16(&leaf->tail, tails[i]);
+		memcpy(was, leaf, sizeof(was));
+		assert_err(create(u->fs, dir, 300), EUCLEAN);
+		assert_int_not_equal(look(u->fs, dir, 119), -ENOENT);
+		assert_memory_equal(leaf, was, sizeof(was));
+	}
+	st16(&leaf->tail, good);
+	assert_ok(create(u->fs, dir, 300));
+}
+
+/* A gap begins where the dentry before it ends, and not where its tag says. */
+static void damaged_tag_gives_nothing_away(void **state)
+{
+	static const uint8_t lengths[] = {0, 1, 3, 255};
+	struct unit *u = *state;
+	uint32_t dir, i, cell;
+	struct umfs_dleaf_pm *leaf = leaf_of(u, 118, &dir);
+	uint8_t was[UMFS_PAGE_BYTES];
+
+	assert_int_equal(ld16(&leaf->tail), UMFS_DLEAF_CELLS);
+	cell = cell_of(leaf, 107);
+	assert_ok(removed(u->fs, dir, 108));
+	for (i = 0; i < UMFS_ARRAY_LEN(lengths); i++) {
+		st8(&leaf->tag[cell + 1], lengths[i]);
+		memcpy(was, leaf, sizeof(was));
+		assert_err(create(u->fs, dir, 300), EUCLEAN);
+		assert_memory_equal(leaf, was, sizeof(was));
+	}
+	st8(&leaf->tag[cell + 1], 2);
+	assert_ok(create(u->fs, dir, 300));
+}
+
+/* What would be lost with the old leaf stays there, for fsck. */
+static void damaged_leaf_not_split(void **state)
+{
+	struct unit *u = *state;
+	uint32_t dir, i;
+	struct umfs_dleaf_pm *leaf = leaf_of(u, 118, &dir);
+	struct umfs_dentry_pm *d = umfs_dleaf_dentry(leaf, cell_of(leaf, 107));
+	uint64_t root = ld64(&umfs_inode(u->fs, dir)->root), free = unit_pages_free(u);
+
+	st8(&d->len, 0);
+	assert_err(create(u->fs, dir, 300), EUCLEAN);
+	st8(&d->len, 8);
+	st64(&d->hash, ld64(&d->hash) ^ 1ull << 40);
+	assert_err(create(u->fs, dir, 300), EUCLEAN);
+	st64(&d->hash, ld64(&d->hash) ^ 1ull << 40);
+	assert_int_equal(ld64(&umfs_inode(u->fs, dir)->root), root);
+	assert_int_equal(unit_pages_free(u), free);
+	assert_ok(create(u->fs, dir, 300));
+	for (i = 0; i < 118; i++)
+		assert_ok(look(u->fs, dir, 100 + i));
+}
+
+static uint32_t ref_of(struct unit *u, uint32_t i)
+{
+	char name[32];
+	uint32_t len = name_of(name, i);
+
+	return (uint32_t)(umfs_name_hash(u->fs, name, len) >> 54);
+}
+
+/* References that should be alike and are not: no other leaf's are stored over, none is left. */
+static void references_that_disagree_not_replaced(void **state)
+{
+	struct unit *u = *state;
+	uint32_t dir, i, n, round;
+	uint64_t good, first, last;
+	le64 *node;
+	int err;
+
+	(void)leaf_of(u, 118, &dir);
+	assert_ok(create(u->fs, dir, 218));
+	node = (le64 *)leaf_at(u, ld64(&umfs_inode(u->fs, dir)->root));
+	first = ld64(&node[0]);
+	last = ld64(&node[511]);
+	assert_true(first != last && ld64(&node[255]) == first && ld64(&node[256]) == last);
+	for (round = 0, n = 219; round < 3; round++) {
+		i = round == 2 ? 400 : 10;
+		good = ld64(&node[i]);
+		st64(&node[i], round == 1 ? good + (1u << UMFS_DREF_DEPTH_SHIFT) :
+			       round == 2 ? first : last);
+		for (err = 0; !err && n < 600; n++)
+			err = ref_of(u, n) < 256 && ref_of(u, n) != i ? create(u->fs, dir, n) : 0;
+		assert_int_equal(err, -EUCLEAN);
+		st64(&node[i], good);
+		assert_int_equal(ld64(&node[0]), first);
+		assert_int_equal(ld64(&node[511]), last);
+		n--;
+	}
+	for (; n < 600; n++)
+		if (ref_of(u, n) < 256)
+			assert_ok(create(u->fs, dir, n));
+	for (i = 100; i < 219; i++)
+		assert_ok(look(u->fs, dir, i));
+}
+
+static bool page_in_use(struct unit *u, uint64_t where)
+{
+	uint64_t n = (where >> UMFS_PAGE_SHIFT) - u->fs->geo.groups_page;
+	const uint8_t *bits = umfs_page(u->fs, umfs_group_page(u->fs, (uint32_t)(n >> UMFS_GROUP_SHIFT)));
+
+	n &= UMFS_GROUP_PAGES - 1;
+	return bits[n / 8] >> n % 8 & 1;
+}
+
+/* A removed directory frees its own leaves, and none that has names. */
+static void damaged_reference_frees_no_others(void **state)
+{
+	struct unit *u = *state;
+	uint32_t dir, i, round;
+	uint64_t *pages, good;
+	char why[256];
+	le64 *node;
+
+	u->damaged = true;
+	pages = pages_of_file(u->fs, "/other", 1);
+	for (round = 0; round < 3; round++) {
+		(void)leaf_of(u, 118, &dir);
+		assert_ok(create(u->fs, dir, 218));
+		node = (le64 *)leaf_at(u, ld64(&umfs_inode(u->fs, dir)->root));
+		for (i = 100; i < 219; i++)
+			assert_ok(removed(u->fs, dir, i));
+		good = ld64(&node[300]);
+		if (round < 2) /* as a leaf, and as a node */
+			st64(&node[300], (good & ~UMFS_DREF_ADDR & ~(round ? UMFS_DREF_LEAF : 0)) | pages[0]);
+		else
+			st64(&leaf_at(u, good)->start[1], 1);
+		assert_ok(world_rmdir(u->fs, "/d"));
+		assert_true(page_in_use(u, pages[0]));
+		assert_true(round < 2 || page_in_use(u, good & UMFS_DREF_ADDR));
+	}
+	assert_ok(world_put(u->fs, "/other", 0, 100, 2));
+	sim_detach(u->proc);
+	u->proc = NULL;
+	if (image_mend(u->sim, true, why))
+		fail_msg("%s", why);
+	free(pages);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(leaf_that_is_full_takes_gaps_anywhere),
 	CASE(dir_of_100000_names_works),
@@ -417,5 +663,12 @@ static const struct CMUnitTest tests[] = {
 	CASE(names_of_any_bytes_kept),
 	CASE(leaf_of_garbage_refused),
 	CASE(listing_of_shared_nodes_ends),
+	CASE(damaged_dentry_leads_nowhere),
+	CASE(damaged_hash_seen_by_listing),
+	CASE(damaged_tail_gives_nothing_away),
+	CASE(damaged_tag_gives_nothing_away),
+	CASE(damaged_leaf_not_split),
+	CASE(references_that_disagree_not_replaced),
+	CASE(damaged_reference_frees_no_others),
 };
 UNIT_MAIN("dir", tests)

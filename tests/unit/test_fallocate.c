@@ -402,7 +402,7 @@ static void make_leaf(struct unit *u, struct umfs_file *file, uint64_t index)
 	assert_int_equal(first % UMFS_UNIT_PAGES, 0);
 	assert_ok(umfs_enter(u->fs, &tx, &file->ino, 1));
 	umfs_tx_begin(&tx);
-	assert_ok(umfs_inode_save(&tx, file->inode));
+	assert_ok(umfs_inode_save(&tx, file->inode, file->ino));
 	assert_ok(umfs_tx_save(&tx, entry, 8));
 	assert_ok(umfs_pages_free(&tx, pages, 1));
 	st64(entry, first << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF | UMFS_PTE_PSE);

@@ -187,7 +187,7 @@ static void hostile_entries_never_followed(void **state)
 	le64 *top = umfs_page(u->fs, umfs_pte_page(root));
 	uint64_t good = ld64(&top[1]);
 	struct umfs_file file;
-	uint8_t *buf = malloc(size);
+	uint8_t *buf = malloc(2 * size);
 	uint32_t i;
 
 	assert_non_null(buf);
@@ -196,11 +196,12 @@ static void hostile_entries_never_followed(void **state)
 	for (i = 0; i < UMFS_ARRAY_LEN(bad); i++) {
 		st64(&top[1], (bad[i] << 12 & UMFS_PTE_ADDR) | UMFS_PTE_TABLE);
 		assert_int_equal(umfs_fpt_get(u->fs, root, 600), 0);
-		assert_true(umfs_pread(&file, buf, size, 600 * UMFS_PAGE_BYTES) <= (int64_t)size);
+		assert_err(umfs_pread(&file, buf, size, 600 * UMFS_PAGE_BYTES), EUCLEAN);
+		assert_err(umfs_pread(&file, buf, 2 * size, 511 * UMFS_PAGE_BYTES), EUCLEAN);
 		st64(&top[1], good);
 		st64(umfs_fpt_slot(u->fs, in, 600), (bad[i] << 12 & UMFS_PTE_ADDR) | UMFS_PTE_LEAF);
 		assert_int_equal(umfs_fpt_get(u->fs, root, 600), 0);
-		assert_true(umfs_pread(&file, buf, size, 600 * UMFS_PAGE_BYTES) <= (int64_t)size);
+		assert_err(umfs_pread(&file, buf, size, 600 * UMFS_PAGE_BYTES), EUCLEAN);
 	}
 	world_close(&file);
 	free(buf);
@@ -240,11 +241,235 @@ static void huge_leaf_resolved_to_its_pages(void **state)
 	assert_int_equal(umfs_fpt_get(u->fs, ld64(&in->root), 1024), 0);
 }
 
+/* Whose pages go on where those of the table before end. */
+static void huge_leaf_behind_a_table_overwritten(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *in = file_at(u, 0);
+	static const uint8_t bytes[3 * UMFS_PAGE_BYTES] = {7};
+	struct umfs_file file;
+	uint64_t root, page;
+	uint32_t ino, i;
+	le64 *top, *entries;
+
+	u->damaged = true; /* they are two files' */
+	assert_ok(world_put(u->fs, "/other", 0, 8 * MIB, 1));
+	assert_ok(world_ino(u->fs, "/other", &ino));
+	root = ld64(&umfs_inode(u->fs, ino)->root);
+	for (i = 1, page = 0; !page; i++)
+		if (umfs_pte_page(umfs_fpt_get(u->fs, root, i)) % UMFS_UNIT_PAGES == 0 &&
+		    umfs_fpt_run(u->fs, root, i - 1, UMFS_UNIT_PAGES + 1, &page) <= UMFS_UNIT_PAGES)
+			page = 0;
+	assert_ok(world_put(u->fs, "/f", 0, 4 * MIB, 1));
+	top = umfs_page(u->fs, umfs_pte_page(ld64(&in->root)));
+	entries = umfs_page(u->fs, umfs_pte_page(ld64(&top[0])));
+	page = umfs_pte_page(page) + 1;
+	umfs_fpt_break_run(u->fs, in, 511);
+	st64(&entries[511], (page - 1) << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
+	st64(&top[1], page << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF | UMFS_PTE_PSE);
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &file));
+	assert_int_equal(umfs_pwrite(&file, bytes, sizeof(bytes), 511 * UMFS_PAGE_BYTES),
+			 sizeof(bytes));
+	world_close(&file);
+	assert_int_equal(*(uint8_t *)umfs_page(u->fs, page - 1), 7);
+}
+
+/* A page of another file, with entries in it that would be followed if it were a table. */
+static uint64_t page_that_looks_like_a_table(struct unit *u)
+{
+	struct umfs_inode_pm *in;
+	uint32_t ino, i;
+	le64 *entries;
+
+	assert_ok(world_put(u->fs, "/other", 0, UMFS_PAGE_BYTES, 1));
+	assert_ok(world_ino(u->fs, "/other", &ino));
+	in = umfs_inode(u->fs, ino);
+	entries = umfs_page(u->fs, umfs_pte_page(ld64(&in->root)));
+	for (i = 0; i < UMFS_PTE_PER_PAGE; i++)
+		st64(&entries[i], umfs_pte_page(ld64(&in->root)) << UMFS_PAGE_SHIFT | UMFS_PTE_LEAF);
+	return umfs_pte_page(ld64(&in->root));
+}
+
+static int64_t put_at(struct unit *u, uint64_t index, const char *what)
+{
+	struct umfs_file file;
+	int64_t ret;
+
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &file));
+	ret = umfs_pwrite(&file, what, strlen(what), index * UMFS_PAGE_BYTES);
+	world_close(&file);
+	return ret;
+}
+
+/* What is marked 2 MiB but is no such leaf is neither that nor a table. */
+static void leaf_in_the_wrong_place_not_followed(void **state)
+{
+	struct unit *u = *state;
+	uint64_t page = page_that_looks_like_a_table(u), root, end, entry;
+	struct umfs_inode_pm *in = file_at(u, 1u << 18); /* height 3 */
+	le64 *top, *middle, *word;
+	uint32_t i;
+
+	u->damaged = true;
+	root = ld64(&in->root);
+	end = (u->fs->geo.pool_pages & ~(uint64_t)(UMFS_UNIT_PAGES - 1)) << UMFS_PAGE_SHIFT;
+	top = umfs_page(u->fs, umfs_pte_page(root));
+	middle = umfs_page(u->fs, umfs_pte_page(ld64(&top[1])));
+	const struct {
+		le64 *at;
+		uint64_t address, index;
+	} bad[] = {
+		{&top[2], page << UMFS_PAGE_SHIFT, 2u << 18},
+		{&top[2], 8 * UMFS_UNIT_BYTES, 2u << 18}, /* 1 GiB there is not */
+		{&middle[1], page << UMFS_PAGE_SHIFT, (1u << 18) + 512},
+		{&middle[1], u->fs->geo.groups_page << UMFS_PAGE_SHIFT, (1u << 18) + 512},
+		{&middle[1], 0, (1u << 18) + 512},
+		{&middle[1], end, (1u << 18) + 512},
+	};
+
+	for (i = 0; i < UMFS_ARRAY_LEN(bad); i++) {
+		word = bad[i].at;
+		st64(word, bad[i].address | UMFS_PTE_LEAF | UMFS_PTE_PSE);
+		assert_int_equal(umfs_fpt_get(u->fs, root, bad[i].index), 0);
+		assert_int_equal(umfs_fpt_run(u->fs, root, bad[i].index, 1000, &entry), 1000);
+		assert_int_equal(entry, 0);
+		assert_err(put_at(u, bad[i].index + 3, "new"), EUCLEAN);
+		assert_int_equal(ld64(word), bad[i].address | UMFS_PTE_LEAF | UMFS_PTE_PSE);
+		st64(word, 0);
+	}
+	assert_int_equal(put_at(u, 2u << 18, "new"), 3);
+}
+
+/* A bit that turned in the entry of a page: 512 pages would be freed by it. */
+static void page_marked_leaf_frees_no_others(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *in = file_at(u, 600);
+	struct umfs_file file, copy;
+	uint64_t free;
+	char got[4];
+	le64 *slot;
+
+	u->damaged = true;
+	assert_ok(world_put(u->fs, "/other", 0, MIB, 2)); /* which follow it in the pool */
+	slot = umfs_fpt_slot(u->fs, in, 600);
+	st64(slot, ld64(slot) | UMFS_PTE_PSE);
+	free = unit_pages_free(u);
+	assert_int_equal(umfs_fpt_get(u->fs, ld64(&in->root), 600), 0);
+	assert_err(put_at(u, 600, "new"), EUCLEAN);
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &file));
+	assert_err(umfs_pread(&file, got, sizeof(got), 600 * UMFS_PAGE_BYTES), EUCLEAN);
+	assert_ok(world_open(u->fs, "/copy", O_RDWR | O_CREAT, &copy));
+	assert_err(umfs_copy_range(&file, 600 * UMFS_PAGE_BYTES, &copy, 0, 100), EUCLEAN);
+	assert_ok(world_write(&copy, 0, 200, 1));
+	assert_err(umfs_copy_range(&file, 600 * UMFS_PAGE_BYTES, &copy, 0, 100), EUCLEAN);
+	assert_int_equal(umfs_copy_range(&file, 599 * UMFS_PAGE_BYTES, &copy, 0, 100), 100);
+	world_close(&copy);
+	assert_ok(world_unlink(u->fs, "/copy"));
+	assert_int_equal(umfs_pread(&file, got, sizeof(got), 599 * UMFS_PAGE_BYTES), sizeof(got));
+	assert_memory_equal(got, "\0\0\0", 4);
+	assert_err(umfs_fallocate(&file, UMFS_FALLOC_PUNCH | UMFS_FALLOC_KEEP_SIZE,
+				  600 * UMFS_PAGE_BYTES, UMFS_PAGE_BYTES), EUCLEAN);
+	assert_err(umfs_fallocate(&file, UMFS_FALLOC_PUNCH | UMFS_FALLOC_KEEP_SIZE, 0, MIB * 10),
+		   EUCLEAN);
+	assert_err(umfs_fallocate(&file, UMFS_FALLOC_ZERO, 600 * UMFS_PAGE_BYTES, UMFS_PAGE_BYTES),
+		   EUCLEAN);
+	world_close(&file);
+	assert_int_equal(unit_pages_free(u), free);
+	assert_err(world_truncate(u->fs, "/f", 0), EUCLEAN);
+	assert_true(unit_pages_free(u) >= free && unit_pages_free(u) < free + 10);
+	assert_ok(world_unlink(u->fs, "/f"));
+	assert_true(unit_pages_free(u) < free + 10);
+	assert_ok(world_truncate(u->fs, "/other", 0));
+}
+
+/* A table that lost its bit, or its address: 512 pages of the file. No new one takes its place. */
+static void table_that_makes_no_sense_not_replaced(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *in = file_at(u, 600);
+	le64 *top = umfs_page(u->fs, umfs_pte_page(ld64(&in->root)));
+	uint64_t good = ld64(&top[1]);
+
+	st64(&top[1], good & ~UMFS_PTE_P);
+	assert_err(put_at(u, 700, "new"), EUCLEAN);
+	assert_int_equal(ld64(&top[1]), good & ~UMFS_PTE_P);
+	st64(&top[1], good);
+	assert_int_equal(put_at(u, 700, "new"), 3);
+}
+
+/* So is a page's. */
+static void page_that_makes_no_sense_not_replaced(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *in = file_at(u, 600);
+	le64 *slot = umfs_fpt_slot(u->fs, in, 600);
+	uint64_t good = ld64(slot);
+
+	st64(slot, good & ~UMFS_PTE_P);
+	assert_err(put_at(u, 600, "new"), EUCLEAN);
+	assert_int_equal(ld64(slot), good & ~UMFS_PTE_P);
+	st64(slot, good);
+	assert_int_equal(put_at(u, 600, "new"), 3);
+}
+
+/* An overwritten page becomes the lane's: the one that the entry names, and no other. */
+static void entry_that_is_not_of_its_run_not_exchanged(void **state)
+{
+	static uint8_t page[UMFS_PAGE_BYTES];
+	struct unit *u = *state;
+	struct umfs_inode_pm *in;
+	struct umfs_file file;
+	uint64_t good;
+	uint32_t ino;
+	le64 *slot;
+
+	assert_ok(world_put(u->fs, "/f", 0, 4 * MIB, 1));
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	in = umfs_inode(u->fs, ino);
+	slot = umfs_fpt_slot(u->fs, in, 5);
+	good = ld64(slot);
+	st64(slot, ld64(umfs_fpt_slot(u->fs, in, 6)));
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &file));
+	assert_err(umfs_pwrite(&file, page, sizeof(page), 5 * UMFS_PAGE_BYTES), EUCLEAN);
+	st64(slot, good);
+	assert_int_equal(umfs_pwrite(&file, page, sizeof(page), 5 * UMFS_PAGE_BYTES), sizeof(page));
+	world_close(&file);
+}
+
+/* However many pages the inode says are kept, there is an end to looking for them. */
+static void keep_past_all_files_ends(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_inode_pm *in = file_at(u, 600);
+	struct umfs_file file;
+	uint32_t ino;
+
+	u->damaged = true;
+	assert_ok(world_ino(u->fs, "/f", &ino));
+	assert_int_equal(umfs_fpt_next(u->fs, ld64(&in->root), 601, ~0ull), ~0ull);
+	assert_int_equal(umfs_fpt_seek(u->fs, ld64(&in->root), 601, ~0ull, true), ~0ull);
+	assert_ok(world_open(u->fs, "/f", O_RDWR, &file));
+	assert_ok(umfs_fallocate(&file, UMFS_FALLOC_KEEP_SIZE, 0, 700 * UMFS_PAGE_BYTES));
+	st64(&in->keep, ~0ull);
+	umfs_inode_seal(in, ino);
+	assert_int_equal(umfs_inode_pages_kept(in), 1u << 27);
+	world_close(&file); /* and trims */
+	assert_ok(world_truncate(u->fs, "/f", 5));
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(entry_at_each_edge_found),	       CASE(height_is_least_that_covers),
 	CASE(height_grown_keeps_what_was),     CASE(trim_at_each_edge_frees_the_rest),
 	CASE(runs_of_alike_pages_counted),     CASE(volatile_bits_ignored),
 	CASE(hostile_entries_never_followed),  CASE(table_in_a_circle_ends),
-	CASE(huge_leaf_resolved_to_its_pages), CASE(run_marked_and_broken),
+	CASE(huge_leaf_resolved_to_its_pages),
+	CASE(huge_leaf_behind_a_table_overwritten), CASE(run_marked_and_broken),
+	CASE(leaf_in_the_wrong_place_not_followed),
+	CASE(page_marked_leaf_frees_no_others),
+	CASE(table_that_makes_no_sense_not_replaced),
+	CASE(page_that_makes_no_sense_not_replaced),
+	CASE(entry_that_is_not_of_its_run_not_exchanged),
+	CASE(keep_past_all_files_ends),
 };
 UNIT_MAIN("fpt", tests)
