@@ -92,13 +92,13 @@ def part_aims(report):
     """As bench/judge says it."""
     judged, runs = report["judged"], 1 + len(report.get("more", []))
     rows = [[j["title"], j["bound"], j["got"], *([", ".join(j["all"])] if runs > 1 else []),
-             j["verdict"]] for j in judged]
+             j["raw"], j["verdict"]] for j in judged]
     met = sum(j["verdict"] == "met" for j in judged)
     text = f"{met} of {len(rows)} met"
     if runs > 1:
         return (f"{text}, in the median of {runs} runs; the module's was measured once.\n\n" +
-                table(["what", "aim", "median", "of", ""], rows))
-    return f"{text}.\n\n" + table(["what", "aim", "measured", ""], rows)
+                table(["what", "aim", "median", "of", "raw itself", ""], rows))
+    return f"{text}.\n\n" + table(["what", "aim", "measured", "raw itself", ""], rows)
 
 
 def part_throughput(report):
