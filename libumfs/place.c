@@ -43,12 +43,19 @@ static void private_name(struct text *t, const char *place, const char *what)
 	umfs_text_hex(t, r);
 }
 
+/*
+ * The kernel's table of a process's descriptors is as long as its highest number asks for, 8 bytes
+ * for each, and written when it grows: at a limit of 2^20, as containers have it, that were 8 MiB
+ * for each process that opens a file.
+ */
+#define HIGH_MAX 4096u
+
 static int high_number(void)
 {
 	struct rlimit64 lim = {1024, 1024};
 
 	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &lim);
-	lim.rlim_cur = UMFS_MIN(lim.rlim_cur, 1u << 20);
+	lim.rlim_cur = UMFS_MIN(lim.rlim_cur, HIGH_MAX);
 	return lim.rlim_cur > 128 ? (int)lim.rlim_cur - 32 : (int)lim.rlim_cur / 2;
 }
 
