@@ -537,14 +537,12 @@ int umfs_lane_recover(struct umfs *fs, uint32_t slot, struct umfs_lane_pm *lane)
 	if (fs->broken)
 		return -EIO;
 	/*
-	 * Fenced by whatever comes next, at the latest before the slot is free (leave_slot), and
-	 * its locks with it: until then nobody is in between, and a second recovery may do all of
-	 * it again.
+	 * Durable before the slot is free, and its locks with it (leave_slot): until then nobody
+	 * is in between, and a second recovery may do all of it again.
 	 */
 	st64(&lane->state, (txid + 1) << 2 | UMFS_TX_IDLE);
 	if (ld64(&lane->group))
 		st64(&lane->group, 0);
-	umfs_flush(fs, &lane->state, sizeof(lane->state));
 	err = umfs_ulog_recover(fs, umfs_lane_ulog(lane), UMFS_ULOG_LANE_BYTES);
 	if (!fs->broken)
 		umfs_swap_recover(fs, slot, lane);

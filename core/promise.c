@@ -33,15 +33,15 @@ void umfs_promise_make(struct umfs_tx *tx, const struct umfs_inode_pm *inode, ui
 }
 
 /*
- * Not fenced: a promise that is there again after a crash asks for nothing new (I3). Who lost
- * the pool on the way may not have kept it: then it is for recovery, as after a death.
+ * Durable with the lane's state, in whose line it is: a promise that is there again after a crash
+ * asks for nothing new (I3). Who lost the pool on the way may not have kept it: then it is for
+ * recovery, as after a death.
  */
 static void forget(const struct umfs *fs, struct umfs_lane_pm *lane)
 {
 	if (fs->broken)
 		return;
 	st64(&lane->promise, 0);
-	umfs_flush(fs, &lane->promise, sizeof(lane->promise));
 }
 
 void umfs_promise_drop(struct umfs_tx *tx)
