@@ -195,16 +195,18 @@ int umfs_utimens(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, 
 /*
  * A target never changes while the inode lives, and its page is freed after mode or
  * root were cleared: so what was copied counts if both are there afterwards. Before root
- * is, mode or nlink is: where there is no target though both are there, it is lost.
+ * is, mode or nlink is: where there is no target though both are there, it is lost. An undo
+ * brings them back in any order, the sequence being odd.
  */
 int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size)
 {
 	struct umfs_inode_pm *in;
-	uint64_t entry, len, root;
+	uint64_t entry, len, root, seq;
 	int err = umfs_inode_check(fs, node, &in);
 
 	if (err)
 		return err;
+	seq = ld64(&in->seq);
 	if (!umfs_is_link(ld32(&in->mode))) {
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		err = umfs_node_check(in, node);
@@ -216,7 +218,8 @@ int64_t umfs_readlink(struct umfs *fs, umfs_node node, char *buf, uint64_t size)
 	if (!umfs_pte_written(entry)) {
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		err = umfs_node_check(in, node);
-		if (!err && (ld64(&in->root) != root || !ld32(&in->nlink)))
+		if (!err && (ld64(&in->root) != root || !ld32(&in->nlink) || (seq & 1) ||
+			     ld64(&in->seq) != seq))
 			err = -ESTALE;
 		return err ? err : -EUCLEAN;
 	}

@@ -112,11 +112,13 @@ bool umfs_group_sound(const struct umfs *fs, uint32_t group)
 static void recount(struct umfs *fs, uint32_t group)
 {
 	struct umfs_group_pm *grp = umfs_group(fs, group);
+	uint32_t pages = umfs_bits_zeros(umfs_group_page_bits(fs, group), umfs_group_known(fs, group));
+	uint32_t inodes = umfs_bits_zeros(umfs_group_inode_bits(fs, group), UMFS_GROUP_PAGES);
 
-	st32(&grp->free_pages,
-	     umfs_bits_zeros(umfs_group_page_bits(fs, group), umfs_group_known(fs, group)));
-	st32(&grp->free_inodes,
-	     umfs_bits_zeros(umfs_group_inode_bits(fs, group), UMFS_GROUP_PAGES));
+	if (fs->broken) /* those were not the bitmaps */
+		return;
+	st32(&grp->free_pages, pages);
+	st32(&grp->free_inodes, inodes);
 	st32(&grp->flags, ld32(&grp->flags) & ~UMFS_GROUP_RECOUNT);
 	umfs_flush(fs, grp, sizeof(*grp));
 }
@@ -159,6 +161,8 @@ static int group_extend(struct umfs *fs, uint32_t group, uint32_t from, uint32_t
 
 	if (!ended_at(fs, group, from))
 		return -EUCLEAN;
+	if (fs->broken) /* that was not the bitmap */
+		return -EIO;
 	if (back_rest(fs, group, from, to))
 		return 0; /* no memory now: it stays as it is until the next time */
 	(void)umfs_bits_clear(bits, from, to);
@@ -306,6 +310,8 @@ int umfs_group_init(struct umfs *fs, uint32_t group)
 		return err;
 	if (lost_its_flag(fs, group))
 		return -EUCLEAN;
+	if (fs->broken) /* that was not its head */
+		return -EIO;
 	set_up(fs, group);
 	return 0;
 }

@@ -121,7 +121,7 @@ static void set_slot(struct umfs *fs, uint32_t slot, uint32_t state)
 }
 
 /* What was under way is undone or done. I1 holds. Restartable: all does nothing the second time. */
-static void slot_settle(struct umfs *fs, uint32_t slot)
+static void recover_lanes(struct umfs *fs, uint32_t slot)
 {
 	uint32_t i;
 
@@ -129,7 +129,6 @@ static void slot_settle(struct umfs *fs, uint32_t slot)
 	for (i = 0; i < fs->geo.lanes_per_slot; i++)
 		if (umfs_lane_used(fs, slot, i))
 			(void)umfs_lane_recover(fs, slot, umfs_lane(fs, slot, i));
-	clean_reserves(fs, slot);
 }
 
 /*
@@ -163,7 +162,8 @@ static int slot_clean(struct umfs *fs, uint32_t slot)
 {
 	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
 		return 0;
-	slot_settle(fs, slot);
+	recover_lanes(fs, slot);
+	clean_reserves(fs, slot);
 	return slot_finish(fs, slot);
 }
 
@@ -253,7 +253,11 @@ static int clean_all(struct umfs *fs)
 			umfs_slot_leave_groups(fs, i);
 	for (i = 0; i < fs->geo.slot_count; i++)
 		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
-			slot_settle(fs, i);
+			recover_lanes(fs, i);
+	/* A lease counts of a whole inode only, which any slot's transaction may have been changing. */
+	for (i = 0; i < fs->geo.slot_count; i++)
+		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
+			clean_reserves(fs, i);
 	for (i = 0; i < fs->geo.slot_count && !err; i++)
 		if (ld32(&umfs_slot(fs, i)->state) != UMFS_SLOT_FREE)
 			err = slot_finish(fs, i);

@@ -37,17 +37,22 @@ class Recovery:
         self.media, self.report, self.sb = media, report, media.sb
 
     def run(self):
+        used = list(self.slots())
+        for slot, _, unused in used:
+            self.lanes(slot, unused)
+        for slot, incarnation, _ in used:
+            self.reserves(slot, incarnation)
+
+    def slots(self):
         for slot in range(self.sb.slot_count):
             incarnation, state, unused = struct.unpack(
                 '<II16xQ', self.media.read(2 * PAGE + 64 * slot, 32))
             if state:
                 if state > 2:
                     self.report('slot %d: state' % slot)
-                if unused >> 32 != incarnation:
-                    unused = 0
-                self.slot(slot, incarnation, unused)
+                yield slot, incarnation, unused if unused >> 32 == incarnation else 0
 
-    def slot(self, slot, incarnation, unused):
+    def lanes(self, slot, unused):
         for n in range(self.sb.lanes_per_slot):
             lane = slot * self.sb.lanes_per_slot + n
             if unused >> n & 1:
@@ -57,6 +62,8 @@ class Recovery:
             self.attempt('lane %d' % lane, self.journal, where)
             self.attempt('log of lane %d' % lane, self.log, where + LANE_BYTES, LANE_ULOG_ROOM)
             self.attempt('lane %d' % lane, self.spare, where)
+
+    def reserves(self, slot, incarnation):
         for reserve in range(self.sb.reserve_count):
             where = (self.sb.reserves_page + reserve * RESERVE_PAGES) * PAGE
             lock = self.media.u64(where + 48)

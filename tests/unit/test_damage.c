@@ -613,6 +613,33 @@ static void memory_of_inode_marked_before_it_is_one(void **state)
 	assert_true(event_after(u, 0, SIM_STORE, mode) < u->log.count);
 }
 
+static struct umfs *loser;
+
+static void lose(void)
+{
+	loser->broken = 1;
+}
+
+/* Where its head can not be read zeros are, which says nothing of the group. */
+static void group_whose_head_is_lost_not_set_up(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_tx tx;
+
+	u->sim->log = NULL;
+	unit_pool(u, POOL_BYTES, 4096);
+	u->damaged = true;
+	loser = u->fs;
+	assert_ok(umfs_lane_get(u->fs, &tx));
+	assert_ok(umfs_group_lock(u->fs, tx.lane, 1, true));
+	u->sim->on_store = lose; /* of `backed`, and then the head is looked at */
+	assert_int_equal(umfs_group_init(u->fs, 1), -EIO);
+	u->sim->on_store = NULL;
+	assert_int_equal(ld32(&umfs_group(u->fs, 1)->flags), 0);
+	assert_int_equal(ld32(&umfs_group(u->fs, 1)->pages), 0);
+	unit_die(u);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(group_that_lost_its_flag_not_set_up_anew),
 	CASE(group_with_stale_bits_used_once_mended),
@@ -628,5 +655,6 @@ static const struct CMUnitTest tests[] = {
 	CASE(nothing_past_the_end_given_back),
 	CASE(inode_that_lost_its_bit_not_taken),
 	CASE(memory_of_inode_marked_before_it_is_one),
+	CASE(group_whose_head_is_lost_not_set_up),
 };
 UNIT_MAIN("damage", tests)

@@ -187,6 +187,33 @@ static void leases_of_a_pool_before_forgotten(void **state)
 	world_close(&f);
 }
 
+/* Whichever slot is recovered first: the inode is whole when what all left in lanes is undone. */
+static void lease_undone_of_file_another_was_changing(void **state)
+{
+	struct unit *u = *state;
+	struct sim_proc *other;
+	struct umfs_file f, g;
+	struct umfs_tx tx;
+	struct held h;
+
+	written(u, &h);
+	other = unit_attach(u);
+	assert_true(u->fs->slot < other->fs.slot);
+	assert_ok(world_open(&other->fs, "/f", O_RDWR, &g));
+	assert_ok(umfs_enter_inode(&other->fs, &tx, g.inode));
+	umfs_tx_begin(&tx);
+	assert_ok(umfs_inode_save(&tx, g.inode, g.ino));
+	umfs_tx_fence(&tx);
+	st32(&g.inode->mode, ld32(&g.inode->mode) ^ 1); /* and its seal was still to come */
+	st64(&h.by.log->state, 1);
+	sim_kill(other);
+	unit_die(u);
+	assert_ok(world_open(u->fs, "/f", O_RDONLY, &f));
+	assert_true(is(&f, was));
+	world_close(&f);
+}
+
+
 /* Only the last is ever divided. */
 static void leases_in_another_reserve_not_believed(void **state)
 {
@@ -320,6 +347,7 @@ static void write_cut_anywhere_whole(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(lease_undone_of_file_another_was_changing),
 		CASE(write_by_lease_seen),	   CASE(half_undone),
 		CASE(half_in_lost_pool_undone_by_recovery), CASE(hostile_log_harms_nobody),	   CASE(lease_of_no_file_forgotten),
 		CASE(leases_of_a_pool_before_forgotten),
