@@ -273,8 +273,8 @@ static void set_pages(struct umfs *fs, uint32_t group, uint32_t end)
 	umfs_fence(fs);
 }
 
-/* Its head has memory. */
-static void set_up(struct umfs *fs, uint32_t group)
+/* Its head has memory. 0, or -EIO: the pool was lost on the way, and it is as if never used. */
+static int set_up(struct umfs *fs, uint32_t group)
 {
 	struct umfs_group_pm *grp = umfs_group(fs, group);
 	le64 *pages = umfs_group_page_bits(fs, group), *inodes = umfs_group_inode_bits(fs, group);
@@ -289,12 +289,15 @@ static void set_up(struct umfs *fs, uint32_t group)
 		umfs_bits_fill(inodes, 0, 1); /* inode 0 names nothing */
 	umfs_flush(fs, pages, 2 * UMFS_PAGE_BYTES);
 	recount(fs, group);
+	if (fs->broken)
+		return -EIO;
 	umfs_fence(fs);
 	st32(&grp->page_hint, head_pages(fs));
 	st32(&grp->inode_hint, 0);
 	st32(&grp->flags, UMFS_GROUP_INIT); /* commit point */
 	umfs_flush(fs, grp, sizeof(*grp));
 	umfs_fence(fs); /* I3 */
+	return 0;
 }
 
 int umfs_group_init(struct umfs *fs, uint32_t group)
@@ -312,8 +315,7 @@ int umfs_group_init(struct umfs *fs, uint32_t group)
 		return -EUCLEAN;
 	if (fs->broken) /* that was not its head */
 		return -EIO;
-	set_up(fs, group);
-	return 0;
+	return set_up(fs, group);
 }
 
 void umfs_group_recount(struct umfs *fs, uint32_t group)
@@ -330,8 +332,9 @@ int umfs_group_make_first(struct umfs *fs, uint32_t ino)
 
 	if (err)
 		return err;
-	set_up(fs, 0); /* whatever lies there */
-	err = umfs_group_back(fs, 0, umfs_inode_unit(ino));
+	err = set_up(fs, 0); /* whatever lies there */
+	if (!err)
+		err = umfs_group_back(fs, 0, umfs_inode_unit(ino));
 	if (err)
 		return err;
 	umfs_bits_fill(umfs_group_inode_bits(fs, 0), ino, ino + 1);
