@@ -44,7 +44,7 @@ uint64_t umfs_size_word(uint64_t size, uint32_t ino, uint32_t generation)
 	return size | check << UMFS_SIZE_BITS;
 }
 
-bool umfs_inode_size_whole(const struct umfs_inode_pm *inode, uint32_t ino)
+static bool size_whole(const struct umfs_inode_pm *inode, uint32_t ino)
 {
 	uint64_t word = ld64(&inode->size), size = word & ((1ull << UMFS_SIZE_BITS) - 1);
 
@@ -53,7 +53,7 @@ bool umfs_inode_size_whole(const struct umfs_inode_pm *inode, uint32_t ino)
 
 bool umfs_inode_whole(const struct umfs_inode_pm *inode, uint32_t ino)
 {
-	return umfs_inode_sealed(inode, ino) && umfs_inode_size_whole(inode, ino);
+	return umfs_inode_sealed(inode, ino) && size_whole(inode, ino);
 }
 
 void umfs_inode_set_size(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,

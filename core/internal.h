@@ -347,8 +347,6 @@ void umfs_inode_seal(struct umfs_inode_pm *inode, uint32_t ino);
  * says is acted on: umfs_inode_check() believes for a while what it saw.
  */
 bool umfs_inode_whole(const struct umfs_inode_pm *inode, uint32_t ino);
-/* The second of them alone. */
-bool umfs_inode_size_whole(const struct umfs_inode_pm *inode, uint32_t ino);
 /* Save lines 0 and 1 in the transaction before changing them. -EUCLEAN: they are damaged. */
 int umfs_inode_save(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t ino);
 uint64_t umfs_size_word(uint64_t size, uint32_t ino, uint32_t generation);

@@ -613,13 +613,6 @@ static void memory_of_inode_marked_before_it_is_one(void **state)
 	assert_true(event_after(u, 0, SIM_STORE, mode) < u->log.count);
 }
 
-static struct umfs *loser;
-
-static void lose(void)
-{
-	loser->broken = 1;
-}
-
 /* Where its head can not be read zeros are, which says nothing of the group. */
 static void group_whose_head_is_lost_not_set_up(void **state)
 {
@@ -629,12 +622,11 @@ static void group_whose_head_is_lost_not_set_up(void **state)
 	u->sim->log = NULL;
 	unit_pool(u, POOL_BYTES, 4096);
 	u->damaged = true;
-	loser = u->fs;
 	assert_ok(umfs_lane_get(u->fs, &tx));
 	assert_ok(umfs_group_lock(u->fs, tx.lane, 1, true));
-	u->sim->on_store = lose; /* of `backed`, and then the head is looked at */
+	unit_lose_at(u, u->fs, 1); /* of `backed`, and then the head is looked at */
 	assert_int_equal(umfs_group_init(u->fs, 1), -EIO);
-	u->sim->on_store = NULL;
+	unit_lose_at(u, NULL, 0);
 	assert_int_equal(ld32(&umfs_group(u->fs, 1)->flags), 0);
 	assert_int_equal(ld32(&umfs_group(u->fs, 1)->pages), 0);
 	unit_die(u);

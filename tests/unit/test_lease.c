@@ -213,7 +213,6 @@ static void lease_undone_of_file_another_was_changing(void **state)
 	world_close(&f);
 }
 
-
 /* Only the last is ever divided. */
 static void leases_in_another_reserve_not_believed(void **state)
 {

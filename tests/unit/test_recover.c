@@ -325,15 +325,6 @@ static void slot_in_use_in_clean_pool_not_obeyed(void **state)
 
 /* ---- the pool lost by who recovers it ---- */
 
-static struct umfs *loser;
-static uint64_t until_lost;
-
-static void lose(void)
-{
-	if (until_lost && !--until_lost)
-		loser->broken = 1;
-}
-
 /* A transaction, an undo log, a spare page and a file without a name. */
 static void die_amid(struct unit *u)
 {
@@ -379,13 +370,11 @@ static void pool_lost_in_recovery_recovered_by_the_next(void **state)
 		sim_reload(u->sim);
 		u->proc = sim_open(u->sim, &err);
 		assert_non_null(u->proc);
-		loser = &u->proc->fs;
-		until_lost = n;
-		u->sim->on_store = lose;
+		unit_lose_at(u, &u->proc->fs, n);
 		err = umfs_attach(&u->proc->fs, u->mode);
-		u->sim->on_store = NULL;
-		lost = !n || loser->broken;
-		assert_true(!err || (loser->broken && err == -EIO));
+		unit_lose_at(u, NULL, 0);
+		lost = !n || u->proc->fs.broken;
+		assert_true(!err || (u->proc->fs.broken && err == -EIO));
 		sim_kill(u->proc);
 		u->proc = unit_attach(u);
 		u->fs = &u->proc->fs;

@@ -95,6 +95,22 @@ void unit_lanes_used(struct unit *u, uint32_t slot)
 	st64(&umfs_slot(u->fs, slot)->unused, 0);
 }
 
+static struct umfs *loser;
+static uint64_t until_lost;
+
+static void lose(void)
+{
+	if (until_lost && !--until_lost)
+		loser->broken = 1;
+}
+
+void unit_lose_at(struct unit *u, struct umfs *fs, uint64_t n)
+{
+	loser = fs;
+	until_lost = n;
+	u->sim->on_store = n ? lose : NULL;
+}
+
 uint64_t unit_pages_free(struct unit *u)
 {
 	struct umfs_statfs st;

@@ -44,6 +44,9 @@ uint64_t unit_pages_free(struct unit *u);
 /* What a case puts into lanes of the slot counts, whoever has the slot and took them or not. */
 void unit_lanes_used(struct unit *u, uint32_t slot);
 
+/* The pool is lost to `fs` at the n-th store from now on, whoever's; 0: no more. */
+void unit_lose_at(struct unit *u, struct umfs *fs, uint64_t n);
+
 int unit_run(int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t n);
 #define UNIT_MAIN(name, tests)                                                                     \
 	int main(int argc, char **argv)                                                            \
