@@ -251,8 +251,10 @@ static long landed(long fd)
 
 static long open_kernel(int dirfd, const char *path, struct path_args *a)
 {
-	long fd = umfs_cancel_call(SYS_openat, dirfd, SYS_ARG(path), a->a, a->b, 0, 0);
+	long fd;
 
+	a->plain = false;
+	fd = umfs_outer_open(dirfd, path, a->a, a->b, &a->plain);
 	if (fd >= 0 && (a->a & (O_DIRECTORY | O_PATH)) && umfs_active())
 		return landed(fd);
 	if (fd >= 0 && unlikely(umfs_config.kernel_count))

@@ -15,24 +15,60 @@
 
 #define LINKS_MAX 40u
 
+/* False also where the kernel can not say (before 5.6, in a sandbox). */
+static uint32_t unknown PORT_START;
+
+static bool kernel_says(void)
+{
+	return !port_quiet && !LOAD_RELAXED(&unknown) && !umfs_on_valgrind();
+}
+
+/* Programs look for many files that are not there one after the other: so many opens ask at once. */
+#define MISSING_RUN 16u
+static uint32_t missing PORT_START;
+
 /*
- * Is there no link on the way to what is missing, nor ".."? One call, where to look at each
- * component takes many. False also where the kernel can not say (before 5.6, in a sandbox).
+ * Is there no link on the way to what is missing? One call, where to look at each
+ * component takes many.
  */
 static bool way_is_plain(int dirfd, const char *path)
 {
-	static uint32_t unknown;
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
 	long fd;
 
-	if (port_quiet || LOAD_RELAXED(&unknown) || strstr(path, "..") || umfs_on_valgrind())
+	if (!kernel_says())
 		return false;
 	fd = sys4(SYS_openat2, dirfd, path, &how, sizeof(how));
 	if (fd >= 0)
 		sys1(SYS_close, fd); /* somebody has made it just now */
 	else if (fd == -ENOSYS || fd == -EPERM)
 		STORE(&unknown, 1);
+	else if (fd == -ENOENT)
+		STORE(&missing, MISSING_RUN);
 	return fd == -ENOENT || fd == -ENOTDIR;
+}
+
+/* What the kernel's openat2 takes, and all that its open does without being told. */
+#define ASKED_FLAGS                                                                       \
+	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_TRUNC | O_NOCTTY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define KERNEL_LARGEFILE 0100000u /* libc's O_LARGEFILE is nothing, since its open always says it */
+
+long umfs_outer_open(int dirfd, const char *path, long flags, long mode, bool *plain)
+{
+	struct open_how how = {.flags = (uint32_t)flags | KERNEL_LARGEFILE,
+			       .resolve = RESOLVE_NO_SYMLINKS};
+	uint32_t run = LOAD_RELAXED(&missing);
+	long fd;
+
+	if (likely(!run) || flags & ~(long)ASKED_FLAGS || !kernel_says())
+		return umfs_cancel_call(SYS_openat, dirfd, SYS_ARG(path), flags, mode, 0, 0);
+	fd = umfs_cancel_call(SYS_openat2, dirfd, SYS_ARG(path), SYS_ARG(&how), sizeof(how), 0, 0);
+	*plain = fd == -ENOENT || fd == -ENOTDIR;
+	STORE(&missing, fd >= 0 ? run - 1 : fd == -ENOENT ? MISSING_RUN : run);
+	if (fd != -ELOOP && fd != -ENOSYS && fd != -EPERM && fd != -EINVAL)
+		return fd;
+	STORE(&missing, 0); /* a link is on the way, or the kernel does not say */
+	return umfs_cancel_call(SYS_openat, dirfd, SYS_ARG(path), flags, mode, 0, 0);
 }
 
 /* Text of the directory a relative path starts from. */
@@ -143,11 +179,13 @@ static bool only_slashes(const char *p)
 	return !*p;
 }
 
-int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
+int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, uint32_t flags,
 		     uint32_t *links, struct mount **m, const char **rest)
 {
 	char *done = sc->outer[0], *left = sc->outer[1], *target = sc->room;
-	bool plain = *path && way_is_plain(dirfd, path), named;
+	bool nofollow = flags & SPOT_NOFOLLOW, named;
+	bool plain = *path && !strstr(path, "..") &&
+		     (flags & SPOT_PLAIN || way_is_plain(dirfd, path));
 	size_t len = 0;
 
 	/* By its text it was looked for already. */

@@ -28,7 +28,7 @@
 #define SCRATCHES 32u
 #define TRIES 256 /* others rename over the very name: each try misses by itself */
 
-static struct scratch scratches[SCRATCHES];
+static struct scratch scratches[SCRATCHES] __attribute__((aligned(4096)));
 static struct {
 	uint32_t used;
 } __attribute__((aligned(64))) scratch_bits PORT_START;
@@ -384,8 +384,8 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 		if (umfs_path_fetch(s->scratch->path, path) < 0)
 			return false;
 	}
-	entered = umfs_outer_enter(s->scratch, dirfd, s->scratch->path, flags & SPOT_NOFOLLOW,
-				   &s->w.links, &m, &st.rest);
+	entered = umfs_outer_enter(s->scratch, dirfd, s->scratch->path, flags, &s->w.links, &m,
+				   &st.rest);
 	if (entered <= 0) {
 		*ret = entered;
 		return entered < 0;
@@ -428,6 +428,8 @@ static long ask_kernel(struct spot *s, int dirfd, const char *path, uint32_t fla
 		*err = found_top(s);
 		return *err;
 	}
+	if (a->plain)
+		flags |= SPOT_PLAIN;
 	*again = umfs_spot_doubtful(ret) && umfs_spot_outer(s, dirfd, path, flags, err);
 	return ret;
 }

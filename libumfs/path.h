@@ -12,6 +12,7 @@
 #define SPOT_EMPTY 4u	 /* an empty path means the directory descriptor itself (AT_EMPTY_PATH) */
 #define SPOT_MODULE 8u	 /* `ours` is also for pools that the kernel module has; else: refused */
 #define SPOT_NAME 16u   /* with both: what the name means is for core to look up (UMFS_WALK_NAME) */
+#define SPOT_PLAIN 32u	 /* umfs_spot_outer: the kernel met no link on the way to what is missing */
 
 #define OUTER_BYTES (2u * 4096u)
 
@@ -62,10 +63,16 @@ long umfs_string_fetch(char *to, const char *from, size_t max);
 /*
  * Follow dirfd and path outside, component by component. 1 when that enters a
  * mount: *rest is what remains; 0 when it does not; -ELOOP. `links` counts
- * symbolic links.
+ * symbolic links. `flags`: SPOT_NOFOLLOW, SPOT_PLAIN.
  */
-int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, bool nofollow,
+int umfs_outer_enter(struct scratch *sc, int dirfd, const char *path, uint32_t flags,
 		     uint32_t *links, struct mount **m, const char **rest);
+
+/*
+ * openat of a path of the kernel's, which is a cancellation point. *plain: there is nothing, and no
+ * symbolic link was on the way, so that umfs_outer_enter() need not ask.
+ */
+long umfs_outer_open(int dirfd, const char *path, long flags, long mode, bool *plain);
 
 /* point.c: where the mount's directory and its parent are; once. */
 void umfs_point_init(struct mount *m);
@@ -85,6 +92,7 @@ struct mount *umfs_point_beneath(int dirfd);
 struct path_args {
 	long a, b, c, d;
 	void *p, *q;
+	bool plain; /* set by kernel_fn: SPOT_PLAIN */
 };
 typedef long (*spot_fn)(struct spot *s, struct path_args *a);
 typedef long (*kernel_fn)(int dirfd, const char *path, struct path_args *a);
@@ -123,6 +131,8 @@ long umfs_path_pair(const struct path_pair *p, pair_fn ours, kernel_pair_fn kern
 /* cwd.c: find out whether the image that exec'ed us was in a mount. */
 void umfs_cwd_adopt(void);
 void umfs_cwd_forget(void);
+/* In a child of fork, all locks held: a directory of a pool that is not attached here is found later. */
+void umfs_cwd_forked(void);
 /*
  * Before exec of an image that libumfs is not in: the kernel's working directory is ours by
  * the mount, where there is one (true). Where exec failed: umfs_cwd_hide().
