@@ -657,6 +657,7 @@ void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot);
 void umfs_ofd_forget(struct umfs *fs, uint32_t ofd);
 void umfs_slot_drop_own_opens(struct umfs *fs);
 void umfs_slot_share_opens(struct umfs *fs, uint32_t slot);
+void umfs_slot_forget_opens(struct umfs *fs);
 void umfs_slot_recount_opens(struct umfs *fs);
 
 /* ---- promise.c; inode locked, without a record, lane held ---- */

@@ -368,6 +368,15 @@ void umfs_slot_share_opens(struct umfs *fs, uint32_t slot)
 			or64(&umfs_irec(fs, i)->opens[slot / 64u], umfs_slot_bit(slot));
 }
 
+/* Of inodes nothing is held then: umfs_slot_recount_opens(), at the next attach. */
+void umfs_slot_forget_opens(struct umfs *fs)
+{
+	uint32_t i;
+
+	for (i = umfs_range_low(&fs->ofd_range); i < umfs_range_high(&fs->ofd_range); i++)
+		fs->ofd_refs[i] = 0;
+}
+
 /*
  * The child's side of that: it holds what its ofds hold. Of a file that is mapped the parent's
  * count, which came along, is right, or too high by calls that were under way there; then

@@ -435,6 +435,14 @@ void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation)
 	recents_init(fs);
 }
 
+void umfs_slot_forget(struct umfs *fs)
+{
+	umfs_slot_forget_opens(fs);
+	fs->slot = NO_SLOT;
+	fs->zombies = 0;
+	fs->freed_where = 0;
+}
+
 static int slot_for_another(struct umfs *fs, uint32_t state, uint32_t *slot,
 			    uint32_t *incarnation)
 {

@@ -105,9 +105,6 @@ struct umfs {
 	uint64_t end_max;     /* bytes: no file grows, and nothing is written, past it */
 	uint32_t keeps_setid; /* 1: all who call have CAP_FSETID, writing leaves set-id bits */
 	uint32_t atime;	      /* UMFS_ATIME_*: by umfs_atime_set() */
-	uint64_t checked[UMFS_CHECKED]; /* inodes whose checksums held; see umfs_inode_check() */
-	uint64_t room[UMFS_ROOMS]; /* page << 8 | cell: where directory leaves had room last */
-	struct umfs_prefix prefixes[UMFS_PREFIXES];
 	/* 1 + the group where a walk over all groups last found pages, inodes; 0: none. */
 	uint32_t page_walk, inode_walk;
 	uint64_t runs[UMFS_RUNS]; /* free runs of some groups: see runs.c */
@@ -122,6 +119,10 @@ struct umfs {
 	uint32_t scattered;  /* overwrites of scattered pages until room is looked for again */
 	uint32_t divided;    /* 1: the last reserve is ours, for leases: see lease.c */
 	uint32_t zombies;    /* 1: a dead process was the last holder of some file */
+	/* Last, so that what each process touches of the above lies in one page. */
+	uint64_t checked[UMFS_CHECKED]; /* inodes whose checksums held; see umfs_inode_check() */
+	uint64_t room[UMFS_ROOMS]; /* page << 8 | cell: where directory leaves had room last */
+	struct umfs_prefix prefixes[UMFS_PREFIXES];
 };
 
 /* Who asks. `override`: not bound by permission bits (CAP_DAC_OVERRIDE, FOWNER, CHOWN ...). */
@@ -238,6 +239,11 @@ uint32_t umfs_mode(const struct umfs *fs);
  */
 int umfs_slot_fork(struct umfs *fs, uint32_t *slot, uint32_t *incarnation);
 void umfs_slot_become(struct umfs *fs, uint32_t slot, uint32_t incarnation);
+/*
+ * In a child of fork that was given no slot: as after umfs_detach, for umfs_attach. What its
+ * parent has open is its parent's alone. Nothing in the pool is touched.
+ */
+void umfs_slot_forget(struct umfs *fs);
 /*
  * exec: another slot, for the new image of this process. What that is to have
  * open is given to it; the port sees to it that the slot outlives this image.

@@ -25,7 +25,7 @@ long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, l
 	return ret;
 }
 
-uint32_t umfs_cancel_asked;
+uint32_t umfs_cancel_asked PORT_START; /* looked at by each read */
 
 void umfs_cancel_test_now(void)
 {

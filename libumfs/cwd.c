@@ -16,6 +16,8 @@
 #define LONG_BYTES (1ul << 20)
 
 static uint32_t adopted;
+static struct mount *put_off; /* where it is, as umfs_cwd_forked() found it, until it is entered; or NULL */
+static umfs_node put_off_dir;
 
 /* Make that directory the working directory. `limbo`: the kernel is to be moved too. */
 static long enter_gated(struct umfs *fs, umfs_node dir, bool limbo)
@@ -47,8 +49,11 @@ static struct mount *mount_around(umfs_node *dir)
 	const char *rest;
 	struct mount *m;
 	struct stat st;
-	long n = sys2(SYS_getcwd, where, sizeof(where));
+	long n;
 
+	if (!umfs_mounts[0].mounted) /* none is, or all are: table.c */
+		return NULL;
+	n = sys2(SYS_getcwd, where, sizeof(where));
 	m = n > 0 && where[0] == '/' ? umfs_mount_match(where, &rest) : NULL;
 	if (!m || !*rest || !m->mounted || sys2(SYS_stat, ".", &st) || st.st_dev != m->dev ||
 	    st.st_ino > UINT32_MAX || umfs_mount_get(m))
@@ -86,25 +91,40 @@ static void adopt_beneath(void)
 		umfs_place_limbo(0, 0, 0);
 }
 
-void umfs_cwd_adopt(void)
+/* Where place.c put the kernel, which has no name. */
+static bool adopt_limbo(void)
 {
 	uint32_t ino, generation;
 	struct mount *m;
 	uint64_t dev;
 
+	if (!umfs_place_in_limbo(&dev, &ino, &generation))
+		return false;
+	m = umfs_mount_by_dev(dev);
+	if (m)
+		enter_gated(umfs_mount_fs(m), umfs_node_of(ino, generation), false);
+	return true;
+}
+
+static void enter_put_off(void)
+{
+	if (!umfs_mount_get(put_off))
+		enter_gated(umfs_mount_fs(put_off), put_off_dir, false);
+	put_off = NULL;
+}
+
+void umfs_cwd_adopt(void)
+{
 	if (likely(LOAD(&adopted)))
 		return;
 	umfs_guard_enter();
 	umfs_opens_enter();
 	umfs_local_lock(LOCK_DIRS);
 	if (!LOAD(&adopted)) {
-		umfs_mount_cwd_changed();
-		adopt_beneath();
-		if (umfs_place_in_limbo(&dev, &ino, &generation)) {
-			m = umfs_mount_by_dev(dev);
-			if (m)
-				enter_gated(umfs_mount_fs(m), umfs_node_of(ino, generation), false);
-		}
+		if (put_off)
+			enter_put_off();
+		else if (umfs_mount_cwd_changed() || !adopt_limbo())
+			adopt_beneath();
 		STORE(&adopted, 1);
 	}
 	umfs_local_unlock(LOCK_DIRS);
@@ -128,6 +148,18 @@ void umfs_cwd_forget(void)
 	umfs_uinfo_cwd_set(NULL);
 	umfs_opens_leave();
 	umfs_guard_leave();
+}
+
+void umfs_cwd_forked(void)
+{
+	struct umfs_file f;
+
+	if (umfs_uinfo_cwd(&f) == UINFO_NONE || LOAD(&umfs_mount_of(f.fs)->state) == MOUNT_LIVE)
+		return;
+	put_off = umfs_mount_of(f.fs);
+	put_off_dir = umfs_file_node(&f);
+	umfs_uinfo_cwd_drop();
+	STORE(&adopted, 0);
 }
 
 static long enter_checked(struct umfs *fs, umfs_node dir)
@@ -158,6 +190,7 @@ static void moved(void)
 	umfs_uinfo_cwd_set(NULL);
 	umfs_opens_leave();
 	umfs_mount_cwd_changed();
+	put_off = NULL;
 	STORE(&adopted, 1);
 	umfs_guard_leave();
 }
@@ -320,7 +353,7 @@ bool umfs_cwd_shows(void)
 {
 	struct umfs_file f;
 
-	if (!umfs_mounts[0].mounted) /* none is, or all are: table.c */
+	if (!umfs_mounts[0].mounted)
 		return false;
 	if (!umfs_guard_self.spawning && !port_quiet)
 		umfs_cwd_adopt(); /* who started us may have left it */

@@ -118,10 +118,11 @@ struct mount {
 	int lent_node;
 	uint32_t lent_state;
 	bool used; /* `pool` is not zero any more */
+	bool apart; /* a child of fork that had no part in its parent's: process.c */
 	bool spawned; /* attached by such a child, which has the pool's descriptor */
 	uint64_t dev; /* st_dev of its files */
 	char dir[2 * DIR_BYTES]; /* absolute, lexically clean, no trailing slash */
-	struct pool pool;
+	struct pool pool __attribute__((aligned(4096))); /* what an attach stores to begins a page */
 };
 static inline const char *umfs_pool_path(const struct mount *m)
 {
@@ -173,8 +174,8 @@ bool umfs_mount_inherit(struct mount *m, const struct pool_heir *heir);
 struct mount *umfs_mount_match(const char *path, const char **rest);
 /* As umfs_mount_match for a path relative to the kernel's working directory. */
 struct mount *umfs_mount_match_relative(const char *path, const char **rest);
-/* The kernel's working directory changed: learn which mounts lie below it. */
-void umfs_mount_cwd_changed(void);
+/* The kernel's working directory changed: learn which mounts lie below it. Has it a name? */
+bool umfs_mount_cwd_changed(void);
 struct mount *umfs_mount_by_dev(uint64_t dev);
 /* `rest` of a path was entered at m: the mount in the depth of it that it leads to, and its rest. */
 struct mount *umfs_mount_inner(struct mount *m, const char **rest);
@@ -370,6 +371,7 @@ uint32_t umfs_uinfo_open_count(void);
 /* The working directory, when it is ours, has an entry of its own behind the last number. */
 enum uinfo_kind umfs_uinfo_cwd(struct umfs_file *f);
 void umfs_uinfo_cwd_set(const struct umfs_file *f); /* NULL: the kernel's; takes the lock */
+void umfs_uinfo_cwd_drop(void); /* the entry alone, whose file is not this process's; under the lock */
 
 /* ---- cred.c ---- */
 
@@ -458,6 +460,11 @@ void umfs_process_init(void);
 void umfs_process_fork(void);
 void umfs_process_forked_parent(void);
 void umfs_process_forked_child(void);
+/*
+ * Before the process gives up rights, or the view of the kernel's files that it has: pools
+ * that its parent had attached are, whatever fork put off.
+ */
+void umfs_process_settle(void);
 
 /* ---- cancel.c ---- */
 

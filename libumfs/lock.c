@@ -51,21 +51,37 @@ void umfs_local_unlock(enum lock which)
 		sys3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
 
+/* Those of leases are not looked at where nobody takes any: they lie in two pages more to copy after fork. */
+static int all(void)
+{
+	return umfs_config.modules ? LOCK_COUNT : LOCK_LEASE;
+}
+
 void umfs_local_lock_all(void)
 {
-	for (int i = 0; i < LOCK_COUNT; i++)
+	for (int i = 0, n = all(); i < n; i++)
 		umfs_local_lock((enum lock)i);
 }
 
 void umfs_local_unlock_all(void)
 {
-	for (int i = LOCK_COUNT - 1; i >= 0; i--)
+	for (int i = all() - 1; i >= 0; i--)
 		umfs_local_unlock((enum lock)i);
 }
 
 static struct {
-	uint32_t inside, stopped;
+	uint32_t inside, stopped; /* stopped: 2 when somebody waits */
 } __attribute__((aligned(64))) opens PORT_START;
+
+static void wait_to_go(void)
+{
+	uint32_t stopped;
+
+	while ((stopped = LOAD(&opens.stopped)) != 0)
+		if (stopped == 2 || __atomic_compare_exchange_n(&opens.stopped, &stopped, 2, false,
+								__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			sys4(SYS_futex, &opens.stopped, FUTEX_WAIT_PRIVATE, 2, 0);
+}
 
 void umfs_opens_enter(void)
 {
@@ -74,8 +90,7 @@ void umfs_opens_enter(void)
 		if (likely(!__atomic_load_n(&opens.stopped, __ATOMIC_SEQ_CST)))
 			return;
 		umfs_opens_leave();
-		while (LOAD(&opens.stopped))
-			sys4(SYS_futex, &opens.stopped, FUTEX_WAIT_PRIVATE, 1, 0);
+		wait_to_go();
 	}
 }
 
@@ -93,6 +108,6 @@ void umfs_opens_stop(void)
 
 void umfs_opens_go(void)
 {
-	STORE(&opens.stopped, 0);
-	sys3(SYS_futex, &opens.stopped, FUTEX_WAKE_PRIVATE, INT_MAX);
+	if (__atomic_exchange_n(&opens.stopped, 0, __ATOMIC_RELEASE) == 2)
+		sys3(SYS_futex, &opens.stopped, FUTEX_WAKE_PRIVATE, INT_MAX);
 }

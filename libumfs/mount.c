@@ -94,6 +94,7 @@ static void attach(struct mount *m, const struct pool_heir *heir, const struct a
 	if (!err && !heir)
 		err = join(m);
 	m->used = true;
+	m->apart = false;
 	if (!err && heir && pool_inherit(&m->pool, umfs_pool_path(m), heir))
 		return; /* as if there were none */
 	if (!err && !is_mounted(m, a)) {
@@ -281,7 +282,7 @@ struct mount *umfs_mount_inner(struct mount *m, const char **rest)
 	return best;
 }
 
-void umfs_mount_cwd_changed(void)
+bool umfs_mount_cwd_changed(void)
 {
 	char cwd[DIR_BYTES];
 	long n = sys2(SYS_getcwd, cwd, sizeof(cwd));
@@ -298,6 +299,7 @@ void umfs_mount_cwd_changed(void)
 			off = len + 1;
 		STORE(&m->cwd_off, off);
 	}
+	return n > 0 && cwd[0] == '/';
 }
 
 /* A mount's number is known; others have theirs when they are attached. Not of the module's. */

@@ -21,7 +21,7 @@
 #include <sys/prctl.h>
 
 #include "hooks.h"
-#include "internal.h"
+#include "path.h"
 
 /* What pthread_atfork calls, which would be linked in at the far end of the text. */
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
@@ -81,21 +81,31 @@ void umfs_process_unknown(void)
 	umfs_guard_self.busy--;
 }
 
+/* Descriptors, mappings, and what the mount's ring lends; not the working directory: cwd.c. */
+static bool holds_nothing(void)
+{
+	return !umfs_uinfo_open_count() && !LOAD(&umfs_maps_count) && !LOAD(&umfs_ring_on);
+}
+
 void umfs_process_fork(void)
 {
+	bool idle;
+
 	if (!umfs_active())
 		return;
 	umfs_guard_enter();
 	umfs_opens_stop();
 	umfs_lock_share_all();
 	umfs_local_lock_all();
+	idle = holds_nothing();
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 
 		fork_taken[i] = m->state == MOUNT_LIVE && !m->pool.fs.broken;
 		fork_errors[i] = 0;
 		if (fork_taken[i])
-			fork_errors[i] = pool_fork_prepare(&m->pool, &forks[i]);
+			fork_errors[i] = pool_fork_prepare(&m->pool, idle && !m->spawned,
+							   &forks[i]);
 	}
 }
 
@@ -129,22 +139,39 @@ void umfs_process_forked_child(void)
 		STORE(&umfs_process_known, known_page);
 	}
 	umfs_guard_self.spawning = 0; /* this one has memory of its own */
+	port_thread_forget();
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
 		struct mount *m = &umfs_mounts[i];
 
 		if (fork_taken[i] && !fork_errors[i])
 			fork_errors[i] = pool_fork_child(&m->pool, &forks[i]);
-		if (!fork_taken[i] || !fork_errors[i])
+		if (!fork_taken[i])
 			continue;
+		if (!fork_errors[i]) {
+			m->apart = forks[i].apart;
+			if (m->apart)
+				STORE(&m->state, MOUNT_IDLE);
+			continue;
+		}
 		/* The parent's slot is not ours to use. */
 		lose(m, fork_errors[i]);
 		umfs_text_say("pool ", umfs_pool_path(m), ": not usable in a child of fork: ",
 			      pool_strerror(fork_errors[i]));
 	}
+	umfs_cwd_forked();
 	umfs_report_forked();
 	umfs_path_forked();
 	umfs_ring_forked();
 	finish();
+}
+
+void umfs_process_settle(void)
+{
+	if (!umfs_active())
+		return;
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		if (umfs_mounts[i].apart)
+			(void)umfs_mount_get(&umfs_mounts[i]);
 }
 
 void umfs_process_init(void)
@@ -255,6 +282,7 @@ long umfs_hook_seccomp(long nr, const long *a)
 	long ret;
 
 	if (sets && umfs_ready()) {
+		umfs_process_settle();
 		(void)port_thread();
 		umfs_guard_enter();
 		umfs_local_lock(LOCK_ATTACH);

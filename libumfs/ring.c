@@ -40,8 +40,8 @@
 #include "hooks.h"
 
 enum { RING_NONE, RING_BEGINNING, RING_ON, RING_NEVER };
-static uint32_t state;
-bool umfs_ring_on;
+static uint32_t state PORT_START;
+bool umfs_ring_on PORT_START; /* looked at by each open */
 
 /* The kernel makes rings for this process: 0 or -errno. */
 static long kernel_has_rings(void)

@@ -295,7 +295,10 @@ SYM(struct _IO_FILE *, popen, (const char *command, const char *type))
 #define IDS(name, params, args)                                                           \
 	SYM(int, name, params)                                                            \
 	{                                                                                 \
-		int ret = ((int(*) params)umfs_libc(#name))args;                          \
+		int ret;                                                                  \
+                                                                                          \
+		umfs_process_settle();                                                    \
+		ret = ((int(*) params)umfs_libc(#name))args;                              \
 		umfs_cred_changed();                                                      \
 		return ret;                                                               \
 	}
@@ -312,6 +315,26 @@ IDS(setgroups, (size_t n, const gid_t *list), (n, list))
 IDS(initgroups, (const char *user, gid_t group), (user, group))
 IDS(setfsuid, (uid_t a), (a))
 IDS(setfsgid, (gid_t a), (a))
+
+/* ---- another view of the kernel's files, in which a pool may not be found ---- */
+
+SYM(int, chroot, (const char *path))
+{
+	umfs_process_settle();
+	RETURN_INT(sys1(SYS_chroot, path));
+}
+
+SYM(int, unshare, (int flags))
+{
+	umfs_process_settle();
+	RETURN_INT(sys1(SYS_unshare, flags));
+}
+
+SYM(int, setns, (int fd, int kind))
+{
+	umfs_process_settle();
+	RETURN_INT(sys2(SYS_setns, fd, kind));
+}
 
 /* ---- limits: one of them is ours to keep ---- */
 

@@ -272,16 +272,8 @@ static __attribute__((no_sanitize_address, noinline)) void fetch_args(long *a, i
 		a[i] = va_arg(ap, long);
 }
 
-/* What changes who asks, or how long files may get, is known afterwards. */
-static long call_kernel(long nr, const long *a)
+static bool changes_who(long nr)
 {
-	long ret;
-
-	if (nr == SYS_umask)
-		return umfs_cred_umask((uint32_t)a[0]);
-	if (nr == SYS_exit_group)
-		umfs_process_leave();
-	ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	switch (nr) {
 	case SYS_setuid:
 	case SYS_setgid:
@@ -293,12 +285,34 @@ static long call_kernel(long nr, const long *a)
 	case SYS_setfsgid:
 	case SYS_setgroups:
 	case SYS_capset:
-		umfs_cred_changed();
-		break;
-	case SYS_setrlimit:
-	case SYS_prlimit64:
-		umfs_limit_changed();
+		return true;
+	default:
+		return false;
 	}
+}
+
+static bool gives_up(long nr)
+{
+	return changes_who(nr) || nr == SYS_chroot || nr == SYS_pivot_root || nr == SYS_unshare ||
+	       nr == SYS_setns || nr == SYS_landlock_restrict_self;
+}
+
+/* What changes who asks, or how long files may get, is known afterwards. */
+static long call_kernel(long nr, const long *a)
+{
+	long ret;
+
+	if (nr == SYS_umask)
+		return umfs_cred_umask((uint32_t)a[0]);
+	if (nr == SYS_exit_group)
+		umfs_process_leave();
+	if (gives_up(nr))
+		umfs_process_settle();
+	ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (changes_who(nr))
+		umfs_cred_changed();
+	else if (nr == SYS_setrlimit || nr == SYS_prlimit64)
+		umfs_limit_changed();
 	return ret;
 }
 

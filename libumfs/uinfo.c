@@ -185,6 +185,11 @@ enum uinfo_kind umfs_uinfo_cwd(struct umfs_file *f)
 	return read_entry(u, f);
 }
 
+void umfs_uinfo_cwd_drop(void)
+{
+	write_entry(&umfs_uinfo_table[umfs_uinfo_count], UINFO_NONE, NULL, false);
+}
+
 void umfs_uinfo_cwd_set(const struct umfs_file *f)
 {
 	struct umfs_file old;

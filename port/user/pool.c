@@ -303,6 +303,13 @@ int pool_attach_zero(struct pool *p, const char *path, uint32_t mode, uintptr_t 
 	return err ? err : join(p, mode);
 }
 
+void pool_close_fd(struct pool *p)
+{
+	if (pool_fd(p) >= 0)
+		(void)sys1(SYS_close, p->fd);
+	p->fd = -1;
+}
+
 static void leave(struct pool *p)
 {
 	umfs_detach(&p->fs);
@@ -319,17 +326,13 @@ void pool_close(struct pool *p)
 	if (p->tables)
 		(void)sys2(SYS_munmap, p->tables, p->tables_bytes);
 	p->tables = NULL;
-	if (pool_fd(p) >= 0)
-		(void)sys1(SYS_close, p->fd);
-	p->fd = -1;
+	pool_close_fd(p);
 }
 
 void pool_pause(struct pool *p)
 {
 	leave(p);
-	if (pool_fd(p) >= 0)
-		(void)sys1(SYS_close, p->fd);
-	p->fd = -1;
+	pool_close_fd(p);
 }
 
 /* What is in it now fits what was made for it. */

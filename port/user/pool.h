@@ -9,9 +9,11 @@
 
 #include "umfs.h"
 
-/* The port's part of an attached pool; struct umfs's `port` points here. */
+/*
+ * The port's part of an attached pool; struct umfs's `port` points here. What every process
+ * touches comes first: of a page that is not touched there is no page fault, nor a copy after fork.
+ */
 struct pool {
-	struct umfs fs;
 	int fd;		/* the pool, moved to a high number, O_CLOEXEC */
 	uint32_t flags; /* POOL_* */
 	uint64_t dev, inode_no; /* which file it is */
@@ -34,6 +36,7 @@ struct pool {
 	uint64_t tables_bytes;
 	const char *name; /* absolute; empty when it was too long */
 	void *slot_page[UMFS_SLOTS_MAX]; /* mapping that keeps a slot's lock, or NULL */
+	struct umfs fs __attribute__((aligned(64)));
 	void *claim_page[UMFS_SLOTS_MAX]; /* the same for slots being recovered */
 	char path[4096]; /* what it mostly is */
 };
@@ -109,12 +112,20 @@ const char *pool_strerror(int err);
  * Around fork. pool_fork_prepare takes the child's slot and lets its mapping
  * pass; then exactly one of: pool_fork_parent (child = false when fork failed)
  * in the parent, pool_fork_child in the child (which reopens its own pool
- * descriptor).
+ * descriptor), after port_thread_forget().
+ *
+ * A slot costs tens of system calls until the child has left it again, and most children
+ * go on to exec. `idle`: this process has nothing open in the pool that the child were to
+ * share. Then, where f->apart says so, the child gets none: the pool is there as after
+ * pool_pause(), but for its descriptor. (Not where record locks were used, whose shadows the child is to keep.)
  */
 struct pool_fork {
+	bool apart;
 	uint32_t slot, incarnation;
 };
-int pool_fork_prepare(struct pool *p, struct pool_fork *f);
+int pool_fork_prepare(struct pool *p, bool idle, struct pool_fork *f);
+/* The next port_thread() of this thread asks again: it is another one after fork. */
+void port_thread_forget(void);
 void pool_fork_parent(struct pool *p, const struct pool_fork *f, bool forked);
 int pool_fork_child(struct pool *p, const struct pool_fork *f);
 

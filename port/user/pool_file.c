@@ -258,6 +258,7 @@ int pool_file_again(struct pool *p)
 		(void)sys1(SYS_close, fd);
 		return -ESTALE;
 	}
+	pool_close_fd(p);
 	p->fd = fd;
 	move_fd_high(p);
 	return 0;

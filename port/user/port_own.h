@@ -10,12 +10,12 @@ static inline struct pool *pool_of(struct umfs *fs)
 	return fs->port;
 }
 
-/* The next port_thread() of this thread asks again: it is another one after fork. */
-void port_thread_forget(void);
-
 /* Open the file at `path` for p->flags and find out what it is. */
 int pool_file_open(struct pool *p, const char *path);
-/* The same file once more, after p->fd was closed. -ESTALE: it is another one, or of another size. */
+/*
+ * The same file once more, after p->fd was closed, or in place of the parent's after fork.
+ * -ESTALE: it is another one, or of another size.
+ */
 int pool_file_again(struct pool *p);
 /* A medium that needs write-back of lines is mapped: port_copy*_nt see to their ends. */
 extern uint64_t port_nt_min;
@@ -26,6 +26,7 @@ void port_nt_flushes(void);
  * perhaps put something else in its place.
  */
 int pool_fd(const struct pool *p);
+void pool_close_fd(struct pool *p);
 /* A new open file description of the pool: a descriptor, or -errno. */
 int pool_reopen(const struct pool *p);
 

@@ -169,6 +169,7 @@ static void attach_lock_excludes(void **state)
 /* In the child: 0, or what was wrong. */
 static int child_checks(struct pool *p, const struct pool_fork *f, uint32_t parent_slot, int fd)
 {
+	port_thread_forget();
 	if (pool_fork_child(p, f))
 		return 1;
 	if (p->fs.slot != f->slot || p->fs.slot == parent_slot)
@@ -202,7 +203,7 @@ static void fork_gives_child_its_own_slot(void **state)
 		struct pool *mine = calloc(1, sizeof(*mine));
 		uint32_t slot;
 
-		if (pool_attach(mine, pool_path, UMFS_MODE_ATOMIC) || pool_fork_prepare(mine, &f))
+		if (pool_attach(mine, pool_path, UMFS_MODE_ATOMIC) || pool_fork_prepare(mine, false, &f))
 			_exit(1);
 		slot = mine->fs.slot;
 		if (!fork()) {
@@ -234,12 +235,91 @@ static void fork_that_failed_gives_slot_back(void **state)
 	struct pool_fork f;
 
 	(void)state;
-	assert_int_equal(pool_fork_prepare(p, &f), 0);
+	assert_int_equal(pool_fork_prepare(p, false, &f), 0);
 	pool_fork_parent(p, &f, false);
 	assert_null(p->slot_page[f.slot]);
 	assert_int_equal(port_slot_claim(&p->fs, f.slot), 0);
 	port_slot_unclaim(&p->fs, f.slot);
 	assert_int_equal(p->desc_lock, 0);
+	detach_pool(p);
+}
+
+/* In the child of a process that has its working directory in the pool: 0, or what was wrong. */
+static int apart_checks(struct pool *p, const struct pool_fork *f, uint32_t parent_slot, int gone)
+{
+	uint32_t i;
+
+	port_thread_forget();
+	if (pool_fork_child(p, f) || p->slot_page[parent_slot])
+		return 1;
+	for (i = 0; i < p->fs.geo.ofd_count; i++)
+		if (p->fs.ofd_refs[i])
+			return 2;
+	/* Its path leads elsewhere, and its parent goes. */
+	if (read(gone, &(char){0}, 1) != 0)
+		return 3;
+	if (pool_resume(p, pool_path, UMFS_MODE_ATOMIC))
+		return 4;
+	for (i = 0; i < p->fs.geo.irec_count; i++)
+		if (p->fs.irec_refs[i])
+			return 5;
+	if (umfs_open(&p->fs, UMFS_ROOT_INO, O_PATH | O_DIRECTORY, &i))
+		return 6;
+	umfs_ofd_put(&p->fs, i);
+	if (p->fs.ofd_refs[i])
+		return 7;
+	pool_close(p);
+	return 0;
+}
+
+static void fork_leaves_child_apart(void **state)
+{
+	struct pool *p = attached_pool();
+	struct pool_fork f;
+	char moved[300];
+	int gone[2], status;
+	uint32_t ofd;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(umfs_open(&p->fs, UMFS_ROOT_INO, O_PATH | O_DIRECTORY, &ofd), 0);
+	assert_int_equal(pipe(gone), 0);
+	assert_int_equal(pool_fork_prepare(p, true, &f), 0);
+	assert_true(f.apart);
+	pid = fork();
+	if (!pid) {
+		close(gone[1]);
+		_exit(apart_checks(p, &f, p->fs.slot, gone[0]));
+	}
+	pool_fork_parent(p, &f, true);
+	assert_int_equal(p->desc_lock, 0);
+	umfs_ofd_put(&p->fs, ofd);
+	snprintf(moved, sizeof(moved), "%s-moved", pool_path);
+	assert_int_equal(rename(pool_path, moved), 0);
+	pool_pause(p);
+	close(gone[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(rename(moved, pool_path), 0);
+	assert_int_equal(pool_resume(p, pool_path, UMFS_MODE_ATOMIC), 0);
+	close(gone[0]);
+	detach_pool(p);
+}
+
+/* Shadows of locks are kept by what the child gets with its slot. */
+static void fork_beside_locks_gives_a_slot(void **state)
+{
+	struct pool *p = attached_pool();
+	struct pool_fork f;
+	int fd;
+
+	(void)state;
+	fd = pool_shadow_open(p, UMFS_ROOT_INO, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pool_fork_prepare(p, true, &f), 0);
+	assert_false(f.apart);
+	pool_fork_parent(p, &f, false);
+	close(fd);
 	detach_pool(p);
 }
 
@@ -254,6 +334,8 @@ int main(void)
 		WITH_POOL(attach_lock_excludes),
 		cmocka_unit_test(fork_gives_child_its_own_slot),
 		cmocka_unit_test(fork_that_failed_gives_slot_back),
+		cmocka_unit_test(fork_leaves_child_apart),
+		cmocka_unit_test(fork_beside_locks_gives_a_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
