@@ -110,7 +110,9 @@ struct umfs_runtime_pm {
 	le64 rename_lock; /* taken before moving a directory to another parent */
 	le64 ofd_serial;
 	le64 freeze; /* lock word of who keeps the pool as it is; see freeze.c */
-	le8 pad[24];
+	le64 irec_blocks, ofd_blocks; /* in that epoch: bit per 64th that had a record in use; open.h */
+	le32 blocks_epoch;
+	le8 pad[4];
 };
 #define UMFS_CLEAN 0x636c65616e2e2e2eull
 

@@ -40,10 +40,13 @@ SIZE(umfs_runtime_pm, 64);
 AT(umfs_runtime_pm, clean, 0);
 AT(umfs_runtime_pm, epoch, 8);
 AT(umfs_runtime_pm, mode, 12);
+AT(umfs_runtime_pm, irec_blocks, 40);
+AT(umfs_runtime_pm, ofd_blocks, 48);
+AT(umfs_runtime_pm, blocks_epoch, 56);
 AT(umfs_runtime_pm, rename_lock, 16);
 AT(umfs_runtime_pm, ofd_serial, 24);
 AT(umfs_runtime_pm, freeze, 32);
-AT(umfs_runtime_pm, pad, 40);
+AT(umfs_runtime_pm, pad, 60);
 
 SIZE(umfs_slot_pm, 64);
 AT(umfs_slot_pm, incarnation, 0);

@@ -36,8 +36,10 @@ static bool claim_at(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 	uint64_t key = ld64(&r->key);
 	uint32_t k;
 
-	if (umfs_key_epoch(key) == fs->epoch ||
-	    !cas64(&r->key, &key, (uint64_t)fs->epoch << 32 | ino))
+	if (umfs_key_epoch(key) == fs->epoch)
+		return false;
+	umfs_block_note(&umfs_runtime(fs)->irec_blocks, fs->geo.irec_count, index);
+	if (!cas64(&r->key, &key, (uint64_t)fs->epoch << 32 | ino))
 		return false;
 	for (k = 0; k < 4; k++)
 		st64(&r->opens[k], 0);
@@ -302,16 +304,20 @@ static void reap_one(struct umfs *fs, uint32_t irec, bool patient)
  */
 void umfs_reap(struct umfs *fs, bool patient)
 {
-	uint32_t i;
+	uint64_t blocks = umfs_blocks(fs, &umfs_runtime(fs)->irec_blocks);
+	uint32_t i, end;
 
 	if (umfs_frozen(fs))
 		return; /* nobody is to wait for a thaw to do the work of others */
 	fs->zombies = 0;
-	for (i = 0; i < fs->geo.irec_count; i++) {
-		struct umfs_irec_pm *rec = umfs_irec(fs, i);
+	while (umfs_block_next(&blocks, fs->geo.irec_count, &i, &end)) {
+		for (; i < end; i++) {
+			struct umfs_irec_pm *rec = umfs_irec(fs, i);
 
-		if (umfs_key_epoch(ld64(&rec->key)) == fs->epoch && umfs_slots_empty(rec->opens))
-			reap_one(fs, i, patient);
+			if (umfs_key_epoch(ld64(&rec->key)) == fs->epoch &&
+			    umfs_slots_empty(rec->opens))
+				reap_one(fs, i, patient);
+		}
 	}
 }
 

@@ -98,6 +98,7 @@ static bool claim_at(struct umfs *fs, uint32_t index)
 	if (umfs_key_epoch(ld64(&o->key)) == fs->epoch ||
 	    !umfs_lock_try(fs, &o->lock, umfs_lock_value(fs, fs->slot)))
 		return false;
+	umfs_block_note(&umfs_runtime(fs)->ofd_blocks, fs->geo.ofd_count, index);
 	if (claim_one(fs, o))
 		return true;
 	umfs_unlock(fs, &o->lock);
@@ -292,12 +293,16 @@ void umfs_ofd_forget(struct umfs *fs, uint32_t ofd)
 /* Bits of a slot that is dead and claimed; files it was the last to hold become zombies. */
 void umfs_slot_drop_opens(struct umfs *fs, uint32_t slot)
 {
-	uint32_t i;
+	const struct umfs_runtime_pm *rt = umfs_runtime(fs);
+	uint64_t ofds = umfs_blocks(fs, &rt->ofd_blocks), irecs = umfs_blocks(fs, &rt->irec_blocks);
+	uint32_t i, end;
 
-	for (i = 0; i < fs->geo.ofd_count; i++)
-		drop_ofd(fs, ofd_at(fs, i), slot);
-	for (i = 0; i < fs->geo.irec_count; i++)
-		umfs_irec_drop_slot(fs, umfs_irec(fs, i), slot);
+	while (umfs_block_next(&ofds, fs->geo.ofd_count, &i, &end))
+		for (; i < end; i++)
+			drop_ofd(fs, ofd_at(fs, i), slot);
+	while (umfs_block_next(&irecs, fs->geo.irec_count, &i, &end))
+		for (; i < end; i++)
+			umfs_irec_drop_slot(fs, umfs_irec(fs, i), slot);
 }
 
 /* The same for this process when it leaves: it knows where its own lie. */

@@ -50,6 +50,41 @@ static inline void umfs_widen(uint64_t *range, uint32_t index)
 			return;
 }
 
+/*
+ * Where anybody's may lie: of each table a bit for each 64th of it that had a record in use in
+ * this epoch, set before that is claimed, so that whoever cleans up after the dead does not
+ * read megabytes that nobody has used. A bit is never cleared before the next epoch.
+ */
+static inline uint32_t umfs_block_records(uint32_t count)
+{
+	return (count + 63u) / 64u;
+}
+static inline void umfs_block_note(le64 *blocks, uint32_t count, uint32_t index)
+{
+	uint64_t bit = 1ull << index / umfs_block_records(count);
+
+	if (!(ld64(blocks) & bit))
+		or64(blocks, bit);
+}
+/* All of them where the words are of another epoch. */
+static inline uint64_t umfs_blocks(const struct umfs *fs, const le64 *blocks)
+{
+	return ld32(&umfs_runtime(fs)->blocks_epoch) == fs->epoch ? ld64(blocks) : ~0ull;
+}
+/* The first of `*blocks`, which is taken out of it, is [*from, *to); false: there is none. */
+static inline bool umfs_block_next(uint64_t *blocks, uint32_t count, uint32_t *from, uint32_t *to)
+{
+	uint64_t each = umfs_block_records(count), first;
+
+	if (!*blocks)
+		return false;
+	first = (uint32_t)__builtin_ctzll(*blocks) * each;
+	*blocks &= *blocks - 1;
+	*from = (uint32_t)UMFS_MIN(first, count);
+	*to = (uint32_t)UMFS_MIN(first + each, count);
+	return true;
+}
+
 static inline struct umfs_recent *umfs_recent(struct umfs *fs)
 {
 	return &fs->recent[port_thread() % UMFS_RECENTS];

@@ -273,6 +273,7 @@ int umfs_recover_all(struct umfs *fs)
 	if (ld64(&umfs_runtime(fs)->clean) == UMFS_CLEAN)
 		return 0;
 	fs->alone = 1;
+	st32(&umfs_runtime(fs)->blocks_epoch, 0); /* what a power cut left may be older than the records */
 	(void)umfs_super_settle(fs); /* damage is not for here: one of them was good enough */
 	err = clean_all(fs);
 	st64(&umfs_runtime(fs)->freeze, 0); /* of a copy; durable with `clean`, in the same line */
@@ -351,6 +352,9 @@ static int attach_first(struct umfs *fs, uint32_t mode)
 	st64(&rt->freeze, 0);
 	st32(&rt->mode, mode);
 	st32(&rt->epoch, fs->epoch);
+	st64(&rt->irec_blocks, 0);
+	st64(&rt->ofd_blocks, 0);
+	st32(&rt->blocks_epoch, fs->epoch);
 	umfs_lease_forget(fs);
 	umfs_flush(fs, rt, sizeof(*rt));
 	umfs_fence(fs);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_open.c - who has a file open, and what happens to it when nobody has. */
+#include "open.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -287,6 +288,75 @@ static void tmpfile_of_the_dead_reclaimed(void **state)
 	assert_int_equal(inodes_free(u), inodes);
 }
 
+/* A file without a name, in records from `at` on, of a process that dies. */
+static uint32_t die_with_open(struct unit *u, uint32_t at)
+{
+	struct sim_proc *other = unit_attach(u);
+	uint32_t slot = other->fs.slot, i;
+	struct umfs_file file;
+
+	for (i = 0; i < UMFS_RECENTS; i++)
+		other->fs.recent[i] = (struct umfs_recent){.irec_cursor = at, .ofd_cursor = at};
+	assert_ok(world_tmpfile(&other->fs, "/", true, &file));
+	assert_int_equal(file.ofd, at);
+	sim_kill(other);
+	return slot;
+}
+
+static void records_of_the_dead_found_wherever_they_are(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_runtime_pm *rt = umfs_runtime(u->fs);
+	uint32_t count = u->fs->geo.ofd_count, i;
+	uint32_t at[] = {0, 1, count / 2, count - 1};
+	uint64_t inodes = inodes_free(u);
+
+	for (i = 0; i < 2 * UMFS_ARRAY_LEN(at); i++) {
+		uint32_t slot = die_with_open(u, at[i / 2]);
+
+		/* Words that are not of this epoch are not believed. */
+		if (i % 2) {
+			st64(&rt->ofd_blocks, 0);
+			st64(&rt->irec_blocks, 0);
+			st32(&rt->blocks_epoch, u->fs->epoch - 1);
+		}
+		assert_ok(umfs_slot_recover(u->fs, slot));
+		assert_int_equal(u->fs->zombies, 1);
+		umfs_reap(u->fs, true);
+		assert_int_equal(inodes_free(u), inodes);
+		st64(&rt->ofd_blocks, 0);
+		st64(&rt->irec_blocks, 0);
+		st32(&rt->blocks_epoch, u->fs->epoch);
+	}
+}
+
+static void blocks_are_the_whole_table(void **state)
+{
+	static const uint32_t counts[] = {1, 2, 63, 64, 65, 100, 127, 129, 1000, 65536};
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < UMFS_ARRAY_LEN(counts); i++) {
+		uint64_t all = ~0ull;
+		uint32_t next = 0, from, to, k;
+
+		while (umfs_block_next(&all, counts[i], &from, &to)) {
+			assert_int_equal(from, next);
+			next = to;
+		}
+		assert_int_equal(next, counts[i]);
+		for (k = 0; k < counts[i]; k++) {
+			le64 one = {0};
+			uint64_t word;
+
+			umfs_block_note(&one, counts[i], k);
+			word = ld64(&one);
+			assert_true(umfs_block_next(&word, counts[i], &from, &to));
+			assert_true(from <= k && k < to && !word);
+		}
+	}
+}
+
 static void tmpfile_as_its_directory_says(void **state)
 {
 	static const struct umfs_cred user = {.uid = 1000, .gid = 1000, .umask = 022};
@@ -420,6 +490,8 @@ static const struct CMUnitTest tests[] = {
 	CASE(tmpfile_named_once_stays),
 	CASE(tmpfile_exclusive_not_named),
 	CASE(tmpfile_of_the_dead_reclaimed),
+	CASE(records_of_the_dead_found_wherever_they_are),
+	CASE(blocks_are_the_whole_table),
 	CASE(tmpfile_as_its_directory_says),
 	CASE(file_without_a_name_opened_again_by_number),
 	CASE(ofd_closed_and_taken_again_is_another),
