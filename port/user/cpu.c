@@ -20,6 +20,8 @@ __attribute__((constructor(101))) static void cpu_init(void)
 
 	if (CPU_FEATURE_ACTIVE(SSE4_2))
 		found |= CPU_SSE42;
+	if (CPU_FEATURE_ACTIVE(SSE4_2) && CPU_FEATURE_ACTIVE(PCLMULQDQ))
+		found |= CPU_CLMUL;
 	if (CPU_FEATURE_ACTIVE(AVX2))
 		found |= CPU_AVX2;
 	if (CPU_FEATURE_PRESENT(CLFLUSHOPT))

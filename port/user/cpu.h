@@ -14,6 +14,7 @@
 #define CPU_SSE42 2u
 #define CPU_CLFLUSHOPT 4u
 #define CPU_CLWB 8u
+#define CPU_CLMUL 32u /* and CPU_SSE42 */
 #define CPU_FSRM 16u /* "rep movsb" of a few bytes costs little: so does one of many */
 
 extern uint32_t port_cpu;

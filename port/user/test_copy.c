@@ -217,6 +217,32 @@ static void crc_of_check_string_is_standard(void **state)
 	port_cpu = cpu;
 }
 
+/* Every length that is cut into parts, and more, wherever it lies. */
+static void crc_is_one_whatever_the_processor(void **state)
+{
+	static const uint32_t kinds[] = {CPU_SSE42, CPU_SSE42 | CPU_CLMUL};
+	static uint8_t data[1400];
+	uint32_t cpu = port_cpu, n, k;
+
+	(void)state;
+	for (n = 0; n < sizeof(data); n++)
+		data[n] = (uint8_t)(n * n / 7 + n);
+	for (n = 0; n + 8 <= sizeof(data); n++) {
+		const uint8_t *p = data + n % 8;
+		uint32_t want;
+
+		port_cpu = 0;
+		want = port_crc32c(n, p, n);
+		for (k = 0; k < UMFS_ARRAY_LEN(kinds); k++) {
+			if ((cpu & kinds[k]) != kinds[k])
+				continue;
+			port_cpu = kinds[k];
+			assert_int_equal(port_crc32c(n, p, n), want);
+		}
+	}
+	port_cpu = cpu;
+}
+
 static void flush_reaches_every_line(void **state)
 {
 	struct pool *p = *state;
@@ -240,6 +266,7 @@ int main(void)
 		WITH_POOL(copy_from_bad_pointer_gives_efault),
 		WITH_POOL(copy_past_end_of_pool_gives_eio),
 		cmocka_unit_test(crc_of_check_string_is_standard),
+		cmocka_unit_test(crc_is_one_whatever_the_processor),
 		WITH_POOL(flush_reaches_every_line),
 	};
 
