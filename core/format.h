@@ -125,7 +125,8 @@ struct umfs_slot_pm {
 	le32 cleaning; /* how many threads of it clean up after dead slots, or leave */
 	le8 pad0[4];
 	le64 unused; /* incarnation << 32 | bit per lane that was not used in that life; see lane.c */
-	le8 pad[32];
+	le32 notes;  /* incarnation of a life that sets irec_blocks and ofd_blocks */
+	le8 pad[28];
 };
 #define UMFS_SLOT_FREE 0u
 #define UMFS_SLOT_LIVE 1u

@@ -56,7 +56,8 @@ AT(umfs_slot_pm, flags, 12);
 AT(umfs_slot_pm, cleaning, 16);
 AT(umfs_slot_pm, pad0, 20);
 AT(umfs_slot_pm, unused, 24);
-AT(umfs_slot_pm, pad, 32);
+AT(umfs_slot_pm, notes, 32);
+AT(umfs_slot_pm, pad, 36);
 
 SIZE(umfs_group_pm, 64);
 AT(umfs_group_pm, lock, 0);

@@ -38,7 +38,7 @@ static bool claim_at(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 
 	if (umfs_key_epoch(key) == fs->epoch)
 		return false;
-	umfs_block_note(&umfs_runtime(fs)->irec_blocks, fs->geo.irec_count, index);
+	umfs_irec_note(fs, index);
 	if (!cas64(&r->key, &key, (uint64_t)fs->epoch << 32 | ino))
 		return false;
 	for (k = 0; k < 4; k++)
@@ -85,6 +85,7 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 	}
 	*irec = (uint32_t)(rec - umfs_irec(fs, 0));
 	umfs_widen(&fs->irec_range, *irec);
+	umfs_irec_note(fs, *irec); /* who claimed it may not know of that */
 	if (__atomic_fetch_add(&fs->irec_refs[*irec], 1, __ATOMIC_ACQ_REL) == 0)
 		or64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	return 0;
@@ -304,12 +305,14 @@ static void reap_one(struct umfs *fs, uint32_t irec, bool patient)
  */
 void umfs_reap(struct umfs *fs, bool patient)
 {
-	uint64_t blocks = umfs_blocks(fs, &umfs_runtime(fs)->irec_blocks);
+	uint64_t blocks;
 	uint32_t i, end;
 
 	if (umfs_frozen(fs))
 		return; /* nobody is to wait for a thaw to do the work of others */
 	fs->zombies = 0;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* who sets it again has set a bit that is seen here */
+	blocks = umfs_blocks(fs, &umfs_runtime(fs)->irec_blocks);
 	while (umfs_block_next(&blocks, fs->geo.irec_count, &i, &end)) {
 		for (; i < end; i++) {
 			struct umfs_irec_pm *rec = umfs_irec(fs, i);

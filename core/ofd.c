@@ -98,7 +98,7 @@ static bool claim_at(struct umfs *fs, uint32_t index)
 	if (umfs_key_epoch(ld64(&o->key)) == fs->epoch ||
 	    !umfs_lock_try(fs, &o->lock, umfs_lock_value(fs, fs->slot)))
 		return false;
-	umfs_block_note(&umfs_runtime(fs)->ofd_blocks, fs->geo.ofd_count, index);
+	umfs_ofd_note(fs, index);
 	if (claim_one(fs, o))
 		return true;
 	umfs_unlock(fs, &o->lock);
@@ -237,6 +237,7 @@ int umfs_ofd_join(struct umfs *fs, uint32_t ofd, uint64_t key)
 		err = -EBADF;
 		goto out;
 	}
+	umfs_ofd_note(fs, ofd);
 	or64(slots, umfs_slot_bit(fs->slot));
 	if (ld64(&o->key) != key) {
 		and64(slots, ~umfs_slot_bit(fs->slot));
@@ -321,8 +322,11 @@ void umfs_ofd_give(struct umfs *fs, uint32_t ofd, uint32_t slot)
 	struct umfs_ofd_pm *o = ofd_at(fs, ofd);
 	uint32_t irec = ld32(&o->irec);
 
-	if (irec < fs->geo.irec_count)
+	if (irec < fs->geo.irec_count) {
+		umfs_irec_note(fs, irec);
 		or64(&umfs_irec(fs, irec)->opens[slot / 64u], umfs_slot_bit(slot));
+	}
+	umfs_ofd_note(fs, ofd);
 	or64(&o->slots[slot / 64u], umfs_slot_bit(slot));
 }
 

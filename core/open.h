@@ -66,6 +66,15 @@ static inline void umfs_block_note(le64 *blocks, uint32_t count, uint32_t index)
 	if (!(ld64(blocks) & bit))
 		or64(blocks, bit);
 }
+/* Before a record is claimed, or one is held that others have. */
+static inline void umfs_irec_note(struct umfs *fs, uint32_t irec)
+{
+	umfs_block_note(&umfs_runtime(fs)->irec_blocks, fs->geo.irec_count, irec);
+}
+static inline void umfs_ofd_note(struct umfs *fs, uint32_t ofd)
+{
+	umfs_block_note(&umfs_runtime(fs)->ofd_blocks, fs->geo.ofd_count, ofd);
+}
 /* All of them where the words are of another epoch. */
 static inline uint64_t umfs_blocks(const struct umfs *fs, const le64 *blocks)
 {

@@ -114,6 +114,7 @@ static void set_slot(struct umfs *fs, uint32_t slot, uint32_t state)
 	 */
 	st64((le64 *)(void *)&s->incarnation, (uint64_t)UMFS_SLOT_FREE << 32 | life);
 	st64(&s->unused, state == UMFS_SLOT_FREE ? 0 : (uint64_t)life << 32 | lanes);
+	st32(&s->notes, state == UMFS_SLOT_FREE ? 0 : life);
 	st32(&s->pid, port_thread());
 	st32(&s->state, state);
 	umfs_flush(fs, s, sizeof(*s));
@@ -158,10 +159,20 @@ static int slot_finish(struct umfs *fs, uint32_t slot)
 	return 0;
 }
 
+/* Who does not know of the words has records where they say none are: all are looked at from here on. */
+static void doubt_blocks(struct umfs *fs, uint32_t slot)
+{
+	const struct umfs_slot_pm *s = umfs_slot(fs, slot);
+
+	if (ld32(&s->notes) != ld32(&s->incarnation))
+		st32(&umfs_runtime(fs)->blocks_epoch, 0);
+}
+
 static int slot_clean(struct umfs *fs, uint32_t slot)
 {
 	if (ld32(&umfs_slot(fs, slot)->state) == UMFS_SLOT_FREE)
 		return 0;
+	doubt_blocks(fs, slot);
 	recover_lanes(fs, slot);
 	clean_reserves(fs, slot);
 	return slot_finish(fs, slot);

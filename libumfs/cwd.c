@@ -16,8 +16,12 @@
 #define LONG_BYTES (1ul << 20)
 
 static uint32_t adopted;
-static struct mount *put_off; /* where it is, as umfs_cwd_forked() found it, until it is entered; or NULL */
-static umfs_node put_off_dir;
+/* Where it is, as umfs_cwd_forked() found it, until it is entered; under LOCK_DIRS. `m` NULL: nowhere. */
+static struct {
+	struct mount *m;
+	uint64_t dev;
+	umfs_node dir;
+} put_off;
 
 /* Make that directory the working directory. `limbo`: the kernel is to be moved too. */
 static long enter_gated(struct umfs *fs, umfs_node dir, bool limbo)
@@ -106,11 +110,14 @@ static bool adopt_limbo(void)
 	return true;
 }
 
+/* In another pool, which lies there by now, the number is another directory's. */
 static void enter_put_off(void)
 {
-	if (!umfs_mount_get(put_off))
-		enter_gated(umfs_mount_fs(put_off), put_off_dir, false);
-	put_off = NULL;
+	struct mount *m = put_off.m;
+
+	put_off.m = NULL;
+	if (!umfs_mount_get(m) && m->dev == put_off.dev)
+		enter_gated(umfs_mount_fs(m), put_off.dir, false);
 }
 
 void umfs_cwd_adopt(void)
@@ -121,7 +128,7 @@ void umfs_cwd_adopt(void)
 	umfs_opens_enter();
 	umfs_local_lock(LOCK_DIRS);
 	if (!LOAD(&adopted)) {
-		if (put_off)
+		if (put_off.m)
 			enter_put_off();
 		else if (umfs_mount_cwd_changed() || !adopt_limbo())
 			adopt_beneath();
@@ -156,10 +163,20 @@ void umfs_cwd_forked(void)
 
 	if (umfs_uinfo_cwd(&f) == UINFO_NONE || LOAD(&umfs_mount_of(f.fs)->state) == MOUNT_LIVE)
 		return;
-	put_off = umfs_mount_of(f.fs);
-	put_off_dir = umfs_file_node(&f);
+	put_off.m = umfs_mount_of(f.fs);
+	put_off.dev = put_off.m->dev;
+	put_off.dir = umfs_file_node(&f);
+	/* The kernel is where place.c put it: nothing lies below. */
+	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
+		STORE(&umfs_mounts[i].cwd_off, 0);
 	umfs_uinfo_cwd_drop();
 	STORE(&adopted, 0);
+}
+
+void umfs_cwd_settle(void)
+{
+	if (!LOAD(&adopted) && LOAD(&put_off.m))
+		umfs_cwd_adopt();
 }
 
 static long enter_checked(struct umfs *fs, umfs_node dir)
@@ -187,11 +204,13 @@ static void moved(void)
 {
 	umfs_guard_enter();
 	umfs_opens_enter();
+	umfs_local_lock(LOCK_DIRS);
 	umfs_uinfo_cwd_set(NULL);
-	umfs_opens_leave();
 	umfs_mount_cwd_changed();
-	put_off = NULL;
+	put_off.m = NULL;
 	STORE(&adopted, 1);
+	umfs_local_unlock(LOCK_DIRS);
+	umfs_opens_leave();
 	umfs_guard_leave();
 }
 

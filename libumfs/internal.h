@@ -74,6 +74,7 @@ void umfs_local_unlock_all(void);
 void umfs_opens_enter(void);
 void umfs_opens_leave(void);
 void umfs_opens_stop(void);
+void umfs_opens_forked(void); /* in the child, before it goes */
 void umfs_opens_go(void);
 
 /* ---- text.c: small text without stdio ---- */

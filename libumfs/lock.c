@@ -51,10 +51,13 @@ void umfs_local_unlock(enum lock which)
 		sys3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
 
-/* Those of leases are not looked at where nobody takes any: they lie in two pages more to copy after fork. */
+/*
+ * Those of leases are not looked at where there is no pool of the module's: they lie in two
+ * pages more to copy after fork.
+ */
 static int all(void)
 {
-	return umfs_config.modules ? LOCK_COUNT : LOCK_LEASE;
+	return umfs_config.modules | umfs_config.kernel_count ? LOCK_COUNT : LOCK_LEASE;
 }
 
 void umfs_local_lock_all(void)
@@ -69,8 +72,13 @@ void umfs_local_unlock_all(void)
 		umfs_local_unlock((enum lock)i);
 }
 
+/*
+ * stopped: 0, 1 while a thread forks, 2 when others wait for the end of that. It is taken
+ * like a mutex, since libc lets two threads fork at once, and what one child finds here is what
+ * its parent had at that moment.
+ */
 static struct {
-	uint32_t inside, stopped; /* stopped: 2 when somebody waits */
+	uint32_t inside, stopped;
 } __attribute__((aligned(64))) opens PORT_START;
 
 static void wait_to_go(void)
@@ -81,6 +89,14 @@ static void wait_to_go(void)
 		if (stopped == 2 || __atomic_compare_exchange_n(&opens.stopped, &stopped, 2, false,
 								__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			sys4(SYS_futex, &opens.stopped, FUTEX_WAIT_PRIVATE, 2, 0);
+}
+
+static bool stop(void)
+{
+	uint32_t going = 0;
+
+	return __atomic_compare_exchange_n(&opens.stopped, &going, 1, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_RELAXED);
 }
 
 void umfs_opens_enter(void)
@@ -101,9 +117,16 @@ void umfs_opens_leave(void)
 
 void umfs_opens_stop(void)
 {
-	__atomic_store_n(&opens.stopped, 1, __ATOMIC_SEQ_CST);
+	while (!stop())
+		wait_to_go();
 	while (__atomic_load_n(&opens.inside, __ATOMIC_SEQ_CST))
 		sys0(SYS_sched_yield);
+}
+
+/* Threads that were about to find it stopped are not in the child. */
+void umfs_opens_forked(void)
+{
+	STORE(&opens.inside, 0);
 }
 
 void umfs_opens_go(void)

@@ -38,11 +38,11 @@ struct answer {
 
 /*
  * Which pool the mount has. Asked with no lock held: a daemon that is stopped keeps only
- * those waiting who ask. One that is gone gives no answer.
+ * those waiting who ask. One that is gone gives no answer. A child of who knew need not ask.
  */
 static void ask(const struct mount *m, struct answer *a)
 {
-	a->given = m->mounted && LOAD(&m->state) == MOUNT_IDLE &&
+	a->given = m->mounted && LOAD(&m->state) == MOUNT_IDLE && !m->apart &&
 		   sys4(SYS_getxattr, m->dir, UMFS_XATTR_POOL, a->uuid, sizeof(a->uuid)) ==
 			   sizeof(a->uuid);
 }

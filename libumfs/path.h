@@ -133,6 +133,7 @@ void umfs_cwd_adopt(void);
 void umfs_cwd_forget(void);
 /* In a child of fork, all locks held: a directory of a pool that is not attached here is found later. */
 void umfs_cwd_forked(void);
+void umfs_cwd_settle(void); /* such a directory is entered */
 /*
  * Before exec of an image that libumfs is not in: the kernel's working directory is ours by
  * the mount, where there is one (true). Where exec failed: umfs_cwd_hide().

@@ -215,14 +215,12 @@ static int mount_keeps_next(const struct mount *m, int fd)
 {
 	int best = INT_MAX;
 
-	switch (LOAD(&m->state)) {
-	case MOUNT_LIVE:
-		best = next_of(fd, m->pool.fd, best);
-		return next_of(fd, m->pool.attach_fd, best);
-	case MOUNT_MODULE:
+	if (LOAD(&m->state) == MOUNT_MODULE)
 		return next_of(fd, m->node, best);
-	}
-	return best;
+	if (LOAD(&m->state) != MOUNT_LIVE && !m->apart)
+		return best;
+	best = next_of(fd, m->pool.fd, best);
+	return next_of(fd, m->pool.attach_fd, best);
 }
 
 /* The number was not taken by the program, which had closed all that it did not know of. */

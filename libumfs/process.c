@@ -6,7 +6,8 @@
  * constructor: first registered, they run last before and first after, so the
  * handlers of others find everything as usual; and they run for the forks that
  * libc makes itself (daemon, forkpty). The child gets a slot of its own and a
- * share of all open file descriptions before fork returns to the program. The same is
+ * share of all open file descriptions before fork returns to the program; of a parent that
+ * has nothing open it gets none, and attaches when it uses a pool. The same is
  * done around clone() and the system calls by number where they make a process with a
  * memory of its own.
  *
@@ -162,6 +163,7 @@ void umfs_process_forked_child(void)
 	umfs_report_forked();
 	umfs_path_forked();
 	umfs_ring_forked();
+	umfs_opens_forked();
 	finish();
 }
 
@@ -172,6 +174,7 @@ void umfs_process_settle(void)
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
 		if (umfs_mounts[i].apart)
 			(void)umfs_mount_get(&umfs_mounts[i]);
+	umfs_cwd_settle();
 }
 
 void umfs_process_init(void)

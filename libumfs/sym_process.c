@@ -315,6 +315,7 @@ IDS(setgroups, (size_t n, const gid_t *list), (n, list))
 IDS(initgroups, (const char *user, gid_t group), (user, group))
 IDS(setfsuid, (uid_t a), (a))
 IDS(setfsgid, (gid_t a), (a))
+IDS(capset, (void *header, const void *data), (header, data))
 
 /* ---- another view of the kernel's files, in which a pool may not be found ---- */
 
@@ -338,8 +339,14 @@ SYM(int, setns, (int fd, int kind))
 
 /* ---- limits: one of them is ours to keep ---- */
 
-static long limit_set(long ret, int which, const struct rlimit *new)
+/* With fewer descriptors, or less address space, a pool may not be had any more. */
+static long limit_set(pid_t pid, int which, const struct rlimit *new, struct rlimit *old)
 {
+	long ret;
+
+	if (new)
+		umfs_process_settle();
+	ret = sys4(SYS_prlimit64, pid, which, new, old);
 	if (!ret && new && which == RLIMIT_FSIZE)
 		umfs_limit_changed();
 	return ret;
@@ -347,13 +354,13 @@ static long limit_set(long ret, int which, const struct rlimit *new)
 
 SYM(int, setrlimit, (int which, const struct rlimit *new))
 {
-	RETURN_INT(limit_set(sys4(SYS_prlimit64, 0, which, new, 0), which, new));
+	RETURN_INT(limit_set(0, which, new, NULL));
 }
 SYM_ALIAS(setrlimit64, setrlimit);
 
 SYM(int, prlimit, (pid_t pid, int which, const struct rlimit *new, struct rlimit *old))
 {
-	RETURN_INT(limit_set(sys4(SYS_prlimit64, pid, which, new, old), which, new));
+	RETURN_INT(limit_set(pid, which, new, old));
 }
 SYM_ALIAS(prlimit64, prlimit);
 

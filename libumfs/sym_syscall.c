@@ -291,9 +291,14 @@ static bool changes_who(long nr)
 	}
 }
 
+static bool changes_limits(long nr)
+{
+	return nr == SYS_setrlimit || nr == SYS_prlimit64;
+}
+
 static bool gives_up(long nr)
 {
-	return changes_who(nr) || nr == SYS_chroot || nr == SYS_pivot_root || nr == SYS_unshare ||
+	return changes_who(nr) || changes_limits(nr) || nr == SYS_chroot || nr == SYS_pivot_root || nr == SYS_unshare ||
 	       nr == SYS_setns || nr == SYS_landlock_restrict_self;
 }
 
@@ -311,7 +316,7 @@ static long call_kernel(long nr, const long *a)
 	ret = sys6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (changes_who(nr))
 		umfs_cred_changed();
-	else if (nr == SYS_setrlimit || nr == SYS_prlimit64)
+	else if (changes_limits(nr))
 		umfs_limit_changed();
 	return ret;
 }

@@ -71,10 +71,8 @@ static void renew_fd(struct pool *p)
 {
 	int fd = pool_reopen(p);
 
-	if (fd < 0)
-		return;
-	(void)sys3(SYS_dup3, fd, p->fd, O_CLOEXEC);
-	(void)sys1(SYS_close, fd);
+	if (fd >= 0 && !pool_renew_fd(p, fd))
+		(void)sys1(SYS_close, fd);
 }
 
 int pool_fork_child(struct pool *p, const struct pool_fork *f)

@@ -335,6 +335,14 @@ void pool_pause(struct pool *p)
 	pool_close_fd(p);
 }
 
+/* It may have grown, into the room that was mapped for that. */
+static int reach_end(struct pool *p)
+{
+	uint64_t bytes = p->file_bytes / p->page_bytes * p->page_bytes;
+
+	return bytes > p->map_bytes ? -ESTALE : port_reach(&p->fs, bytes);
+}
+
 /* What is in it now fits what was made for it. */
 static int load_again(struct pool *p)
 {
@@ -342,6 +350,8 @@ static int load_again(struct pool *p)
 	bool from_backup;
 	int err = pool_file_again(p);
 
+	if (!err)
+		err = reach_end(p);
 	if (!err)
 		err = load(p, &from_backup);
 	if (!err && (p->fs.geo.irec_count != old.irec_count ||

@@ -247,6 +247,15 @@ int pool_file_open(struct pool *p, const char *path)
 	return 0;
 }
 
+bool pool_renew_fd(struct pool *p, int fd)
+{
+	bool renewed = pool_fd(p) >= 0 && sys3(SYS_dup3, fd, p->fd, O_CLOEXEC) >= 0;
+
+	if (renewed)
+		(void)sys1(SYS_close, fd);
+	return renewed;
+}
+
 int pool_file_again(struct pool *p)
 {
 	int fd = pool_reopen(p);
@@ -254,11 +263,14 @@ int pool_file_again(struct pool *p)
 
 	if (fd < 0)
 		return fd;
-	if (sys2(SYS_fstat, fd, &st) || (!p->is_device && (uint64_t)st.st_size != p->file_bytes)) {
+	if (sys2(SYS_fstat, fd, &st) || (!p->is_device && (uint64_t)st.st_size < p->fs.bytes)) {
 		(void)sys1(SYS_close, fd);
 		return -ESTALE;
 	}
-	pool_close_fd(p);
+	if (!p->is_device)
+		p->file_bytes = (uint64_t)st.st_size;
+	if (pool_renew_fd(p, fd))
+		return 0;
 	p->fd = fd;
 	move_fd_high(p);
 	return 0;
@@ -268,6 +280,8 @@ void pool_regain(struct pool *p)
 {
 	int fd;
 
+	if (pool_fd(p) >= 0) /* its parent's (fork.c), under the same number */
+		return;
 	p->fd = -1; /* whatever has the number here */
 	fd = pool_reopen(p);
 	if (fd < 0)

@@ -14,7 +14,7 @@ static inline struct pool *pool_of(struct umfs *fs)
 int pool_file_open(struct pool *p, const char *path);
 /*
  * The same file once more, after p->fd was closed, or in place of the parent's after fork.
- * -ESTALE: it is another one, or of another size.
+ * -ESTALE: it is another one, or a smaller one. p->file_bytes is its size.
  */
 int pool_file_again(struct pool *p);
 /* A medium that needs write-back of lines is mapped: port_copy*_nt see to their ends. */
@@ -27,6 +27,8 @@ void port_nt_flushes(void);
  */
 int pool_fd(const struct pool *p);
 void pool_close_fd(struct pool *p);
+/* That description, under p->fd's number; false: p->fd is not the pool's, and `fd` still open. */
+bool pool_renew_fd(struct pool *p, int fd);
 /* A new open file description of the pool: a descriptor, or -errno. */
 int pool_reopen(const struct pool *p);
 

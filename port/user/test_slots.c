@@ -296,6 +296,7 @@ static void fork_leaves_child_apart(void **state)
 	umfs_ofd_put(&p->fs, ofd);
 	snprintf(moved, sizeof(moved), "%s-moved", pool_path);
 	assert_int_equal(rename(pool_path, moved), 0);
+	assert_int_equal(truncate(moved, (off_t)p->file_bytes + (1 << 20)), 0); /* as it grows */
 	pool_pause(p);
 	close(gone[1]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);

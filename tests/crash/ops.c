@@ -683,6 +683,7 @@ static int no_records_prepare(struct stage *s)
 
 		if (umfs_key_epoch(ld64(&rec->key)) == fs->epoch)
 			continue;
+		umfs_irec_note(fs, i);
 		st64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
 		st32(&rec->flags, 0);
 		st64(&rec->key, (uint64_t)fs->epoch << 32 | UMFS_ROOT_INO);

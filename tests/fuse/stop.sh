@@ -100,6 +100,8 @@ t.start()
 t.join(20 if before else 0.3) # it knows already, or it waits
 print(open(other + "/f").read().strip(), flush=True)
 if not os.fork():
+    if before:
+        os.stat(stopped + "/victim") # its parent knew
     os.close(os.open(other + "/child", os.O_CREAT | os.O_WRONLY))
     os._exit(0)
 print(os.wait()[1], os.path.exists(other + "/child"), size, flush=True)

@@ -28,7 +28,7 @@ const struct field fields[] = {
 	F(umfs_runtime_pm, blocks_epoch), A(umfs_runtime_pm, pad),
 	F(umfs_slot_pm, incarnation), F(umfs_slot_pm, state), F(umfs_slot_pm, pid),
 	F(umfs_slot_pm, flags), F(umfs_slot_pm, cleaning), A(umfs_slot_pm, pad0),
-	F(umfs_slot_pm, unused), A(umfs_slot_pm, pad),
+	F(umfs_slot_pm, unused), F(umfs_slot_pm, notes), A(umfs_slot_pm, pad),
 	F(umfs_group_pm, lock), F(umfs_group_pm, free_pages), F(umfs_group_pm, free_inodes),
 	F(umfs_group_pm, backed), F(umfs_group_pm, flags), F(umfs_group_pm, page_hint),
 	F(umfs_group_pm, inode_hint), F(umfs_group_pm, pages), A(umfs_group_pm, pad),

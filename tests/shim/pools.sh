@@ -358,6 +358,7 @@ links = [os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd"
 print(sum(l == pool + "-moved" for l in links), open(mnt + "/f").read().strip())
 child = os.fork()
 if not child:
+    os.closerange(3, 4096)
     open(mnt + "/g", "w").write("child's")
     os._exit(0)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), open(mnt + "/g").read())
@@ -366,6 +367,25 @@ PY
 is "first attached by posix_spawn's child" "0 1 text 0 child's" \
 	"$(u python3 "$work/spawn.py" "$mnt" "$pool" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
 check_pool "a first attachment by posix_spawn's child"
+
+# ---- a child that gives up what it would need to open its parent's pool ----
+
+if [ "$(id -u)" = 0 ]; then
+	chown 1000 "$pool"
+	cat >"$work/caps.py" <<'PY'
+import ctypes, os, sys
+os.stat(sys.argv[1])
+if not os.fork():
+    none = (ctypes.c_uint32 * 6)()
+    print(ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), none), flush=True)
+    print(os.path.getsize(sys.argv[1]), flush=True)
+    os._exit(0)
+print(os.wait()[1])
+PY
+	is "a child without capabilities" "0 5 0" \
+		"$(u python3 "$work/caps.py" "$mnt/f" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
+	chown 0 "$pool"
+fi
 
 # ---- the pool is cut short, or removed, under a running program ----
 

@@ -4,7 +4,9 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/file.h>
+#include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "shim_test.h"
@@ -164,6 +166,8 @@ static int makes_nothing(void *arg)
 {
 	(void)arg;
 	CHILD_CHECK(open("x", O_WRONLY | O_CREAT, 0644) == -1 && errno == ENOENT);
+	/* Nor by what the mount's directory was called from where its parent came from. */
+	CHILD_CHECK(open(strrchr(test_dir(), '/') + 1, O_RDONLY) == -1 && errno == ENOENT);
 	return 0;
 }
 
@@ -176,6 +180,7 @@ static void directory_may_go_meanwhile(void **state)
 	(void)state;
 	assert_non_null(getcwd(old, sizeof(old)));
 	assert_ok(mkdir(at("gone"), 0755));
+	assert_ok(chdir(at("..")));
 	assert_ok(chdir(at("gone")));
 	pid = later(makes_nothing, go);
 	assert_ok(chdir(old));
@@ -265,6 +270,56 @@ static void rights_may_be_given_up(void **state)
 	assert_ok(chdir(old));
 }
 
+static int with_no_descriptors_left(void *arg)
+{
+	struct rlimit none = {3, 3};
+	struct stat st;
+
+	(void)arg;
+	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHILD_CHECK(stat(at("f"), &st) == 0);
+	return 0;
+}
+
+static void limits_may_be_lowered(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(with_no_descriptors_left, NULL), 0);
+}
+
+static void *goes_to_usr(void *arg)
+{
+	(void)arg;
+	return chdir("/usr") ? "chdir" : NULL;
+}
+
+/* One thread uses the directory for the first time while another leaves it. */
+static int threads_use_and_leave(void *arg)
+{
+	char cwd[PATH_MAX];
+	pthread_t other;
+	void *failed;
+
+	(void)arg;
+	CHILD_CHECK(pthread_create(&other, NULL, goes_to_usr, NULL) == 0);
+	(void)access("f", F_OK);
+	CHILD_CHECK(pthread_join(other, &failed) == 0 && !failed);
+	CHILD_CHECK(getcwd(cwd, sizeof(cwd)) && !strcmp(cwd, "/usr"));
+	return 0;
+}
+
+static void directory_is_left_while_it_is_found(void **state)
+{
+	char old[PATH_MAX];
+
+	(void)state;
+	assert_non_null(getcwd(old, sizeof(old)));
+	assert_ok(chdir(test_dir()));
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(in_child(threads_use_and_leave, NULL), 0);
+	assert_ok(chdir(old));
+}
+
 static int in_sandbox(void *arg)
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -351,6 +406,8 @@ int main(void)
 		cmocka_unit_test(directory_may_go_meanwhile),
 		cmocka_unit_test(parent_may_go_meanwhile),
 		cmocka_unit_test(rights_may_be_given_up),
+		cmocka_unit_test(limits_may_be_lowered),
+		cmocka_unit_test(directory_is_left_while_it_is_found),
 		cmocka_unit_test(sandboxes),
 		cmocka_unit_test(more_than_take_part_at_once),
 		cmocka_unit_test(locks_of_children_exclude),

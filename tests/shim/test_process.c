@@ -165,6 +165,64 @@ static void fork_beside_threads(void **state)
 	assert_ok(close(fd));
 }
 
+/* A child that forks itself: what it found of its parent's other threads must not be in its way. */
+static void *fork_twice(void *arg)
+{
+	int status;
+
+	(void)arg;
+	for (int i = 0; i < 150; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			pid = fork();
+			if (!pid)
+				_exit(0);
+			_exit(waitpid(pid, &status, 0) != pid || status);
+		}
+		if (waitpid(pid, &status, 0) != pid || status)
+			return "a child";
+	}
+	return NULL;
+}
+
+static volatile bool forks_are_done;
+
+static void *open_until_done(void *path)
+{
+	while (!forks_are_done) {
+		int fd = open(path, O_RDWR | O_CREAT, 0644);
+
+		if (fd < 0 || close(fd))
+			return "open";
+	}
+	return NULL;
+}
+
+static void forks_beside_one_another(void **state)
+{
+	pthread_t forkers[2], openers[2];
+	char path[PATH_MAX];
+	void *failed;
+
+	(void)state;
+	forks_are_done = false;
+	strcpy(path, at("opened"));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_create(&openers[i], NULL, open_until_done, path), 0);
+		assert_int_equal(pthread_create(&forkers[i], NULL, fork_twice, NULL), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(forkers[i], &failed), 0);
+		assert_null(failed);
+	}
+	forks_are_done = true;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(openers[i], &failed), 0);
+		assert_null(failed);
+	}
+}
+
 static void vfork_like_fork(void **state)
 {
 	int status;
@@ -498,6 +556,7 @@ int main(void)
 		cmocka_unit_test(working_directory_passes_on),
 		cmocka_unit_test(exits),
 		cmocka_unit_test(fork_beside_threads),
+		cmocka_unit_test(forks_beside_one_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

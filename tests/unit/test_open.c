@@ -311,15 +311,18 @@ static void records_of_the_dead_found_wherever_they_are(void **state)
 	uint32_t at[] = {0, 1, count / 2, count - 1};
 	uint64_t inodes = inodes_free(u);
 
-	for (i = 0; i < 2 * UMFS_ARRAY_LEN(at); i++) {
-		uint32_t slot = die_with_open(u, at[i / 2]);
+	for (i = 0; i < 3 * UMFS_ARRAY_LEN(at); i++) {
+		uint32_t slot = die_with_open(u, at[i / 3]);
 
-		/* Words that are not of this epoch are not believed. */
-		if (i % 2) {
+		/* Words of another epoch are not believed, nor where somebody does not know of them. */
+		if (i % 3) {
 			st64(&rt->ofd_blocks, 0);
 			st64(&rt->irec_blocks, 0);
-			st32(&rt->blocks_epoch, u->fs->epoch - 1);
 		}
+		if (i % 3 == 1)
+			st32(&rt->blocks_epoch, u->fs->epoch - 1);
+		if (i % 3 == 2)
+			st32(&umfs_slot(u->fs, slot)->notes, 0);
 		assert_ok(umfs_slot_recover(u->fs, slot));
 		assert_int_equal(u->fs->zombies, 1);
 		umfs_reap(u->fs, true);
