@@ -110,7 +110,7 @@ struct umfs_runtime_pm {
 	le64 rename_lock; /* taken before moving a directory to another parent */
 	le64 ofd_serial;
 	le64 freeze; /* lock word of who keeps the pool as it is; see freeze.c */
-	le64 irec_blocks, ofd_blocks; /* in that epoch: bit per 64th that had a record in use; open.h */
+	le64 irec_blocks, ofd_blocks; /* in that epoch: bit per block that had a record in use; open.h */
 	le32 blocks_epoch;
 	le8 pad[4];
 };

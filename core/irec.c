@@ -76,18 +76,21 @@ int umfs_irec_claim(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino,
 int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, uint32_t *irec)
 {
 	struct umfs_irec_pm *rec = umfs_irec_find(fs, inode, ino);
+	bool found = rec;
 	int err;
 
-	if (!rec) {
+	if (!found) {
 		err = umfs_irec_claim(fs, inode, ino, &rec);
 		if (err)
 			return err;
 	}
 	*irec = (uint32_t)(rec - umfs_irec(fs, 0));
 	umfs_widen(&fs->irec_range, *irec);
-	umfs_irec_note(fs, *irec); /* who claimed it may not know of that */
-	if (__atomic_fetch_add(&fs->irec_refs[*irec], 1, __ATOMIC_ACQ_REL) == 0)
-		or64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
+	if (__atomic_fetch_add(&fs->irec_refs[*irec], 1, __ATOMIC_ACQ_REL))
+		return 0;
+	if (found)
+		umfs_irec_note(fs, *irec); /* who claimed it may not know of that */
+	or64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	return 0;
 }
 

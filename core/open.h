@@ -51,17 +51,20 @@ static inline void umfs_widen(uint64_t *range, uint32_t index)
 }
 
 /*
- * Where anybody's may lie: of each table a bit for each 64th of it that had a record in use in
+ * Where anybody's may lie: of each table a bit for each block of it that had a record in use in
  * this epoch, set before that is claimed, so that whoever cleans up after the dead does not
- * read megabytes that nobody has used. A bit is never cleared before the next epoch.
+ * read megabytes that nobody has used. A bit is never cleared before the next epoch. Blocks
+ * are of the least power of two records of which 64 are the whole table.
  */
-static inline uint32_t umfs_block_records(uint32_t count)
+static inline uint32_t umfs_block_shift(uint32_t count)
 {
-	return (count + 63u) / 64u;
+	uint32_t over = (count - 1u) / 64u;
+
+	return over ? 32u - (uint32_t)__builtin_clz(over) : 0;
 }
 static inline void umfs_block_note(le64 *blocks, uint32_t count, uint32_t index)
 {
-	uint64_t bit = 1ull << index / umfs_block_records(count);
+	uint64_t bit = 1ull << (index >> umfs_block_shift(count));
 
 	if (!(ld64(blocks) & bit))
 		or64(blocks, bit);
@@ -83,14 +86,15 @@ static inline uint64_t umfs_blocks(const struct umfs *fs, const le64 *blocks)
 /* The first of `*blocks`, which is taken out of it, is [*from, *to); false: there is none. */
 static inline bool umfs_block_next(uint64_t *blocks, uint32_t count, uint32_t *from, uint32_t *to)
 {
-	uint64_t each = umfs_block_records(count), first;
+	uint32_t shift = umfs_block_shift(count);
+	uint64_t first;
 
 	if (!*blocks)
 		return false;
-	first = (uint32_t)__builtin_ctzll(*blocks) * each;
+	first = (uint64_t)__builtin_ctzll(*blocks) << shift;
 	*blocks &= *blocks - 1;
 	*from = (uint32_t)UMFS_MIN(first, count);
-	*to = (uint32_t)UMFS_MIN(first + each, count);
+	*to = (uint32_t)UMFS_MIN(first + (1ull << shift), count);
 	return true;
 }
 

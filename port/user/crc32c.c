@@ -58,11 +58,13 @@ UMFS_PEEKS __attribute__((hot, target("sse4.2"))) static uint32_t crc_sse42(uint
  * Three parts of 8 * w bytes each at once, since a step waits for the one before it. Those of the
  * first two are then moved over what follows them: a remainder times x^(8 * distance) is one
  * multiplication without carry and one step more (Gopal and others, "Fast CRC Computation for
- * iSCSI Polynomial Using CRC32 Instruction", Intel, 2011). PARTS_MIN words in each part at least.
+ * iSCSI Polynomial Using CRC32 Instruction", Intel, 2011). For w of PARTS_MIN and more:
+ * x^(128 w - 33) and x^(64 w - 33) by the polynomial, the lowest bit first; 33 of the way are
+ * what the product's place and the last step are.
  */
 #define PARTS_MIN 3u
 #define PARTS_MAX 16u
-static const uint32_t moves[][2] = {
+static const uint32_t moves[PARTS_MAX - PARTS_MIN + 1][2] = {
 	{0xddc0152b, 0xf20c0dfe},
 	{0x9e4addf8, 0xba4fc28e},
 	{0x39d3b296, 0x3da6d0cb},
@@ -115,7 +117,7 @@ UMFS_PEEKS __attribute__((hot)) static uint32_t crc_fast(uint32_t crc, const uin
 /* Calls nothing of libc: its own text is checked by this while it can not run. */
 __attribute__((hot)) uint32_t port_crc32c(uint32_t seed, const void *p, uint64_t n)
 {
-	if (port_cpu & CPU_CLMUL)
+	if (n >= 24 * PARTS_MIN && port_cpu & CPU_CLMUL)
 		return ~crc_fast(~seed, p, n);
 	if (port_cpu & CPU_SSE42)
 		return ~crc_sse42(~seed, p, n);

@@ -341,7 +341,7 @@ static void blocks_are_the_whole_table(void **state)
 	(void)state;
 	for (i = 0; i < UMFS_ARRAY_LEN(counts); i++) {
 		uint64_t all = ~0ull;
-		uint32_t next = 0, from, to, k;
+		uint32_t next = 0, from = 0, to = 0, k;
 
 		while (umfs_block_next(&all, counts[i], &from, &to)) {
 			assert_int_equal(from, next);
