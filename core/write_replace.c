@@ -10,7 +10,8 @@
  */
 #include "write.h"
 
-#define RUNS_MAX 12u /* more pieces than this: the reserve serves instead */
+/* 128 KiB of scattered pages. More pieces than this: the reserve serves instead. */
+#define RUNS_MAX 33u
 
 /* Entries to be stored: [index, index+count) become `page` and its followers. */
 struct piece {
@@ -138,10 +139,9 @@ static int add_piece(struct replace *r, uint64_t index, uint64_t max)
 		p->count = (uint32_t)n;
 		err = entry ? umfs_tx_save(&w->tx, slot, p->count * 8) : -EUCLEAN;
 	}
-	if (err)
-		return err;
-	r->count++;
-	return fill(w, p);
+	if (!err)
+		r->count++;
+	return err;
 }
 
 static void store_entries(struct replace *r)
@@ -190,9 +190,14 @@ static int fill_past_end(struct umfs_write *w, uint64_t index)
 	return 0;
 }
 
+/*
+ * First all pages, then all bytes: these are streamed past the caches, and an atomic operation, as
+ * each group's lock is, would wait until those before it have arrived.
+ */
 static int replace_in_tx(struct replace *r)
 {
 	struct umfs_write *w = r->w;
+	uint32_t i;
 	uint64_t index = w->off >> UMFS_PAGE_SHIFT;
 	uint64_t stop = (UMFS_MIN(w->end, w->old) + UMFS_PAGE_MASK) >> UMFS_PAGE_SHIFT;
 	int err = umfs_inode_save(&w->tx, w->in, w->ino);
@@ -204,6 +209,8 @@ static int replace_in_tx(struct replace *r)
 		if (!err)
 			index += r->piece[r->count - 1].count;
 	}
+	for (i = 0; !err && i < r->count; i++)
+		err = fill(w, &r->piece[i]);
 	if (!err)
 		err = fill_past_end(w, index);
 	return err;

@@ -542,6 +542,39 @@ static int hole_prepare(struct stage *s)
 	return open_for(s, "/h");
 }
 
+/*
+ * Each page that is exchanged gets the one that was exchanged before it had: in the order of the
+ * powers of 6, which are all numbers below the prime 41, what was of page 7 k comes to page k.
+ */
+#define SCATTERED 41u
+
+static int scattered_prepare(struct stage *s)
+{
+	uint32_t page = 1, i;
+
+	need(world_put(s->fs, "/h", 0, SCATTERED * 4096, 1));
+	need(open_for(s, "/h"));
+	for (i = 1; i < SCATTERED; i++, page = page * 6 % SCATTERED)
+		need(world_write(&s->file, page * 4096, 4096, 1));
+	s->fs->scattered = UINT32_MAX; /* it is not looked for a run for all of them */
+	return 0;
+}
+
+static int write_scattered_run(struct stage *s)
+{
+	return world_write(&s->file, 3000, 20 * 4096, 2);
+}
+
+static int write_scattered_over_run(struct stage *s)
+{
+	return world_write(&s->file, 30 * 4096 + 100, 25 * 4096, 2);
+}
+
+static int write_scattered_many_run(struct stage *s)
+{
+	return world_write(&s->file, 0, SCATTERED * 4096, 2);
+}
+
 /* One page that reads as zeros: its entry lies in the inode, under the checksum. */
 static int write_zeros_prepare(struct stage *s)
 {
@@ -1430,6 +1463,11 @@ const struct op ops[] = {
 	{"write_hole_pages", hole_prepare, write_hole_pages_run, OP_NEEDS_PAGE, "/h", 8192, 8192},
 	{"write_over_hole", hole_prepare, write_over_hole_run, OP_NEEDS_PAGE, "/h", 1000, 43000},
 	{"write_2m", write_3m_prepare, write_2m_run, OP_LONG, "/h", 4146, 2 * MIB},
+	{"write_scattered", scattered_prepare, write_scattered_run, 0, "/h", 3000, 20 * 4096},
+	{"write_scattered_over", scattered_prepare, write_scattered_over_run, OP_NEEDS_PAGE, "/h",
+	 30 * 4096 + 100, 25 * 4096},
+	{"write_scattered_many", scattered_prepare, write_scattered_many_run, 0, "/h", 0,
+	 SCATTERED * 4096},
 	{"write_run_page", write_3m_prepare, write_run_page_run, 0, "/h", 8192, 4096},
 	{"write_run_pages", write_3m_prepare, write_run_pages_run, 0, "/h", 12288, 8192},
 	{"write_run_part", write_3m_prepare, write_run_part_run, 0, "/h", 20000, 100},
