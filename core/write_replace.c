@@ -25,6 +25,8 @@ struct replace {
 	struct umfs_write *w;
 	struct piece piece[RUNS_MAX];
 	uint32_t count;
+	uint64_t alike_end; /* entries before it, from the last piece on, are in one state and one table */
+	bool written;	    /* which */
 };
 
 /* A look for room in vain costs as much as a write, and the next one would be in vain, too. */
@@ -118,18 +120,19 @@ static int add_piece(struct replace *r, uint64_t index, uint64_t max)
 	le64 *slot = umfs_fpt_slot(w->fs, w->in, index);
 	uint64_t entry = umfs_fpt_get(w->fs, ld64(&w->in->root), index), n;
 	uint32_t want;
-	bool written;
 	int err;
 
 	if (r->count == RUNS_MAX)
 		return -ENOSPC;
 	if (!slot || !entry)
 		return -EUCLEAN;
-	want = same_state(w, index, max, &written);
+	if (index >= r->alike_end)
+		r->alike_end = index + same_state(w, index, max, &r->written);
+	want = (uint32_t)(r->alike_end - index);
 	p->index = index;
 	p->slot = slot;
-	p->fresh = written;
-	if (written) {
+	p->fresh = r->written;
+	if (r->written) {
 		err = fresh_pages(w, p, want);
 		if (!err)
 			err = umfs_tx_save_fpt(&w->tx, slot, p->count);
@@ -226,6 +229,7 @@ int umfs_write_replace(struct umfs_write *w, uint32_t runs)
 		return -ENOSPC;
 	r.w = w;
 	r.count = 0;
+	r.alike_end = 0;
 	umfs_tx_begin(&w->tx);
 	err = replace_in_tx(&r);
 	if (err) {
