@@ -339,12 +339,15 @@ SYM(int, setns, (int fd, int kind))
 
 /* ---- limits: one of them is ours to keep ---- */
 
-/* With fewer descriptors, or less address space, a pool may not be had any more. */
+/*
+ * With fewer descriptors, or less address space, a pool may not be had any more. (Of the others
+ * a sanitizer sets some before its memory is there.)
+ */
 static long limit_set(pid_t pid, int which, const struct rlimit *new, struct rlimit *old)
 {
 	long ret;
 
-	if (new)
+	if (new && (which == RLIMIT_NOFILE || which == RLIMIT_AS))
 		umfs_process_settle();
 	ret = sys4(SYS_prlimit64, pid, which, new, old);
 	if (!ret && new && which == RLIMIT_FSIZE)
