@@ -10,8 +10,8 @@
  */
 #include "write.h"
 
-/* 128 KiB of scattered pages. More pieces than this: the reserve serves instead. */
-#define RUNS_MAX 33u
+/* 96 KiB of scattered pages, and what a kernel's stack has room for. More: the reserve serves instead. */
+#define RUNS_MAX 24u
 
 /* Entries to be stored: [index, index+count) become `page` and its followers. */
 struct piece {
