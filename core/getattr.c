@@ -16,14 +16,12 @@
  *     does not hold. Who is stopped in there leaves each field, a word, as before or as
  *     after this one change. Type and generation are not among them: they are constant
  *     while the inode is in use. Rights are not decided by such a mixture: umfs_access
- *     then waits for the lock.
+ *     then waits for the lock. They are marked: attr->mixed.
  */
 #include "internal.h"
 
 #define TRIES 4
 #define SEALED_TRIES 100
-
-enum found { WHOLE, SEALED, MIXED };
 
 static void fill(const struct umfs_inode_pm *in, struct umfs_attr *a)
 {
@@ -35,6 +33,7 @@ static void fill(const struct umfs_inode_pm *in, struct umfs_attr *a)
 	a->rdev = ld64(&in->rdev);
 	a->blocks_512 = ld64(&in->pages) * (UMFS_PAGE_BYTES / 512u);
 	a->btime_ns = (int64_t)ld64(&in->btime_ns);
+	a->mixed = false;
 }
 
 static void fill_hot(const struct umfs_inode_pm *in, uint32_t ino, struct umfs_attr *a)
@@ -89,22 +88,19 @@ static int read_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node node
 }
 
 /* I2, I3: beside a writer. */
-static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct umfs_attr *a,
-		       enum found *how)
+static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct umfs_attr *a)
 {
 	struct umfs_inode_pm copy;
 	int tries, err;
 
-	*how = SEALED;
 	for (tries = 0; tries < SEALED_TRIES; tries++) {
 		umfs_peek(&copy, in, UMFS_INODE_CRC_BYTES);
 		if (umfs_inode_sealed(&copy, (uint32_t)node))
 			break;
 		port_relax();
 	}
-	if (tries == SEALED_TRIES)
-		*how = MIXED;
 	fill(tries == SEALED_TRIES ? in : &copy, a);
+	a->mixed = tries == SEALED_TRIES;
 	fill_hot(in, (uint32_t)node, a);
 	if (!a->mode)
 		return node >> 32 ? -ESTALE : -ENOENT;
@@ -112,12 +108,11 @@ static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct um
 	return err ? err : a->generation == ld32(&in->generation) ? 0 : -ESTALE;
 }
 
-static int read_attr(struct umfs *fs, umfs_node node, struct umfs_attr *a, enum found *how)
+int umfs_getattr(struct umfs *fs, umfs_node node, struct umfs_attr *a)
 {
 	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
 	int tries, err;
 
-	*how = WHOLE;
 	if (fs->broken)
 		return -EIO;
 	if (!in)
@@ -131,30 +126,31 @@ static int read_attr(struct umfs *fs, umfs_node node, struct umfs_attr *a, enum 
 	err = fs->readonly ? -EAGAIN : umfs_lock_soon(fs, &in->lock);
 	if (!err)
 		return read_locked(fs, in, node, a);
-	return err == -EAGAIN ? read_beside(in, node, a, how) : err;
+	return err == -EAGAIN ? read_beside(in, node, a) : err;
 }
 
-int umfs_getattr(struct umfs *fs, umfs_node node, struct umfs_attr *attr)
+int umfs_access_known(struct umfs *fs, const struct umfs_cred *cred, umfs_node node,
+		      const struct umfs_attr *attr, uint32_t mask)
 {
-	enum found how;
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
+	struct umfs_attr a;
+	int err;
 
-	return read_attr(fs, node, attr, &how);
+	if (attr->mixed && !fs->readonly) {
+		err = in ? umfs_lock(fs, &in->lock) : -EUCLEAN;
+		if (!err)
+			err = read_locked(fs, in, node, &a);
+		if (err)
+			return err;
+		attr = &a;
+	}
+	return umfs_mode_allows(cred, attr->mode, attr->uid, attr->gid, mask & 7) ? 0 : -EACCES;
 }
 
 int umfs_access(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mask)
 {
-	struct umfs_inode_pm *in;
-	struct umfs_attr a;
-	enum found how;
-	int err = read_attr(fs, node, &a, &how);
+	struct umfs_attr attr;
+	int err = umfs_getattr(fs, node, &attr);
 
-	if (!err && how == MIXED && !fs->readonly) {
-		in = umfs_inode_known(fs, (uint32_t)node);
-		err = umfs_lock(fs, &in->lock);
-		if (!err)
-			err = read_locked(fs, in, node, &a);
-	}
-	if (err)
-		return err;
-	return umfs_mode_allows(cred, a.mode, a.uid, a.gid, mask & 7) ? 0 : -EACCES;
+	return err ? err : umfs_access_known(fs, cred, node, &attr, mask);
 }

@@ -143,6 +143,7 @@ struct umfs_attr {
 	uint32_t ino, generation, mode, uid, gid, nlink;
 	uint64_t rdev, size, blocks_512;
 	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
+	bool mixed; /* of two moments, where somebody is stopped inside a change: nobody's rights */
 };
 
 struct umfs_statfs {
@@ -381,6 +382,9 @@ static inline int umfs_walk_getattr(struct umfs *fs, const struct umfs_walk *w,
 }
 /* mask: bits 4 read, 2 write, 1 execute. -EACCES. */
 int umfs_access(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mask);
+/* The same of a node's attributes that were read just now. */
+int umfs_access_known(struct umfs *fs, const struct umfs_cred *cred, umfs_node node,
+		      const struct umfs_attr *attr, uint32_t mask);
 int umfs_chmod(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mode);
 /* ~0u leaves an id as it is. */
 int umfs_chown(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t uid,

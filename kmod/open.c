@@ -41,7 +41,7 @@ static int check_existing(struct umfs_kpool *pool, const struct umfs_cred *cred,
 		return 0;
 	if (S_ISDIR(attr->mode) && (wanted(flags) & 2 || flags & O_CREAT))
 		return -EISDIR;
-	err = umfs_access(&pool->fs, cred, node, wanted(flags));
+	err = umfs_access_known(&pool->fs, cred, node, attr, wanted(flags));
 	if (err)
 		return err;
 	if (!S_ISREG(attr->mode) && !S_ISDIR(attr->mode) && !S_ISFIFO(attr->mode))

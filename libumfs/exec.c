@@ -337,6 +337,7 @@ static NEVER_RETURNS long exec_file(int dirfd, const char *path, char *const arg
 long umfs_hook_execve(int dirfd, const char *path, char *const argv[], char *const envp[],
 		      int flags)
 {
+	umfs_spare_drop();
 	return exec_file(dirfd, path, argv, envp, flags, 0);
 }
 

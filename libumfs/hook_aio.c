@@ -140,7 +140,7 @@ static bool fetch_ours(void **at, struct iocb **user, struct iocb *cb)
 {
 	return !port_copy_out(user, at, sizeof(*user)) &&
 	       !port_copy_out(cb, *user, sizeof(*cb)) && !is_malformed(cb) &&
-	       umfs_uinfo_ours((int)cb->aio_fildes);
+	       umfs_uinfo_is_open((int)cb->aio_fildes);
 }
 
 long umfs_hook_io_submit(unsigned long ctx, long n, void **iocbs)

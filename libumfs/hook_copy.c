@@ -433,7 +433,7 @@ long umfs_hook_splice(int in, off_t *in_off, int out, off_t *out_off, size_t n, 
 /* Between pipes only. */
 long umfs_hook_tee(int in, int out, size_t n, unsigned flags)
 {
-	if (umfs_uinfo_ours(in) || umfs_uinfo_ours(out))
+	if (umfs_uinfo_is_open(in) || umfs_uinfo_is_open(out))
 		return -EINVAL;
 	return umfs_cancel_call(SYS_tee, in, out, (long)n, flags, 0, 0);
 }

@@ -25,9 +25,12 @@ static long close_ours(int fd)
 	umfs_guard_enter();
 	umfs_opens_enter();
 	umfs_local_lock(LOCK_UINFO);
-	was = umfs_uinfo_clear(fd, &f);
-	if (was)
-		sys1(SYS_close, fd);
+	if (!umfs_spare_put(fd, &f, &was)) {
+		was = umfs_uinfo_clear(fd, &f);
+		if (was)
+			sys1(SYS_close, fd);
+		umfs_spare_freed(fd);
+	}
 	umfs_local_unlock(LOCK_UINFO);
 	umfs_uinfo_put(was, &f);
 	umfs_opens_leave();
@@ -54,11 +57,13 @@ long umfs_file_taken(long fd)
 
 long umfs_hook_close_odd(int fd)
 {
+	umfs_spare_asked(fd);
 	if (umfs_uinfo_ours(fd))
 		return close_ours(fd);
 	if (umfs_place_protected(fd))
 		return -EBADF;
 	umfs_share_closed((unsigned)fd, (unsigned)fd);
+	umfs_spare_unsure();
 	return umfs_cancel_call(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
@@ -90,6 +95,8 @@ long umfs_hook_close_range(unsigned first, unsigned last, unsigned flags)
 	if (first > last || (flags & ~(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) ||
 	    !umfs_active())
 		return sys3(SYS_close_range, first, last, flags);
+	umfs_spare_drop();
+	umfs_spare_unsure();
 	umfs_guard_enter();
 	umfs_opens_enter();
 	range_ours(first, last, flags & CLOSE_RANGE_CLOEXEC);
@@ -150,6 +157,7 @@ long umfs_hook_dup(int fd)
 {
 	long to = -EBADF;
 
+	umfs_spare_drop();
 	if (umfs_uinfo_ours(fd)) {
 		to = dup_ours(fd, 0, false);
 		if (to != -EBADF || !umfs_ring_took(fd))
@@ -194,6 +202,7 @@ long umfs_hook_dup3(int from, int to, int flags)
 {
 	if (flags & ~O_CLOEXEC)
 		return -EINVAL;
+	umfs_spare_drop();
 	if (unlikely(umfs_place_protected(to) || umfs_place_protected(from)))
 		return -EBADF;
 	if (from != to)
@@ -205,6 +214,7 @@ long umfs_hook_dup3(int from, int to, int flags)
 
 long umfs_hook_dup2(int from, int to)
 {
+	umfs_spare_drop();
 	if (from == to || (!umfs_uinfo_ours(from) && !umfs_uinfo_ours(to) &&
 			   !umfs_place_protected(to) && !umfs_place_protected(from) &&
 			   !umfs_share_may(to)))
@@ -315,9 +325,12 @@ static long fcntl_ours(const struct umfs_file *f, enum uinfo_kind kind, int fd, 
 long umfs_hook_fcntl(int fd, int cmd, long arg)
 {
 	struct umfs_file f;
-	enum uinfo_kind kind = umfs_uinfo_read(fd, &f);
+	enum uinfo_kind kind;
 	long ret = -EBADF;
 
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+		umfs_spare_drop();
+	kind = umfs_uinfo_read(fd, &f);
 	if (kind != UINFO_NONE)
 		ret = fcntl_ours(&f, kind, fd, cmd, arg);
 	if (kind != UINFO_NONE && (ret != -EBADF || !umfs_ring_took(fd)))
@@ -402,10 +415,10 @@ static bool clones_ours(unsigned long request, void *arg)
 	struct file_clone_range range;
 
 	if (request == FICLONE)
-		return umfs_uinfo_ours((int)(uintptr_t)arg);
+		return umfs_uinfo_is_open((int)(uintptr_t)arg);
 	if (request != FICLONERANGE || port_copy_out(&range, arg, sizeof(range)))
 		return false;
-	return umfs_uinfo_ours((int)range.src_fd);
+	return umfs_uinfo_is_open((int)range.src_fd);
 }
 
 long umfs_hook_ioctl(int fd, unsigned long request, void *arg)

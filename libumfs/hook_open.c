@@ -23,7 +23,12 @@ long umfs_file_reserve(bool cloexec)
 	int fd;
 
 	umfs_local_lock(LOCK_UINFO);
-	fd = umfs_place_new(0, cloexec);
+	fd = umfs_spare_take(cloexec);
+	if (fd < 0) {
+		fd = umfs_place_new(0, cloexec);
+		if (fd >= 0)
+			umfs_spare_given(fd);
+	}
 	if (fd >= 0)
 		umfs_uinfo_set(fd, UINFO_RESERVED, NULL, cloexec);
 	umfs_local_unlock(LOCK_UINFO);
@@ -38,6 +43,7 @@ void umfs_file_unreserve(int fd)
 	if (umfs_uinfo_table[fd].kind == UINFO_RESERVED) {
 		umfs_uinfo_clear(fd, &none);
 		sys1(SYS_close, fd);
+		umfs_spare_freed(fd);
 	}
 	umfs_local_unlock(LOCK_UINFO);
 }
@@ -69,10 +75,11 @@ static uint32_t wanted_access(int flags)
 }
 
 /* May `node`, which exists, be opened like this? */
-static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t mode)
+static long check_existing(struct umfs *fs, umfs_node node, int flags,
+			   const struct umfs_attr *attr)
 {
+	uint32_t mode = attr->mode;
 	struct umfs_cred cred;
-	struct umfs_attr attr;
 	bool writes = wanted_access(flags) & 2;
 	long err = 0;
 
@@ -84,15 +91,13 @@ static long check_existing(struct umfs *fs, umfs_node node, int flags, uint32_t 
 		return -EISDIR;
 	umfs_cred_get(&cred);
 	if (wanted_access(flags))
-		err = umfs_access(fs, &cred, node, wanted_access(flags));
+		err = umfs_access_known(fs, &cred, node, attr, wanted_access(flags));
 	if (!err && (flags & O_DIRECT) && S_ISDIR(mode) && !(flags & O_PATH))
 		err = -EINVAL;
 	/* Reading without a trace is for who could change the times back. */
-	if (!err && (flags & O_NOATIME) && !(flags & O_PATH)) {
-		err = umfs_getattr(fs, node, &attr);
-		if (!err && !cred.override && cred.uid != attr.uid)
-			err = -EPERM;
-	}
+	if (!err && (flags & O_NOATIME) && !(flags & O_PATH) && !cred.override &&
+	    cred.uid != attr->uid)
+		err = -EPERM;
 	/* Their other ends are the kernel's, which does not know them but by the mount. */
 	if (!err && S_ISFIFO(mode) && !(flags & O_PATH))
 		return OPEN_FIFO;
@@ -178,7 +183,7 @@ static long open_found(struct spot *s, int flags, int fd)
 		return ret;
 	if (s->w.must_be_dir && !S_ISDIR(attr.mode))
 		return -ENOTDIR;
-	ret = check_existing(fs, s->w.ino, flags, attr.mode);
+	ret = check_existing(fs, s->w.ino, flags, &attr);
 	return ret ? ret : open_inode(fs, s->w.ino, flags, attr.mode, fd);
 }
 
@@ -254,6 +259,7 @@ static long open_kernel(int dirfd, const char *path, struct path_args *a)
 	long fd;
 
 	a->plain = false;
+	umfs_spare_drop();
 	fd = umfs_outer_open(dirfd, path, a->a, a->b, &a->plain);
 	if (fd >= 0 && (a->a & (O_DIRECTORY | O_PATH)) && umfs_active())
 		return landed(fd);

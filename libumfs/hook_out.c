@@ -136,6 +136,7 @@ static __attribute__((noinline)) long send_passed(int fd, const struct msghdr *u
 
 long umfs_hook_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	umfs_spare_drop();
 	if (umfs_uinfo_open_count() && passes_ours(msg))
 		return send_passed(fd, msg, flags);
 	return umfs_cancel_call(SYS_sendmsg, fd, SYS_ARG(msg), flags, 0, 0, 0);
@@ -148,6 +149,7 @@ long umfs_hook_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 	unsigned sent;
 	long ret;
 
+	umfs_spare_drop();
 	while (n < count && n < IOV_MAX && !passes_ours(&msgs[n].msg_hdr))
 		n++;
 	if (n || !count)

@@ -203,7 +203,7 @@ static long access_ours(struct spot *s, struct path_args *a)
 		umfs_cred_get(&cred);
 	else
 		umfs_cred_real(&cred);
-	return umfs_access(fs, &cred, s->w.ino, (uint32_t)a->a);
+	return umfs_access_known(fs, &cred, s->w.ino, &attr, (uint32_t)a->a);
 }
 
 static long access_kernel(int dirfd, const char *path, struct path_args *a)

@@ -89,6 +89,7 @@ static inline long umfs_hook_close(int fd)
 {
 	if (umfs_uinfo_ours(fd) || unlikely(port_may_keep(fd)))
 		return umfs_hook_close_odd(fd);
+	umfs_spare_unsure();
 	return umfs_cancel_call(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 

@@ -413,6 +413,7 @@ long umfs_heirs_make_beside(struct heirs *h, const char *path, char *const envp[
 	bool any = umfs_active() && umfs_uinfo_open_count();
 	long err;
 
+	umfs_spare_drop(); /* what the child does with its descriptors it does in our memory */
 	if (umfs_active() && !port_quiet)
 		umfs_cwd_adopt(); /* the child is to know it (exec.c), and can not look */
 	if (any) {

@@ -59,6 +59,8 @@ enum lock { /* in the order they are taken */
 	LOCK_LEASE, /* and as many as LEASE_LOCKS: what is written in mappings, share.c; one at a time */
 	LOCK_COUNT = LOCK_LEASE + LEASE_LOCKS
 };
+/* A process or thread was made by clone() that has our memory, of which libc knows nothing. */
+extern PORT_HIDDEN bool umfs_memory_shared;
 void umfs_local_lock(enum lock which);
 bool umfs_local_trylock(enum lock which);
 void umfs_local_unlock(enum lock which);
@@ -142,10 +144,10 @@ struct config {
 	const char *report_path; /* NULL: stderr */
 	char wrong[256]; /* a variable that can not be understood; no pool is attached */
 };
-extern struct config umfs_config;
-extern struct mount umfs_mounts[MOUNTS_MAX];
+extern PORT_HIDDEN struct config umfs_config;
+extern PORT_HIDDEN struct mount umfs_mounts[MOUNTS_MAX];
 /* Of type umfs: all is the kernel's there, but for reads and writes in mappings. No `dir`. */
-extern struct mount umfs_kernel_mounts[MOUNTS_MAX];
+extern PORT_HIDDEN struct mount umfs_kernel_mounts[MOUNTS_MAX];
 
 /* What is mounted, where the environment says nothing (table.c). */
 void umfs_table_init(void);
@@ -227,7 +229,7 @@ bool umfs_place_in_limbo(uint64_t *dev, uint32_t *ino, uint32_t *generation);
 /* ---- hook_lock.c: file locks ---- */
 
 /* How many descriptors of ours keep POSIX locks; the rest asks only when there are any. */
-extern uint32_t umfs_lock_keepers;
+extern PORT_HIDDEN uint32_t umfs_lock_keepers;
 bool umfs_lock_keeps(int fd);
 /* First of them >= from, or INT_MAX. */
 int umfs_lock_keeps_next(int from);
@@ -251,7 +253,7 @@ int umfs_load_keeps_next(int from);
 
 /* ---- uinfo.c: descriptors ---- */
 
-/* RESERVED: a number held for a file that is still being opened; to the program it is not open. */
+/* RESERVED: held for a file that is still being opened, or a spare; to the program it is not open. */
 enum uinfo_kind { UINFO_NONE = 0, UINFO_RESERVED, UINFO_FILE, UINFO_DIR, UINFO_PATH };
 
 #define UINFO_MAY_READ 1
@@ -276,10 +278,10 @@ struct uinfo {
 	struct umfs_view view; /* of a file that may be read; see U4 in uinfo.c */
 } __attribute__((aligned(64)));
 
-extern struct uinfo *umfs_uinfo_table;
-extern uint32_t umfs_uinfo_count; /* 0 until the first file of ours is opened */
-extern uint32_t *umfs_uinfo_parents; /* directory in which it was opened, or what was before; 0 */
-extern int umfs_uinfo_top; /* no entry at or above it was ever used */
+extern PORT_HIDDEN struct uinfo *umfs_uinfo_table;
+extern PORT_HIDDEN uint32_t umfs_uinfo_count; /* 0 until the first file of ours is opened */
+extern PORT_HIDDEN uint32_t *umfs_uinfo_parents; /* directory in which it was opened, or what was before; 0 */
+extern PORT_HIDDEN int umfs_uinfo_top; /* no entry at or above it was ever used */
 
 /*
  * The open file behind fd, copied so that it is of one piece; UINFO_NONE: the
@@ -287,6 +289,7 @@ extern int umfs_uinfo_top; /* no entry at or above it was ever used */
  * reused meanwhile: core checks it again.
  */
 enum uinfo_kind umfs_uinfo_read_slow(int fd, struct umfs_file *f);
+enum uinfo_kind umfs_uinfo_read_reserved(int fd);
 static inline enum uinfo_kind umfs_uinfo_read(int fd, struct umfs_file *f)
 {
 	const struct uinfo *u;
@@ -299,12 +302,18 @@ static inline enum uinfo_kind umfs_uinfo_read(int fd, struct umfs_file *f)
 	seq = LOAD(&u->seq);
 	kind = LOAD_RELAXED(&u->kind);
 	if (kind <= UINFO_RESERVED && !(seq & 1))
-		return UINFO_NONE;
+		return unlikely(kind) ? umfs_uinfo_read_reserved(fd) : UINFO_NONE;
 	*f = u->file;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (unlikely((seq & 1) || LOAD_RELAXED(&u->seq) != seq))
 		return umfs_uinfo_read_slow(fd, f);
 	return (enum uinfo_kind)kind;
+}
+static inline bool umfs_uinfo_is_open(int fd)
+{
+	struct umfs_file f;
+
+	return umfs_uinfo_read(fd, &f) != UINFO_NONE;
 }
 /* Hot hooks ask this first, so that a call of the kernel's needs no frame. */
 static inline bool umfs_uinfo_ours(int fd)
@@ -358,6 +367,8 @@ void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, boo
  * gives f->ofd back after unlocking (umfs_uinfo_put).
  */
 enum uinfo_kind umfs_uinfo_clear(int fd, struct umfs_file *f);
+/* The same of an open file, and its number stays reserved. */
+enum uinfo_kind umfs_uinfo_withdraw(int fd, struct umfs_file *f);
 static inline void umfs_uinfo_put(enum uinfo_kind was, const struct umfs_file *f)
 {
 	if (was <= UINFO_RESERVED)
@@ -373,6 +384,33 @@ uint32_t umfs_uinfo_open_count(void);
 enum uinfo_kind umfs_uinfo_cwd(struct umfs_file *f);
 void umfs_uinfo_cwd_set(const struct umfs_file *f); /* NULL: the kernel's; takes the lock */
 void umfs_uinfo_cwd_drop(void); /* the entry alone, whose file is not this process's; under the lock */
+
+/* ---- spare.c: the number of the file closed last, for the next ---- */
+
+extern PORT_HIDDEN int umfs_spare_fd; /* 0: none */
+extern PORT_HIDDEN int umfs_spare_floor; /* all numbers below it are in use, the spare among them */
+/* The program closes descriptors of the kernel's. A store and nothing else, for closes that are not ours. */
+static inline void umfs_spare_unsure(void)
+{
+	*(volatile int *)&umfs_spare_floor = 0;
+}
+/* Before anything that makes descriptors, passes them on or looks at all of them. */
+void umfs_spare_drop_slow(void);
+static inline void umfs_spare_drop(void)
+{
+	if (unlikely(LOAD_RELAXED(&umfs_spare_fd)))
+		umfs_spare_drop_slow();
+}
+/* The program asks for fd, which is not open: the kernel is to say so. */
+void umfs_spare_asked(int fd);
+/* Under LOCK_UINFO: */
+/* Instead of clearing the entry of fd and closing that; false: do these. */
+bool umfs_spare_put(int fd, struct umfs_file *f, enum uinfo_kind *was);
+/* The number for a file to open, if it is there; -1. */
+int umfs_spare_take(bool cloexec);
+/* The kernel gave this one, as the lowest; it is closed. */
+void umfs_spare_given(int fd);
+void umfs_spare_freed(int fd);
 
 /* ---- cred.c ---- */
 
@@ -395,7 +433,7 @@ void umfs_limit_hit(uint64_t end);
 
 /* ---- maps.c ---- */
 
-extern uint32_t umfs_maps_count; /* 0: no file of ours is mapped */
+extern PORT_HIDDEN uint32_t umfs_maps_count; /* 0: no file of ours is mapped */
 /* This process moved the end of a file: what it has mapped behind it is gone. */
 void umfs_maps_cut(struct umfs *fs, umfs_node node, uint64_t size);
 /* SIGBUS at addr: true when there is memory now, since the file has grown to there. */
@@ -421,7 +459,7 @@ extern __thread struct guard umfs_guard_self __attribute__((tls_model("initial-e
 void umfs_guard_flush(void);
 
 /* process.c: zero behind it in a process that was made past us; it then loses the pools. */
-extern const uint32_t *umfs_process_known;
+extern PORT_HIDDEN const uint32_t *umfs_process_known;
 void umfs_process_know(void); /* from now on; under LOCK_ATTACH, when a pool is attached */
 void umfs_process_unknown(void);
 static inline void umfs_process_look(void)
@@ -457,6 +495,8 @@ void umfs_path_forked(void);
 /* No other thread runs in this process. */
 bool umfs_process_alone(void);
 void umfs_process_init(void);
+/* Before clone() with these flags, where the child may have this one's memory. */
+void umfs_process_cloned(uint64_t flags);
 /* Around whatever makes a process with a copy of this one's memory. */
 void umfs_process_fork(void);
 void umfs_process_forked_parent(void);
@@ -473,7 +513,7 @@ void umfs_process_settle(void);
 long umfs_cancel_call_threads(long nr, long a, long b, long c, long d, long e, long f);
 void umfs_cancel_test_now(void);
 /* Any thread of this process was ever cancelled. */
-extern uint32_t umfs_cancel_asked;
+extern PORT_HIDDEN uint32_t umfs_cancel_asked;
 static inline long umfs_cancel_call(long nr, long a, long b, long c, long d, long e, long f)
 {
 	if (likely(__libc_single_threaded))
@@ -514,7 +554,7 @@ void umfs_preload_drop(struct without *w);
 
 /* ---- ring.c: io_uring ---- */
 
-extern bool umfs_ring_on; /* what is opened becomes the mount's */
+extern PORT_HIDDEN bool umfs_ring_on; /* what is opened becomes the mount's */
 bool umfs_ring_possible(void);
 /* Not open as ours any more, since it is the mount's: the kernel is to do the call. */
 static inline bool umfs_ring_took(int fd)
@@ -594,7 +634,7 @@ void umfs_inherit_init(char **envp);
 
 /* Let libc's own entries lead here too. NULL: done; else why not, and nothing was touched. */
 const char *umfs_redirect_init(void);
-extern const char *umfs_redirect_refusal; /* what it returned */
+extern PORT_HIDDEN const char *umfs_redirect_refusal; /* what it returned */
 /* libc's own code comes here: its streams of files and directories work as they are. */
 static inline bool umfs_redirected(void)
 {
@@ -613,7 +653,7 @@ void *umfs_libc(const char *name);
 
 /* For hooks that take a path: does what the constructor does if it has not run yet. */
 void umfs_init_late(void);
-extern uint32_t umfs_init_done;
+extern PORT_HIDDEN uint32_t umfs_init_done;
 static inline bool umfs_ready(void)
 {
 	if (unlikely(!LOAD(&umfs_init_done)))

@@ -15,6 +15,26 @@ static uint32_t words[UMFS_MAX(LOCK_LEASE, 16)] PORT_START __attribute__((aligne
 /* Each in one, since threads that have nothing to do with one another take them all the time. */
 static uint32_t lease_words[LEASE_LOCKS][16] __attribute__((aligned(64)));
 
+bool umfs_memory_shared PORT_START;
+
+/*
+ * No other thread has been made, by libc or by clone with our memory: then a lock is only a mark,
+ * since handlers of signals wait (L3). A thread is made outside of any lock.
+ */
+static inline bool alone(void)
+{
+	return __libc_single_threaded && !LOAD_RELAXED(&umfs_memory_shared);
+}
+
+/* Where this thread is alone: false where it is taken all the same. */
+static inline bool mark_word(uint32_t *word)
+{
+	if (*word)
+		return false;
+	*(volatile uint32_t *)word = 1;
+	return true;
+}
+
 static inline uint32_t *word_of(enum lock which)
 {
 	return which < LOCK_LEASE ? &words[which] : lease_words[which - LOCK_LEASE];
@@ -30,14 +50,16 @@ static inline bool try_word(uint32_t *word)
 
 bool umfs_local_trylock(enum lock which)
 {
-	return try_word(word_of(which));
+	uint32_t *word = word_of(which);
+
+	return alone() ? mark_word(word) : try_word(word);
 }
 
 void umfs_local_lock(enum lock which)
 {
 	uint32_t *word = word_of(which);
 
-	if (try_word(word))
+	if (alone() ? mark_word(word) : try_word(word))
 		return;
 	while (__atomic_exchange_n(word, 2, __ATOMIC_ACQUIRE) != 0)
 		sys4(SYS_futex, word, FUTEX_WAIT_PRIVATE, 2, 0);
@@ -47,6 +69,10 @@ void umfs_local_unlock(enum lock which)
 {
 	uint32_t *word = word_of(which);
 
+	if (alone()) {
+		STORE(word, 0);
+		return;
+	}
 	if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) == 2)
 		sys3(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
@@ -101,6 +127,10 @@ static bool stop(void)
 
 void umfs_opens_enter(void)
 {
+	if (alone()) {
+		opens.inside++;
+		return;
+	}
 	for (;;) {
 		__atomic_fetch_add(&opens.inside, 1, __ATOMIC_SEQ_CST);
 		if (likely(!__atomic_load_n(&opens.stopped, __ATOMIC_SEQ_CST)))
@@ -112,6 +142,10 @@ void umfs_opens_enter(void)
 
 void umfs_opens_leave(void)
 {
+	if (alone()) {
+		opens.inside--;
+		return;
+	}
 	__atomic_fetch_sub(&opens.inside, 1, __ATOMIC_SEQ_CST);
 }
 

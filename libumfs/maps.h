@@ -16,7 +16,7 @@ struct range {
 };
 
 /* Entries at and above it are free. 0: nothing of ours is mapped. */
-extern uint32_t umfs_maps_count;
+extern PORT_HIDDEN uint32_t umfs_maps_count;
 
 /* Around everything below: takes LOCK_MAPS; the end lets go of holds that are not needed any more. */
 void umfs_maps_enter(void);

@@ -94,6 +94,7 @@ void umfs_process_fork(void)
 
 	if (!umfs_active())
 		return;
+	umfs_spare_drop();
 	umfs_guard_enter();
 	umfs_opens_stop();
 	umfs_lock_share_all();
@@ -171,6 +172,7 @@ void umfs_process_settle(void)
 {
 	if (!umfs_active())
 		return;
+	umfs_spare_drop();
 	for (uint32_t i = 0; i < umfs_config.mount_count; i++)
 		if (umfs_mounts[i].apart)
 			(void)umfs_mount_get(&umfs_mounts[i]);
@@ -230,6 +232,12 @@ static bool makes_process(uint64_t flags, uint64_t stack)
 	       (!(flags & CLONE_VM) || (flags & CLONE_VFORK));
 }
 
+void umfs_process_cloned(uint64_t flags)
+{
+	if (flags & CLONE_VM)
+		STORE(&umfs_memory_shared, true);
+}
+
 static long around(long nr, long a, long b, long c, long d, long e)
 {
 	long ret;
@@ -249,8 +257,10 @@ long umfs_hook_sys_clone(long nr, long flags, long stack, long c, long d, long e
 		flags = SIGCHLD;
 		stack = c = d = e = 0;
 	}
-	if (!makes_process((uint64_t)flags, (uint64_t)stack))
+	if (!makes_process((uint64_t)flags, (uint64_t)stack)) {
+		umfs_process_cloned((uint64_t)flags);
 		return sys6(nr, flags, stack, c, d, e, 0);
+	}
 	return around(SYS_clone, flags & ~(long)CLONE_VM, 0, c, d, e);
 }
 
@@ -263,9 +273,12 @@ long umfs_hook_sys_clone3(void *user, size_t n)
 {
 	struct clone3_args a = {0};
 
-	if (n < offsetof(struct clone3_args, rest) || n > sizeof(a) || port_copy_out(&a, user, n) ||
-	    !makes_process(a.flags, a.stack))
+	if (n < offsetof(struct clone3_args, rest) || n > sizeof(a) || port_copy_out(&a, user, n))
 		return sys2(SYS_clone3, user, n);
+	if (!makes_process(a.flags, a.stack)) {
+		umfs_process_cloned(a.flags);
+		return sys2(SYS_clone3, user, n);
+	}
 	a.flags &= ~(uint64_t)CLONE_VM;
 	return around(SYS_clone3, SYS_ARG(&a), (long)n, 0, 0, 0);
 }

@@ -68,7 +68,7 @@ void umfs_report_note(enum report_kind kind, const char *who, enum report_class 
 		-(long)(err);                                                             \
 	})
 
-extern int umfs_report_fd; /* where to, kept open; -1: no report */
+extern PORT_HIDDEN int umfs_report_fd; /* where to, kept open; -1: no report */
 void umfs_report_init(void);
 void umfs_report_forked(void);
 void umfs_report_write(void);

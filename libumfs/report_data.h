@@ -26,7 +26,7 @@ struct report {
 	uint64_t begun, begun_ns;		     /* in ticks, and by the clock */
 	uint32_t written;
 };
-extern struct report umfs_report;
+extern PORT_HIDDEN struct report umfs_report;
 
 /* In which step is it, so many ticks after the beginning? Makes steps that reach so far. */
 uint64_t umfs_report_step(uint64_t since);

@@ -8,7 +8,7 @@
 #include "internal.h"
 
 /* How many numbers may be such files; 0: none was opened, or no more of this. */
-extern uint32_t umfs_share_count;
+extern PORT_HIDDEN uint32_t umfs_share_count;
 
 static inline bool umfs_share_may(int fd)
 {

@@ -36,7 +36,7 @@ static DIR *stream_of(int fd)
 	DIR *dir = NULL;
 	long err;
 
-	if (umfs_redirected() || !umfs_uinfo_ours(fd))
+	if (umfs_redirected() || !umfs_uinfo_is_open(fd))
 		return REAL(fdopendir_fn, "fdopendir")(fd);
 	err = umfs_dir_open(fd, &dir);
 	umfs_sym_return(err);

@@ -173,7 +173,7 @@ SYM_ALIAS(lockf64, lockf);
 SYM(int, name_to_handle_at,
     (int dirfd, const char *path, struct file_handle *handle, int *mount_id, int flags))
 {
-	if (umfs_uinfo_ours(dirfd))
+	if (umfs_uinfo_is_open(dirfd))
 		RETURN_INT(umfs_refuse(REPORT_NO_OTHER, EOPNOTSUPP));
 	RETURN_INT(sys5(SYS_name_to_handle_at, dirfd, path, handle, mount_id, flags));
 }
@@ -195,7 +195,7 @@ SYM_ALIAS(fopen64, fopen);
 
 SYM(struct _IO_FILE *, fdopen, (int fd, const char *mode))
 {
-	if (umfs_uinfo_ours(fd) && !umfs_redirected()) {
+	if (umfs_uinfo_is_open(fd) && !umfs_redirected()) {
 		umfs_sym_return(umfs_refuse(REPORT_NO_STDIO, ENOTSUP));
 		return NULL;
 	}

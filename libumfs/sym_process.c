@@ -59,6 +59,7 @@ SYM(int, clone, (int (*fn)(void *), void *stack, int flags, void *arg, ...))
 	va_end(ap);
 	if (umfs_ready() && (flags & CLONE_VFORK) && !(flags & CLONE_THREAD))
 		flags &= ~CLONE_VM;
+	umfs_process_cloned((uint64_t)flags);
 	if (!umfs_ready() || (flags & CLONE_VM) || !fn || !stack)
 		return real(fn, stack, flags, arg, more[0], more[1], more[2]);
 	umfs_process_fork();

@@ -152,7 +152,7 @@ SYM(long, fpathconf, (int fd, int name))
 {
 	long (*real)(int, int);
 
-	if (umfs_uinfo_ours(fd) && ours_to_say(name))
+	if (umfs_uinfo_is_open(fd) && ours_to_say(name))
 		return limit_of(name);
 	real = (long (*)(int, int))umfs_libc("fpathconf");
 	return real(fd, name);

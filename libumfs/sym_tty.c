@@ -29,7 +29,7 @@ SYM(int, tcgetattr, (int fd, struct termios *t))
 {
 	static void *real;
 
-	if (umfs_uinfo_ours(fd))
+	if (umfs_uinfo_is_open(fd))
 		RETURN_INT(-ENOTTY);
 	return ((getattr_fn)find(&real, "tcgetattr"))(fd, t);
 }
@@ -38,7 +38,7 @@ SYM(int, tcsetattr, (int fd, int actions, const struct termios *t))
 {
 	static void *real;
 
-	if (umfs_uinfo_ours(fd))
+	if (umfs_uinfo_is_open(fd))
 		RETURN_INT(-ENOTTY);
 	return ((setattr_fn)find(&real, "tcsetattr"))(fd, actions, t);
 }
@@ -47,7 +47,7 @@ SYM(char *, ttyname, (int fd))
 {
 	static void *real;
 
-	if (umfs_uinfo_ours(fd)) {
+	if (umfs_uinfo_is_open(fd)) {
 		umfs_sym_return(-ENOTTY);
 		return NULL;
 	}
@@ -58,7 +58,7 @@ SYM(int, ttyname_r, (int fd, char *buf, size_t n))
 {
 	static void *real;
 
-	if (umfs_uinfo_ours(fd)) {
+	if (umfs_uinfo_is_open(fd)) {
 		umfs_sym_return(-ENOTTY);
 		return ENOTTY;
 	}

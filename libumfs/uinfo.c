@@ -29,7 +29,7 @@ uint32_t umfs_uinfo_count PORT_START;
 uint32_t *umfs_uinfo_parents PORT_START;
 int umfs_uinfo_top PORT_START;
 static struct {
-	uint32_t count;
+	uint32_t count; /* of entries that are not just reserved */
 } __attribute__((aligned(64))) opened PORT_START;
 
 static uint32_t table_count(void)
@@ -82,6 +82,12 @@ static enum uinfo_kind read_entry(const struct uinfo *u, struct umfs_file *f)
 	}
 }
 
+enum uinfo_kind umfs_uinfo_read_reserved(int fd)
+{
+	umfs_spare_asked(fd);
+	return UINFO_NONE;
+}
+
 enum uinfo_kind umfs_uinfo_read_slow(int fd, struct umfs_file *f)
 {
 	return read_entry(&umfs_uinfo_table[fd], f);
@@ -131,10 +137,15 @@ void umfs_uinfo_view(int fd)
 	umfs_local_unlock(LOCK_UINFO);
 }
 
+/* Under LOCK_UINFO. */
+static void count_opened(int by)
+{
+	STORE(&opened.count, opened.count + (uint32_t)by);
+}
+
 void umfs_uinfo_set(int fd, enum uinfo_kind kind, const struct umfs_file *f, bool cloexec)
 {
-	if (umfs_uinfo_table[fd].kind == UINFO_NONE)
-		__atomic_fetch_add(&opened.count, 1, __ATOMIC_RELAXED);
+	count_opened((kind > UINFO_RESERVED) - (umfs_uinfo_table[fd].kind > UINFO_RESERVED));
 	write_entry(&umfs_uinfo_table[fd], kind, f, cloexec);
 	if (fd >= umfs_uinfo_top)
 		umfs_uinfo_top = fd + 1;
@@ -153,7 +164,20 @@ enum uinfo_kind umfs_uinfo_clear(int fd, struct umfs_file *f)
 		return UINFO_NONE;
 	*f = u->file;
 	write_entry(u, UINFO_NONE, NULL, false);
-	__atomic_fetch_sub(&opened.count, 1, __ATOMIC_RELAXED);
+	count_opened(-(kind > UINFO_RESERVED));
+	if (fd == umfs_spare_fd)
+		umfs_spare_fd = 0;
+	return kind;
+}
+
+enum uinfo_kind umfs_uinfo_withdraw(int fd, struct umfs_file *f)
+{
+	struct uinfo *u = &umfs_uinfo_table[fd];
+	enum uinfo_kind kind = (enum uinfo_kind)u->kind;
+
+	*f = u->file;
+	write_entry(u, UINFO_RESERVED, NULL, u->cloexec);
+	count_opened(-1);
 	return kind;
 }
 

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "variable.h"
+
 #define CPU_AVX2 1u /* and the kernel keeps its registers */
 #define CPU_SSE42 2u
 #define CPU_CLFLUSHOPT 4u
@@ -17,6 +19,6 @@
 #define CPU_CLMUL 32u /* and CPU_SSE42 */
 #define CPU_FSRM 16u /* "rep movsb" of a few bytes costs little: so does one of many */
 
-extern uint32_t port_cpu;
+extern PORT_HIDDEN uint32_t port_cpu;
 
 #endif

@@ -8,6 +8,7 @@
 #define UMFS_PORT_POOL_H
 
 #include "umfs.h"
+#include "variable.h"
 
 /*
  * The port's part of an attached pool; struct umfs's `port` points here. What every process
@@ -49,7 +50,7 @@ struct port_kept {
 	int low;
 	uint32_t any; /* so many reasons there are to look at each number all the same */
 };
-extern struct port_kept port_kept;
+extern PORT_HIDDEN struct port_kept port_kept;
 void port_keep_number(int fd);
 static inline bool port_may_keep(int fd)
 {
@@ -224,7 +225,7 @@ int pool_slot_alive(struct pool *p, uint32_t slot);
  * that it does not expect. Memory under the pool then comes as it is touched, and is not
  * given back; waiting is done without the kernel.
  */
-extern uint32_t port_quiet;
+extern PORT_HIDDEN uint32_t port_quiet;
 
 /*
  * Fault handling of the guarded copies (port_copy_in/out): when a SIGSEGV or

@@ -18,7 +18,7 @@ int pool_file_open(struct pool *p, const char *path);
  */
 int pool_file_again(struct pool *p);
 /* A medium that needs write-back of lines is mapped: port_copy*_nt see to their ends. */
-extern uint64_t port_nt_min;
+extern PORT_HIDDEN uint64_t port_nt_min;
 void port_nt_flushes(void);
 
 /*

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#include "variable.h"
+
 static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
@@ -24,13 +26,6 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
-
-/*
- * Variables that the start of a process stores to. They lie together, as zeros in the
- * library's file, in the page that the loader itself has to write to: in .bss, between
- * tables of megabytes, each would cost a page fault of its own.
- */
-#define PORT_START __attribute__((section(".data.start")))
 
 #define SYS_ARG(x) ((long)(x))
 #define sys0(nr) sys6((nr), 0, 0, 0, 0, 0, 0)
