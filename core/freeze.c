@@ -135,12 +135,17 @@ struct patience {
 	uint64_t left_ns, pause_ns;
 };
 
-static bool sleep_on(struct patience *p, const le32 *word)
+/*
+ * Who is waited for may wait for what a dead one holds, whom he does not clean up after (I3):
+ * all the dead are looked for before each sleep.
+ */
+static bool sleep_on(struct umfs *fs, struct patience *p, const le32 *word)
 {
 	uint64_t ns = UMFS_MIN(p->pause_ns, p->left_ns);
 
 	if (!ns)
 		return false;
+	umfs_slot_recover_dead(fs);
 	port_wait((const uint32_t *)(const void *)word, ld32(word), ns);
 	p->left_ns -= ns;
 	p->pause_ns = UMFS_MIN(p->pause_ns * 2, PAUSE_LAST_NS);
@@ -172,7 +177,7 @@ static int slots_quiet(struct umfs *fs, struct patience *p, uint32_t *slot)
 	for (*slot = 0; *slot < fs->geo.slot_count; ++*slot) {
 		p->pause_ns = PAUSE_FIRST_NS;
 		while ((word = at_work(fs, *slot)))
-			if (!sleep_on(p, word))
+			if (!sleep_on(fs, p, word))
 				return -ETIMEDOUT;
 	}
 	return 0;
@@ -188,7 +193,7 @@ static int lock_quiet(struct umfs *fs, le64 *word, struct patience *p, uint32_t 
 		*slot = umfs_lock_slot(seen);
 		if (*slot != fs->slot && !umfs_slot_recover(fs, *slot))
 			continue;
-		if (!sleep_on(p, (const le32 *)(const void *)word))
+		if (!sleep_on(fs, p, (const le32 *)(const void *)word))
 			return -ETIMEDOUT;
 	}
 	return 0;

@@ -521,8 +521,7 @@ static bool any_live(const struct umfs *fs)
 	return false;
 }
 
-/* So that the last to leave leaves a clean pool, whoever died or went by exec before. */
-static void recover_dead(struct umfs *fs)
+void umfs_slot_recover_dead(struct umfs *fs)
 {
 	uint32_t i;
 
@@ -569,7 +568,7 @@ void umfs_detach(struct umfs *fs)
 		return;
 	if (!fs->broken) {
 		umfs_slot_drop_own_opens(fs);
-		recover_dead(fs);
+		umfs_slot_recover_dead(fs); /* the last to leave leaves a clean pool */
 		if (fs->zombies)
 			umfs_reap(fs, true);
 		left = leave_lanes(fs);

@@ -259,6 +259,8 @@ int umfs_ofd_inherit(struct umfs *fs, uint32_t ofd);
 void umfs_slot_abandon(struct umfs *fs, uint32_t slot, uint32_t incarnation);
 /* Roll back what a dead slot left. 0: done or nothing to do; -EAGAIN: it is alive; -EIO: cut short. */
 int umfs_slot_recover(struct umfs *fs, uint32_t slot);
+/* All that are dead and may be cleaned up. */
+void umfs_slot_recover_dead(struct umfs *fs);
 /*
  * Everything a crash left, on a pool nobody else has attached (attach does it, fsck calls it).
  * -EIO: the pool was lost on the way, who comes next goes on; -ENOSPC: no memory for a lane.

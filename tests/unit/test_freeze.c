@@ -466,6 +466,7 @@ static void reading_goes_on(void **state)
 struct slow {
 	struct sim_proc *proc;
 	struct umfs *freezer;
+	struct sim *sim;
 	struct umfs_tx tx;
 	uint32_t ino;
 };
@@ -653,6 +654,40 @@ static void holder_that_dies_waited_for_no_longer(void **state)
 	assert_ok(umfs_freeze(u->fs, SECOND, &slot));
 	assert_int_equal(ld32(&umfs_slot(u->fs, dead)->state), UMFS_SLOT_FREE);
 	assert_ok(umfs_thaw(u->fs));
+}
+
+static void go_on_if_unlocked(void *arg)
+{
+	struct slow *s = arg;
+	struct umfs *fs = &s->proc->fs;
+	le64 *word = &umfs_reserve(fs, 0)->lock;
+
+	if (umfs_lock_soon(fs, word)) {
+		s->sim->turn = go_on_if_unlocked;
+		return;
+	}
+	umfs_unlock(fs, word);
+	umfs_lane_put(&s->tx);
+}
+
+/* Who is waited for waits for what a dead one holds, whom only the freezer may clean up after. */
+static void dead_that_holds_up_another_undone(void **state)
+{
+	struct unit *u = *state;
+	struct slow s = {.sim = u->sim, .proc = unit_attach(u)};
+	struct sim_proc *dies = unit_attach(u);
+	uint32_t slot;
+
+	assert_true(s.proc->fs.slot < dies->fs.slot);
+	assert_ok(umfs_lane_get(&s.proc->fs, &s.tx));
+	assert_ok(umfs_lock(&dies->fs, &umfs_reserve(&dies->fs, 0)->lock));
+	sim_kill(dies);
+	u->sim->turn = go_on_if_unlocked;
+	u->sim->turn_arg = &s;
+	assert_ok(umfs_freeze(u->fs, SECOND, &slot));
+	assert_null(u->sim->turn);
+	assert_ok(umfs_thaw(u->fs));
+	sim_detach(s.proc);
 }
 
 /* A word that nobody holds and that is not 0 is looked at once. */
@@ -943,6 +978,7 @@ int main(int argc, char **argv)
 		CASE(freezer_that_loses_the_pool_at_last_thaws),
 		CASE(looker_freezes_nothing),
 		CASE(holder_that_dies_waited_for_no_longer),
+		CASE(dead_that_holds_up_another_undone),
 		CASE(word_of_nobody_cleared),
 		CASE(lane_waited_for_while_all_are_busy),
 		CASE(closed_file_not_written),
