@@ -282,23 +282,23 @@ struct mount *umfs_mount_inner(struct mount *m, const char **rest)
 	return best;
 }
 
+/* Where in the mount's directory what follows the working directory begins; 0: not below it. */
+static uint32_t below_cwd(const struct mount *m, const char *cwd, uint32_t len)
+{
+	bool root = len == 1;
+	bool below = len && len < m->dir_len && !memcmp(cwd, m->dir, len) && m->dir[len] == '/';
+
+	return root ? 1 : below ? len + 1 : 0;
+}
+
 bool umfs_mount_cwd_changed(void)
 {
 	char cwd[DIR_BYTES];
 	long n = sys2(SYS_getcwd, cwd, sizeof(cwd));
+	uint32_t len = n > 1 && cwd[0] == '/' ? (uint32_t)n - 1 : 0;
 
-	for (uint32_t i = 0; i < umfs_config.mount_count; i++) {
-		struct mount *m = &umfs_mounts[i];
-		uint32_t off = 0;
-		uint32_t len = n > 1 && cwd[0] == '/' ? (uint32_t)n - 1 : 0;
-
-		if (len == 1)
-			off = 1;
-		else if (len && len < m->dir_len && !memcmp(cwd, m->dir, len) &&
-			 m->dir[len] == '/')
-			off = len + 1;
-		STORE(&m->cwd_off, off);
-	}
+	for (uint32_t i = 0; i < UMFS_MIN(umfs_config.mount_count, MOUNTS_MAX); i++)
+		STORE(&umfs_mounts[i].cwd_off, below_cwd(&umfs_mounts[i], cwd, len));
 	return n > 0 && cwd[0] == '/';
 }
 

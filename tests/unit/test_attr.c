@@ -342,7 +342,7 @@ static void attributes_beside_stopped_writer_read(void **state)
 	struct stopped s = stop_inside(u, ino);
 
 	attr = get(u, ino);
-	assert_memory_equal(&attr, &before, sizeof(attr));
+	assert_same_attr(&attr, &before);
 	umfs_inode_set_size(u->fs, s.in, ino, 77);
 	assert_int_equal(get(u, ino).size, 77);
 	assert_ok(umfs_access(u->fs, &user, ino, 6));
