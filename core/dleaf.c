@@ -123,6 +123,12 @@ uint32_t umfs_dleaf_count(const struct umfs_dleaf_pm *leaf)
 	return n;
 }
 
+/* Do names start among the i-th eight cells? Names that are gone leave their tags. */
+static bool starts_of(const struct umfs_dleaf_pm *leaf, uint32_t i)
+{
+	return (ld64(&leaf->start[i / 8u]) >> ((i % 8u) * 8u)) & 0xff;
+}
+
 /*
  * Eight tags at a time. Bytes equal to the wanted tag become zero, and the usual trick
  * finds zero bytes (false ones above a true one are sorted out by the name, and tags of
@@ -138,7 +144,10 @@ static int find_cell(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n
 	for (i = FIRST / 8u; i < end; i++) {
 		uint64_t x = ld64(&tags[i]) ^ want;
 
-		for (x = (x - BYTES_01) & ~x & BYTES_80; x; x &= x - 1) {
+		x = (x - BYTES_01) & ~x & BYTES_80;
+		if (x && !starts_of(leaf, i))
+			continue;
+		for (; x; x &= x - 1) {
 			uint32_t cell = i * 8u + (uint32_t)__builtin_ctzll(x) / 8u;
 
 			if (!(ld64(&leaf->start[cell / 64u]) >> cell % 64u & 1))

@@ -170,6 +170,22 @@ uint64_t umfs_fpt_run(const struct umfs *fs, uint64_t root, uint64_t index, uint
 	return n;
 }
 
+static inline bool eight_zeros(const le64 *e)
+{
+	return !(ld64(&e[0]) | ld64(&e[1]) | ld64(&e[2]) | ld64(&e[3]) | ld64(&e[4]) | ld64(&e[5]) |
+		 ld64(&e[6]) | ld64(&e[7]));
+}
+
+/* The first that says anything, or `count`: most of a small file's table is zeros. */
+static uint64_t first_set(const le64 *entries, uint64_t count)
+{
+	uint64_t i = 0;
+
+	while (i < count && !(ld64(&entries[i]) & ~UMFS_PTE_VOLATILE))
+		i += count - i >= 8 && eight_zeros(&entries[i]) ? 8 : 1;
+	return i;
+}
+
 uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uint64_t end)
 {
 	while (index < end) {
@@ -180,9 +196,13 @@ uint64_t umfs_fpt_next(const struct umfs *fs, uint64_t root, uint64_t index, uin
 		stop = p.span < end - index ? index + p.span : end;
 		if (p.leaf || p.odd)
 			return index;
-		for (; p.ptes && index < stop; index++)
-			if (ld64(&p.ptes[index & (UMFS_PTE_PER_PAGE - 1)]) & ~UMFS_PTE_VOLATILE)
+		if (p.ptes) {
+			uint64_t in_table = index & (UMFS_PTE_PER_PAGE - 1);
+
+			index += first_set(p.ptes + in_table, stop - index);
+			if (index < stop)
 				return index;
+		}
 		index = stop;
 	}
 	return end;
@@ -379,6 +399,22 @@ int umfs_fpt_reserve(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 
 /* ---- trimming ---- */
 
+/*
+ * Leave out zeros at both ends: most of a small file's table, which would be saved, summed
+ * and looked through.
+ */
+static void narrow(le64 **entries, uint32_t *count)
+{
+	while (*count && !ld64(*entries)) {
+		(*entries)++;
+		(*count)--;
+	}
+	while (*count > 8 && eight_zeros(*entries + *count - 8))
+		*count -= 8;
+	while (*count && !ld64(*entries + *count - 1))
+		(*count)--;
+}
+
 static uint32_t pages_in(const le64 *entries, uint32_t count)
 {
 	uint32_t i, pages = 0;
@@ -418,7 +454,7 @@ static int cut_entries(struct umfs_tx *tx, struct umfs_inode_pm *inode, le64 *sl
 		       uint32_t count, le64 *table)
 {
 	uint32_t pages = pages_in(slot, count) + (table ? 1 : 0);
-	int err = umfs_tx_save_fpt(tx, slot, count);
+	int err = count ? umfs_tx_save_fpt(tx, slot, count) : 0;
 
 	if (!err && table)
 		err = umfs_tx_save_fpt(tx, table, 1);
@@ -489,18 +525,23 @@ static int trim_step(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint32_t i
 	struct umfs *fs = tx->fs;
 	uint64_t start = *index & ~(uint64_t)(UMFS_PTE_PER_PAGE - 1);
 	uint32_t first = (uint32_t)(UMFS_MAX(start, keep) - start);
+	uint32_t count = UMFS_PTE_PER_PAGE - first;
 	struct place p;
+	le64 *slot;
 
 	find_place(fs, ld64(&inode->root), *index, &p);
 	*index = start + UMFS_PTE_PER_PAGE;
 	if (p.leaf)
 		return start < keep ? 0 : drop_entries(tx, inode, ino, p.parent, 1, NULL);
-	if (!p.ptes || any_leaf_2m(p.ptes + first, UMFS_PTE_PER_PAGE - first))
+	if (!p.ptes)
+		return -EUCLEAN;
+	slot = p.ptes + first;
+	narrow(&slot, &count);
+	if (any_leaf_2m(slot, count))
 		return -EUCLEAN;
 	if (p.run && first)
 		clear_mark(fs, p.parent);
-	return drop_entries(tx, inode, ino, p.ptes + first, UMFS_PTE_PER_PAGE - first,
-			    first ? NULL : p.parent);
+	return drop_entries(tx, inode, ino, slot, count, first ? NULL : p.parent);
 }
 
 /* PTE pages that lie wholly past `keep` and were empty to begin with, and PMD pages. */
@@ -563,6 +604,8 @@ static int cut_place(struct umfs_tx *tx, struct umfs_inode_pm *inode, struct pla
 	uint32_t from = (uint32_t)(UMFS_MAX(start, first) - start);
 	uint32_t to = (uint32_t)(UMFS_MIN(start + UMFS_PTE_PER_PAGE, last) - start);
 	bool whole = !from && to == UMFS_PTE_PER_PAGE;
+	uint32_t count = to - from;
+	le64 *slot;
 
 	if (!p->parent && p->leaf)
 		return cut_root(tx, inode);
@@ -570,11 +613,15 @@ static int cut_place(struct umfs_tx *tx, struct umfs_inode_pm *inode, struct pla
 		return pass ? 0 : -ENOSPC;
 	if (p->leaf)
 		return cut_entries(tx, inode, p->parent, 1, NULL);
-	if (!p->ptes || any_leaf_2m(p->ptes + from, to - from))
+	if (!p->ptes)
+		return -EUCLEAN;
+	slot = p->ptes + from;
+	narrow(&slot, &count);
+	if (any_leaf_2m(slot, count))
 		return -EUCLEAN;
 	if (p->run && !whole)
 		clear_mark(tx->fs, p->parent);
-	return cut_entries(tx, inode, p->ptes + from, to - from, whole ? p->parent : NULL);
+	return cut_entries(tx, inode, slot, count, whole ? p->parent : NULL);
 }
 
 int umfs_fpt_cut(struct umfs_tx *tx, struct umfs_inode_pm *inode, uint64_t first, uint64_t last,
