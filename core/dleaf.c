@@ -14,12 +14,11 @@
  *     are given away, or dentries copied to where the old ones are lost, they must agree.
  */
 #include "internal.h"
+#include "bytes.h"
 
 #define FIRST UMFS_DLEAF_HEAD_CELLS
 #define CELLS UMFS_DLEAF_CELLS
 #define DENTRY_CELLS_MAX UMFS_DENTRY_CELLS(UMFS_NAME_MAX)
-#define BYTES_01 0x0101010101010101ull
-#define BYTES_80 0x8080808080808080ull
 
 static uint32_t dentry_check(const struct umfs_dentry_pm *d, const void *name, uint32_t len)
 {
@@ -123,40 +122,29 @@ uint32_t umfs_dleaf_count(const struct umfs_dleaf_pm *leaf)
 	return n;
 }
 
-/* Do names start among the i-th eight cells? Names that are gone leave their tags. */
-static bool starts_of(const struct umfs_dleaf_pm *leaf, uint32_t i)
+/* Bit n: a dentry with this tag starts at cell 64 * word + n. */
+static uint64_t candidates(const struct umfs_dleaf_pm *leaf, uint32_t word, uint8_t tag)
 {
-	return (ld64(&leaf->start[i / 8u]) >> ((i % 8u) * 8u)) & 0xff;
+	uint64_t starts = ld64(&leaf->start[word]);
+
+	if (!word)
+		starts &= ~0ull << FIRST;
+	return starts ? starts & umfs_bytes_equal(&leaf->tag[word * 64u], tag) : 0;
 }
 
-/*
- * Eight tags at a time. Bytes equal to the wanted tag become zero, and the usual trick
- * finds zero bytes (false ones above a true one are sorted out by the name, and tags of
- * names that are gone by the start bits).
- */
 static int find_cell(const struct umfs_dleaf_pm *leaf, const struct umfs_name *n, uint32_t *at)
 {
-	const le64 *tags = (const le64 *)(const void *)leaf->tag;
-	uint64_t want = (n->hash & 0xff) * BYTES_01;
-	uint32_t i, end = (UMFS_MIN((uint32_t)ld16(&leaf->tail), CELLS) + 7u) / 8u; /* I3 */
-	int found;
+	uint32_t word, words = (UMFS_MIN((uint32_t)ld16(&leaf->tail), CELLS) + 63u) / 64u;
+	uint64_t left;
 
-	for (i = FIRST / 8u; i < end; i++) {
-		uint64_t x = ld64(&tags[i]) ^ want;
+	for (word = 0; word < words; word++) {
+		for (left = candidates(leaf, word, (uint8_t)n->hash); left; left &= left - 1) {
+			int found;
 
-		x = (x - BYTES_01) & ~x & BYTES_80;
-		if (x && !starts_of(leaf, i))
-			continue;
-		for (; x; x &= x - 1) {
-			uint32_t cell = i * 8u + (uint32_t)__builtin_ctzll(x) / 8u;
-
-			if (!(ld64(&leaf->start[cell / 64u]) >> cell % 64u & 1))
-				continue;
-			found = match(leaf, cell, n);
-			if (found) {
-				*at = cell;
+			*at = word * 64u + (uint32_t)__builtin_ctzll(left);
+			found = match(leaf, *at, n);
+			if (found)
 				return found > 0 ? 0 : found;
-			}
 		}
 	}
 	return -ENOENT;

@@ -16,7 +16,7 @@
  *     does not hold. Who is stopped in there leaves each field, a word, as before or as
  *     after this one change. Type and generation are not among them: they are constant
  *     while the inode is in use. Rights are not decided by such a mixture: umfs_access
- *     then waits for the lock. They are marked: attr->mixed.
+ *     then waits for the lock. They are marked: attr->seq is odd.
  */
 #include "internal.h"
 
@@ -33,7 +33,6 @@ static void fill(const struct umfs_inode_pm *in, struct umfs_attr *a)
 	a->rdev = ld64(&in->rdev);
 	a->blocks_512 = ld64(&in->pages) * (UMFS_PAGE_BYTES / 512u);
 	a->btime_ns = (int64_t)ld64(&in->btime_ns);
-	a->mixed = false;
 }
 
 static void fill_hot(const struct umfs_inode_pm *in, uint32_t ino, struct umfs_attr *a)
@@ -72,6 +71,7 @@ static int read_between(const struct umfs_inode_pm *in, umfs_node node, struct u
 	if (seq & 1)
 		return -EAGAIN;
 	err = read_once(in, node, a);
+	a->seq = seq;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return ld64(&in->seq) == seq ? err : -EAGAIN;
 }
@@ -83,6 +83,7 @@ static int read_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node node
 
 	umfs_seq_heal(in);
 	err = read_once(in, node, a);
+	a->seq = ld64(&in->seq);
 	umfs_unlock(fs, &in->lock);
 	return err;
 }
@@ -100,7 +101,7 @@ static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct um
 		port_relax();
 	}
 	fill(tries == SEALED_TRIES ? in : &copy, a);
-	a->mixed = tries == SEALED_TRIES;
+	a->seq = tries == SEALED_TRIES;
 	fill_hot(in, (uint32_t)node, a);
 	if (!a->mode)
 		return node >> 32 ? -ESTALE : -ENOENT;
@@ -136,7 +137,7 @@ int umfs_access_known(struct umfs *fs, const struct umfs_cred *cred, umfs_node n
 	struct umfs_attr a;
 	int err;
 
-	if (attr->mixed && !fs->readonly) {
+	if ((attr->seq & 1) && !fs->readonly) {
 		err = in ? umfs_lock(fs, &in->lock) : -EUCLEAN;
 		if (!err)
 			err = read_locked(fs, in, node, &a);

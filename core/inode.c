@@ -109,6 +109,17 @@ static bool checked_before(struct umfs *fs, const struct umfs_inode_pm *in, uint
 				     checked_word(ino, seq);
 }
 
+static void note_checked(struct umfs *fs, uint32_t ino, uint64_t seq)
+{
+	__atomic_store_n(checked_place(fs, ino), checked_word(ino, seq), __ATOMIC_RELAXED);
+}
+
+void umfs_attr_believe(struct umfs *fs, const struct umfs_attr *attr)
+{
+	if (attr->seq && !(attr->seq & 1))
+		note_checked(fs, attr->ino, attr->seq);
+}
+
 int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **inode)
 {
 	uint32_t ino = (uint32_t)node;
@@ -127,8 +138,7 @@ int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **ino
 
 		err = check_once(in, node, seq);
 		if (!err)
-			__atomic_store_n(checked_place(fs, ino), checked_word(ino, seq),
-					 __ATOMIC_RELAXED);
+			note_checked(fs, ino, seq);
 		if (err != -EAGAIN)
 			return err;
 		port_relax();

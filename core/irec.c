@@ -83,13 +83,14 @@ int umfs_irec_hold(struct umfs *fs, struct umfs_inode_pm *inode, uint32_t ino, u
 		err = umfs_irec_claim(fs, inode, ino, &rec);
 		if (err)
 			return err;
+		/* It has nobody else's (I3), and gets none until there is a reference (ofd.c). */
+		st64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	}
 	*irec = (uint32_t)(rec - umfs_irec(fs, 0));
 	umfs_widen(&fs->irec_range, *irec);
-	if (__atomic_fetch_add(&fs->irec_refs[*irec], 1, __ATOMIC_ACQ_REL))
+	if (__atomic_fetch_add(&fs->irec_refs[*irec], 1, __ATOMIC_ACQ_REL) || !found)
 		return 0;
-	if (found)
-		umfs_irec_note(fs, *irec); /* who claimed it may not know of that */
+	umfs_irec_note(fs, *irec); /* who claimed it may not know of that */
 	or64(&rec->opens[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	return 0;
 }

@@ -74,7 +74,10 @@ static uint64_t freed_key(uint64_t key)
 	return key & SERIAL_MASK;
 }
 
-/* The claimer's slot is part of the key, so that its death in here is cleaned up. Lock held. */
+/*
+ * The claimer's slot is part of the key, so that its death in here is cleaned up. Lock held:
+ * nobody else changes a key that is free (I2), or the slots before there is a reference.
+ */
 static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
 {
 	uint64_t key = ld64(&o->key), mine = (uint64_t)fs->epoch << 32 | fs->slot << 24;
@@ -83,8 +86,7 @@ static bool claim_one(struct umfs *fs, struct umfs_ofd_pm *o)
 	if (umfs_key_epoch(key) == fs->epoch)
 		return false;
 	mine |= (key + 1) & SERIAL_MASK;
-	if (!cas64(&o->key, &key, mine))
-		return false;
+	st64(&o->key, mine);
 	for (k = 0; k < 4; k++)
 		st64(&o->slots[k], 0);
 	return true;
@@ -162,9 +164,9 @@ void umfs_ofd_fill(struct umfs *fs, uint32_t ofd, const struct umfs_held *h, uin
 	st32(&o->irec, h->irec);
 	st32(&o->flags, flags);
 	st64(&o->pos, 0);
+	st64(&o->slots[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	__atomic_store_n(&fs->ofd_refs[ofd], 1, __ATOMIC_RELEASE);
 	umfs_widen(&fs->ofd_range, ofd);
-	or64(&o->slots[fs->slot / 64u], umfs_slot_bit(fs->slot));
 	umfs_unlock(fs, &o->lock);
 }
 

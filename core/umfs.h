@@ -143,7 +143,11 @@ struct umfs_attr {
 	uint32_t ino, generation, mode, uid, gid, nlink;
 	uint64_t rdev, size, blocks_512;
 	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
-	bool mixed; /* of two moments, where somebody is stopped inside a change: nobody's rights */
+	/*
+	 * The inode's sequence that all this is of; 0: not known; odd: it is of two moments,
+	 * as somebody is stopped inside a change: nobody's rights.
+	 */
+	uint64_t seq;
 };
 
 struct umfs_statfs {
@@ -382,6 +386,8 @@ static inline int umfs_walk_getattr(struct umfs *fs, const struct umfs_walk *w,
 	*attr = w->attr;
 	return 0;
 }
+/* What was read just now held: who opens the inode next need not sum it up again. */
+void umfs_attr_believe(struct umfs *fs, const struct umfs_attr *attr);
 /* mask: bits 4 read, 2 write, 1 execute. -EACCES. */
 int umfs_access(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mask);
 /* The same of a node's attributes that were read just now. */

@@ -184,6 +184,8 @@ static long open_found(struct spot *s, int flags, int fd)
 	if (s->w.must_be_dir && !S_ISDIR(attr.mode))
 		return -ENOTDIR;
 	ret = check_existing(fs, s->w.ino, flags, &attr);
+	if (!ret)
+		umfs_attr_believe(fs, &attr);
 	return ret ? ret : open_inode(fs, s->w.ino, flags, attr.mode, fd);
 }
 

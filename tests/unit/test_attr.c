@@ -332,6 +332,32 @@ static void go_on(struct stopped *s)
 	sim_detach(s->proc);
 }
 
+/* What was read is believed only of the moment that it was read at. */
+static void attributes_not_of_this_moment_not_believed(void **state)
+{
+	struct unit *u = *state;
+	uint32_t ino = new_file(u, 0640, 1000, 1000), ofd, i;
+	struct umfs_attr attr = get(u, ino), old = attr, unknown = attr, mixed = attr;
+	const struct umfs_attr *const read[] = {&old, &unknown, &mixed};
+	struct umfs_inode_pm *in = umfs_inode(u->fs, ino);
+
+	u->damaged = true;
+	assert_ok(umfs_chmod(u->fs, &world_root, ino, 0600));
+	attr = get(u, ino);
+	assert_int_not_equal(attr.seq, old.seq);
+	unknown.seq = 0;
+	mixed.seq = attr.seq + 1;
+	st32(&in->gid, 7);
+	for (i = 0; i < UMFS_ARRAY_LEN(read); i++) {
+		umfs_attr_believe(u->fs, read[i]);
+		assert_err(umfs_open(u->fs, ino, O_RDONLY, &ofd), EUCLEAN);
+	}
+	st32(&in->gid, attr.gid);
+	umfs_attr_believe(u->fs, &attr);
+	assert_ok(umfs_open(u->fs, ino, O_RDONLY, &ofd));
+	umfs_ofd_put(u->fs, ofd);
+}
+
 #define SOON_NS 20000000 /* the simulator's clock moves by a millisecond at each look */
 
 static void attributes_beside_stopped_writer_read(void **state)
@@ -427,6 +453,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(times_move_with_changes),
 	CASE(statfs_counts_what_is_used),
 	CASE(attributes_of_missing_inode_refused),
+	CASE(attributes_not_of_this_moment_not_believed),
 	CASE(attributes_beside_stopped_writer_read),
 	CASE(attributes_between_store_and_seal_each_old_or_new),
 	CASE(attributes_beside_dead_writer_recovered_first),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* test_dir.c - directories: size, order, cookies, leaves that overflow. */
+#include "bytes.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -404,6 +405,36 @@ static void listing_of_shared_nodes_ends(void **state)
 	free(pages);
 }
 
+/* ---- tags ---- */
+
+static uint64_t equal_one_by_one(const uint8_t *bytes, uint8_t byte)
+{
+	uint64_t equal = 0;
+
+	for (uint32_t i = 0; i < 64; i++)
+		equal |= (uint64_t)(bytes[i] == byte) << i;
+	return equal;
+}
+
+/* Neighbours of the one looked for, and all that differ from it in one bit, lie side by side. */
+static void bytes_equal_found_exactly(void **state)
+{
+	_Alignas(16) uint8_t bytes[64];
+	uint32_t byte, i, round;
+
+	(void)state;
+	for (byte = 0; byte < 256; byte++) {
+		for (round = 0; round < 64; round++) {
+			for (i = 0; i < 64; i++)
+				bytes[i] = (uint8_t)(byte + (i * round % 7 < 3 ? 0 : i % 3 ? 1u << i % 8 : ~0u));
+			assert_int_equal(umfs_bytes_equal((const le8 *)bytes, (uint8_t)byte),
+					 equal_one_by_one(bytes, (uint8_t)byte));
+			assert_int_equal(umfs_bytes_equal_by_words((const le8 *)bytes, (uint8_t)byte),
+					 equal_one_by_one(bytes, (uint8_t)byte));
+		}
+	}
+}
+
 /* ---- damage ---- */
 
 static struct umfs_dleaf_pm *leaf_at(struct unit *u, uint64_t ref)
@@ -661,6 +692,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(dir_filled_and_emptied_again_does_not_grow),
 	CASE(name_lengths_at_the_limits),
 	CASE(names_of_any_bytes_kept),
+	CASE(bytes_equal_found_exactly),
 	CASE(leaf_of_garbage_refused),
 	CASE(listing_of_shared_nodes_ends),
 	CASE(damaged_dentry_leads_nowhere),

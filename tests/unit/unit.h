@@ -56,7 +56,7 @@ int unit_run(int argc, char **argv, const char *name, const struct CMUnitTest *t
 
 #define assert_ok(call) assert_int_equal(call, 0)
 #define assert_err(call, err) assert_int_equal(call, -(err))
-/* All that the inode says; `mixed` is of the reading, and padding follows it. */
-#define assert_same_attr(a, b) assert_memory_equal(a, b, offsetof(struct umfs_attr, mixed))
+/* All that the inode says; its sequence is of the reading. */
+#define assert_same_attr(a, b) assert_memory_equal(a, b, offsetof(struct umfs_attr, seq))
 
 #endif
