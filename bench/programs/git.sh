@@ -9,6 +9,12 @@ export GIT_CONFIG_KEY_1=user.name GIT_CONFIG_VALUE_1=me
 export GIT_CONFIG_KEY_2=user.email GIT_CONFIG_VALUE_2=me@example.org
 export GIT_CONFIG_KEY_3=advice.detachedHead GIT_CONFIG_VALUE_3=false
 
+# A file as old as the index, to the second, may have changed after it, and git reads it each time.
+settle() {
+	find repo -path repo/.git -prune -o -type f -exec touch -d '1 minute ago' {} +
+	git -C repo status --short
+}
+
 case $1 in
 prepare)
 	mkdir repo
@@ -19,7 +25,8 @@ prepare)
 	sed -i 's/^file /the file /' dir?/*
 	git commit -q -a -m second
 	git repack -q -a -d
-	git status --short
+	cd ..
+	settle
 	;;
 clone)
 	git clone -q --no-hardlinks repo clone
@@ -38,5 +45,8 @@ checkout)
 	done
 	done_of 4 calls
 	;;
-clear) rm -rf clone ;;
+clear)
+	rm -rf clone
+	settle
+	;;
 esac
