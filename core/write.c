@@ -21,7 +21,10 @@
  * I1  Bytes past the end of file are undefined; who moves the end over a gap
  *     zeroes the gap first. So extending needs no undo: the store of the size
  *     is the commit point.
- * I2  The first write to a page zeroes the rest of it.
+ * I2  The first write to a page zeroes the rest of it. What lies past the end of file is left
+ *     out where nobody sees it: in a file that is not mapped (who maps it zeroes that: map.c),
+ *     and where stores become durable in their order. Elsewhere power may leave an end that
+ *     was moved over bytes which posix has not flushed, and what was there before is shown.
  * I3  Non-temporal stores are drained, and flushed lines fenced, before an
  *     entry or a size that shows them is stored.
  */
@@ -150,6 +153,22 @@ void umfs_write_zero(struct umfs *fs, void *pool, uint64_t n)
 
 /* ---- in place ---- */
 
+/*
+ * I2: around what is to be written at [off, stop), to unwritten pages of which the first
+ * begins at `data` and the last ends at offset `last` of the file.
+ */
+static void zero_around(const struct umfs_write *w, uint8_t *data, uint64_t off, uint64_t stop,
+			uint64_t last)
+{
+	uint64_t in_page = off & UMFS_PAGE_MASK;
+
+	umfs_write_zero(w->fs, data, in_page);
+	if (!umfs_irec_mapped(w->rec) && w->fs->geo.durability != UMFS_DURABLE_FLUSH)
+		last = UMFS_MIN(last, w->old);
+	if (last > stop)
+		umfs_write_zero(w->fs, data + in_page + (stop - off), last - stop);
+}
+
 /* Copy to the pages of [off, end), which are allocated. Unwritten ones stay so. */
 static int copy_in_place(struct umfs_write *w, uint64_t off, uint64_t end)
 {
@@ -165,11 +184,8 @@ static int copy_in_place(struct umfs_write *w, uint64_t off, uint64_t end)
 
 		if (!entry)
 			return -EUCLEAN;
-		if (!umfs_pte_written(entry)) { /* I2 */
-			umfs_write_zero(w->fs, data, in_page);
-			umfs_write_zero(w->fs, data + in_page + (stop - off),
-					(pages << UMFS_PAGE_SHIFT) - in_page - (stop - off));
-		}
+		if (!umfs_pte_written(entry))
+			zero_around(w, data, off, stop, (index + pages) << UMFS_PAGE_SHIFT);
 		err = umfs_pte_written(entry) ? take_over(w, data + in_page, off, stop - off)
 					      : umfs_write_take(w, data + in_page, stop - off);
 		off = stop;

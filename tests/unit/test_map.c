@@ -272,6 +272,71 @@ static void other_process_writes_in_place(void **state)
 	world_close(&m.file);
 }
 
+/* ---- what lies past the end ---- */
+
+static bool zeros(const struct umfs_file *file, uint64_t from, uint64_t to)
+{
+	uint64_t where;
+	uint8_t *page;
+
+	assert_int_equal(umfs_map_run(file, from & ~(uint64_t)UMFS_PAGE_MASK, PAGE, &where), PAGE);
+	page = file->fs->base + where;
+	for (; from < to; from++)
+		if (page[from & UMFS_PAGE_MASK])
+			return false;
+	return true;
+}
+
+/* A file's first byte goes to a page that had others'. */
+static void new_in_used_page(struct unit *u, struct umfs_file *file, uint64_t off)
+{
+	assert_ok(world_put(u->fs, "/used", 0, 500 * PAGE, 9));
+	assert_ok(world_unlink(u->fs, "/used"));
+	assert_ok(world_open(u->fs, "/f", O_RDWR | O_CREAT, file));
+	assert_ok(world_write(file, off, 1, 1));
+	/* Else this would test nothing; what is not flushed may be lost and shown, so it is cleared. */
+	assert_int_equal(zeros(file, off + 1, PAGE), u->fs->geo.durability == UMFS_DURABLE_FLUSH);
+}
+
+static void bytes_past_the_end_read_by_nobody(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint8_t got[8 * PAGE];
+	uint32_t i;
+
+	new_in_used_page(u, &file, 10);
+	assert_true(zeros(&file, 0, 10));
+	assert_ok(umfs_truncate(u->fs, umfs_file_node(&file), 2000));
+	assert_true(zeros(&file, 11, 2000));
+	assert_ok(world_write(&file, 3000, 1, 1));
+	assert_true(zeros(&file, 11, 3000));
+	assert_ok(umfs_fallocate(&file, 0, 0, 8 * PAGE));
+	assert_true(zeros(&file, 3001, PAGE));
+	assert_ok(world_write(&file, 3 * PAGE + 7, 1, 1)); /* before the end, to an unwritten page */
+	assert_int_equal(umfs_pread(&file, got, sizeof(got), 0), sizeof(got));
+	for (i = 0; i < sizeof(got); i++)
+		assert_true(!got[i] || i == 10 || i == 3000 || i == 3 * PAGE + 7);
+	world_close(&file);
+}
+
+static void bytes_past_the_end_of_mapped_are_zeros(void **state)
+{
+	struct unit *u = *state;
+	struct umfs_file file;
+	uint64_t end = GIB;
+	uint32_t irec;
+
+	new_in_used_page(u, &file, 10);
+	assert_ok(umfs_map_pin(&file, 0, 0, &end, &irec));
+	assert_true(zeros(&file, 11, PAGE));
+	assert_ok(world_write(&file, PAGE + 5, 1, 1));
+	assert_true(zeros(&file, PAGE, PAGE + 5));
+	assert_true(zeros(&file, PAGE + 6, 2 * PAGE));
+	umfs_map_put(u->fs, irec);
+	world_close(&file);
+}
+
 static const struct CMUnitTest tests[] = {
 	CASE(overwrites_of_mapped_stay_in_place),
 	CASE(store_through_mapping_is_read),
@@ -282,5 +347,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(hole_gets_pages_or_enospc),
 	CASE(pin_of_a_dead_process_goes_with_it),
 	CASE(other_process_writes_in_place),
+	CASE(bytes_past_the_end_read_by_nobody),
+	CASE(bytes_past_the_end_of_mapped_are_zeros),
 };
 UNIT_MAIN("map", tests)
