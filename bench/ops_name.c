@@ -3,9 +3,9 @@
  * ops_name.c - the measured calls on names.
  *
  * They work on the files b->serial .. b->serial + n - 1 of b->dir, each named
- * by its number, after rename with an "r" in front. Making a name costs tens
- * of ns and is part of the time on every side. With b->spread they lie in so many
- * directories, those with neighbouring numbers in the same one.
+ * by its number, after rename with an "r" in front. Making a name is part of the time
+ * on every side, so the next name is the last one counted up. With b->spread they lie in
+ * so many directories, those with neighbouring numbers in the same one.
  */
 #include "micro.h"
 
@@ -24,6 +24,8 @@ struct path {
 	char text[4096];
 	size_t dir_len;
 	uint64_t spread;
+	uint64_t number; /* of the name that `end` is the end of */
+	char *end, prefix;
 };
 
 static int path_start(const struct bench *b, struct path *p)
@@ -32,6 +34,7 @@ static int path_start(const struct bench *b, struct path *p)
 		return EINVAL;
 	p->dir_len = strlen(b->dir) + 1;
 	p->spread = b->spread;
+	p->end = NULL;
 	if (p->dir_len + DIR_DIGITS + NAME_DIGITS + 4 > sizeof(p->text))
 		return ENAMETOOLONG;
 	memcpy(p->text, b->dir, p->dir_len - 1);
@@ -47,16 +50,36 @@ static char *put_number(char *at, char prefix, int digits, uint64_t number)
 	return at + digits;
 }
 
+/* Is it the next number in the same directory? Then the text is that now. */
+static bool count_up(struct path *p, char prefix, uint64_t number)
+{
+	char *digit = p->end;
+
+	if (!digit || prefix != p->prefix || number != p->number + 1 ||
+	    (p->spread && number % NAMES_IN_ONE == 0))
+		return false;
+	while (*--digit == '9')
+		*digit = '0';
+	++*digit;
+	p->number = number;
+	return true;
+}
+
 /* dir/PREFIXnumber; snprintf would cost as much as the calls that are measured. */
 static const char *path_of(struct path *p, char prefix, uint64_t number)
 {
 	char *at = p->text + p->dir_len;
 
+	if (count_up(p, prefix, number))
+		return p->text;
 	if (p->spread) {
 		at = put_number(at, 'd', DIR_DIGITS, number / NAMES_IN_ONE % p->spread);
 		*at++ = '/';
 	}
-	*put_number(at, prefix, NAME_DIGITS, number) = '\0';
+	p->end = put_number(at, prefix, NAME_DIGITS, number);
+	*p->end = '\0';
+	p->prefix = prefix;
+	p->number = number;
 	return p->text;
 }
 

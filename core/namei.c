@@ -61,10 +61,13 @@ static int find_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node dir,
 	return err;
 }
 
-/* *ino is set only where the name is found: a look that did not count may have seen another. */
-static int find(struct umfs *fs, umfs_node dir, const struct umfs_name *n, uint32_t *ino)
+/*
+ * In `in`, the inode of dir or NULL: none. *ino is set only where the name is found: a look
+ * that did not count may have seen another.
+ */
+static int find(struct umfs *fs, struct umfs_inode_pm *in, umfs_node dir, const struct umfs_name *n,
+		uint32_t *ino)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
 	uint32_t got;
 	int err;
 
@@ -79,14 +82,20 @@ static int find(struct umfs *fs, umfs_node dir, const struct umfs_name *n, uint3
 	return err;
 }
 
-int umfs_lookup(struct umfs *fs, umfs_node dir, const char *name, uint32_t len, uint32_t *ino)
+int umfs_lookup_in(struct umfs *fs, struct umfs_inode_pm *in, umfs_node dir, const char *name,
+		   uint32_t len, uint32_t *ino)
 {
 	struct umfs_name n;
 	int err = umfs_name_init(fs, &n, name, len);
 
 	if (fs->broken)
 		return -EIO;
-	return err ? err : find(fs, dir, &n, ino);
+	return err ? err : find(fs, in, dir, &n, ino);
+}
+
+int umfs_lookup(struct umfs *fs, umfs_node dir, const char *name, uint32_t len, uint32_t *ino)
+{
+	return umfs_lookup_in(fs, umfs_inode(fs, (uint32_t)dir), dir, name, len, ino);
 }
 
 /* ---- unlink, rmdir ---- */
@@ -201,7 +210,7 @@ static int remove_name(struct umfs *fs, const struct umfs_cred *cred, umfs_node 
 		struct umfs_orphan orphan = {-1, false};
 		struct umfs_tx tx;
 
-		err = find(fs, dir, &n, &x.ino[FROM]);
+		err = find(fs, umfs_inode(fs, (uint32_t)dir), dir, &n, &x.ino[FROM]);
 		if (!err)
 			err = umfs_four_enter(fs, &tx, &x);
 		if (err)

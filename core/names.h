@@ -21,6 +21,9 @@ struct umfs_four {
 
 /* -EINVAL: "", "." or ".."; -ENAMETOOLONG. */
 int umfs_name_init(struct umfs *fs, struct umfs_name *n, const char *name, uint32_t len);
+/* umfs_lookup() in the directory whose inode is `in` (NULL: -EUCLEAN). */
+int umfs_lookup_in(struct umfs *fs, struct umfs_inode_pm *in, umfs_node dir, const char *name,
+		   uint32_t len, uint32_t *ino);
 /* In use as the node says, a directory, and has a name: 0, -ENOENT, -ESTALE, -ENOTDIR. */
 int umfs_dir_check(const struct umfs_inode_pm *dir, umfs_node node);
 /* A lane and all their locks; see umfs_enter. */

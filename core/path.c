@@ -12,7 +12,7 @@
  *     name; if it had been removed and made anew in between, then the generation that
  *     was read is an older one than the name's, and is found out when the node is used.
  */
-#include "internal.h"
+#include "names.h"
 
 #define LINKS_MAX 40u
 #define PATH_BYTES_MAX 4096u
@@ -51,29 +51,30 @@ static int follow(struct umfs *fs, umfs_node node, uint64_t size, struct umfs_wa
 	return w->rest[0] == '/' ? hand_back(w, w->rest, false) : 0;
 }
 
-/* May we look names up in `dir`? No is an answer only of what it was at one moment. */
-static int check_search(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir)
+/*
+ * May we look names up in `dir`, whose inode is *in then? No is an answer only of what it was
+ * at one moment.
+ */
+static int check_search(struct umfs *fs, const struct umfs_cred *cred, umfs_node dir,
+			struct umfs_inode_pm **in)
 {
-	struct umfs_inode_pm *in;
-	int err = umfs_inode_check(fs, dir, &in);
+	int err = umfs_inode_check(fs, dir, in);
 
 	if (err)
 		return err;
-	if (!umfs_is_dir(ld32(&in->mode))) {
+	if (!umfs_is_dir(ld32(&(*in)->mode))) {
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		err = umfs_node_check(in, dir);
+		err = umfs_node_check(*in, dir);
 		return err ? err : -ENOTDIR;
 	}
-	return umfs_may(cred, in, 1) ? 0 : umfs_access(fs, cred, dir, 1);
+	return umfs_may(cred, *in, 1) ? 0 : umfs_access(fs, cred, dir, 1);
 }
 
 /* The end of the component at `s`; its length in *len. */
 static const char *component(const char *s, uint32_t *len)
 {
-	const char *end = s;
+	const char *end = strchrnul(s, '/');
 
-	while (*end && *end != '/')
-		end++;
 	*len = (uint32_t)(end - s);
 	return end;
 }
@@ -87,6 +88,7 @@ static bool only_slashes(const char *s)
 
 struct step {
 	umfs_node dir; /* where we are */
+	struct umfs_inode_pm *in; /* its inode, once names may be looked up there */
 	uint32_t flags;
 	bool plain; /* the last one was by a name of a directory in the path given */
 	const char *at; /* what remains */
@@ -138,22 +140,20 @@ static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs
 }
 
 /*
- * What a name means, and that one's attributes (I1). attr->ino is 0 when names changed
- * meanwhile: then the attributes may be of a life of the inode in which it had another.
+ * What a name means in dir, whose inode is `in`, and that one's attributes (I1). attr->ino is 0
+ * when names changed meanwhile: then the attributes may be of a life of the inode in which it
+ * had another.
  */
-int umfs_lookup_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
-		     umfs_node *node, struct umfs_attr *attr)
+static int lookup_in(struct umfs *fs, struct umfs_inode_pm *in, umfs_node dir, const char *name,
+		     uint32_t len, umfs_node *node, struct umfs_attr *attr)
 {
-	const struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
 	uint32_t ino, again, tries;
 	int err;
 
-	if (!in)
-		return -EUCLEAN;
 	for (tries = 0; tries < NAME_TRIES; tries++) {
 		uint64_t seq = ld64(&in->seq);
 
-		err = umfs_lookup(fs, dir, name, len, &ino);
+		err = umfs_lookup_in(fs, in, dir, name, len, &ino);
 		if (err)
 			return err;
 		err = umfs_getattr(fs, ino, attr);
@@ -165,12 +165,20 @@ int umfs_lookup_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t 
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!(seq & 1) && ld64(&in->seq) == seq)
 			return 0;
-		err = umfs_lookup(fs, dir, name, len, &again);
+		err = umfs_lookup_in(fs, in, dir, name, len, &again);
 		attr->ino = 0;
 		if (!err && again == ino)
 			return 0;
 	}
 	return -ESTALE;
+}
+
+int umfs_lookup_node(struct umfs *fs, umfs_node dir, const char *name, uint32_t len,
+		     umfs_node *node, struct umfs_attr *attr)
+{
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
+
+	return in ? lookup_in(fs, in, dir, name, len, node, attr) : -EUCLEAN;
 }
 
 /* Look `name` up as a middle or last component. 0: go on; WALK_DONE: result in *w. */
@@ -186,7 +194,7 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 	int err;
 
 	w->attr.ino = 0;
-	err = unseen ? 0 : umfs_lookup_node(fs, s->dir, name, len, &node, &w->attr);
+	err = unseen ? 0 : lookup_in(fs, s->in, s->dir, name, len, &node, &w->attr);
 
 	if (err == -ENOENT && named) {
 		node = 0;
@@ -235,7 +243,7 @@ static int take_component(struct umfs *fs, const struct umfs_cred *cred, struct 
 	int err;
 
 	after = component(name, &len);
-	err = check_search(fs, cred, s->dir);
+	err = check_search(fs, cred, s->dir, &s->in);
 	if (err)
 		return err;
 	if (len > UMFS_NAME_MAX)

@@ -4,7 +4,7 @@
  *
  * Need (each port supplies all of it, with these meanings):
  *   types      fixed-width integers, bool, NULL, errno names, INT64_MIN
- *   memory     memcpy memmove memset memcmp, strlen strrchr
+ *   memory     memcpy memmove memset memcmp, strlen strrchr strchrnul
  *   stores     port_stored: told of each store into the pool
  *              port_copy, port_zero: ordinary stores into the pool
  *              port_copy_nt: stores into the pool that bypass the cache where that wins
