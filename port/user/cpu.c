@@ -30,5 +30,8 @@ __attribute__((constructor(101))) static void cpu_init(void)
 		found |= CPU_CLWB;
 	if (CPU_FEATURE_PRESENT(FSRM))
 		found |= CPU_FSRM;
+	/* libc does not tell who made it; SSE4A is what AMD's have and Intel's never had. */
+	if (CPU_FEATURE_PRESENT(FSRM) && !CPU_FEATURE_PRESENT(SSE4A))
+		found |= CPU_FSRM_INTEL;
 	port_cpu = found;
 }

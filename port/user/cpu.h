@@ -18,6 +18,7 @@
 #define CPU_CLWB 8u
 #define CPU_CLMUL 32u /* and CPU_SSE42 */
 #define CPU_FSRM 16u /* "rep movsb" of a few bytes costs little: so does one of many */
+#define CPU_FSRM_INTEL 64u /* and CPU_FSRM: see copy.c */
 
 extern PORT_HIDDEN uint32_t port_cpu;
 

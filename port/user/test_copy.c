@@ -26,7 +26,7 @@ static void copy_out(void *dst, const void *src, uint64_t n)
 	assert_int_equal(port_copy_out(dst, src, n), 0);
 }
 
-#define ROOM 49152u
+#define ROOM 163840u
 
 static void check_copy(copy_any *copy, uint32_t n, uint32_t to, uint32_t from)
 {
@@ -47,8 +47,8 @@ static void check_copy(copy_any *copy, uint32_t n, uint32_t to, uint32_t from)
 static void check_copies(void)
 {
 	static copy_any *const all[] = {port_copy, port_copy_nt, copy_in, copy_in_nt, copy_out};
-	static const uint32_t large[] = {1023, 1279, 1280, 1281, 1343, 2048, 4095, 4096, 4097,
-				       16383, 16384, 16385, 40000};
+	static const uint32_t large[] = {1023, 1279,  1280,  1281,  1343,   2048,   4095,  4096,
+					 4097, 16383, 16384, 16385, 131071, 131072, 150000};
 	uint32_t f, n, i, a;
 
 	for (f = 0; f < UMFS_ARRAY_LEN(all); f++) {
@@ -61,13 +61,41 @@ static void check_copies(void)
 	}
 }
 
+/* What goes on where the last one ended is copied by another routine. */
+static void check_pieces(uint32_t piece)
+{
+	static uint8_t src[ROOM], dst[ROOM];
+	uint32_t at;
+
+	for (at = 0; at < ROOM; at++)
+		src[at] = (uint8_t)(at * 11 + (at >> 8) + piece);
+	for (at = 0; at < ROOM; at += piece)
+		copy_out(dst + at, src + at, UMFS_MIN(piece, ROOM - at));
+	assert_memory_equal(dst, src, ROOM);
+}
+
+/* As on each processor; "rep movsb" is there on all. */
+static void check_kinds(uint32_t cpu)
+{
+	static const uint32_t kinds[] = {0, CPU_FSRM, CPU_FSRM | CPU_FSRM_INTEL};
+	uint32_t i, piece;
+
+	for (i = 0; i < UMFS_ARRAY_LEN(kinds); i++) {
+		port_cpu = (cpu & ~kinds[2]) | kinds[i];
+		check_copies();
+		for (piece = 500; piece < ROOM; piece *= 3)
+			check_pieces(piece);
+	}
+}
+
 static void copy_any_size_copies_exactly(void **state)
 {
 	uint32_t cpu = port_cpu;
 	uint64_t min = port_nt_min;
 
 	(void)state;
-	check_copies();
+	check_kinds(cpu);
+	port_cpu = cpu;
 	port_nt_flushes();
 	check_copies();
 	pool_stream_never();
@@ -121,8 +149,8 @@ static void catch_faults(void)
 /* Memory whose end is followed by a page that can not be touched. */
 static uint8_t *cliff(uint32_t bytes)
 {
-	uint8_t *at = mmap(NULL, bytes + 4096, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *at = mmap(NULL, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
 
 	assert_true(at != MAP_FAILED);
 	assert_int_equal(mprotect(at + bytes, 4096, PROT_NONE), 0);
@@ -131,8 +159,8 @@ static uint8_t *cliff(uint32_t bytes)
 
 static void check_faults(uint8_t *pool)
 {
-	static const uint32_t sizes[] = {1, 2, 3, 5, 9, 17, 40, 70, 128, 200, 300, 1500, 4096,
-					20000};
+	static const uint32_t sizes[] = {1,  2,	  3,   5,   9,	  17,	40,
+					 70, 128, 200, 300, 1500, 4096, 20000};
 	const uint32_t room = 32768;
 	uint8_t *end = cliff(room);
 	uint64_t word = 5;
@@ -166,6 +194,10 @@ static void copy_from_bad_pointer_gives_efault(void **state)
 	uint32_t cpu = port_cpu;
 
 	catch_faults();
+	check_faults(p->fs.base);
+	port_cpu = cpu | CPU_FSRM | CPU_FSRM_INTEL;
+	check_faults(p->fs.base);
+	port_cpu = cpu & ~(CPU_FSRM | CPU_FSRM_INTEL);
 	check_faults(p->fs.base);
 	port_cpu = 0;
 	check_faults(p->fs.base);
