@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * view.h - the usual read, inline: within one page of a file whose view was taken,
- * not across its end.
+ * view.h - the usual read, inline: within one page of a file whose view was taken, or
+ * within one run of its pages, not across its end.
  *
  * So few instructions let the processor overlap the cache misses of
  * neighbouring calls; that, and not their own time, is what counts.
@@ -44,19 +44,24 @@ static inline bool umfs_view_holds(const struct umfs_file *f, const struct umfs_
 	return ld64(&f->inode->seq) == v->seq;
 }
 
+/* Copied by one look at most: so much is copied in vain when somebody writes meanwhile. */
+#define UMFS_VIEW_BYTES_MAX 65536u
+
 /*
- * Where [off, off+n) lies, n > 0, if it is in one written page and before the
- * end of the file. f and v are the caller's own, or he knows that they do not change.
+ * Where [off, off+n) lies, 0 < n <= UMFS_VIEW_BYTES_MAX, if it is in one written page or run
+ * and before the end of the file; with `page` in one page only, which takes less. f and v are
+ * the caller's own, or he knows that they do not change.
  */
-static inline bool umfs_view_find(const struct umfs_file *f, const struct umfs_view *v,
-				  uint64_t n, uint64_t off, const uint8_t **data)
+static inline bool umfs_view_find(const struct umfs_file *f, const struct umfs_view *v, uint64_t n,
+				  uint64_t off, bool page, const uint8_t **data)
 {
 	const struct umfs *fs = f->fs;
 	const uint8_t *base = fs->base;
 	uint64_t look, last = off + n - 1, height = v->table & 3, entry = v->table - height;
+	bool one_page = (off ^ last) <= UMFS_PAGE_MASK;
 
-	if ((off ^ last) > UMFS_PAGE_MASK || last >= v->size || fs->broken ||
-	    !umfs_view_holds(f, v))
+	if ((!one_page && (page || height < 2 || (off ^ last) >= UMFS_UNIT_BYTES)) ||
+	    last >= v->size || fs->broken || !umfs_view_holds(f, v))
 		return false;
 	if (height != 2) {
 		if (height == 0) {
@@ -76,13 +81,15 @@ static inline bool umfs_view_find(const struct umfs_file *f, const struct umfs_v
 			return false;
 		if (entry & UMFS_PTE_RUN)
 			look = umfs_run_look(off >> UMFS_PAGE_SHIFT) * 8;
+		else if (!page && !one_page)
+			return false;
 	}
 	entry = ld64(umfs_view_entry(base, entry, look));
 	if ((entry & (UMFS_PTE_P | UMFS_PTE_PSE)) != UMFS_PTE_P)
 		return false;
 	entry = (entry & UMFS_PTE_ADDR) + (off & (UMFS_UNIT_BYTES - 1)) - (look << 9);
 	*data = base + entry;
-	return entry < fs->bytes;
+	return entry <= fs->bytes - n;
 }
 
 /* Bytes copied, or -EFAULT, or -EAGAIN: the view does not serve, call umfs_pread(). */
@@ -92,7 +99,7 @@ static inline int64_t umfs_view_pread(const struct umfs_file *f, const struct um
 	const uint8_t *data;
 	int err;
 
-	if (!n || !umfs_view_find(f, v, n, off, &data))
+	if (n - 1 >= UMFS_VIEW_BYTES_MAX || !umfs_view_find(f, v, n, off, false, &data))
 		return -EAGAIN;
 	err = port_copy_out(buf, data, n);
 	if (!umfs_view_holds(f, v))

@@ -114,7 +114,7 @@ static inline long read_done_by(const char *who, enum report_class class, long r
 #define read_done(ret) read_done_by(__func__, REPORT_READS, ret)
 #define call_done(ret) read_done_by(__func__, REPORT_OTHERS, ret)
 
-/* As umfs_hook_pread_small(), up to a page. */
+/* As umfs_hook_pread_small(), of more bytes. */
 static inline long pread_by_view(int fd, void *buf, size_t n, off_t off)
 {
 	struct umfs_file f;

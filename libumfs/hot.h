@@ -61,7 +61,8 @@ static inline long umfs_hook_pread_small(int fd, void *buf, size_t n, off_t off)
 
 	if (n - 1 >= PORT_SMALL_BYTES || (uint32_t)fd >= umfs_uinfo_count || umfs_cancel_asked)
 		return -EAGAIN;
-	if (!umfs_uinfo_view_get(fd, &f, &v) || !umfs_view_find(&f, &v, n, (uint64_t)off, &data))
+	if (!umfs_uinfo_view_get(fd, &f, &v) ||
+	    !umfs_view_find(&f, &v, n, (uint64_t)off, true, &data))
 		return -EAGAIN;
 	err = port_copy_out_small(buf, data, n);
 	if (unlikely(!umfs_view_holds(&f, &v)))

@@ -155,6 +155,66 @@ static void view_serves_until_a_change(void **state)
 	assert_int_equal(v.seq, 0);
 }
 
+#define UNITS_TWO (2u * UMFS_UNIT_BYTES)
+
+/* The bytes of a file of two units that are numbered, each page from its own number on. */
+static void fill_numbered(uint8_t *bytes)
+{
+	uint32_t i;
+
+	for (i = 0; i < UNITS_TWO; i++)
+		bytes[i] = (uint8_t)(i + (i >> UMFS_PAGE_SHIFT) * 7);
+}
+
+/* What is served is right. */
+static bool view_serves(const struct umfs_file *file, const uint8_t *bytes, uint32_t n,
+			uint32_t off)
+{
+	static uint8_t got[UMFS_VIEW_BYTES_MAX + 1];
+	struct umfs_view v;
+	int64_t ret;
+
+	assert_int_equal(umfs_pread(file, got, 1, 0), 1); /* renews the access time */
+	umfs_view_take(file, &v);
+	assert_true(v.seq != 0);
+	ret = umfs_view_pread(file, &v, got, n, off);
+	if (ret == -EAGAIN)
+		return false;
+	assert_int_equal(ret, n);
+	assert_memory_equal(got, bytes + off, n);
+	return true;
+}
+
+/* Neighbouring pages at one look, as far as a table says that all of its are that. */
+static void view_serves_a_run(void **state)
+{
+	static uint8_t bytes[UNITS_TWO];
+	static const uint32_t unit = UMFS_UNIT_BYTES;
+	struct umfs_file file;
+
+	open_new(*state, &file);
+	fill_numbered(bytes);
+	assert_int_equal(umfs_pwrite(&file, bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_true(view_serves(&file, bytes, 8192, 8192));
+	assert_true(view_serves(&file, bytes, 3, UMFS_PAGE_BYTES - 1));
+	assert_true(view_serves(&file, bytes, UMFS_VIEW_BYTES_MAX, 4097));
+	assert_true(view_serves(&file, bytes, 8192, unit - 8192));
+	assert_true(view_serves(&file, bytes, 8192, 2 * unit - 8192));
+	assert_false(view_serves(&file, bytes, UMFS_VIEW_BYTES_MAX + 1, 0));
+	assert_false(view_serves(&file, bytes, 2, unit - 1));
+	assert_false(view_serves(&file, bytes, 8192, 2 * unit - 8191)); /* past the end */
+	/* One page is elsewhere now. */
+	memset(bytes + UMFS_PAGE_BYTES, 'x', UMFS_PAGE_BYTES);
+	assert_int_equal(umfs_pwrite(&file, bytes + UMFS_PAGE_BYTES, UMFS_PAGE_BYTES,
+				     UMFS_PAGE_BYTES),
+			 UMFS_PAGE_BYTES);
+	view_serves(&file, bytes, 8192, 0);
+	view_serves(&file, bytes, 8192, UMFS_PAGE_BYTES);
+	assert_true(view_serves(&file, bytes, UMFS_PAGE_BYTES, UMFS_PAGE_BYTES));
+	assert_true(view_serves(&file, bytes, 8192, unit));
+	world_close(&file);
+}
+
 static void gap_before_write_reads_as_zeros(void **state)
 {
 	struct umfs_file file;
@@ -565,6 +625,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(write_of_nothing_changes_nothing),
 	CASE(write_after_waiting_goes_to_the_page_of_now),
 	CASE(view_serves_until_a_change),
+	CASE(view_serves_a_run),
 	CASE(gap_before_write_reads_as_zeros),
 	CASE(bytes_cut_off_stay_gone),
 	CASE(history_in_atomic_mode_as_model),
