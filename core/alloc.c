@@ -27,14 +27,14 @@ struct run {
 	uint32_t first, count;
 };
 
-/* Look in [from, to): the first aligned run of `want`, else the longest seen. True: it is whole. */
+/* Look for one that begins in [from, to): the first aligned run of `want`, else the longest. True: it is whole. */
 static bool find_run(const struct umfs_search *s, uint32_t from, uint32_t to, uint32_t want,
 		     struct run *best)
 {
 	uint32_t align = umfs_run_align(want);
 
 	while (from < to) {
-		uint32_t first = umfs_bits_next(s, from, to, false);
+		uint32_t first = umfs_bits_run(s, from, to, UMFS_MIN(best->count + 1, want));
 		uint32_t stop, up;
 
 		if (first >= to)
@@ -122,6 +122,7 @@ static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wi
 	struct umfs_search s = {umfs_group_page_bits(fs, group),
 				ld64(&umfs_group(fs, group)->backed), umfs_group_known(fs, group)};
 	uint32_t want = wish->want;
+	bool noted; /* a note tells of all that is searched */
 
 	hint = UMFS_MIN(UMFS_MAX(hint, wish->head), s.end); /* I2 */
 	if (fs->geo.flags & UMFS_SB_BACKED)
@@ -132,12 +133,13 @@ static bool choose_run(struct umfs *fs, uint32_t group, uint32_t hint, struct wi
 		run->count = want;
 		return true;
 	}
-	if (wish->more && umfs_runs_pass(fs, group, want))
+	noted = wish->ready || s.backed == ~0ull || all_backed(fs, group);
+	if (noted && wish->more && umfs_runs_pass(fs, group, want))
 		return false;
-	if (want > wish->least) /* the longest will do */
+	if (noted && want > wish->least) /* the longest will do */
 		want = UMFS_MIN(want, UMFS_MAX(umfs_runs_longest(fs, group), wish->least));
 	search_run(fs, group, &s, hint, want, wish, run);
-	if (run->count < want && (!wish->ready || all_backed(fs, group)) && !wish->no_backing)
+	if (noted && run->count < want)
 		umfs_runs_searched(fs, group, run->count);
 	return run->count != 0;
 }
@@ -255,8 +257,11 @@ static int alloc_known(struct umfs_tx *tx, const struct ask *ask, uint64_t *page
 		for (i = 0; i <= (pass >= ANY ? groups : UMFS_MIN(groups, WHOLE_RUN_GROUPS)); i++) {
 			uint32_t group = umfs_group_nth(fs, first, &fs->page_walk, i);
 			struct run run = {0, 0};
-			int ret = alloc_in_group(tx, group, i ? 0 : hint, &wish, &run);
+			int ret;
 
+			if (i && group == first)
+				continue;
+			ret = alloc_in_group(tx, group, i ? 0 : hint, &wish, &run);
 			if (ret < 0)
 				return ret;
 			if (ret) {

@@ -54,6 +54,48 @@ uint32_t umfs_bits_next(const struct umfs_search *s, uint32_t from, uint32_t end
 	return end;
 }
 
+/* Of the bits, those that `count` set ones begin with, all in this word. */
+static uint64_t runs_begin(uint64_t bits, uint32_t count)
+{
+	uint32_t n = 1, more;
+
+	if (count > 64)
+		return 0;
+	for (; bits && n < count; n += more) { /* each is the first of n */
+		more = UMFS_MIN(n, count - n);
+		bits &= bits >> more;
+	}
+	return bits;
+}
+
+/* By words, not by gaps: a bitmap full of short ones has thousands of them. */
+uint32_t umfs_bits_run(const struct umfs_search *s, uint32_t from, uint32_t to, uint32_t count)
+{
+	uint32_t at = from / 64u * 64u, before = 0; /* zeros right before `at` */
+
+	for (; at < s->end && at < to + before; at += 64) {
+		uint64_t zeros = ~used_word(s, at / 64u), begin;
+
+		if (at < from)
+			zeros &= ~0ull << (from - at);
+		if (s->end - at < 64)
+			zeros &= (1ull << (s->end - at)) - 1;
+		if (!~zeros) {
+			before += 64;
+			if (before >= count)
+				return at + 64 - before;
+			continue;
+		}
+		if (before + (uint32_t)__builtin_ctzll(~zeros) >= count)
+			return at - before;
+		begin = runs_begin(zeros, count);
+		if (begin) /* behind `to`, maybe */
+			return at + (uint32_t)__builtin_ctzll(begin);
+		before = (uint32_t)__builtin_clzll(~zeros);
+	}
+	return s->end;
+}
+
 uint32_t umfs_bits_clear(le64 *bits, uint32_t from, uint32_t to)
 {
 	uint32_t cleared = 0;

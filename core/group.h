@@ -64,7 +64,7 @@ void umfs_runs_freed(struct umfs *fs, uint32_t group, uint32_t first, uint32_t c
 /* The run freed last, where it has `want` pages that are free: *first. */
 bool umfs_runs_take(struct umfs *fs, uint32_t group, const struct umfs_search *s, uint32_t head,
 		    uint32_t want, uint32_t *first);
-/* A search of all the group saw no longer run than that. */
+/* A search of all the group's pages with memory saw no longer run than that. */
 void umfs_runs_searched(struct umfs *fs, uint32_t group, uint32_t longest);
 uint32_t umfs_runs_longest(struct umfs *fs, uint32_t group);
 /* Is a search for `want` pages on end most likely in vain? */

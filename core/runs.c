@@ -3,12 +3,13 @@
  * runs.c - what this process remembers of the free runs in a group's bitmap.
  *
  * In a group full of gaps a search for a whole run looks at each of them in vain, and the next
- * one again. So of some groups it is kept in one word how long the longest run was
- * that a search saw, and which run was freed last.
+ * one again. So of some groups it is kept in one word how long the longest run with memory
+ * was that a search saw, and which run was freed last.
  *
  * R1  All of it is a hint. A freed run is looked at in the bitmap, under the group's lock,
  *     before it is taken. A group is passed over only where whole runs are looked for, so
- *     before any run will do, PASSES times at most, and not once a run so long was freed.
+ *     before any run will do, PASSES times at most, and not once a run so long was freed or
+ *     got memory.
  * R2  The word is stored whole; threads may lose each other's.
  */
 #include "bits.h"

@@ -127,6 +127,14 @@ static void give(struct unit *u, uint64_t page, uint32_t count)
 	umfs_lane_put(&tx);
 }
 
+static void back_units(struct unit *u, uint32_t group, uint32_t units)
+{
+	uint32_t i;
+
+	for (i = 0; i < units; i++)
+		assert_ok(umfs_group_back(u->fs, group, i));
+}
+
 /* A search in vain is not repeated for each request, and yet not for the last time. */
 static void gaps_not_searched_each_time(void **state)
 {
@@ -138,6 +146,8 @@ static void gaps_not_searched_each_time(void **state)
 	u->damaged = true;
 	head = UMFS_GROUP_HEAD_PAGES + u->fs->geo.itable_pages;
 	bits = umfs_group_page_bits(u->fs, 0);
+	take(u, 0, 1);
+	back_units(u, 0, UMFS_GROUP_PAGES / UMFS_UNIT_PAGES);
 	for (i = head; i < UMFS_GROUP_PAGES; i += 2)
 		umfs_bits_fill(bits, i, i + 1);
 	for (i = 0; i < 100; i++) {
@@ -150,6 +160,89 @@ static void gaps_not_searched_each_time(void **state)
 	}
 	assert_int_equal(near, 1);
 	assert_true(at > 50);
+}
+
+/* The group of what was found for `want` pages on end that need no new memory, or -1. */
+static int64_t take_ready(struct unit *u, uint64_t goal, uint32_t want)
+{
+	struct umfs_tx tx;
+	uint64_t page;
+	int err;
+
+	begin(u, &tx);
+	err = umfs_pages_alloc_ready(&tx, goal, want, &page);
+	umfs_tx_abort(&tx);
+	umfs_lane_put(&tx);
+	assert_true(!err || err == -ENOSPC);
+	return err ? -1 : umfs_bits_group(u->fs, false, page, want);
+}
+
+/* The same where only what has memory is looked at; and what gets some is seen at once. */
+static void gaps_with_memory_not_searched_each_time(void **state)
+{
+	struct unit *u = *state;
+	uint64_t goal;
+	uint32_t i, in_vain = 0;
+	le64 *bits;
+
+	unit_pool(u, 300 * MIB, 4096);
+	u->damaged = true;
+	goal = umfs_group_page(u->fs, 0) + UMFS_GROUP_HEAD_PAGES + u->fs->geo.itable_pages;
+	take(u, goal, 1);
+	back_units(u, 0, UMFS_GROUP_PAGES / UMFS_UNIT_PAGES / 2);
+	bits = umfs_group_page_bits(u->fs, 0);
+	for (i = (uint32_t)(goal - umfs_group_page(u->fs, 0)); i < UMFS_GROUP_PAGES / 2; i += 2)
+		umfs_bits_fill(bits, i, i + 1);
+	assert_int_equal(take_ready(u, goal, 4), -1);
+	umfs_bits_clear(bits, 9001, 9005); /* by somebody else */
+	while (take_ready(u, goal, 4) != 0)
+		in_vain++;
+	assert_in_range(in_vain, 50, 70);
+	umfs_bits_fill(bits, 9001, 9005);
+	assert_int_equal(take_ready(u, goal, 4), -1);
+	assert_ok(umfs_group_back(u->fs, 0, UMFS_GROUP_PAGES / UMFS_UNIT_PAGES - 1));
+	assert_int_equal(take_ready(u, goal, 4), 0);
+}
+
+/* The more often `thin`, the fewer of its bits are set. */
+static uint64_t random_word(uint32_t thin)
+{
+	uint64_t word = (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ (uint64_t)random();
+
+	return thin ? word & random_word(thin - 1) : word;
+}
+
+static uint32_t run_by_bits(const struct umfs_search *s, uint32_t from, uint32_t to, uint32_t count)
+{
+	uint32_t i, n = 0;
+
+	for (i = from; i < s->end && i < to + n; i++) {
+		n = umfs_bits_next(s, i, i + 1, false) == i ? n + 1 : 0;
+		if (n == count)
+			return i + 1 - n;
+	}
+	return s->end;
+}
+
+static void runs_found_as_by_single_bits(void **state)
+{
+	enum { WORDS = 16 };
+	le64 bits[WORDS];
+	uint32_t round, i;
+
+	(void)state;
+	srandom(1);
+	for (round = 0; round < 20000; round++) {
+		struct umfs_search s = {bits, round % 3 ? ~0ull : ~2ull, WORDS * 64 - round % 90};
+		uint32_t from = (uint32_t)random() % s.end;
+		uint32_t to = from + 1 + (uint32_t)random() % (s.end - from);
+		uint32_t count = 1 + (uint32_t)random() % (round % 5 ? 9 : 200);
+
+		for (i = 0; i < WORDS; i++)
+			st64(&bits[i], random_word(round % 8));
+		assert_int_equal(UMFS_MIN(umfs_bits_run(&s, from, to, count), to),
+				 UMFS_MIN(run_by_bits(&s, from, to, count), to));
+	}
 }
 
 static void run_given_back_taken_next(void **state)
@@ -334,6 +427,8 @@ static const struct CMUnitTest tests[] = {
 	CASE(pages_run_whole_and_neighbouring),	 CASE(pages_of_a_unit_aligned),
 	CASE(pages_of_a_head_never_given_out),
 	CASE(pages_until_full_never_twice),	 CASE(gaps_not_searched_each_time),
+	CASE(gaps_with_memory_not_searched_each_time),
+	CASE(runs_found_as_by_single_bits),
 	CASE(run_given_back_taken_next),	 CASE(pages_without_backing_refused),
 	CASE(pages_freed_found_again),		 CASE(inodes_until_none_left_each_once),
 	CASE(inode_without_backing_found_where_it_is),
