@@ -76,7 +76,7 @@ static int read_between(const struct umfs_inode_pm *in, umfs_node node, struct u
 	return ld64(&in->seq) == seq ? err : -EAGAIN;
 }
 
-static int read_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node node,
+UMFS_RARE static int read_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node node,
 		       struct umfs_attr *a)
 {
 	int err;
@@ -89,7 +89,7 @@ static int read_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node node
 }
 
 /* I2, I3: beside a writer. */
-static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct umfs_attr *a)
+UMFS_RARE static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct umfs_attr *a)
 {
 	struct umfs_inode_pm copy;
 	int tries, err;
@@ -130,22 +130,30 @@ int umfs_getattr(struct umfs *fs, umfs_node node, struct umfs_attr *a)
 	return err == -EAGAIN ? read_beside(in, node, a) : err;
 }
 
+static int allowed(const struct umfs_cred *cred, const struct umfs_attr *attr, uint32_t mask)
+{
+	return umfs_mode_allows(cred, attr->mode, attr->uid, attr->gid, mask & 7) ? 0 : -EACCES;
+}
+
+/* I3: the attributes were a mixture. */
+UMFS_RARE static int access_locked(struct umfs *fs, const struct umfs_cred *cred, umfs_node node,
+				   uint32_t mask)
+{
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
+	struct umfs_attr attr;
+	int err = in ? umfs_lock(fs, &in->lock) : -EUCLEAN;
+
+	if (!err)
+		err = read_locked(fs, in, node, &attr);
+	return err ? err : allowed(cred, &attr, mask);
+}
+
 int umfs_access_known(struct umfs *fs, const struct umfs_cred *cred, umfs_node node,
 		      const struct umfs_attr *attr, uint32_t mask)
 {
-	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
-	struct umfs_attr a;
-	int err;
-
-	if ((attr->seq & 1) && !fs->readonly) {
-		err = in ? umfs_lock(fs, &in->lock) : -EUCLEAN;
-		if (!err)
-			err = read_locked(fs, in, node, &a);
-		if (err)
-			return err;
-		attr = &a;
-	}
-	return umfs_mode_allows(cred, attr->mode, attr->uid, attr->gid, mask & 7) ? 0 : -EACCES;
+	if ((attr->seq & 1) && !fs->readonly)
+		return access_locked(fs, cred, node, mask);
+	return allowed(cred, attr, mask);
 }
 
 int umfs_access(struct umfs *fs, const struct umfs_cred *cred, umfs_node node, uint32_t mask)

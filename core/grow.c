@@ -118,7 +118,7 @@ bool umfs_grow_since(const struct umfs *fs, uint64_t known)
 	return umfs_grow_known(fs) != known;
 }
 
-bool umfs_page_valid_now(const struct umfs *fs, uint64_t page)
+UMFS_RARE bool umfs_page_valid_now(const struct umfs *fs, uint64_t page)
 {
 	if (page < fs->geo.groups_page || page >= UMFS_POOL_PAGES_MAX)
 		return false;

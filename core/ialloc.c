@@ -211,7 +211,7 @@ bool umfs_inode_allocated(struct umfs *fs, uint32_t ino)
 	return ld64(&umfs_group_inode_bits(fs, group)[index / 64u]) >> index % 64u & 1;
 }
 
-struct umfs_inode_pm *umfs_inode_now(const struct umfs *fs, uint32_t ino)
+UMFS_RARE struct umfs_inode_pm *umfs_inode_now(const struct umfs *fs, uint32_t ino)
 {
 	uint32_t group = umfs_ino_group(fs, ino), index = ino - group * fs->geo.inodes_per_group;
 

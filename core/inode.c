@@ -120,25 +120,17 @@ void umfs_attr_believe(struct umfs *fs, const struct umfs_attr *attr)
 		note_checked(fs, attr->ino, attr->seq);
 }
 
-int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **inode)
+static __attribute__((__noinline__)) int check_now(struct umfs *fs, umfs_node node,
+					       struct umfs_inode_pm *in)
 {
-	uint32_t ino = (uint32_t)node;
-	struct umfs_inode_pm *in = umfs_inode(fs, ino);
 	int tries, err;
 
-	*inode = in;
-	if (fs->broken)
-		return -EIO;
-	if (!in)
-		return -EUCLEAN;
-	if (checked_before(fs, in, ino))
-		return umfs_node_check(in, node);
 	for (tries = 0; tries < 4; tries++) {
 		uint64_t seq = ld64(&in->seq);
 
 		err = check_once(in, node, seq);
 		if (!err)
-			note_checked(fs, ino, seq);
+			note_checked(fs, (uint32_t)node, seq);
 		if (err != -EAGAIN)
 			return err;
 		port_relax();
@@ -152,6 +144,19 @@ int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **ino
 	err = check_once(in, node, ld64(&in->seq));
 	umfs_unlock(fs, &in->lock);
 	return err;
+}
+
+int umfs_inode_check(struct umfs *fs, umfs_node node, struct umfs_inode_pm **inode)
+{
+	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)node);
+
+	*inode = in;
+	if (fs->broken)
+		return -EIO;
+	if (!in)
+		return -EUCLEAN;
+	return checked_before(fs, in, (uint32_t)node) ? umfs_node_check(in, node) :
+							check_now(fs, node, in);
 }
 
 /* A writer that died inside left it odd: go on from there. */

@@ -104,7 +104,7 @@ void umfs_lock_await(struct umfs *fs, le64 *word, struct umfs_wait *w)
 		(void)umfs_slot_recover(fs, umfs_lock_slot(w->seen));
 }
 
-static int lock_waiting(struct umfs *fs, le64 *word, uint64_t mine)
+UMFS_RARE static int lock_waiting(struct umfs *fs, le64 *word, uint64_t mine)
 {
 	struct umfs_wait w = {0, 0};
 

@@ -18,11 +18,13 @@
 #define PATH_BYTES_MAX 4096u
 #define NAME_TRIES 100u
 
-/* Put `at` (terminated, maybe already inside the room) at the room's start. */
-static int hand_back(struct umfs_walk *w, const char *at, bool above)
+/* Put `at` (terminated, maybe already inside the room) at the room's start. Positive, or -errno. */
+UMFS_RARE static int hand_back(struct umfs_walk *w, const char *at, bool above)
 {
 	uint32_t len = (uint32_t)strlen(at);
 
+	if (!w->rest)
+		return UMFS_WALK_NO_ROOM;
 	if (len >= UMFS_WALK_ROOM)
 		return -ENAMETOOLONG;
 	memmove(w->rest, at, len + 1);
@@ -31,12 +33,14 @@ static int hand_back(struct umfs_walk *w, const char *at, bool above)
 }
 
 /* The link's target, then what remains at *at; *at goes on from the room's start. */
-static int follow(struct umfs *fs, umfs_node node, uint64_t size, struct umfs_walk *w,
+UMFS_RARE static int follow(struct umfs *fs, umfs_node node, uint64_t size, struct umfs_walk *w,
 		  const char **at)
 {
 	uint32_t rest = (uint32_t)strlen(*at);
 	int64_t len;
 
+	if (!w->rest)
+		return UMFS_WALK_NO_ROOM;
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
 	if (!size || size >= PATH_BYTES_MAX)
@@ -95,7 +99,7 @@ struct step {
 };
 
 /* Removed, but open: what was its parent then, if that is still the same directory. */
-static int up_removed(struct umfs *fs, struct step *s, const struct umfs_inode_pm *in)
+UMFS_RARE static int up_removed(struct umfs *fs, struct step *s, const struct umfs_inode_pm *in)
 {
 	umfs_node parent = ld64(&in->parent);
 	struct umfs_attr attr;
@@ -109,8 +113,8 @@ static int up_removed(struct umfs *fs, struct step *s, const struct umfs_inode_p
 	return 0;
 }
 
-/* ".." : 1 escaped, 0 went up, or -errno. */
-static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs_walk *w)
+/* ".." : what hand_back() returns, 0 went up, or -errno. */
+UMFS_RARE static int go_up(struct umfs *fs, struct step *s, const char *after, struct umfs_walk *w)
 {
 	struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)s->dir);
 	struct umfs_attr attr;
@@ -222,7 +226,7 @@ static int take_name(struct umfs *fs, struct step *s, const char *name, uint32_t
 }
 
 /* A last name that is too long for any is the call's to refuse, as one that is missing. */
-static int take_long(const struct step *s, const char *name, uint32_t len, const char *after,
+UMFS_RARE static int take_long(const struct step *s, const char *name, uint32_t len, const char *after,
 		     struct umfs_walk *w)
 {
 	if (!only_slashes(after) || !(s->flags & UMFS_WALK_PARENT))

@@ -53,9 +53,11 @@ UMFS_PEEKS static bool still_leads(const struct umfs *fs, const struct umfs_pref
 	uint32_t i;
 
 	for (i = 0; i < p->count && i < UMFS_PREFIX_STEPS; i++) {
-		const struct umfs_inode_pm *in = umfs_inode(fs, p->step[i].ino);
+		/* Of a place that is being written meanwhile the count may be there before it. */
+		uint64_t at = __atomic_load_n(&p->step[i].in, __ATOMIC_RELAXED);
+		const struct umfs_inode_pm *in = umfs_at(fs, at);
 
-		if (!in || ld64(&in->seq) != p->step[i].seq)
+		if (!at || ld64(&in->seq) != p->step[i].seq)
 			return false;
 	}
 	return true;
@@ -89,8 +91,11 @@ UMFS_PEEKS uint32_t umfs_prefix_find(struct umfs *fs, const struct umfs_cred *cr
 
 void umfs_trail_begin(struct umfs *fs, struct umfs_trail *t, umfs_node dir)
 {
-	const struct umfs_inode_pm *in = umfs_inode(fs, (uint32_t)dir);
+	const struct umfs_inode_pm *in;
 
+	if (t->lost)
+		return;
+	in = umfs_inode(fs, (uint32_t)dir);
 	t->seq = in ? ld64(&in->seq) : 1;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
@@ -111,7 +116,7 @@ void umfs_trail_step(struct umfs *fs, const struct umfs_cred *cred, struct umfs_
 	}
 	if (!all)
 		t->uid = uid;
-	t->step[t->count].ino = (uint32_t)dir;
+	t->step[t->count].in = umfs_off(fs, in);
 	t->step[t->count++].seq = t->seq;
 }
 

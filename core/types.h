@@ -177,6 +177,9 @@ static inline void umfs_poke_zero(void *pool, uint64_t n)
 #define UMFS_PEEKS /* of a function that reads as umfs_peek() does */
 #endif
 
+/* Out of the usual way, and of its functions: those keep their frames small. */
+#define UMFS_RARE __attribute__((__noinline__, __cold__))
+
 #define UMFS_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define UMFS_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define UMFS_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

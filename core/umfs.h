@@ -58,7 +58,7 @@ struct umfs_prefix {
 	uint64_t start, dir; /* nodes */
 	struct umfs_prefix_step {
 		uint64_t seq;
-		uint32_t ino;
+		uint64_t in; /* byte offset of its inode, or 0 */
 	} step[UMFS_PREFIX_STEPS];
 	char text[UMFS_PREFIX_BYTES];
 };
@@ -359,13 +359,14 @@ struct umfs_walk {
 	uint32_t name_len; /* 0: the path ended in ".", ".." or "/": no name to create or remove */
 	bool must_be_dir;  /* trailing slash */
 	bool above;
-	char *rest; /* in: room of UMFS_WALK_ROOM bytes for link targets */
+	char *rest; /* in: room of UMFS_WALK_ROOM bytes for link targets, or NULL */
 	struct umfs_attr attr; /* of `ino` while its name meant it, if attr.ino is that number */
 };
 #define UMFS_WALK_ROOM (2u * 4096u)
 #define UMFS_WALK_ESCAPED 1
+#define UMFS_WALK_NO_ROOM 3 /* that would have been needed: walk again with it */
 /*
- * 0, UMFS_WALK_ESCAPED, -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG; -ESTALE: a
+ * 0, UMFS_WALK_ESCAPED, UMFS_WALK_NO_ROOM, -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG; -ESTALE: a
  * directory or link on the way went away meanwhile, or `start` did: walk again.
  */
 int umfs_walk(struct umfs *fs, const struct umfs_cred *cred, umfs_node start, const char *path,

@@ -332,8 +332,8 @@ static long getcwd_ours(const struct umfs_file *f, char *buf, size_t size)
 	struct spot s;
 	long ret;
 
-	umfs_spot_scratch(&s);
-	ret = getcwd_by(f, s.scratch->outer[0], OUTER_BYTES, buf, size);
+	s.scratch = NULL;
+	ret = getcwd_by(f, umfs_spot_scratch(&s)->outer[0], OUTER_BYTES, buf, size);
 	umfs_spot_end(&s);
 	return ret == -ERANGE && size > OUTER_BYTES ? getcwd_long(f, buf, size) : ret;
 }

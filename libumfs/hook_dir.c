@@ -83,6 +83,7 @@ static long getdents_ours(const struct umfs_file *f, void *buf, size_t n)
 	int64_t pos;
 	long ret;
 
+	s.scratch = NULL;
 	umfs_spot_scratch(&s);
 	s.m = umfs_mount_of(f->fs);
 	out.buf = s.scratch->outer[0];

@@ -56,7 +56,7 @@ static bool last_is(const char *path, const char *what)
 /* The path ended in something that can not be removed by name. */
 static long rmdir_nameless(const struct spot *s)
 {
-	const char *path = s->scratch->path;
+	const char *path = s->given;
 
 	if (last_is(path, ".."))
 		return -ENOTEMPTY;
@@ -311,7 +311,7 @@ long umfs_hook_link(int from_dirfd, const char *from, int to_dirfd, const char *
 
 static long symlink_ours(struct spot *s, struct path_args *a)
 {
-	char *target = s->scratch->outer[0];
+	char *target = umfs_spot_scratch(s)->outer[0];
 	struct umfs_cred cred;
 	umfs_node made;
 	long n;
@@ -348,7 +348,7 @@ long umfs_hook_symlink(const char *target, int dirfd, const char *path)
 
 static long readlink_ours(struct spot *s, struct path_args *a)
 {
-	char *target = s->scratch->outer[0];
+	char *target = umfs_spot_scratch(s)->outer[0];
 	struct umfs_attr attr;
 	int64_t n;
 
@@ -356,7 +356,7 @@ static long readlink_ours(struct spot *s, struct path_args *a)
 	if (n)
 		return n;
 	if (!S_ISLNK(attr.mode)) /* the descriptor itself: there is no such name */
-		return *s->scratch->path ? -EINVAL : -ENOENT;
+		return *s->given ? -EINVAL : -ENOENT;
 	if (s->m->module)
 		return umfs_module_readlink(s, a->p, (size_t)a->a);
 	n = umfs_readlink(fs_of(s), s->w.ino, target, UMFS_MIN((uint64_t)a->a, OUTER_BYTES));

@@ -59,9 +59,11 @@ static void scratch_put(struct scratch *sc)
 	__atomic_fetch_and(&scratch_bits.used, ~(1u << (sc - scratches)), __ATOMIC_RELEASE);
 }
 
-void umfs_spot_scratch(struct spot *s)
+struct scratch *umfs_spot_scratch(struct spot *s)
 {
-	s->scratch = scratch_get();
+	if (!s->scratch)
+		s->scratch = scratch_get();
+	return s->scratch;
 }
 
 void umfs_spot_end(struct spot *s)
@@ -276,7 +278,7 @@ static int start_relative(struct spot *s, int dirfd, char *path, uint32_t flags,
 	return start_at_mount(s, st);
 }
 
-/* Out of the mount: s->path becomes an absolute path outside, or -errno. */
+/* Out of the mount, after a walk with room: s->path becomes an absolute path outside, or -errno. */
 static int escape(struct spot *s)
 {
 	struct scratch *sc = s->scratch;
@@ -302,8 +304,14 @@ static int walk_inside(struct spot *s, const struct start *st, const struct umfs
 		       uint32_t wflags)
 {
 	const char *rest = *st->rest ? st->rest : ".";
+	int ret = UMFS_WALK_NO_ROOM;
 
-	s->w.rest = s->scratch->room;
+	s->w.rest = s->scratch ? s->scratch->room : NULL;
+	if (!s->m->module)
+		ret = umfs_walk(umfs_mount_fs(s->m), cred, st->node, rest, wflags, &s->w);
+	if (ret != UMFS_WALK_NO_ROOM)
+		return ret;
+	s->w.rest = umfs_spot_scratch(s)->room;
 	if (!s->m->module)
 		return umfs_walk(umfs_mount_fs(s->m), cred, st->node, rest, wflags, &s->w);
 	s->rest = rest;
@@ -338,6 +346,21 @@ static int walk(struct spot *s, struct start st, uint32_t flags)
 	return -ELOOP;
 }
 
+/* The caller's path, to where it may be worked on. NULL: s->unread says why. */
+static char *take_path(struct spot *s, const char *path)
+{
+	char *copy = s->text;
+	long n = fetch(copy, path, sizeof(s->text), 1);
+
+	if (n == -ENAMETOOLONG) {
+		copy = umfs_spot_scratch(s)->path;
+		n = umfs_path_fetch(copy, path);
+	}
+	s->given = copy;
+	s->unread = (int)UMFS_MIN(n, 0);
+	return n < 0 ? NULL : copy;
+}
+
 int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags)
 {
 	struct start st = {0, NULL};
@@ -348,12 +371,10 @@ int umfs_spot_find(struct spot *s, int dirfd, const char *path, uint32_t flags)
 	s->dirfd = dirfd;
 	s->path = path;
 	s->rewritten = false;
-	s->scratch = scratch_get();
+	s->scratch = NULL;
 	s->w.links = 0;
-	copy = s->scratch->path;
-	/* What is wrong with a bad path is the kernel's to say. */
-	s->unread = (int)UMFS_MIN(umfs_path_fetch(s->scratch->path, path), 0);
-	if (s->unread)
+	copy = take_path(s, path);
+	if (!copy) /* What is wrong with it is the kernel's to say. */
 		return 0;
 	err = *copy == '/' ? start_absolute(s, copy, flags, &st) :
 			     start_relative(s, dirfd, copy, flags, &st);
@@ -379,11 +400,9 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 
 	if (s->unread)
 		return false;
-	if (!s->scratch) {
-		s->scratch = scratch_get();
-		if (umfs_path_fetch(s->scratch->path, path) < 0)
-			return false;
-	}
+	if (path != umfs_spot_scratch(s)->path && umfs_path_fetch(s->scratch->path, path) < 0)
+		return false;
+	s->given = s->scratch->path;
 	entered = umfs_outer_enter(s->scratch, dirfd, s->scratch->path, flags, &s->w.links, &m,
 				   &st.rest);
 	if (entered <= 0) {
@@ -402,6 +421,7 @@ static int found_top(struct spot *s)
 {
 	int err = umfs_mount_get(s->m);
 
+	s->given = "/";
 	if (err || !s->m->module)
 		return err ? err : found_start(s, UMFS_ROOT_INO);
 	s->dir = UMFS_IOC_ROOT;
@@ -495,9 +515,9 @@ static bool is_top(const struct spot *s)
 }
 
 /* The last name is missing; is what it would be in? */
-static long parent_error(const struct spot *s)
+static long parent_error(struct spot *s)
 {
-	char *dir = s->scratch->outer[0];
+	char *dir = umfs_spot_scratch(s)->outer[0];
 	size_t n = strlen(s->path);
 	struct stat st;
 
@@ -514,7 +534,7 @@ static long parent_error(const struct spot *s)
  * What the kernel finds wrong with a path of its own, when it is not asked to do the
  * call; 0 where only the last name is missing and may be.
  */
-static long foreign_error(const struct spot *s, uint32_t flags)
+static long foreign_error(struct spot *s, uint32_t flags)
 {
 	int at = (flags & SPOT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) |
 		 (flags & SPOT_EMPTY ? AT_EMPTY_PATH : 0);

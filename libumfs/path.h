@@ -16,9 +16,14 @@
 
 #define OUTER_BYTES (2u * 4096u)
 
-/* Working memory of one resolution; too large for small thread stacks. */
+#define SPOT_TEXT 192u /* bytes: most paths are shorter */
+
+/*
+ * Working memory of one resolution; too large for small thread stacks. There are a few, which all threads
+ * take from one word: so it is taken by those only that need it.
+ */
 struct scratch {
-	char path[4096 + 8]; /* the caller's path */
+	char path[4096 + 8]; /* the caller's path, where it is long, or where it led to outside */
 	char room[UMFS_WALK_ROOM];
 	char outer[2][OUTER_BYTES];
 };
@@ -32,7 +37,9 @@ struct spot {
 	struct umfs_walk w; /* in a pool of the kernel module's without `parent` and `name` */
 	int dir; /* there: the path's start, a descriptor, AT_FDCWD or UMFS_IOC_ROOT */
 	const char *rest; /* and the path from it */
-	struct scratch *scratch;
+	struct scratch *scratch; /* or NULL: umfs_spot_scratch() */
+	const char *given; /* a copy of the caller's path, in `text` or scratch->path */
+	char text[SPOT_TEXT];
 };
 
 /*
@@ -49,8 +56,8 @@ bool umfs_spot_outer(struct spot *s, int dirfd, const char *path, uint32_t flags
 void umfs_spot_end(struct spot *s);
 /* A name in /proc of a number of this process's. */
 bool umfs_path_own_number(const char *path, int *fd);
-/* Only the working memory, for other uses; then umfs_spot_end(). */
-void umfs_spot_scratch(struct spot *s);
+/* The working memory, where there is none yet (s->scratch is NULL); then umfs_spot_end(). */
+struct scratch *umfs_spot_scratch(struct spot *s);
 /* May the kernel's answer be different because it does not know our directories? */
 bool umfs_spot_doubtful(long ret);
 

@@ -153,6 +153,47 @@ static void sloppy_text(void **state)
 	assert_ok(unlink(at("f")));
 }
 
+/* `before`, "/", as many more slashes as make it `len` bytes, and `last`. */
+static const char *stretched(const char *before, const char *last, size_t len)
+{
+	static char buf[2 * PATH_MAX];
+	size_t n = strlen(at(before)), end = strlen(last);
+
+	assert_true(n + end < len);
+	memcpy(buf, at(before), n);
+	memset(buf + n, '/', len - n - end);
+	memcpy(buf + len - end, last, end + 1);
+	return buf;
+}
+
+static void any_length(void **state)
+{
+	struct stat is, st;
+	char text[8];
+
+	(void)state;
+	assert_ok(mkdir(at("long"), 0755));
+	assert_ok(mkdir(at("long/d"), 0755));
+	put_file("long/f", "text");
+	assert_ok(symlink("../long/f", at("long/to-f")));
+	assert_ok(stat(at("long/f"), &is));
+	for (size_t len = 100; len < PATH_MAX; len += len < 400 ? 1 : 61) {
+		assert_ok(stat(stretched("long", "f", len), &st));
+		assert_int_equal(st.st_ino, is.st_ino);
+		assert_ok(stat(stretched("long", "to-f", len), &st));
+		assert_int_equal(st.st_ino, is.st_ino);
+		assert_int_equal(readlink(stretched("long", "to-f", len), text, 7), 7);
+		assert_memory_equal(text, "../long", 7);
+		assert_errno(stat(stretched("long", "none", len), &st), ENOENT);
+		assert_errno(rmdir(stretched("long/d", "..", len)), ENOTEMPTY);
+		assert_errno(rmdir(stretched("long/d", ".", len)), EINVAL);
+		assert_ok(rename(stretched("long", "f", len), at("long/g")));
+		assert_ok(rename(at("long/g"), stretched("long", "f", len)));
+	}
+	assert_ok(stat(stretched("long", "f", PATH_MAX - 1), &st));
+	assert_errno(stat(stretched("long", "f", PATH_MAX), &st), ENAMETOOLONG);
+}
+
 static void links_out_and_in(void **state)
 {
 	char buf[PATH_MAX];
@@ -331,6 +372,7 @@ int main(void)
 		cmocka_unit_test_teardown(working_directory_moved_and_removed, go_back),
 		cmocka_unit_test_teardown(relative_from_above, go_back),
 		cmocka_unit_test_teardown(sloppy_text, go_back),
+		cmocka_unit_test(any_length),
 		cmocka_unit_test_teardown(links_out_and_in, go_back),
 		cmocka_unit_test_teardown(canonical_paths, go_back),
 		cmocka_unit_test_teardown(deep_tree, go_back),

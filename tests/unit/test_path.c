@@ -168,6 +168,23 @@ static void path_leaving_handed_back(void **state)
 	assert_ok(walk(u, "absolute", UMFS_WALK_NOFOLLOW, &w));
 }
 
+static void walk_without_room_asks_for_it(void **state)
+{
+	const char *const paths[] = {"to-e/x", "d/to-f", "absolute", "../x", "d/above/more"};
+	struct unit *u = *state;
+	struct umfs_walk w = {.links = 7};
+	uint32_t i;
+
+	make_tree(u);
+	for (i = 0; i < UMFS_ARRAY_LEN(paths); i++) {
+		assert_int_equal(umfs_walk(u->fs, &world_root, UMFS_ROOT_INO, paths[i], 0, &w),
+				 UMFS_WALK_NO_ROOM);
+		assert_int_equal(w.links, 7);
+	}
+	assert_ok(umfs_walk(u->fs, &world_root, UMFS_ROOT_INO, "d/e/../f", 0, &w));
+	assert_ok(umfs_walk(u->fs, &world_root, UMFS_ROOT_INO, "d/to-f", UMFS_WALK_NOFOLLOW, &w));
+}
+
 static void links_40_followed_41_refused(void **state)
 {
 	struct unit *u = *state;
@@ -341,6 +358,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(path_through_a_file_refused),
 	CASE(path_ending_in_slash_or_dots_has_no_name),
 	CASE(path_leaving_handed_back),
+	CASE(walk_without_room_asks_for_it),
 	CASE(links_40_followed_41_refused),
 	CASE(link_to_itself_refused),
 	CASE(component_too_long_refused),
