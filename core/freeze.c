@@ -18,7 +18,7 @@
  *     barrier, and then looks at the word; the freezer stores the word, by another one,
  *     and then looks for what is taken. So one of them sees the other. Taken are
  *       - a lane (its busy word), by all operations but the next three;
- *       - the inode's lock, by an overwrite without a lane (write_page.c), which is
+ *       - the inode's lock, by a write without a lane (write_page.c), which is
  *         found because its inode has a record;
  *       - `cleaning` of the own slot, by who cleans up after the dead or gives his spare
  *         pages back;

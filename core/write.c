@@ -2,8 +2,7 @@
 /*
  * write.c - write(): up to 2 MiB at a time under the inode's lock.
  *
- * An overwrite inside one page has a shorter way (write_page.c); this is the
- * general one.
+ * Inside one page there is a shorter way (write_page.c); this is the general one.
  *
  * First every page of the range is allocated, unwritten, which nobody can see.
  * Then, by what is overwritten and what the mode promises:
@@ -524,8 +523,10 @@ int64_t umfs_write_vector(const struct umfs_file *f, const struct umfs_iov *iov,
 	}
 	if (*off > (uint64_t)INT64_MAX)
 		return -EINVAL;
-	if (count == 1 && !append) {
-		ret = umfs_write_in_page(f, iov->base, total, *off);
+	if (count == 1) {
+		if (append)
+			*off = umfs_inode_size(f->inode);
+		ret = umfs_write_in_page(f, iov->base, total, *off, append);
 		*end = *off + total;
 		if (ret != -EAGAIN)
 			return if_done(f, ret);
@@ -554,7 +555,7 @@ static int64_t pwrite_chunks(const struct umfs_file *f, const void *buf, uint64_
 
 int64_t umfs_pwrite(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
 {
-	int64_t ret = umfs_write_in_page(f, buf, n, off);
+	int64_t ret = umfs_write_in_page(f, buf, n, off, false);
 
 	return if_done(f, ret == -EAGAIN ? pwrite_chunks(f, buf, n, off) : ret);
 }

@@ -49,8 +49,12 @@ int umfs_write_check(struct umfs_write *w, uint32_t generation);
 int umfs_reserve_take(struct umfs_write *w, struct umfs_ulog_pm **log);
 /* Every page of the range has an entry when this returns 0; w->end is cut at what space allows. */
 int umfs_write_allocate(struct umfs_write *w);
-/* An overwrite inside one written page: `n`, or an error; -EAGAIN: it is another kind of write. */
-int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off);
+/*
+ * Inside one written page, over bytes of the file or from its end on: `n`, or an error;
+ * -EAGAIN: it is another kind of write. `append`: not unless the end is at `off` still.
+ */
+int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off,
+			   bool append);
 /*
  * Fresh pages for all that is overwritten, which lies in so many runs, in one transaction.
  * -ENOSPC: use a reserve.

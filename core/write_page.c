@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 /*
- * write_page.c - the usual overwrite: inside one written page.
+ * write_page.c - the usual writes: inside one written page.
  *
  * What the general way (write.c) would find out step by step is known here:
- * nothing is allocated, the size stays, one copy does it. By mode and length:
+ * nothing is allocated, one copy does it. By what is overwritten, mode and length:
  *
+ *   nothing        from the end on: in place, then the size (I2); no lane
  *   sync, posix    in place; no lane, for nothing is ever undone
  *   atomic         the old bytes to the lane's U-Log, then in place
  *   atomic, all    written once into the lane's spare page, then exchanged
@@ -21,6 +22,9 @@
  * I1  What was found at an even sequence is true under the lock if the sequence
  *     is still the same: tables, entries and pages of a file change only in between
  *     umfs_seq_begin() and umfs_seq_end(). Before, it is trusted for nothing.
+ * I2  Bytes past the end are undefined and seen by nobody (write.c, I1). So the store of the
+ *     size, fenced from them, commits what goes on from the end: before it the file is as it
+ *     was, after it all of it is there.
  */
 #include "write.h"
 
@@ -66,6 +70,26 @@ static int write_over(struct umfs *fs, struct umfs_inode_pm *in, uint8_t *data, 
 		umfs_inode_touch(fs, in);
 	settle(fs, n);
 	return err;
+}
+
+/* I2 */
+static int write_on(const struct umfs_file *f, uint8_t *data, const void *buf, uint64_t n,
+		    uint64_t end)
+{
+	struct umfs *fs = f->fs;
+	struct umfs_inode_pm *in = f->inode;
+	int err;
+
+	if (!umfs_inode_whole(in, f->ino))
+		return -EUCLEAN; /* nobody can say where it ends */
+	err = put(fs, data, buf, n);
+	if (err)
+		return err;
+	umfs_inode_touch(fs, in);
+	settle(fs, n);
+	umfs_inode_set_size(fs, in, f->ino, end); /* commit point */
+	umfs_fence(fs);
+	return 0;
 }
 
 static int write_undo(struct umfs_tx *tx, const struct umfs_file *f, uint8_t *data,
@@ -154,16 +178,17 @@ static inline __attribute__((always_inline)) void fetch(const struct umfs_file *
 		__builtin_prefetch(data + at, 1);
 }
 
-/* Inode locked; tx: its lane, in atomic mode, else NULL. */
+/* Inode locked; tx: its lane, in atomic mode, else NULL. `on`: from the end on. */
 static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const void *buf, uint64_t n,
-			uint64_t off, struct found *found)
+			uint64_t off, bool on, struct found *found)
 {
 	struct umfs_inode_pm *in = f->inode;
+	uint64_t size = umfs_inode_size(in);
 	uint8_t *data;
 	int err;
 
 	if (ld32(&in->generation) != f->generation || !is_plain(ld32(&in->mode)) ||
-	    off + n > umfs_inode_size(in))
+	    (on ? off != size : off + n > size))
 		return -EAGAIN;
 	if ((found->seq & 1) || ld64(&in->seq) != found->seq) { /* I1 */
 		find_page(f, off, found);
@@ -172,7 +197,9 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 	}
 	data = found_data(f, off, found);
 	umfs_seq_begin(in);
-	if (!tx)
+	if (on)
+		err = write_on(f, data, buf, n, off + n);
+	else if (!tx)
 		err = write_over(f->fs, in, data, buf, n);
 	else if (n < UMFS_PAGE_BYTES)
 		err = write_undo(tx, f, data, buf, n, off);
@@ -182,12 +209,43 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 	return err;
 }
 
-int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off)
+/* Nothing may have to be undone. */
+static int write_without_lane(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off,
+			      bool on, struct found *found)
+{
+	struct umfs *fs = f->fs;
+	int err = umfs_lock(fs, &f->inode->lock);
+
+	if (err)
+		return err;
+	if (umfs_frozen(fs) || !ld64(&f->inode->rec)) /* see freeze.c, I2 */
+		err = -EAGAIN;
+	else
+		err = write_locked(NULL, f, buf, n, off, on, found);
+	umfs_unlock(fs, &f->inode->lock);
+	return err;
+}
+
+static int write_with_lane(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off,
+			   struct found *found)
+{
+	struct umfs_tx tx;
+	int err = umfs_enter_inode(f->fs, &tx, f->inode);
+
+	if (err)
+		return err;
+	err = write_locked(&tx, f, buf, n, off, false, found);
+	umfs_leave_inode(&tx, f->inode);
+	return err;
+}
+
+int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off,
+			   bool append)
 {
 	struct umfs *fs = f->fs;
 	uint32_t mode = ld32(&umfs_runtime(fs)->mode);
+	bool on = append || off == umfs_inode_size(f->inode);
 	struct found found;
-	struct umfs_tx tx;
 	int err;
 
 	if (n - 1 >= UMFS_PAGE_BYTES - (off & UMFS_PAGE_MASK) || off + n > fs->end_max ||
@@ -198,21 +256,9 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 	if (!found.there)
 		return -EAGAIN;
 	fetch(f, off, n, &found);
-	if (mode == UMFS_MODE_ATOMIC) {
-		err = umfs_enter_inode(fs, &tx, f->inode);
-		if (err)
-			return err;
-		err = write_locked(&tx, f, buf, n, off, &found);
-		umfs_leave_inode(&tx, f->inode);
-	} else {
-		err = umfs_lock(fs, &f->inode->lock);
-		if (err)
-			return err;
-		if (umfs_frozen(fs) || !ld64(&f->inode->rec)) /* see freeze.c, I2 */
-			err = -EAGAIN;
-		else
-			err = write_locked(NULL, f, buf, n, off, &found);
-		umfs_unlock(fs, &f->inode->lock);
-	}
+	if (on || mode != UMFS_MODE_ATOMIC)
+		err = write_without_lane(f, buf, n, off, on, &found);
+	else
+		err = write_with_lane(f, buf, n, off, &found);
 	return err ? err : (int64_t)n;
 }
