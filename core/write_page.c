@@ -35,11 +35,11 @@ struct found {
 };
 
 /* Like umfs_write_take(), for a copy that is the only one. */
-static int put(const struct umfs *fs, void *pool, const void *buf, uint64_t n)
+static int put(const struct umfs *fs, void *pool, const void *buf, uint64_t n, bool stream)
 {
 	int err;
 
-	if (n >= UMFS_NT_BYTES)
+	if (stream)
 		return port_copy_in_nt(pool, buf, n);
 	err = port_copy_in(pool, buf, n);
 	umfs_flush(fs, pool, n);
@@ -50,25 +50,25 @@ static int put(const struct umfs *fs, void *pool, const void *buf, uint64_t n)
  * The bytes are durable, and seen before what is stored next. Streaming stores
  * could also overtake the odd sequence that warns readers: so before them, too.
  */
-static void settle(const struct umfs *fs, uint64_t n)
+static void settle(const struct umfs *fs, bool stream)
 {
-	if (n >= UMFS_NT_BYTES)
+	if (stream)
 		umfs_drain(fs);
 	else
 		umfs_fence(fs);
 }
 
 static int write_over(struct umfs *fs, struct umfs_inode_pm *in, uint8_t *data, const void *buf,
-		      uint64_t n)
+		      uint64_t n, bool stream)
 {
 	int err;
 
-	if (n >= UMFS_NT_BYTES)
+	if (stream)
 		umfs_drain(fs);
-	err = put(fs, data, buf, n);
+	err = put(fs, data, buf, n, stream);
 	if (!err)
 		umfs_inode_touch(fs, in);
-	settle(fs, n);
+	settle(fs, stream);
 	return err;
 }
 
@@ -78,15 +78,16 @@ static int write_on(const struct umfs_file *f, uint8_t *data, const void *buf, u
 {
 	struct umfs *fs = f->fs;
 	struct umfs_inode_pm *in = f->inode;
+	bool stream = n >= UMFS_NT_BYTES;
 	int err;
 
 	if (!umfs_inode_whole(in, f->ino))
 		return -EUCLEAN; /* nobody can say where it ends */
-	err = put(fs, data, buf, n);
+	err = put(fs, data, buf, n, stream);
 	if (err)
 		return err;
 	umfs_inode_touch(fs, in);
-	settle(fs, n);
+	settle(fs, stream);
 	umfs_inode_set_size(fs, in, f->ino, end); /* commit point */
 	umfs_fence(fs);
 	return 0;
@@ -103,7 +104,9 @@ static int write_undo(struct umfs_tx *tx, const struct umfs_file *f, uint8_t *da
 		umfs_ulog_retire(f->fs, log); /* nothing was overwritten: others may write here */
 		return -EIO;
 	}
-	err = write_over(f->fs, f->inode, data, buf, n);
+	/* Where the old bytes were just read: a line that the caches have is streamed over slowly. */
+	err = write_over(f->fs, f->inode, data, buf, n,
+			 n >= UMFS_NT_BYTES && f->fs->geo.durability == UMFS_DURABLE_FLUSH);
 	if (err)
 		(void)umfs_ulog_recover(f->fs, log, UMFS_ULOG_LANE_BYTES);
 	else
@@ -130,7 +133,7 @@ static int write_swap(struct umfs_tx *tx, const struct umfs_file *f, const struc
 	spare = ld64(&tx->lane->spare);
 	if (!umfs_page_valid(fs, spare))
 		return -EUCLEAN;
-	err = put(fs, umfs_page(fs, spare), buf, UMFS_PAGE_BYTES);
+	err = put(fs, umfs_page(fs, spare), buf, UMFS_PAGE_BYTES, true);
 	if (err)
 		return err;
 	umfs_inode_touch(fs, f->inode);
@@ -160,20 +163,23 @@ static uint8_t *found_data(const struct umfs_file *f, uint64_t off, const struct
 	return (uint8_t *)umfs_page(f->fs, found->at.page) + (off & UMFS_PAGE_MASK);
 }
 
+#define STREAMED_BYTES 1024u /* so many may be streamed past the caches (port_copy_in_nt) */
+
 /*
- * What the write will store to, but for whole pages, which are streamed past the caches.
- * (A call of a function that only prefetches, gcc leaves out.)
+ * What the write will store to through the caches. (A call of a function that only
+ * prefetches, gcc leaves out.)
  */
 static inline __attribute__((always_inline)) void fetch(const struct umfs_file *f, uint64_t off,
-							uint64_t n, const struct found *found)
+							uint64_t n, bool undo,
+							const struct found *found)
 {
 	const uint8_t *data = found_data(f, off, found);
 	uint64_t at, lines = UMFS_MIN((off & (UMFS_LINE_BYTES - 1)) + n, (uint64_t)UMFS_NT_BYTES);
 
-	if (n == UMFS_PAGE_BYTES) {
+	if (n == UMFS_PAGE_BYTES)
 		__builtin_prefetch(found->at.slot, 1);
+	if (n == UMFS_PAGE_BYTES || (n >= STREAMED_BYTES && !undo))
 		return;
-	}
 	for (at = 0; at < lines; at += UMFS_LINE_BYTES)
 		__builtin_prefetch(data + at, 1);
 }
@@ -200,7 +206,7 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 	if (on)
 		err = write_on(f, data, buf, n, off + n);
 	else if (!tx)
-		err = write_over(f->fs, in, data, buf, n);
+		err = write_over(f->fs, in, data, buf, n, n >= UMFS_NT_BYTES);
 	else if (n < UMFS_PAGE_BYTES)
 		err = write_undo(tx, f, data, buf, n, off);
 	else
@@ -244,7 +250,7 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 {
 	struct umfs *fs = f->fs;
 	uint32_t mode = ld32(&umfs_runtime(fs)->mode);
-	bool on = append || off == umfs_inode_size(f->inode);
+	bool on = append || off == umfs_inode_size(f->inode), lane;
 	struct found found;
 	int err;
 
@@ -255,8 +261,9 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 	find_page(f, off, &found);
 	if (!found.there)
 		return -EAGAIN;
-	fetch(f, off, n, &found);
-	if (on || mode != UMFS_MODE_ATOMIC)
+	lane = !on && mode == UMFS_MODE_ATOMIC;
+	fetch(f, off, n, lane, &found);
+	if (!lane)
 		err = write_without_lane(f, buf, n, off, on, &found);
 	else
 		err = write_with_lane(f, buf, n, off, &found);
