@@ -32,6 +32,7 @@ struct found {
 	struct umfs_fpt_at at;
 	uint64_t seq;
 	bool there;
+	bool on; /* asked for by who goes on from the file's end */
 };
 
 /* Like umfs_write_take(), for a copy that is the only one. */
@@ -184,9 +185,9 @@ static inline __attribute__((always_inline)) void fetch(const struct umfs_file *
 		__builtin_prefetch(data + at, 1);
 }
 
-/* Inode locked; tx: its lane, in atomic mode, else NULL. `on`: from the end on. */
+/* Inode locked; tx: its lane, where there may be something to undo, else NULL. */
 static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const void *buf, uint64_t n,
-			uint64_t off, bool on, struct found *found)
+			uint64_t off, struct found *found)
 {
 	struct umfs_inode_pm *in = f->inode;
 	uint64_t size = umfs_inode_size(in);
@@ -194,7 +195,7 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 	int err;
 
 	if (ld32(&in->generation) != f->generation || !is_plain(ld32(&in->mode)) ||
-	    (on ? off != size : off + n > size))
+	    (found->on ? off != size : off + n > size))
 		return -EAGAIN;
 	if ((found->seq & 1) || ld64(&in->seq) != found->seq) { /* I1 */
 		find_page(f, off, found);
@@ -203,7 +204,7 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 	}
 	data = found_data(f, off, found);
 	umfs_seq_begin(in);
-	if (on)
+	if (found->on)
 		err = write_on(f, data, buf, n, off + n);
 	else if (!tx)
 		err = write_over(f->fs, in, data, buf, n, n >= UMFS_NT_BYTES);
@@ -215,9 +216,8 @@ static int write_locked(struct umfs_tx *tx, const struct umfs_file *f, const voi
 	return err;
 }
 
-/* Nothing may have to be undone. */
 static int write_without_lane(const struct umfs_file *f, const void *buf, uint64_t n, uint64_t off,
-			      bool on, struct found *found)
+			      struct found *found)
 {
 	struct umfs *fs = f->fs;
 	int err = umfs_lock(fs, &f->inode->lock);
@@ -227,7 +227,7 @@ static int write_without_lane(const struct umfs_file *f, const void *buf, uint64
 	if (umfs_frozen(fs) || !ld64(&f->inode->rec)) /* see freeze.c, I2 */
 		err = -EAGAIN;
 	else
-		err = write_locked(NULL, f, buf, n, off, on, found);
+		err = write_locked(NULL, f, buf, n, off, found);
 	umfs_unlock(fs, &f->inode->lock);
 	return err;
 }
@@ -240,7 +240,7 @@ static int write_with_lane(const struct umfs_file *f, const void *buf, uint64_t 
 
 	if (err)
 		return err;
-	err = write_locked(&tx, f, buf, n, off, false, found);
+	err = write_locked(&tx, f, buf, n, off, found);
 	umfs_leave_inode(&tx, f->inode);
 	return err;
 }
@@ -250,8 +250,8 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 {
 	struct umfs *fs = f->fs;
 	uint32_t mode = ld32(&umfs_runtime(fs)->mode);
-	bool on = append || off == umfs_inode_size(f->inode), lane;
-	struct found found;
+	struct found found = {.on = append || off == umfs_inode_size(f->inode)};
+	bool lane = !found.on && mode == UMFS_MODE_ATOMIC;
 	int err;
 
 	if (n - 1 >= UMFS_PAGE_BYTES - (off & UMFS_PAGE_MASK) || off + n > fs->end_max ||
@@ -261,11 +261,8 @@ int64_t umfs_write_in_page(const struct umfs_file *f, const void *buf, uint64_t 
 	find_page(f, off, &found);
 	if (!found.there)
 		return -EAGAIN;
-	lane = !on && mode == UMFS_MODE_ATOMIC;
 	fetch(f, off, n, lane, &found);
-	if (!lane)
-		err = write_without_lane(f, buf, n, off, on, &found);
-	else
-		err = write_with_lane(f, buf, n, off, &found);
+	err = lane ? write_with_lane(f, buf, n, off, &found) :
+		     write_without_lane(f, buf, n, off, &found);
 	return err ? err : (int64_t)n;
 }
