@@ -18,7 +18,10 @@ uint32_t umfs_bits_clear(le64 *bits, uint32_t from, uint32_t to);
 uint32_t umfs_bits_zeros(const le64 *bits, uint32_t total);
 /* First bit at or after `from` that is `value`, below `end`, or `end`. */
 uint32_t umfs_bits_next(const struct umfs_search *s, uint32_t from, uint32_t end, bool value);
-/* First of `count` (1 or more) zeros on end, at or after `from` and before `to`, or s->end. */
+/*
+ * First of `count` (1 or more) zeros on end, at or after `from`; at or after `to`, or s->end, where
+ * none begins before that.
+ */
 uint32_t umfs_bits_run(const struct umfs_search *s, uint32_t from, uint32_t to, uint32_t count);
 
 #endif

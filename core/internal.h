@@ -516,7 +516,10 @@ uint64_t umfs_name_hash(const struct umfs *fs, const char *name, uint32_t len);
 
 /* ---- prefix.c: directory parts of paths ---- */
 
-/* What a walk has seen on its way; zero to begin with, but `uid`: UMFS_PREFIX_ALL. */
+/*
+ * What a walk has seen on its way. To begin with `count` is 0 and `uid` UMFS_PREFIX_ALL. Once it
+ * is lost nothing more is noted.
+ */
 struct umfs_trail {
 	struct umfs_prefix_step step[UMFS_PREFIX_STEPS];
 	uint64_t seq; /* of the directory that is being looked into */

@@ -280,7 +280,7 @@ static int take_all(struct umfs *fs, const struct umfs_cred *cred, struct step *
 		ret = take_component(fs, cred, s, w);
 		if (ret)
 			return ret;
-		if (s->plain)
+		if (s->plain && !t->lost)
 			umfs_trail_step(fs, cred, t, from);
 		else
 			t->lost = true;

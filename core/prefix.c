@@ -139,8 +139,10 @@ UMFS_PEEKS void umfs_prefix_keep(struct umfs *fs, umfs_node start, const char *p
 	p->uid = t->uid;
 	p->len = len;
 	p->count = t->count;
-	for (i = 0; i < t->count; i++)
-		p->step[i] = t->step[i];
+	for (i = 0; i < t->count; i++) {
+		p->step[i].seq = t->step[i].seq;
+		__atomic_store_n(&p->step[i].in, t->step[i].in, __ATOMIC_RELAXED);
+	}
 	umfs_poke(p->text, path, len);
 	__atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
 }

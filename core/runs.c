@@ -8,8 +8,8 @@
  *
  * R1  All of it is a hint. A freed run is looked at in the bitmap, under the group's lock,
  *     before it is taken. A group is passed over only where whole runs are looked for, so
- *     before any run will do, PASSES times at most, and not once a run so long was freed or
- *     got memory.
+ *     before any run will do, PASSES times at most, and not once this process has freed a run so
+ *     long, or given it memory.
  * R2  The word is stored whole; threads may lose each other's.
  */
 #include "bits.h"

@@ -85,10 +85,11 @@ static int write_on(const struct umfs_file *f, uint8_t *data, const void *buf, u
 	if (!umfs_inode_whole(in, f->ino))
 		return -EUCLEAN; /* nobody can say where it ends */
 	err = put(fs, data, buf, n, stream);
+	if (!err)
+		umfs_inode_touch(fs, in);
+	settle(fs, stream);
 	if (err)
 		return err;
-	umfs_inode_touch(fs, in);
-	settle(fs, stream);
 	umfs_inode_set_size(fs, in, f->ino, end); /* commit point */
 	umfs_fence(fs);
 	return 0;

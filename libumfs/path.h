@@ -38,7 +38,7 @@ struct spot {
 	int dir; /* there: the path's start, a descriptor, AT_FDCWD or UMFS_IOC_ROOT */
 	const char *rest; /* and the path from it */
 	struct scratch *scratch; /* or NULL: umfs_spot_scratch() */
-	const char *given; /* a copy of the caller's path, in `text` or scratch->path */
+	const char *given; /* the caller's path, in `text`, or a long one, until it leads outside, in scratch->path */
 	char text[SPOT_TEXT];
 };
 
