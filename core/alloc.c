@@ -27,7 +27,10 @@ struct run {
 	uint32_t first, count;
 };
 
-/* Look for one that begins in [from, to): the first aligned run of `want`, else the longest. True: it is whole. */
+/*
+ * Of those that begin in [from, to) the first aligned run of `want`, else the longest. True: it is
+ * whole.
+ */
 static bool find_run(const struct umfs_search *s, uint32_t from, uint32_t to, uint32_t want,
 		     struct run *best)
 {

@@ -77,7 +77,7 @@ static int read_between(const struct umfs_inode_pm *in, umfs_node node, struct u
 }
 
 UMFS_RARE static int read_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node node,
-		       struct umfs_attr *a)
+				 struct umfs_attr *a)
 {
 	int err;
 
@@ -89,7 +89,8 @@ UMFS_RARE static int read_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs
 }
 
 /* I2, I3: beside a writer. */
-UMFS_RARE static int read_beside(const struct umfs_inode_pm *in, umfs_node node, struct umfs_attr *a)
+UMFS_RARE static int read_beside(const struct umfs_inode_pm *in, umfs_node node,
+				 struct umfs_attr *a)
 {
 	struct umfs_inode_pm copy;
 	int tries, err;

@@ -60,7 +60,7 @@ int umfs_group_back(struct umfs *fs, uint32_t group, uint32_t unit)
 	/* Durable before an inode there has a mode: undoing it looks at no place without memory. */
 	st64(&grp->backed, ld64(&grp->backed) | 1ull << unit);
 	umfs_flush(fs, &grp->backed, sizeof(grp->backed));
-	umfs_runs_searched(fs, group, UMFS_UNIT_PAGES);
+	umfs_runs_searched(fs, group, UMFS_UNIT_PAGES); /* no run is longer: none is passed over */
 	return 0;
 }
 

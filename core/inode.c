@@ -120,8 +120,9 @@ void umfs_attr_believe(struct umfs *fs, const struct umfs_attr *attr)
 		note_checked(fs, attr->ino, attr->seq);
 }
 
+/* Not rare, as files come for the first time, but its frame is not the others' to make. */
 static __attribute__((__noinline__)) int check_now(struct umfs *fs, umfs_node node,
-					       struct umfs_inode_pm *in)
+						   struct umfs_inode_pm *in)
 {
 	int tries, err;
 

@@ -49,7 +49,7 @@ static int find_unlocked(struct umfs *fs, const struct umfs_inode_pm *in, umfs_n
 }
 
 UMFS_RARE static int find_locked(struct umfs *fs, struct umfs_inode_pm *in, umfs_node dir,
-		       const struct umfs_name *n, uint32_t *ino)
+				 const struct umfs_name *n, uint32_t *ino)
 {
 	int err = umfs_lock(fs, &in->lock);
 

@@ -84,9 +84,8 @@ static long getdents_ours(const struct umfs_file *f, void *buf, size_t n)
 	long ret;
 
 	s.scratch = NULL;
-	umfs_spot_scratch(&s);
 	s.m = umfs_mount_of(f->fs);
-	out.buf = s.scratch->outer[0];
+	out.buf = umfs_spot_scratch(&s)->outer[0];
 	out.size = UMFS_MIN(n, sizeof(s.scratch->outer));
 	pos = umfs_seek(f, 0, SEEK_CUR);
 	out.pos = (uint64_t)pos;

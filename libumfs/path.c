@@ -304,18 +304,18 @@ static int walk_inside(struct spot *s, const struct start *st, const struct umfs
 		       uint32_t wflags)
 {
 	const char *rest = *st->rest ? st->rest : ".";
-	int ret = UMFS_WALK_NO_ROOM;
+	int ret;
 
-	s->w.rest = s->scratch ? s->scratch->room : NULL;
-	if (!s->m->module)
+	if (unlikely(s->m->module)) {
+		s->w.rest = umfs_spot_scratch(s)->room;
+		s->rest = rest;
+		return umfs_module_walk(s, wflags);
+	}
+	do {
+		s->w.rest = s->scratch ? s->scratch->room : NULL;
 		ret = umfs_walk(umfs_mount_fs(s->m), cred, st->node, rest, wflags, &s->w);
-	if (ret != UMFS_WALK_NO_ROOM)
-		return ret;
-	s->w.rest = umfs_spot_scratch(s)->room;
-	if (!s->m->module)
-		return umfs_walk(umfs_mount_fs(s->m), cred, st->node, rest, wflags, &s->w);
-	s->rest = rest;
-	return umfs_module_walk(s, wflags);
+	} while (ret == UMFS_WALK_NO_ROOM && umfs_spot_scratch(s));
+	return ret;
 }
 
 /* From a start inside a mount to the end, which may be outside. */

@@ -19,8 +19,8 @@
 #define SPOT_TEXT 192u /* bytes: most paths are shorter */
 
 /*
- * Working memory of one resolution; too large for small thread stacks. There are a few, which all threads
- * take from one word: so it is taken by those only that need it.
+ * Working memory of one resolution; too large for small thread stacks. There are a few, which
+ * all threads take from one word: so it is taken by those only that need it.
  */
 struct scratch {
 	char path[4096 + 8]; /* the caller's path, where it is long, or where it led to outside */
@@ -38,7 +38,7 @@ struct spot {
 	int dir; /* there: the path's start, a descriptor, AT_FDCWD or UMFS_IOC_ROOT */
 	const char *rest; /* and the path from it */
 	struct scratch *scratch; /* or NULL: umfs_spot_scratch() */
-	const char *given; /* the caller's path, in `text`, or a long one, until it leads outside, in scratch->path */
+	const char *given; /* the caller's path, in `text`; a long one in scratch->path, while inside */
 	char text[SPOT_TEXT];
 };
 
